@@ -1,0 +1,13 @@
+"""Check every annotated shape and type in the package while the tests run."""
+
+from beartype import BeartypeConf, beartype
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# An int is welcome where a float is asked for, as PEP 484 has it.
+typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
+install_import_hook("tokentree", "conftest.typechecker")
+
+# The work is numerical and the machines are small: time is measured in benchmarks/, never asserted here.
+settings.register_profile("tokentree", deadline=None, print_blob=True)
+settings.load_profile("tokentree")

@@ -1,0 +1,72 @@
+"""Validation shared by every public door: say which argument, which entry, and what is allowed."""
+
+import math
+import operator
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float, Num, Shaped
+
+SUM_TOLERANCE = 1e-9
+"""How far a distribution's sum may be from 1: the worst rounding of a sum of 10^7 float64 terms."""
+
+
+def fail_at(
+    name: str, values: Shaped[np.ndarray, "..."], bad: Shaped[np.ndarray, "..."], rule: str
+) -> NoReturn:
+    """Raise a ValueError naming the first entry of `values` where `bad` is true."""
+    where = tuple(int(i) for i in np.argwhere(bad)[0])
+    place = name + (f"[{', '.join(map(str, where))}]" if where else "")
+    value = values[where]
+    raise ValueError(f"{place} = {value.item() if isinstance(value, np.generic) else value}: {rule}")
+
+
+def log_base(base: float) -> float:
+    """Natural logarithm of `base`, the factor from nats to the caller's unit."""
+    if not (isinstance(base, int | float | np.number) and math.isfinite(base) and base > 1):
+        raise ValueError(f"base = {base!r}: the base of a logarithm must be finite and > 1")
+    return math.log(base)
+
+
+def integer(name: str, value: Any, at_least: int) -> int:
+    """`value` as an int no smaller than `at_least`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r}: must be an integer >= {at_least}") from None
+    if isinstance(value, bool | np.bool_) or number < at_least:
+        raise ValueError(f"{name} = {value!r}: must be an integer >= {at_least}")
+    return number
+
+
+def real_array(name: str, value: npt.ArrayLike) -> Num[np.ndarray, "..."]:
+    """`value` as an array of int64 or float64, exactly; other dtypes of numbers are widened."""
+    array = np.asarray(value)
+    if array.dtype.kind in "iu":
+        if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
+            fail_at(name, array, array > np.iinfo(np.int64).max, "integers must be below 2**63")
+        return array.astype(np.int64, copy=False)
+    if array.dtype.kind == "f" and array.dtype.itemsize <= 8:
+        return array.astype(np.float64, copy=False)
+    raise TypeError(f"{name} has dtype {array.dtype}: must be real numbers that fit int64 or float64")
+
+
+def nonnegative(name: str, array: Num[np.ndarray, "..."]) -> None:
+    """Refuse negative, NaN and infinite entries."""
+    # One reduction each: NaN propagates through min and max, so two comparisons clear the whole array.
+    if array.size and not (array.min() >= 0 and array.max() < np.inf):
+        fail_at(name, array, ~((array >= 0) & (array < np.inf)), "must be finite and >= 0")
+
+
+def distributions(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "*batch leaves"]:
+    """`value` as float64 probabilities that sum to one over the last axis, up to rounding."""
+    array = real_array(name, value).astype(np.float64, copy=False)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise ValueError(f"{name} has shape {array.shape}: its last axis needs at least one leaf")
+    nonnegative(name, array)
+    sums = np.asarray(array.sum(axis=-1))
+    off = ~(np.abs(sums - 1.0) <= SUM_TOLERANCE)
+    if off.any():
+        fail_at(f"{name}.sum(axis=-1)", sums, off, f"probabilities must sum to 1 within {SUM_TOLERANCE:g}")
+    return array
