@@ -18,7 +18,9 @@ from . import _checks
 _SERIES = np.array([(-1.0) ** n / (n * (n - 1)) for n in range(15, 1, -1)])
 
 
-def entropy(p: Annotated[npt.ArrayLike, "*batch leaves"], base: float = 2) -> Float[np.ndarray, "*batch"]:
+def entropy(
+    p: Annotated[npt.ArrayLike, "*batch leaves"], base: float = 2
+) -> Float[np.ndarray, "*batch"] | np.float64:
     r"""Shannon entropy H(p) = -sum p log p.
 
     Parameters
@@ -30,7 +32,7 @@ def entropy(p: Annotated[npt.ArrayLike, "*batch leaves"], base: float = 2) -> Fl
 
     Returns
     -------
-    ndarray, shape (...)
+    float64 or ndarray, shape (...)
         Entropy per block, in units of ``log(base)``.
 
     Raises
@@ -45,17 +47,17 @@ def entropy(p: Annotated[npt.ArrayLike, "*batch leaves"], base: float = 2) -> Fl
     Examples
     --------
     >>> entropy([0.5, 0.25, 0.125, 0.125])
-    array(1.75)
+    np.float64(1.75)
     """
     scale = _checks.log_base(base)
-    return np.asarray(special.entr(_checks.distributions("p", p)).sum(axis=-1) / scale)
+    return _total(special.entr(_checks.distributions("p", p)), scale)
 
 
 def cross_entropy(
     p: Annotated[npt.ArrayLike, "*#batch leaves"],
     q: Annotated[npt.ArrayLike, "*#batch leaves"],
     base: float = 2,
-) -> Float[np.ndarray, "*batch"]:
+) -> Float[np.ndarray, "*batch"] | np.float64:
     r"""Cross-entropy -sum p log q: the mean length of the ideal code for q when the data follow p.
 
     Parameters
@@ -67,7 +69,7 @@ def cross_entropy(
 
     Returns
     -------
-    ndarray, shape (...)
+    float64 or ndarray, shape (...)
         Cross-entropy per block; ``inf`` where some p > 0 meets q = 0.
 
     Raises
@@ -83,18 +85,18 @@ def cross_entropy(
     Examples
     --------
     >>> cross_entropy([0.5, 0.5, 0.0], [0.25, 0.25, 0.5])
-    array(2.)
+    np.float64(2.0)
     """
     scale = _checks.log_base(base)
     p, q = _pair(p, q)
-    return np.asarray(-special.xlogy(p, q).sum(axis=-1) / scale) + 0.0
+    return _total(-special.xlogy(p, q), scale)
 
 
 def kl_divergence(
     p: Annotated[npt.ArrayLike, "*#batch leaves"],
     q: Annotated[npt.ArrayLike, "*#batch leaves"],
     base: float = 2,
-) -> Float[np.ndarray, "*batch"]:
+) -> Float[np.ndarray, "*batch"] | np.float64:
     r"""Kullback-Leibler divergence D(p || q) = sum p log(p / q), never negative.
 
     Parameters
@@ -106,7 +108,7 @@ def kl_divergence(
 
     Returns
     -------
-    ndarray, shape (...)
+    float64 or ndarray, shape (...)
         Divergence per block; ``inf`` where some p > 0 meets q = 0.
 
     Raises
@@ -124,13 +126,13 @@ def kl_divergence(
     Examples
     --------
     >>> kl_divergence([1.0, 0.0], [0.5, 0.5])
-    array(1.)
+    np.float64(1.0)
     >>> kl_divergence([0.5, 0.5], [1.0, 0.0])
-    array(inf)
+    np.float64(inf)
     """
     scale = _checks.log_base(base)
     p, q = _pair(p, q)
-    return np.asarray(divergence_terms(p, q, p - q).sum(axis=-1) / scale)
+    return _total(divergence_terms(p, q, p - q), scale)
 
 
 def divergence_terms(
@@ -158,3 +160,11 @@ def _pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Float[np.ndarray, "..."],
         shapes = f"p has shape {p.shape} and q has shape {q.shape}"
         raise ValueError(f"{shapes}: leading axes must broadcast") from None
     return p, q
+
+
+def _total(
+    terms: Float[np.ndarray, "*batch leaves"], scale: float
+) -> Float[np.ndarray, "*batch"] | np.float64:
+    # Adding zero turns -0.0, the cross-entropy of a sure thing, into 0.0.
+    total: Float[np.ndarray, "*batch"] | np.float64 = terms.sum(axis=-1) / scale + 0.0
+    return total
