@@ -2,11 +2,12 @@
 
 import math
 import operator
+from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Float, Int, Num, Shaped
 
 SUM_TOLERANCE = 1e-9
 """How far a distribution's sum may be from 1: the worst rounding of a sum of 10^7 float64 terms."""
@@ -70,3 +71,49 @@ def distributions(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "*batch 
     if off.any():
         fail_at(f"{name}.sum(axis=-1)", sums, off, f"probabilities must sum to 1 within {SUM_TOLERANCE:g}")
     return array
+
+
+def sequences(
+    name: str, value: Any, q: int, single: bool = False
+) -> tuple[Shaped[np.ndarray, "..."], Int[np.ndarray, "n"]]:
+    """Symbols of all responses, in one row or as a matrix with a row for each, and the responses' lengths.
+
+    With `single`, `value` is a list of one response and errors point into that one.
+    """
+    if isinstance(value, np.ndarray):
+        if value.ndim != 2 or value.dtype.kind not in "iub":
+            raise TypeError(
+                f"{name} has shape {value.shape} and dtype {value.dtype}: must be 2-D, of integers"
+            )
+        flat, lengths = value, np.full(len(value), value.shape[1])
+    elif isinstance(value, str | bytes):
+        raise TypeError(f"{name} = {value!r} is one response: pass a list of responses")
+    else:
+        value = list(value)
+        for i, row in enumerate(value):
+            if not hasattr(row, "__len__"):
+                place = name if single else f"{name}[{i}]"
+                raise TypeError(f"{place} = {row!r}: must be a string of digits or a sequence of integers")
+        lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
+        if all(isinstance(row, str) for row in value):
+            # Code points, so that a character outside ASCII fails as itself.
+            points = np.frombuffer("".join(value).encode("utf-32-le"), dtype=np.uint32)
+            flat = points.astype(np.int64) - ord("0")
+        else:
+            flat = np.asarray(list(chain.from_iterable(value)))
+            if flat.size and flat.dtype.kind not in "iu":
+                raise TypeError(
+                    f"{name} holds symbols of dtype {flat.dtype}: must be integers or strings of digits"
+                )
+    if len(lengths) == 0:
+        raise ValueError(f"{name} is empty: a dataset needs at least one response")
+    if flat.size and (flat.min() < 0 or flat.max() >= q):
+        at = int(np.flatnonzero((flat < 0) | (flat >= q))[0])
+        ends = np.cumsum(lengths)
+        i = int(np.searchsorted(ends, at, side="right"))
+        j = at - int(ends[i] - lengths[i])
+        place = f"{name}[{j}]" if single else f"{name}[{i}][{j}]"
+        found = value[i][j]
+        found = found.item() if isinstance(found, np.generic) else found
+        raise ValueError(f"{place} = {found!r}: symbols must lie in 0..{q - 1} (alphabet_size = {q})")
+    return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths

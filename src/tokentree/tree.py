@@ -1,0 +1,868 @@
+"""Token trees (Definition 3.1) and their pruning (Definition 3.3a), stored as flat arrays.
+
+A tree counts responses: finite sequences over an alphabet {0, ..., q - 1}, each closed by an end-of-sequence
+token. A response of n symbols is the path to a leaf at depth n + 1. The weight of a node is the weight of all
+responses that pass through it, so it equals the sum over its children.
+
+Invariants, which every function here may rely on and must keep:
+
+* Nodes stand level by level, the root first. ``offsets[l]:offsets[l + 1]`` are the nodes at depth l.
+* Inside a level they stand in lexicographic order, end-of-sequence before every symbol. So ``parents``, the
+  index of the parent inside the level above, never decreases.
+* A node without children is an end-of-sequence leaf or lies on the last level. Pruning to depth d is
+  therefore the slice of the first d + 1 levels, and copies nothing.
+* Counts are int64 and are only ever added, so merging is exact, associative and commutative.
+* Arrays are read-only and shared between trees.
+"""
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float, Int, Num
+
+from . import _bands, _checks
+from ._bands import EOS, Nodes
+
+Alphabet = Literal["bits", "bytes"]
+
+_FORMAT = "tokentree.TokenTree"
+_VERSION = 1
+_MAX_COUNT = 2**63 - 1
+_CHUNK = 1 << 22
+
+
+class LeafKind(IntEnum):
+    """Why a leaf of the pruned tree has no children."""
+
+    EOS = 0
+    """The response ends here."""
+    CUT = 1
+    """Pruning cut the tree here; the leaf carries its whole subtree's weight."""
+
+
+class Leaf(NamedTuple):
+    """One leaf of a pruned tree."""
+
+    prefix: tuple[int, ...]
+    depth: int
+    kind: LeafKind
+    weight: int | float
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves(Sequence[Leaf]):
+    """The leaves of a tree in lexicographic order, as parallel arrays and as a sequence of `Leaf`."""
+
+    node: Int[np.ndarray, "leaves"]
+    """Index of the leaf among all nodes of the tree."""
+    depth: Int[np.ndarray, "leaves"]
+    kind: Int[np.ndarray, "leaves"]
+    weight: Num[np.ndarray, "leaves"]
+    probability: Float[np.ndarray, "leaves"]
+    symbols: Int[np.ndarray, "leaves depth"]
+    """The path to each leaf, closed and padded by `EOS`."""
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        kind = LeafKind(int(self.kind[i]))
+        depth = int(self.depth[i])
+        prefix = tuple(self.symbols[i, : depth - (kind is LeafKind.EOS)].tolist())
+        return Leaf(prefix, depth, kind, self.weight[i].item(), float(self.probability[i]))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenTree:
+    """A token tree over an alphabet of q symbols (Definition 3.1).
+
+    Build one with `from_sequences`, `from_leaves`, `from_bytes`, `from_text` or `from_file`. The arrays are
+    the tree; they are read-only.
+
+    Attributes
+    ----------
+    alphabet_size : int
+        Number q of symbols, end-of-sequence not counted.
+    offsets : int64 array, shape (depth + 2,)
+        ``offsets[l]:offsets[l + 1]`` are the nodes at depth l.
+
+    Notes
+    -----
+    A counted tree is kept as its sorted responses, at most 18 bytes for each distinct one, until its nodes
+    are first asked for; the nodes then take 13 bytes each for alphabets of up to 128 symbols, 14 up to
+    32,768, 16 beyond. Pruning first means that deeper nodes are never written down.
+
+    Examples
+    --------
+    >>> tree = TokenTree.from_sequences(["0", "01", "01", "11"])
+    >>> tree
+    TokenTree(alphabet_size=2, depth=3, n_nodes=8, n_leaves=3, total_weight=4)
+    >>> tree.weight("0")
+    3
+    >>> for leaf in tree.prune(1).leaves():
+    ...     print(leaf.prefix, leaf.kind.name, leaf.probability)
+    (0,) CUT 0.75
+    (1,) CUT 0.25
+    """
+
+    alphabet_size: int
+    offsets: Int[np.ndarray, "edges"]
+    _source: Nodes | _bands.Bands
+    """The node arrays, or the compact form that lays them out when they are first asked for."""
+
+    def __post_init__(self) -> None:
+        self.offsets.flags.writeable = False
+
+    @cached_property
+    def _nodes(self) -> Nodes:
+        nodes = self._source.nodes(self.depth) if isinstance(self._source, _bands.Bands) else self._source
+        for array in nodes:
+            array.flags.writeable = False
+        return nodes
+
+    @property
+    def symbols(self) -> Int[np.ndarray, "nodes"]:
+        """Last token on the path to each node; `EOS` at end-of-sequence leaves, 0 at the root."""
+        return self._nodes[0]
+
+    @property
+    def parents(self) -> Int[np.ndarray, "nodes"]:
+        """Index of each node's parent inside the level above; 0 at the root."""
+        return self._nodes[1]
+
+    @property
+    def weights(self) -> Num[np.ndarray, "nodes"]:
+        """Count (int64) or mass (float64) of the responses through each node."""
+        return self._nodes[2]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TokenTree, (self.alphabet_size, self.offsets, self._nodes)
+
+    # Building
+
+    @staticmethod
+    def from_sequences(
+        sequences: Iterable[str | Sequence[int]] | npt.NDArray[Any],
+        weights: Annotated[npt.ArrayLike, "sequences"] | None = None,
+        alphabet_size: int = 2,
+        depth: int | None = None,
+    ) -> "TokenTree":
+        """Count responses into a tree.
+
+        Parameters
+        ----------
+        sequences : iterable of str or of integer sequences, or integer array of shape (n, length)
+            One response each; strings hold decimal digits. Repeats add up; the empty response is allowed.
+        weights : array_like, shape (n,), optional
+            Weight of each response: integers stay exact counts, floats are masses. Default: each counts 1.
+        alphabet_size : int
+            Number q of symbols; every symbol lies in 0, ..., q - 1.
+        depth : int, optional
+            Count no deeper than this. The result equals ``.prune(depth)`` of the full tree, at lower cost.
+
+        Returns
+        -------
+        TokenTree
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no response, a symbol is outside the alphabet, a weight is negative, NaN or infinite,
+            all weights are zero, or integer weights add up to 2**63 or more.
+
+        Notes
+        -----
+        Prefixes are packed into 64-bit words and sorted; levels are read off where neighbours first differ.
+        O(S log n) for S symbols in n responses; memory O(n + nodes). Definition 3.1.
+
+        Examples
+        --------
+        >>> TokenTree.from_sequences([[0, 2], [1]], weights=[3, 1], alphabet_size=3).leaf_probabilities
+        array([0.75, 0.25])
+        """
+        q = _checks.integer("alphabet_size", alphabet_size, at_least=1)
+        cap = None if depth is None else _checks.integer("depth", depth, at_least=1)
+        flat, lengths = _checks.sequences("sequences", sequences, q)
+        source = _bands.grow(flat, lengths, _sequence_weights(weights, len(lengths)), q, cap)
+        return TokenTree(q, source.offsets, source)
+
+    @staticmethod
+    def from_leaves(
+        leaves: Mapping[str, float] | Mapping[tuple[int, ...], float],
+        alphabet_size: int = 2,
+        depth: int | None = None,
+    ) -> "TokenTree":
+        """Build the tree whose responses and weights are given by a mapping.
+
+        Parameters
+        ----------
+        leaves : mapping from str or tuple of int to number
+            Response to weight. All-integer weights are counts.
+        alphabet_size, depth : int
+            As in `from_sequences`, whose errors and cost this shares.
+
+        Examples
+        --------
+        >>> TokenTree.from_leaves({"0": 0.5, "10": 0.25, "11": 0.25}).leaf_probabilities
+        array([0.5 , 0.25, 0.25])
+        """
+        if not isinstance(leaves, Mapping):
+            raise TypeError(f"leaves is a {type(leaves).__name__}: must map each response to its weight")
+        return TokenTree.from_sequences(list(leaves), list(leaves.values()), alphabet_size, depth)
+
+    @staticmethod
+    def from_bytes(
+        data: bytes | bytearray | memoryview, block: int, alphabet: Alphabet = "bits"
+    ) -> "TokenTree":
+        """Count the consecutive blocks of one long response, as Definition 3.3 codes it.
+
+        Every full block of `block` symbols is a leaf cut at depth `block`; what remains, possibly nothing,
+        is the last block and closes with end-of-sequence. So the tree holds exactly the blocks that
+        `BlockCodec` needs for these data.
+
+        Parameters
+        ----------
+        data : bytes-like
+        block : int
+            Symbols in a block: bits or bytes, as `alphabet` says. It is the depth of the tree.
+        alphabet : {"bits", "bytes"}
+            Read each byte as 8 binary symbols, most significant first, or as one of 256 symbols.
+
+        Returns
+        -------
+        TokenTree
+            Counts; total weight is the number of blocks, ``len // block + 1``.
+
+        Raises
+        ------
+        ValueError
+            If `data` is empty, ``block < 1``, or the alphabet is unknown.
+
+        Notes
+        -----
+        O(n log n) for n blocks. Memory is about 8 bytes a bit; `from_file` reads in pieces.
+
+        Examples
+        --------
+        >>> TokenTree.from_bytes(b"abracadabra", block=1, alphabet="bytes").weight([ord("a")])
+        5
+        """
+        return _from_pieces([memoryview(data).cast("B")], block, alphabet, "data")
+
+    @staticmethod
+    def from_text(text: str, block: int, alphabet: Alphabet = "bits", encoding: str = "utf-8") -> "TokenTree":
+        """Count the consecutive blocks of a text, encoded to bytes.
+
+        Parameters
+        ----------
+        text : str
+        block, alphabet
+            As in `from_bytes`, whose errors and cost this shares.
+        encoding : str
+            A codec of the standard library.
+
+        Examples
+        --------
+        >>> TokenTree.from_text("to be or not to be", block=8).n_leaves
+        8
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text is a {type(text).__name__}: must be a str; use from_bytes for bytes")
+        return _from_pieces([memoryview(text.encode(encoding))], block, alphabet, "text")
+
+    @staticmethod
+    def from_file(
+        path: str | os.PathLike[str],
+        block: int,
+        alphabet: Alphabet = "bits",
+        progress: Callable[[int], object] | None = None,
+    ) -> "TokenTree":
+        """Count the consecutive blocks of a file in one pass, in bounded memory.
+
+        Parameters
+        ----------
+        path : path-like
+        block, alphabet
+            As in `from_bytes`, which gives the same tree.
+        progress : callable, optional
+            Called with the number of bytes read after each piece.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is empty.
+        """
+        with open(path, "rb") as file:
+            unit = block if isinstance(block, int) and block > 0 else 1
+            size = max(unit, _CHUNK // unit * unit)
+
+            def pieces() -> Iterator[memoryview]:
+                while piece := file.read(size):
+                    yield memoryview(piece)
+                    if progress is not None:
+                        progress(len(piece))
+
+            return _from_pieces(pieces(), block, alphabet, f"file {os.fspath(path)!r}")
+
+    # Reading
+
+    @property
+    def depth(self) -> int:
+        """Depth of the deepest node."""
+        return len(self.offsets) - 2
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, the root included."""
+        return int(self.offsets[-1])
+
+    @cached_property
+    def n_leaves(self) -> int:
+        """Number M of leaves."""
+        last = int(self.offsets[-2])
+        return int(np.count_nonzero(self.symbols[:last] == EOS)) + self.n_nodes - last
+
+    @property
+    def total_weight(self) -> int | float:
+        """Weight of the root: the number of responses, or their total mass."""
+        total: int | float = self.weights[0].item()
+        return total
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether some response continues below the last level."""
+        return bool((self.symbols[self.offsets[-2] :] != EOS).any())
+
+    def level(self, depth: int) -> slice:
+        """Slice of the node arrays that holds the nodes at `depth`."""
+        return slice(int(self.offsets[depth]), int(self.offsets[depth + 1]))
+
+    def weight(self, prefix: str | Sequence[int], eos: bool = False) -> int | float:
+        """Weight of all responses that begin with `prefix`; with `eos`, of the response `prefix` itself.
+
+        Parameters
+        ----------
+        prefix : str or sequence of int
+            The empty prefix has the root's weight.
+        eos : bool
+            Count only the response that ends after `prefix`.
+
+        Returns
+        -------
+        int or float
+            Zero where no response passes.
+
+        Raises
+        ------
+        ValueError
+            If a symbol is outside the alphabet, or the prefix runs below the depth at which the tree was cut.
+
+        Notes
+        -----
+        O(length log nodes).
+
+        Examples
+        --------
+        >>> tree = TokenTree.from_sequences(["0", "01", "01"])
+        >>> tree.weight("0"), tree.weight("0", eos=True), tree.weight("1")
+        (3, 1, 0)
+        """
+        flat, _ = _checks.sequences("prefix", [prefix], self.alphabet_size, single=True)
+        path = [*flat.ravel().tolist(), *([EOS] if eos else [])]
+        node = 0
+        for depth, token in enumerate(path, start=1):
+            if depth > self.depth:
+                raise ValueError(f"prefix = {prefix!r} runs below depth {self.depth}, where the tree was cut")
+            here = self.level(depth)
+            first, last = np.searchsorted(self.parents[here], [node, node + 1])
+            node = int(first + np.searchsorted(self.symbols[here][first:last], token))
+            if node == last or self.symbols[here][node] != token:
+                return 0
+        weight: int | float = self.weights[self.offsets[len(path)] + node].item()
+        return weight
+
+    @cached_property
+    def _leaf_nodes(self) -> Int[np.ndarray, "leaves"]:
+        # Count the leaves below each node upwards, then hand out places in lexicographic order downwards.
+        leaf = self.symbols == EOS
+        leaf[0] = False
+        leaf[self.level(self.depth)] = True
+        below = leaf.astype(np.int64)
+        before: list[Int[np.ndarray, "..."]] = []
+        for depth in range(self.depth, 0, -1):
+            parents = self.parents[self.level(depth)]
+            cumulative = np.concatenate([[0], np.cumsum(below[self.level(depth)])])
+            first = np.searchsorted(parents, np.arange(np.diff(self.offsets)[depth - 1] + 1))
+            below[self.level(depth - 1)] += np.diff(cumulative[first])
+            before.append(cumulative[:-1] - cumulative[first][parents])
+        place = np.zeros(self.n_nodes, dtype=np.int64)
+        for depth in range(1, self.depth + 1):
+            above = place[self.level(depth - 1)]
+            place[self.level(depth)] = above[self.parents[self.level(depth)]] + before.pop()
+        nodes = np.empty(self.n_leaves, dtype=np.int64)
+        where = np.flatnonzero(leaf)
+        nodes[place[where]] = where
+        return nodes
+
+    def _paths(self, nodes: Int[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves depth"]:
+        depth = np.searchsorted(self.offsets, nodes, side="right") - 1
+        paths = np.full((len(nodes), self.depth), EOS, dtype=self.symbols.dtype)
+        at = nodes.copy()
+        for level in range(self.depth, 0, -1):
+            here = np.flatnonzero(depth >= level)
+            paths[here, level - 1] = self.symbols[at[here]]
+            at[here] = self.offsets[level - 1] + self.parents[at[here]]
+        return paths
+
+    def leaves(self) -> Leaves:
+        """Leaves of the tree in lexicographic order, with path, depth, kind, weight and probability.
+
+        Returns
+        -------
+        Leaves
+            Parallel arrays over the M leaves; indexing or iterating gives `Leaf` tuples.
+
+        Notes
+        -----
+        O(nodes + M depth) time and memory.
+
+        Examples
+        --------
+        >>> leaves = TokenTree.from_sequences(["01", "0", "1"], depth=2).leaves()
+        >>> leaves[0]
+        Leaf(prefix=(0,), depth=2, kind=<LeafKind.EOS: 0>, weight=1, probability=0.3333333333333333)
+        >>> leaves.symbols
+        array([[ 0, -1],
+               [ 0,  1],
+               [ 1, -1]], dtype=int8)
+        """
+        nodes = self._leaf_nodes
+        kind = np.where(self.symbols[nodes] == EOS, LeafKind.EOS, LeafKind.CUT).astype(np.int8)
+        depth = np.searchsorted(self.offsets, nodes, side="right") - 1
+        return Leaves(nodes, depth, kind, self.weights[nodes], self.leaf_probabilities, self._paths(nodes))
+
+    @cached_property
+    def leaf_probabilities(self) -> Float[np.ndarray, "leaves"]:
+        """Weight of each leaf over the total weight, in lexicographic order; shape (M,)."""
+        probabilities: Float[np.ndarray, "leaves"] = self.weights[self._leaf_nodes] / self.weights[0]
+        probabilities.flags.writeable = False
+        return probabilities
+
+    # Changing
+
+    def prune(self, depth: int) -> "TokenTree":
+        """Keep the nodes at depth <= `depth` (Definition 3.3a).
+
+        Nodes at depth `depth` become leaves that carry their whole subtree's weight. A tree that is not
+        deeper comes back as it is.
+
+        Parameters
+        ----------
+        depth : int
+            At least 1.
+
+        Returns
+        -------
+        TokenTree
+            Shares this tree's arrays.
+
+        Raises
+        ------
+        ValueError
+            If ``depth < 1``.
+
+        Notes
+        -----
+        O(depth) time, no copy, whatever is cut. The paper's layer l, with 2**(l - 1) nodes, is depth l - 1.
+
+        Examples
+        --------
+        >>> TokenTree.from_sequences(["00", "01", "1"]).prune(1).leaf_probabilities
+        array([0.66666667, 0.33333333])
+        """
+        depth = _checks.integer("depth", depth, at_least=1)
+        if depth >= self.depth:
+            return self
+        source = self._source
+        if "_nodes" in self.__dict__:
+            end = int(self.offsets[depth + 1])
+            source = (self.symbols[:end], self.parents[:end], self.weights[:end])
+        return TokenTree(self.alphabet_size, self.offsets[: depth + 2], source)
+
+    def binarize(self) -> "TokenTree":
+        """The 0/1 tree of Definition 3.1: every symbol becomes ceil(log2 q) bits, most significant first.
+
+        Leaves, their order and their weights stay. A response of n symbols becomes n * ceil(log2 q) bits; a
+        leaf cut at depth d lies at depth d * ceil(log2 q).
+
+        Returns
+        -------
+        TokenTree
+            With ``alphabet_size == 2``; the tree itself if it is binary already.
+
+        Notes
+        -----
+        O(nodes log q) time and memory.
+
+        Examples
+        --------
+        >>> tree = TokenTree.from_leaves({"2": 0.5, "01": 0.5}, alphabet_size=3).binarize()
+        >>> [leaf.prefix for leaf in tree.leaves()]
+        [(0, 0, 0, 1), (1, 0)]
+        """
+        if self.alphabet_size <= 2:
+            return TokenTree(2, self.offsets, self._source)
+        width = (self.alphabet_size - 1).bit_length()
+        # Per new level: token, parent and weight. `above` maps nodes of the old level to the new one.
+        levels = [(self.symbols[:1].astype(np.int8), self.parents[:1], self.weights[:1])]
+        above = np.zeros(1, dtype=np.int32)
+        for depth in range(1, self.depth + 1):
+            here = self.level(depth)
+            symbols, weights = self.symbols[here], self.weights[here]
+            parents = above[self.parents[here]]
+            for shift in range(width - 1, -1, -1):
+                ends = symbols == EOS
+                # An end-of-sequence leaf takes one token only; EOS >> shift is still EOS.
+                on = ~ends if shift < width - 1 else np.ones_like(ends)
+                token, up = symbols[on] >> shift, parents[on]
+                new = np.ones(len(token), dtype=bool)
+                new[1:] = (token[1:] != token[:-1]) | (up[1:] != up[:-1])
+                first = np.flatnonzero(new)
+                bit = np.where(token[first] == EOS, EOS, token[first] & 1).astype(np.int8)
+                levels.append((bit, up[first], _segment_sums(weights[on], first)))
+                parents = parents.copy()
+                parents[on] = (np.cumsum(new) - 1).astype(np.int32)
+            above = parents
+        while len(levels[-1][0]) == 0:
+            levels.pop()
+        return _join(2, levels)
+
+    # Keeping
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the tree to one file, atomically: an interrupted write leaves an older file whole.
+
+        Parameters
+        ----------
+        path : path-like
+            Written exactly as named; the format is a compressed NumPy archive (.npz) with a version and a
+            CRC-32 for each array.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(
+                    file,
+                    format=np.array(_FORMAT),
+                    version=np.array(_VERSION),
+                    alphabet_size=np.array(self.alphabet_size),
+                    symbols=self.symbols,
+                    parents=self.parents,
+                    weights=self.weights,
+                    offsets=self.offsets,
+                )
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "TokenTree":
+        """Read a tree written by `save`. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is truncated, damaged, of another format or version, or does not hold a tree.
+        """
+        name = os.fspath(path)
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                if str(archive["format"]) != _FORMAT:
+                    raise ValueError(f"its format is {archive['format']!s}")
+                if int(archive["version"]) != _VERSION:
+                    raise ValueError(
+                        f"its version is {archive['version']!s}, and this library reads {_VERSION}"
+                    )
+                nodes = archive["symbols"], archive["parents"], archive["weights"]
+                tree = TokenTree(int(archive["alphabet_size"]), archive["offsets"], nodes)
+        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+            raise ValueError(f"path = {name!r} holds no whole {_FORMAT} file: {error}") from error
+        _validate(tree, name)
+        return tree
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenTree):
+            return NotImplemented
+        return (
+            self.alphabet_size == other.alphabet_size
+            and self.weights.dtype == other.weights.dtype
+            and np.array_equal(self.offsets, other.offsets)
+            and np.array_equal(self.symbols, other.symbols)
+            and np.array_equal(self.parents, other.parents)
+            and np.array_equal(self.weights, other.weights)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are compared by value, as NumPy's are
+
+    def __repr__(self) -> str:
+        return (
+            f"TokenTree(alphabet_size={self.alphabet_size}, depth={self.depth}, n_nodes={self.n_nodes}, "
+            f"n_leaves={self.n_leaves}, total_weight={self.total_weight})"
+        )
+
+
+def merge(trees: Sequence[TokenTree]) -> TokenTree:
+    """Add trees: every node of the result weighs the sum of its weights in `trees`.
+
+    The tree of a union of datasets is the merge of their trees, so a corpus may be counted in shards.
+
+    Parameters
+    ----------
+    trees : sequence of TokenTree
+        Same alphabet; all counts or all masses.
+
+    Returns
+    -------
+    TokenTree
+
+    Raises
+    ------
+    ValueError
+        If `trees` is empty, alphabets differ, counts meet masses, counts add up to 2**63 or more, or a tree
+        is cut above the depth of another, which makes the weights below the cut unknown.
+
+    Notes
+    -----
+    Exact, associative and commutative for counts. O(nodes log nodes) in the sum of the trees' nodes.
+    Section 3.2 of the paper, joint compression.
+
+    Examples
+    --------
+    >>> one, two = TokenTree.from_sequences(["0", "01"]), TokenTree.from_sequences(["01"])
+    >>> merge([one, two]) == TokenTree.from_sequences(["0", "01", "01"])
+    True
+    """
+    union, _ = _union(list(trees))
+    return union
+
+
+def align(
+    trees: Sequence[TokenTree], depth: int | None = None, weights: bool = False
+) -> Num[np.ndarray, "datasets leaves"]:
+    """Leaf distributions of several trees over the leaves of their joint tree, pruned to `depth`.
+
+    Parameters
+    ----------
+    trees : sequence of TokenTree
+        As in `merge`, whose errors this shares; counts and masses may stand side by side.
+    depth : int, optional
+        Prune to this depth first. Default: the depth of the deepest tree.
+    weights : bool
+        Return leaf weights, integers for counted trees, instead of probabilities.
+
+    Returns
+    -------
+    ndarray, shape (N, M)
+        Row i is tree i's distribution over the M joint leaves in lexicographic order; zero where tree i has
+        no response.
+
+    Notes
+    -----
+    O(nodes log nodes) time, O(N M) memory. Section 3.2 of the paper, joint compression.
+
+    Examples
+    --------
+    >>> align([TokenTree.from_sequences(["0", "1"]), TokenTree.from_sequences(["1", "11"])], depth=1)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    trees = list(trees)
+    if depth is not None:
+        trees = [tree.prune(depth) for tree in trees]
+    union, places = _union(trees, mixed=True)
+    rank = np.full(union.n_nodes, -1, dtype=np.int64)
+    rank[union._leaf_nodes] = np.arange(union.n_leaves)
+    dtype = np.result_type(*(tree.weights for tree in trees))
+    leaves = np.zeros((len(trees), union.n_leaves), dtype=dtype if weights else np.float64)
+    for row, tree, place in zip(leaves, trees, places, strict=True):
+        column = rank[place]
+        on = column >= 0
+        row[column[on]] = tree.weights[on] if weights else tree.weights[on] / tree.weights[0]
+    return leaves
+
+
+def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
+    """The merged tree, and for each tree the place of its nodes among the merged ones."""
+    if not trees:
+        raise ValueError("trees is empty: at least one tree is needed")
+    for i, tree in enumerate(trees):
+        if not isinstance(tree, TokenTree):
+            raise TypeError(f"trees[{i}] is a {type(tree).__name__}: must be a TokenTree")
+    q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
+    kind = trees[0].weights.dtype.kind
+    for i, tree in enumerate(trees):
+        if tree.alphabet_size != q:
+            raise ValueError(
+                f"trees[{i}] has alphabet_size {tree.alphabet_size} and trees[0] has {q}: they must agree; "
+                "binarize() brings any tree to 2"
+            )
+        if tree.weights.dtype.kind != kind and not mixed:
+            raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one sort")
+        if tree.is_cut and tree.depth < depth:
+            raise ValueError(
+                f"trees[{i}] is cut at depth {tree.depth} and another tree reaches depth {depth}: prune all "
+                f"to depth {tree.depth} or less"
+            )
+    total = sum(tree.total_weight for tree in trees)
+    counted = all(tree.weights.dtype.kind == "i" for tree in trees)
+    if counted and total > _MAX_COUNT and not mixed:
+        raise ValueError(f"trees count {total} responses together: counts must stay below 2**63")
+
+    zero = np.zeros(1, dtype=np.int64)
+    places = [[zero] for _ in trees]
+    levels = [(zero.astype(trees[0].symbols.dtype), zero.astype(np.int32), zero)]
+    for level in range(1, depth + 1):
+        keys = []
+        for tree, place in zip(trees, places, strict=True):
+            if level > tree.depth:
+                keys.append(zero[:0])
+                continue
+            here = tree.level(level)
+            up = place[-1][tree.parents[here]]
+            keys.append(up * (q + 1) + (tree.symbols[here].astype(np.int64) - EOS))
+        joint = np.unique(np.concatenate(keys))
+        for place, key in zip(places, keys, strict=True):
+            place.append(np.searchsorted(joint, key))
+        up, token = np.divmod(joint, q + 1)
+        levels.append(((token + EOS).astype(trees[0].symbols.dtype), up.astype(np.int32), joint))
+    union = _join(q, levels)
+    where = [np.concatenate([union.offsets[level] + p for level, p in enumerate(place)]) for place in places]
+    weights = np.zeros(union.n_nodes, dtype=np.int64 if counted and total <= _MAX_COUNT else np.float64)
+    for tree, at in zip(trees, where, strict=True):
+        weights[at] += tree.weights
+    return TokenTree(q, union.offsets, (union.symbols, union.parents, weights)), where
+
+
+def _join(q: int, levels: list[Nodes]) -> TokenTree:
+    symbols, parents, weights = (np.concatenate(column) for column in zip(*levels, strict=True))
+    return TokenTree(q, np.cumsum([0, *(len(level[0]) for level in levels)]), (symbols, parents, weights))
+
+
+def _segment_sums(
+    values: Num[np.ndarray, "n"], first: Int[np.ndarray, "segments"]
+) -> Num[np.ndarray, "segments"]:
+    if len(values) == 0:
+        return values
+    sums: Num[np.ndarray, "segments"] = np.add.reduceat(values, first)
+    return sums
+
+
+def _sequence_weights(weights: npt.ArrayLike | None, n: int) -> Num[np.ndarray, "n"] | None:
+    if weights is None:
+        return None
+    array = _checks.real_array("weights", weights)
+    if array.shape != (n,):
+        raise ValueError(f"weights has shape {array.shape}: must be ({n},), one for each response")
+    _checks.nonnegative("weights", array)
+    # A float sum is enough to see 2**63 coming; the exact sum follows only where it may matter.
+    total = float(array.sum(dtype=np.float64))
+    if array.dtype.kind == "i" and total > 2.0**62 and sum(array.tolist()) > _MAX_COUNT:
+        raise ValueError(f"weights add up to {sum(array.tolist())}: counts must stay below 2**63")
+    if not 0 < total < np.inf:
+        raise ValueError(f"weights add up to {total}: the total must be finite and > 0")
+    return array
+
+
+def _validate(tree: TokenTree, name: str) -> None:
+    """Refuse arrays that break an invariant of this module."""
+    n, offsets = len(tree.symbols), tree.offsets
+    fault = None
+    if not (
+        tree.symbols.ndim == tree.parents.ndim == tree.weights.ndim == offsets.ndim == 1
+        and len(tree.parents) == len(tree.weights) == n
+        and all(a.dtype.kind == "i" for a in (tree.symbols, tree.parents, offsets))
+        and tree.weights.dtype in (np.int64, np.float64)
+        and tree.alphabet_size >= 1
+    ):
+        fault = "arrays have the wrong shape or type"
+    elif not (
+        len(offsets) >= 3
+        and offsets[0] == 0
+        and offsets[1] == 1
+        and offsets[-1] == n
+        and (np.diff(offsets) > 0).all()
+    ):
+        fault = "level offsets do not rise from 0 to the number of nodes"
+    elif (tree.symbols < EOS).any() or (tree.symbols >= tree.alphabet_size).any():
+        fault = "a symbol is outside the alphabet"
+    elif not ((tree.weights >= 0) & (tree.weights < np.inf)).all() or tree.weights[0] == 0:
+        fault = "a weight is negative or not finite, or the total is zero"
+    else:
+        for depth in range(1, tree.depth + 1):
+            here, above = tree.level(depth), tree.level(depth - 1)
+            parents, order = tree.parents[here], tree.symbols[here]
+            later = np.diff(parents) > 0
+            inner = tree.symbols[above] != EOS if depth > 1 else np.ones(1, dtype=bool)
+            first = np.flatnonzero(np.concatenate([[True], later]))
+            sums = np.add.reduceat(tree.weights[here], first)
+            if not ((np.diff(parents) >= 0) & (later | (np.diff(order) > 0))).all():
+                fault = f"nodes at depth {depth} are out of order"
+            elif not np.array_equal(parents[first], np.flatnonzero(inner)):
+                fault = f"nodes at depth {depth} hang from the wrong parents"
+            elif not np.allclose(sums, tree.weights[above][inner], rtol=_checks.SUM_TOLERANCE, atol=0):
+                fault = f"weights at depth {depth} do not add up"
+            if fault:
+                break
+    if fault:
+        raise ValueError(f"path = {name!r} holds no token tree: {fault}")
+
+
+def _from_pieces(pieces: Iterable[memoryview], block: int, alphabet: Alphabet, name: str) -> TokenTree:
+    """The tree of the consecutive blocks of one response that comes in pieces."""
+    block = _checks.integer("block", block, at_least=1)
+    if alphabet not in ("bits", "bytes"):
+        raise ValueError(f"alphabet = {alphabet!r}: must be 'bits' or 'bytes'")
+    q = 2 if alphabet == "bits" else 256
+    tree: TokenTree | None = None
+    rest = np.zeros(0, dtype=np.uint8)
+    seen = 0
+    for piece in pieces:
+        data = np.frombuffer(piece, dtype=np.uint8)
+        seen += len(data)
+        symbols = np.concatenate([rest, np.unpackbits(data) if q == 2 else data])
+        whole = len(symbols) // block * block
+        if whole:
+            counted = TokenTree.from_sequences(symbols[:whole].reshape(-1, block), None, q, block)
+            tree = counted if tree is None else merge([tree, counted])
+        rest = symbols[whole:]
+    if not seen:
+        raise ValueError(f"{name} is empty: a dataset needs at least one byte")
+    last = TokenTree.from_sequences(rest[None, :], None, q, block)
+    return last if tree is None else merge([tree, last])
