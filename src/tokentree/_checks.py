@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int, Num, Shaped
+from jaxtyping import Bool, Float, Int, Num, Shaped
 
 SUM_TOLERANCE = 1e-9
 """How far a distribution's sum may be from 1: the worst rounding of a sum of 10^7 float64 terms."""
 
 
 def fail_at(
-    name: str, values: Shaped[np.ndarray, "..."], bad: Shaped[np.ndarray, "..."], rule: str
+    name: str, values: Shaped[np.ndarray, "..."], bad: Bool[np.ndarray, "..."] | np.bool_, rule: str
 ) -> NoReturn:
     """Raise a ValueError naming the first entry of `values` where `bad` is true."""
     where = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -25,7 +25,7 @@ def fail_at(
 
 def log_base(base: float) -> float:
     """Natural logarithm of `base`, the factor from nats to the caller's unit."""
-    if not (isinstance(base, int | float | np.number) and math.isfinite(base) and base > 1):
+    if not (isinstance(base, int | float | np.integer | np.floating) and 1 < base < math.inf):
         raise ValueError(f"base = {base!r}: the base of a logarithm must be finite and > 1")
     return math.log(base)
 
@@ -43,7 +43,10 @@ def integer(name: str, value: Any, at_least: int) -> int:
 
 def real_array(name: str, value: npt.ArrayLike) -> Num[np.ndarray, "..."]:
     """`value` as an array of int64 or float64, exactly; other dtypes of numbers are widened."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} is ragged: its rows must have equal lengths") from None
     if array.dtype.kind in "iu":
         if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
             fail_at(name, array, array > np.iinfo(np.int64).max, "integers must be below 2**63")
@@ -66,7 +69,8 @@ def distributions(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "*batch 
     if array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"{name} has shape {array.shape}: its last axis needs at least one leaf")
     nonnegative(name, array)
-    sums = np.asarray(array.sum(axis=-1))
+    with np.errstate(over="ignore"):
+        sums = np.asarray(array.sum(axis=-1))
     off = ~(np.abs(sums - 1.0) <= SUM_TOLERANCE)
     if off.any():
         fail_at(f"{name}.sum(axis=-1)", sums, off, f"probabilities must sum to 1 within {SUM_TOLERANCE:g}")

@@ -10,6 +10,7 @@ A block that the tree has never seen is spelled out in these letters, so the pro
 response over the alphabet, and one Huffman code does it all.
 """
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -49,11 +50,12 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     Raises
     ------
     ValueError
-        If ``length < 1``, ``depth < 1`` or ``base <= 1``.
+        If ``length < 1``, ``depth < 1``, ``base <= 1``, or the tree is cut above `depth`.
 
     Notes
     -----
-    O(nodes) for the leaves of the pruned tree. Theorem 3.4.
+    O(nodes) for the leaves of the pruned tree. An entropy within its rounding error of a whole number counts
+    as that number. Theorem 3.4.
 
     Examples
     --------
@@ -61,10 +63,19 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     >>> ideal_code_length(tree, length=5, depth=2)
     6.0
     """
+    if not isinstance(tree, TokenTree):
+        raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")
     length = _checks.integer("length", length, at_least=1)
     depth = tree.depth if depth is None else _checks.integer("depth", depth, at_least=1)
-    blocks = -(-length // depth)
-    return float(blocks * np.ceil(entropy(tree.prune(depth).leaf_probabilities, base)))
+    if depth > tree.depth and tree.is_cut:
+        raise ValueError(f"depth = {depth}: the tree is cut at depth {tree.depth}, and deeper is unknown")
+    p = tree.prune(depth).leaf_probabilities
+    bits = float(entropy(p, base))
+    # Rounding must not lift a whole entropy over itself. Division, logarithm and product lose at most 9 units
+    # 2^-53 of sum p (1 + |log p|), NumPy's pairwise sum at most log2 M + 12.
+    slack = (bits + 1 / math.log(base)) * (math.log2(len(p)) + 32) * 2.0**-53
+    whole = round(bits)
+    return float(-(-length // depth) * (whole if abs(bits - whole) <= slack else math.ceil(bits)))
 
 
 class BlockCodec:

@@ -15,19 +15,19 @@ Invariants, which every function here may rely on and must keep:
 * Arrays are read-only and shared between trees.
 """
 
+import operator
 import os
-import tempfile
-import zipfile
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int, Num
+from numpy.lib.npyio import NpzFile
 
 from . import _bands, _checks
 from ._bands import EOS, Nodes
@@ -37,6 +37,7 @@ Alphabet = Literal["bits", "bytes"]
 _FORMAT = "tokentree.TokenTree"
 _VERSION = 1
 _MAX_COUNT = 2**63 - 1
+_MAX_ALPHABET = 2**31
 _CHUNK = 1 << 22
 
 
@@ -168,7 +169,7 @@ class TokenTree:
         weights : array_like, shape (n,), optional
             Weight of each response: integers stay exact counts, floats are masses. Default: each counts 1.
         alphabet_size : int
-            Number q of symbols; every symbol lies in 0, ..., q - 1.
+            Number q of symbols, at most 2**31; every symbol lies in 0, ..., q - 1.
         depth : int, optional
             Count no deeper than this. The result equals ``.prune(depth)`` of the full tree, at lower cost.
 
@@ -179,8 +180,9 @@ class TokenTree:
         Raises
         ------
         ValueError, TypeError
-            If there is no response, a symbol is outside the alphabet, a weight is negative, NaN or infinite,
-            all weights are zero, or integer weights add up to 2**63 or more.
+            If there is no response, a symbol is outside the alphabet, the alphabet is larger than 2**31, a
+            weight is negative, NaN or infinite, all weights are zero, or integer weights add up to 2**63 or
+            more.
 
         Notes
         -----
@@ -193,6 +195,8 @@ class TokenTree:
         array([0.75, 0.25])
         """
         q = _checks.integer("alphabet_size", alphabet_size, at_least=1)
+        if q > _MAX_ALPHABET:
+            raise ValueError(f"alphabet_size = {q}: must be at most 2**31")
         cap = None if depth is None else _checks.integer("depth", depth, at_least=1)
         flat, lengths = _checks.sequences("sequences", sequences, q)
         source = _bands.grow(flat, lengths, _sequence_weights(weights, len(lengths)), q, cap)
@@ -259,7 +263,11 @@ class TokenTree:
         >>> TokenTree.from_bytes(b"abracadabra", block=1, alphabet="bytes").weight([ord("a")])
         5
         """
-        return _from_pieces([memoryview(data).cast("B")], block, alphabet, "data")
+        try:
+            view = memoryview(data).cast("B")
+        except TypeError as error:
+            raise TypeError(f"data is a {type(data).__name__}: must be contiguous bytes ({error})") from None
+        return _from_pieces([view], block, alphabet, "data")
 
     @staticmethod
     def from_text(text: str, block: int, alphabet: Alphabet = "bits", encoding: str = "utf-8") -> "TokenTree":
@@ -307,11 +315,9 @@ class TokenTree:
             If it is empty.
         """
         with open(path, "rb") as file:
-            unit = block if isinstance(block, int) and block > 0 else 1
-            size = max(unit, _CHUNK // unit * unit)
 
             def pieces() -> Iterator[memoryview]:
-                while piece := file.read(size):
+                while piece := file.read(_CHUNK):
                     yield memoryview(piece)
                     if progress is not None:
                         progress(len(piece))
@@ -339,7 +345,9 @@ class TokenTree:
     @property
     def total_weight(self) -> int | float:
         """Weight of the root: the number of responses, or their total mass."""
-        total: int | float = self.weights[0].item()
+        # The compact form knows it without laying out the nodes.
+        source = self._source
+        total: int | float = (source.total if isinstance(source, _bands.Bands) else source[2])[0].item()
         return total
 
     @property
@@ -416,6 +424,7 @@ class TokenTree:
         nodes = np.empty(self.n_leaves, dtype=np.int64)
         where = np.flatnonzero(leaf)
         nodes[place[where]] = where
+        nodes.flags.writeable = False
         return nodes
 
     def _paths(self, nodes: Int[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves depth"]:
@@ -498,7 +507,7 @@ class TokenTree:
         if depth >= self.depth:
             return self
         source = self._source
-        if "_nodes" in self.__dict__:
+        if "_nodes" in self.__dict__ or not isinstance(source, _bands.Bands):
             end = int(self.offsets[depth + 1])
             source = (self.symbols[:end], self.parents[:end], self.weights[:end])
         return TokenTree(self.alphabet_size, self.offsets[: depth + 2], source)
@@ -567,10 +576,10 @@ class TokenTree:
         OSError
             If the file cannot be written.
         """
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+        # Beside the target, so that replacing it is one step; opened plainly, so that the umask applies.
+        temporary = f"{os.fspath(path)}.{secrets.token_hex(8)}.part"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb") as file:
                 np.savez_compressed(
                     file,
                     format=np.array(_FORMAT),
@@ -581,9 +590,10 @@ class TokenTree:
                     weights=self.weights,
                     offsets=self.offsets,
                 )
-            os.replace(temporary, target)
+            os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            if os.path.exists(temporary):
+                os.unlink(temporary)
             raise
 
     @staticmethod
@@ -601,21 +611,23 @@ class TokenTree:
         ValueError
             If it is truncated, damaged, of another format or version, or does not hold a tree.
         """
-        name = os.fspath(path)
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                if str(archive["format"]) != _FORMAT:
-                    raise ValueError(f"its format is {archive['format']!s}")
-                if int(archive["version"]) != _VERSION:
-                    raise ValueError(
-                        f"its version is {archive['version']!s}, and this library reads {_VERSION}"
-                    )
-                nodes = archive["symbols"], archive["parents"], archive["weights"]
-                tree = TokenTree(int(archive["alphabet_size"]), archive["offsets"], nodes)
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-            raise ValueError(f"path = {name!r} holds no whole {_FORMAT} file: {error}") from error
-        _validate(tree, name)
-        return tree
+        with open(path, "rb") as file:
+            try:
+                with NpzFile(file, allow_pickle=False) as archive:
+                    if str(archive["format"]) != _FORMAT:
+                        raise ValueError(f"its format is {archive['format']!s}")
+                    if operator.index(archive["version"]) != _VERSION:
+                        raise ValueError(
+                            f"its version is {archive['version']!s}, and this library reads {_VERSION}"
+                        )
+                    nodes = archive["symbols"], archive["parents"], archive["weights"]
+                    q, offsets = operator.index(archive["alphabet_size"]), archive["offsets"]
+                _validate(q, offsets, *nodes)
+            # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
+            except Exception as error:
+                reason = str(error).partition("\n")[0]
+                raise ValueError(f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}") from error
+        return TokenTree(q, offsets, nodes)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TokenTree):
@@ -655,7 +667,7 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
     Raises
     ------
     ValueError
-        If `trees` is empty, alphabets differ, counts meet masses, counts add up to 2**63 or more, or a tree
+        If `trees` is empty, alphabets differ, counts meet masses, the total is 2**63 or infinite, or a tree
         is cut above the depth of another, which makes the weights below the cut unknown.
 
     Notes
@@ -669,7 +681,7 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
     >>> merge([one, two]) == TokenTree.from_sequences(["0", "01", "01"])
     True
     """
-    union, _ = _union(list(trees))
+    union, _ = _union(_trees(trees))
     return union
 
 
@@ -703,7 +715,7 @@ def align(
     array([[0.5, 0.5],
            [0. , 1. ]])
     """
-    trees = list(trees)
+    trees = _trees(trees)
     if depth is not None:
         trees = [tree.prune(depth) for tree in trees]
     union, places = _union(trees, mixed=True)
@@ -718,13 +730,18 @@ def align(
     return leaves
 
 
-def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
-    """The merged tree, and for each tree the place of its nodes among the merged ones."""
+def _trees(trees: Sequence[TokenTree]) -> list[TokenTree]:
+    trees = list(trees)
     if not trees:
         raise ValueError("trees is empty: at least one tree is needed")
     for i, tree in enumerate(trees):
         if not isinstance(tree, TokenTree):
             raise TypeError(f"trees[{i}] is a {type(tree).__name__}: must be a TokenTree")
+    return trees
+
+
+def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
+    """The merged tree, and for each tree the place of its nodes among the merged ones."""
     q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
     kind = trees[0].weights.dtype.kind
     for i, tree in enumerate(trees):
@@ -744,6 +761,8 @@ def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list
     counted = all(tree.weights.dtype.kind == "i" for tree in trees)
     if counted and total > _MAX_COUNT and not mixed:
         raise ValueError(f"trees count {total} responses together: counts must stay below 2**63")
+    if not total < np.inf:
+        raise ValueError(f"trees weigh {total} together: masses must have a finite total")
 
     zero = np.zeros(1, dtype=np.int64)
     places = [[zero] for _ in trees]
@@ -792,7 +811,8 @@ def _sequence_weights(weights: npt.ArrayLike | None, n: int) -> Num[np.ndarray, 
         raise ValueError(f"weights has shape {array.shape}: must be ({n},), one for each response")
     _checks.nonnegative("weights", array)
     # A float sum is enough to see 2**63 coming; the exact sum follows only where it may matter.
-    total = float(array.sum(dtype=np.float64))
+    with np.errstate(over="ignore"):
+        total = float(array.sum(dtype=np.float64))
     if array.dtype.kind == "i" and total > 2.0**62 and sum(array.tolist()) > _MAX_COUNT:
         raise ValueError(f"weights add up to {sum(array.tolist())}: counts must stay below 2**63")
     if not 0 < total < np.inf:
@@ -800,48 +820,51 @@ def _sequence_weights(weights: npt.ArrayLike | None, n: int) -> Num[np.ndarray, 
     return array
 
 
-def _validate(tree: TokenTree, name: str) -> None:
+def _validate(
+    q: int,
+    offsets: npt.NDArray[Any],
+    symbols: npt.NDArray[Any],
+    parents: npt.NDArray[Any],
+    weights: npt.NDArray[Any],
+) -> None:
     """Refuse arrays that break an invariant of this module."""
-    n, offsets = len(tree.symbols), tree.offsets
-    fault = None
     if not (
-        tree.symbols.ndim == tree.parents.ndim == tree.weights.ndim == offsets.ndim == 1
-        and len(tree.parents) == len(tree.weights) == n
-        and all(a.dtype.kind == "i" for a in (tree.symbols, tree.parents, offsets))
-        and tree.weights.dtype in (np.int64, np.float64)
-        and tree.alphabet_size >= 1
+        1 <= q <= _MAX_ALPHABET
+        and offsets.ndim == 1
+        and symbols.shape == parents.shape == weights.shape == (symbols.size,)
+        and symbols.dtype == np.min_scalar_type(-q)
+        and offsets.dtype == np.int64
+        and parents.dtype == np.int32
+        and weights.dtype in (np.int64, np.float64)
     ):
-        fault = "arrays have the wrong shape or type"
-    elif not (
+        raise ValueError("arrays have the wrong shape or type")
+    if not (
         len(offsets) >= 3
-        and offsets[0] == 0
-        and offsets[1] == 1
-        and offsets[-1] == n
+        and (offsets[0], offsets[1], offsets[-1]) == (0, 1, symbols.size)
         and (np.diff(offsets) > 0).all()
     ):
-        fault = "level offsets do not rise from 0 to the number of nodes"
-    elif (tree.symbols < EOS).any() or (tree.symbols >= tree.alphabet_size).any():
-        fault = "a symbol is outside the alphabet"
-    elif not ((tree.weights >= 0) & (tree.weights < np.inf)).all() or tree.weights[0] == 0:
-        fault = "a weight is negative or not finite, or the total is zero"
-    else:
-        for depth in range(1, tree.depth + 1):
-            here, above = tree.level(depth), tree.level(depth - 1)
-            parents, order = tree.parents[here], tree.symbols[here]
-            later = np.diff(parents) > 0
-            inner = tree.symbols[above] != EOS if depth > 1 else np.ones(1, dtype=bool)
-            first = np.flatnonzero(np.concatenate([[True], later]))
-            sums = np.add.reduceat(tree.weights[here], first)
-            if not ((np.diff(parents) >= 0) & (later | (np.diff(order) > 0))).all():
-                fault = f"nodes at depth {depth} are out of order"
-            elif not np.array_equal(parents[first], np.flatnonzero(inner)):
-                fault = f"nodes at depth {depth} hang from the wrong parents"
-            elif not np.allclose(sums, tree.weights[above][inner], rtol=_checks.SUM_TOLERANCE, atol=0):
-                fault = f"weights at depth {depth} do not add up"
-            if fault:
-                break
-    if fault:
-        raise ValueError(f"path = {name!r} holds no token tree: {fault}")
+        raise ValueError("level offsets do not rise from 0 to the number of nodes")
+    if symbols[0] != 0 or parents[0] != 0 or (symbols < EOS).any() or (symbols >= q).any():
+        raise ValueError("a symbol is outside the alphabet")
+    if not ((weights >= 0) & (weights < np.inf)).all() or weights[0] == 0:
+        raise ValueError("a weight is negative or not finite, or the total is zero")
+    # The root stands for every token that may have children.
+    above = slice(0, 1)
+    inner = np.ones(1, dtype=bool)
+    for depth in range(1, len(offsets) - 1):
+        here = slice(int(offsets[depth]), int(offsets[depth + 1]))
+        steps = np.diff(parents[here])
+        if not ((steps > 0) | (steps == 0) & (np.diff(symbols[here]) > 0)).all():
+            raise ValueError(f"nodes at depth {depth} are out of order")
+        first = np.flatnonzero(np.append(True, steps))
+        if not np.array_equal(parents[here][first], np.flatnonzero(inner)):
+            raise ValueError(f"nodes at depth {depth} hang from the wrong parents")
+        sums, expected = np.add.reduceat(weights[here], first), weights[above][inner]
+        # Counts add up exactly; masses up to the rounding of their sums.
+        tolerance = 0 if weights.dtype == np.int64 else _checks.SUM_TOLERANCE * expected
+        if not (np.abs(sums - expected) <= tolerance).all():
+            raise ValueError(f"weights at depth {depth} do not add up")
+        above, inner = here, symbols[here] != EOS
 
 
 def _from_pieces(pieces: Iterable[memoryview], block: int, alphabet: Alphabet, name: str) -> TokenTree:

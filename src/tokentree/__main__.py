@@ -1,0 +1,5 @@
+"""``python -m tokentree`` is the command ``tokentree``."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,302 @@
+"""The command ``tokentree``: decide the paper's claims, or measure three datasets of one's own.
+
+Exit codes: 0 when every verdict was reached, whatever it says; 1 when one is undecided; 2 when the input
+cannot be used, with one line on standard error that says why.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from . import __version__
+from .claims import Finding, Ledger, Verdict, text_corpus, verify
+from .elasticity import Elasticity, ResponseCurve, elasticity, published_form, response_curve
+from .mixture import Mixture
+from .tree import TokenTree, merge
+
+_STYLES = {
+    Verdict.HOLDS: "green",
+    Verdict.IN_A_LIMIT: "yellow",
+    Verdict.UNDER_A_CONDITION: "yellow",
+    Verdict.FAILS: "red",
+    Verdict.UNDECIDED: "magenta",
+}
+
+_ROLES = ("pretrain", "align", "perturb")
+_SIGNS = {-1: "-", 0: "0", 1: "+", None: "undecided"}
+_STATED = {True: "holds", False: "fails", None: "is undecided"}
+_CURVE = np.geomspace(1e-3, 10, 41)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Default: those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 or 2 as the module says.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except (OSError, ValueError) as error:
+        print(f"tokentree {options.command}: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tokentree", description="Token trees, joint compression, and Theorem 4.2 decided."
+    )
+    parser.add_argument("--version", action="version", version=f"tokentree {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    decide = commands.add_parser(
+        "verify",
+        help="decide the paper's claims on real text and on Pareto trees",
+        description="Decide the paper's claims on the text that Python itself carries and on synthetic "
+        "Pareto trees. Takes some seconds.",
+        epilog="example: tokentree verify --json ledger.json --figures out",
+    )
+    decide.add_argument("--seed", type=int, default=0, help="seed of the synthetic trees (default 0)")
+    decide.add_argument("--claim", metavar="ID", help="print this claim alone, with its witness")
+    decide.set_defaults(run=_verify)
+
+    measure = commands.add_parser(
+        "measure",
+        help="rates, response and Theorem 4.2 for your own data",
+        description="Compress three datasets together and decide which way the rates of PRETRAIN and ALIGN "
+        "move when PERTURB grows. Each is a file, or a directory that stands for all files below it; every "
+        "file is one response, read once.",
+        epilog="example: tokentree measure web.txt chat.txt new.txt --depth 16 --figures out",
+    )
+    for role in _ROLES:
+        measure.add_argument(role, metavar=role.upper(), type=Path)
+    measure.add_argument(
+        "--depth", type=int, required=True, metavar="D", help="symbols in a block, at least 1"
+    )
+    measure.add_argument(
+        "--alphabet", choices=["bits", "bytes"], default="bits", help="symbols: bits (default) or bytes"
+    )
+    measure.set_defaults(run=_measure)
+
+    for command in (decide, measure):
+        command.add_argument("--json", type=Path, metavar="PATH", help="write everything found to PATH")
+        command.add_argument("--figures", type=Path, metavar="DIR", help="draw the figures into DIR")
+        command.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    return parser
+
+
+def _console() -> Console:
+    # A pipe or a file has no width of its own.
+    return Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    ledger = verify(options.seed, progress=not options.no_progress and sys.stderr.isatty())
+    console = _console()
+    names = [finding.id for finding in ledger]
+    if options.claim not in (None, *names):
+        raise ValueError(f"--claim {options.claim}: must be one of {', '.join(names)}")
+    if options.claim is not None:
+        _print_finding(console, ledger[options.claim], witness=True)
+    else:
+        for finding in ledger:
+            _print_finding(console, finding)
+        _print_summary(console, ledger)
+    if options.json is not None:
+        ledger.to_json(options.json)
+    if options.figures is not None:
+        corpus = text_corpus()
+        grid = np.linspace(0.02, 1, 50)
+        rows = {
+            ", disjoint": corpus.disjoint,
+            ", overlapping": corpus.counts,
+        }
+        curves = {
+            title: [response_curve(published_form(counts, k, 1), grid) for k in (10, 100, 10_000)]
+            for title, counts in rows.items()
+        }
+        _draw(options.figures, "published-form", curves, parts=3)
+    return 0 if ledger.decided else 1
+
+
+def _print_finding(console: Console, finding: Finding, witness: bool = False) -> None:
+    style = _STYLES[finding.verdict]
+    console.print(f"[bold]{finding.id}[/]  ({finding.where})  [bold {style}]{finding.verdict}[/]")
+    console.print(f"  {escape(finding.claim)}", style="italic")
+    console.print(f"  {escape(finding.reason)}")
+    console.print(f"  Grounds: {escape(finding.grounds)}.")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 4))
+    for name, figure in finding.figures.items():
+        table.add_row(escape(name), _number(figure))
+    console.print(table)
+    if witness:
+        console.print("  Witness, a program that fails if the finding is wrong:\n")
+        console.print(escape(finding.witness), soft_wrap=True)
+    console.print()
+
+
+def _number(figure: float | int | str | bool) -> str:
+    return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
+
+
+def _print_summary(console: Console, ledger: Ledger) -> None:
+    table = Table("claim", "where", "verdict", box=box.SIMPLE_HEAD, title="The ledger", title_justify="left")
+    for finding in ledger:
+        table.add_row(finding.id, finding.where, f"[{_STYLES[finding.verdict]}]{finding.verdict}[/]")
+    console.print(table)
+    console.print("One claim with its witness: tokentree verify --claim ID\n")
+
+
+def _measure(options: argparse.Namespace) -> int:
+    paths = [_files(getattr(options, role), role) for role in _ROLES]
+    shown = not options.no_progress and sys.stderr.isatty()
+    trees = []
+    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
+        for role, files in zip(_ROLES, paths, strict=True):
+            task = progress.add_task(f"Reading {role}", total=sum(file.stat().st_size for file in files))
+            advance = partial(progress.advance, task)
+            trees.append(
+                merge([TokenTree.from_file(f, options.depth, options.alphabet, advance) for f in files])
+            )
+        progress.add_task("Growing the perturbation", total=None)
+        mixture = Mixture.from_trees(trees, depth=options.depth, names=_ROLES)
+        found = elasticity(mixture)
+        curve = response_curve(mixture, np.unique(np.append(_CURVE, found.l)))
+    _print_measurement(_console(), mixture, found, curve)
+    if options.json is not None:
+        report = _report(mixture, found, curve, options)
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if options.figures is not None:
+        _draw(options.figures, "response", {"": [curve]})
+    return 0 if found.certified else 1
+
+
+def _files(path: Path, role: str) -> list[Path]:
+    """The file, or all files below the directory, in the order of their names."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    if not files:
+        raise ValueError(f"{role.upper()} = {str(path)!r} is a directory without files")
+    return files
+
+
+def _print_measurement(console: Console, mixture: Mixture, found: Elasticity, curve: ResponseCurve) -> None:
+    table = Table("dataset", box=box.SIMPLE_HEAD, title="Rates, bits per block", title_justify="left")
+    columns = {
+        "size (blocks)": mixture.sizes,
+        "leaves": mixture.leaf_counts,
+        "ideal": mixture.rates(),
+        "Huffman": mixture.rates(code="huffman"),
+        "normalised": mixture.normalized_rates(),
+        "per symbol": mixture.rates(per="token"),
+    }
+    for name in columns:
+        table.add_column(name, justify="right")
+    for i, name in enumerate(mixture.names):
+        table.add_row(name, *(f"{column[i]:,.6g}" for column in columns.values()))
+    console.print(table)
+
+    table = Table("per response", box=box.SIMPLE_HEAD, title_justify="left")
+    table.title = "Response d gamma_i / d n_t, bits per block"
+    for name in mixture.names:
+        table.add_column(name, justify="right")
+    for name, row in zip(mixture.names, mixture.response(), strict=True):
+        table.add_row(name, *(f"{entry:.6g}" for entry in row))
+    console.print(table)
+
+    table = Table("l", box=box.SIMPLE_HEAD, title_justify="left")
+    table.title = f"As the perturbation grows, k = {found.k:.6g}; ' is d/dl"
+    for name in ("gamma_p'", "gamma_a'", "ratio -gamma_a' / (k gamma_p')", "theorem's signs"):
+        table.add_column(name, justify="right")
+    shown = sorted({*range(0, len(curve.l), 10), int(np.searchsorted(curve.l, found.l))})
+    for point in (curve.elasticities[i] for i in shown):
+        table.add_row(
+            f"{point.l:.4g}" + (" (now)" if point.l == found.l else ""),
+            f"{point.dgamma_pretrain:+.4e}",
+            f"{point.dgamma_align:+.4e}",
+            f"{point.ratio:.6g}",
+            _STATED[point.holds],
+        )
+    console.print(table)
+    console.print(
+        f"[bold]Theorem 4.2 {_STATED[found.holds]} for these data[/] at k = {found.k:.6g}, l = {found.l:.6g}."
+    )
+    console.print(
+        "  It asks for gamma_p' < 0 < gamma_a', that is S_pt > 1 > S_at: a perturbation nearer to the "
+        "pre-training data than to the alignment data.\n"
+        f"  S_pt = {found.overlap_pretrain:.9g}, S_at = {found.overlap_align:.9g}. "
+        f"Signs of gamma_p', gamma_a': {', '.join(_SIGNS[sign] for sign in found.signs)}.\n"
+        f"  Certified by: {found.certificate}."
+    )
+
+
+def _report(
+    mixture: Mixture, found: Elasticity, curve: ResponseCurve, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Everything measured, as plain data; lengths in bits per block."""
+    return {
+        "files": {role: str(getattr(options, role)) for role in _ROLES},
+        "alphabet": options.alphabet,
+        "depth": options.depth,
+        "names": mixture.names,
+        "sizes": mixture.sizes.tolist(),
+        "leaves": mixture.leaf_counts.tolist(),
+        "rates": mixture.rates().tolist(),
+        "huffman_rates": mixture.rates(code="huffman").tolist(),
+        "normalized_rates": mixture.normalized_rates().tolist(),
+        "response": mixture.response().tolist(),
+        "overlap": mixture.overlap().tolist(),
+        "elasticity": _plain(found),
+        "curve": [
+            _plain(point) | {"rates": rates}
+            for point, rates in zip(curve.elasticities, curve.rates.tolist(), strict=True)
+        ],
+    }
+
+
+def _plain(found: Elasticity) -> dict[str, Any]:
+    """The verdict as plain data; JSON has no infinity, so an infinite or undefined ratio is null."""
+    plain = asdict(found)
+    plain["ratio"] = found.ratio if math.isfinite(found.ratio) else None
+    return plain
+
+
+def _draw(
+    directory: Path, name: str, rows: Mapping[str, list[ResponseCurve]], parts: int | None = None
+) -> None:
+    """One picture: the change of gamma_a and of gamma_p, a row for each kind of data."""
+    from matplotlib.figure import Figure
+
+    from .plotting import plot_rate_change
+
+    directory.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(9, 3.7 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), 2, squeeze=False)
+    for row, (title, curves) in zip(axes, rows.items(), strict=True):
+        plot_rate_change(curves, "align", row[0], parts).set_title(f"alignment data{title}")
+        plot_rate_change(curves, "pretrain", row[1], parts).set_title(f"pre-training data{title}")
+        # Only the first row's datasets are disjoint, as the closed form asks.
+        parts = None
+    path = directory / f"{name}.png"
+    figure.savefig(path, dpi=120)
+    print(f"drawn: {path}", file=sys.stderr)

@@ -1,0 +1,575 @@
+r"""Theorem 4.2, decided: which way rates move when the perturbation grows, with a proof for every sign.
+
+Three datasets of a mixture play the parts of pre-training p, alignment a and perturbation t; others may stand
+by. k = n_p / n_a, l = n_t / n_a, and a prime is d/dl with every size but n_t fixed, so gamma' = n_a R_it. The
+theorem's signs are gamma_p' < 0 < gamma_a'. With S_it = sum_x p_i p_t / q,
+
+    gamma_i' = w_a (1 - S_it) = -w_a sum_x (p_i - q)(p_t - q) / q,
+
+so the signs hold exactly when S_pt > 1 > S_at, and k gamma_p' + gamma_a' + l gamma_t' = 0 (Gibbs-Duhem).
+
+**What is certified.** Every dataset has an exact reading pi_i: integer and Fraction rows over their totals,
+float64 rows as dyadic rationals over their exact sums. Sizes are exact too. So 1 - S_it is a rational number,
+and three methods of rising cost decide its sign. The first to succeed is named in `Elasticity.certificate`.
+
+**1. A floating-point bound**, O(N M). Write u = 2^-53, g_n = n u / (1 - n u), N datasets, and p for the
+float64 view of pi. In the steps below, every h_i is sum_{j != i} w_j (p_i + p_j), the scale of d_i = pi_i -
+q.
+
+- Input. p = pi (1 + e) with |e| <= eta: eta is 4 u for integers (count, total and quotient are each rounded)
+  and the distance of the row's exact sum from 1 for floats. Hence the exact d_i differs from
+  sum_{j != i} w_j (p_i - p_j) by at most eta / (1 - eta) h_i.
+- Differences. With r the largest dataset, m = sum_{j != r} w_j (p_j - p_r) has N - 1 terms, each with a
+  rounded weight, difference and product, so its error is at most g_{N+1} sum_{j != r} w_j |p_j - p_r|. Then
+  d_i = (p_i - p_r) - m has error at most g_{N+2} (|p_i - p_r| + sum_{j != r} w_j |p_j - p_r|). For i = r the
+  bracket is at most h_r. For other i, w_i <= 1/2 and w_r >= 1/N, so it is at most (1 + w_i) p_i + (2 - w_r)
+  p_r + sum_{j != i, r} w_j p_j <= (2 N - 1) h_i. Both together: |error of d_i| <= c h_i with c = (2 N - 1)
+  g_{N+2} + eta / (1 - eta).
+- Terms. The computed q is off by a factor within (1 +- eta)(1 +- g_{N+1}), and y_i = d_i q^(-1/2) takes three
+  more roundings, so a product y_i y_t of computed values is off by a factor within 1 +- rho, rho = 2 eta + 2
+  (N + 8) u, beside the errors of d_i and d_t.
+- Sum. A dot product over a block of n leaves, in any order, fused or not, has error at most g_n sum |y_i
+  y_t|, and the block sums are added by math.fsum, which rounds once.
+- Underflow. Masses are scaled by 2^512, and sizes lie between 2^-200 and 2^200. So w_j p_j >= 2^-962 / N is
+  normal, |y| <= 2^467, sums and differences are exact where they are subnormal, and the only underflow is in
+  y and in products of two of them: together less than 2^-600 a leaf.
+
+With z_i = h_i q^(-1/2) the error of the sum is therefore at most
+
+    sum_x [ (rho + g_{n+1}) |y_i y_t| + c (z_i |y_t| + |y_i| z_t) + c^2 z_i z_t ] + 2^-600 M,
+
+up to a factor for evaluating this bound itself with computed y and z. All its terms are positive, so the
+factor is 1 + O(n u + rho); 1.01 covers it as long as c + rho + g_n < 10^-3, and otherwise the bound is not
+used.
+
+**2. An integer bound.** With integer rows c_i, totals C_i and coprime integers a_j such that q is
+proportional to Q = sum a_j c_j, that is C_j a_j = G n_j for one rational G,
+
+    S_it = F sum_x c_i c_t / Q,     F = G T / (C_i C_t).
+
+Each quotient is homogeneous of degree 1 in the leaf's column of counts, so leaves with proportional columns
+are collected first. Every other quotient is divided in integers at B fractional bits and rounded down, which
+leaves the sum short by less than one unit in the last place a term. B doubles until the interval for 1 - S_it
+excludes zero and is narrow enough to give the derivative itself to the last digit of a float64.
+
+**3. The exact rational**, by adding fractions in pairs. It is the only method that can prove that a
+derivative is zero. It comes before the integer bound where few quotients are left, and after it within a
+limit on the digits. Beyond the limit the sign is "undecided at this precision".
+"""
+
+import math
+import operator
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float
+from scipy import special
+
+from . import _checks
+from .mixture import BLOCK, SCALE, Mixture, Rows, exact_number, inverse_root
+from .tree import TokenTree
+
+_EARLY_BITS, _LAST_BITS = 2**14, 2**24
+"""Bits in all denominators together up to which an exact sum comes first, or comes at all."""
+
+_PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
+"""Fractional bits of the integer bound."""
+
+_INTEGER_LEAVES = 2**22
+"""Leaves up to which distributions are read as Python integers, about 100 bytes each."""
+
+Sign = Literal[-1, 0, 1] | None
+
+
+@dataclass(frozen=True)
+class Elasticity:
+    r"""What Theorem 4.2 says of one mixture. Made by `elasticity`.
+
+    Attributes
+    ----------
+    k, l : float
+        Sizes of the pre-training and the perturbation dataset over that of the alignment dataset.
+    dgamma_pretrain, dgamma_align, dgamma_perturb : float
+        gamma_p', gamma_a', gamma_t': derivatives of the rates (ideal code, normalised or not) with respect to
+        l.
+    ratio : float
+        -gamma_a' / (k gamma_p'), which the theorem says is near 1; inf or nan where gamma_p' = 0.
+    overlap_pretrain, overlap_align : float
+        S_pt and S_at.
+    signs : tuple of two
+        Signs of gamma_p' and gamma_a', each -1, 0 or 1 and proved, or None if undecided.
+    holds : bool or None
+        Whether gamma_p' < 0 < gamma_a'; None if the proved signs leave it open.
+    certified : bool
+        Whether both signs are proved.
+    certificate : str
+        How each sign was decided.
+    """
+
+    k: float
+    l: float
+    dgamma_pretrain: float
+    dgamma_align: float
+    dgamma_perturb: float
+    ratio: float
+    overlap_pretrain: float
+    overlap_align: float
+    signs: tuple[Sign, Sign]
+    holds: bool | None
+    certified: bool
+    certificate: str
+
+
+def elasticity(
+    mixture: Mixture,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    base: float = 2,
+    per: Literal["block", "token"] = "block",
+) -> Elasticity:
+    r"""Decide Theorem 4.2 for three datasets of a mixture.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        At least three datasets; the others keep their sizes.
+    pretrain, align, perturb : int or str
+        Index or name of D_p, D_a and D_t, all different.
+    base : float
+        Unit of the rates: 2 for bits, ``math.e`` for nats.
+    per : "block" or "token"
+        Rates per leaf, or per token, that is divided by the depth.
+
+    Returns
+    -------
+    Elasticity
+
+    Raises
+    ------
+    ValueError
+        If a dataset is unknown or named twice, ``base <= 1``, or `per` is "token" without a depth.
+    TypeError
+        If a dataset is neither an integer nor a string.
+
+    Notes
+    -----
+    O(N M) where the floating-point bound decides, which it does unless a derivative is within about 10^-12 of
+    the sum of its terms' sizes. Derivatives decided in integers are correct to the last digit or so; the
+    others as accurate as `Mixture.response`. Theorem 4.2 of the paper; the module's docstring has the proof
+    of the bounds.
+
+    Examples
+    --------
+    >>> decided = elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 4)))
+    >>> decided.holds, decided.certified, round(decided.ratio, 4)
+    (True, True, 2.0015)
+    >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
+    (0, 1)
+    """
+    given = {"pretrain": pretrain, "align": align, "perturb": perturb}
+    p, a, t = (mixture.index(dataset, name) for name, dataset in given.items())
+    if len({p, a, t}) < 3:
+        raise ValueError(f"pretrain, align, perturb = {p}, {a}, {t}: must be three different datasets")
+    unit = _checks.log_base(base) * mixture.tokens(per)
+    sizes = mixture.exact_sizes
+    k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
+
+    sums = _float_sums(mixture, t)
+    found = [_decide(mixture, i, t, sums) for i in (p, a)]
+    step = float(mixture.weights[a]) / unit
+    dp, da, dt = (step * excess for excess in (found[0].excess, found[1].excess, float(sums.excess[t])))
+    signs = found[0].sign, found[1].sign
+    holds = True if signs == (-1, 1) else False if signs[0] in (0, 1) or signs[1] in (0, -1) else None
+    return Elasticity(
+        k=k,
+        l=l,
+        dgamma_pretrain=dp,
+        dgamma_align=da,
+        dgamma_perturb=dt,
+        ratio=-da / (k * dp) if dp else math.nan if da == 0 else math.inf,
+        overlap_pretrain=float(sums.overlap[p]),
+        overlap_align=float(sums.overlap[a]),
+        signs=signs,
+        holds=holds,
+        certified=None not in signs,
+        certificate=f"pretrain: {found[0].method}; align: {found[1].method}",
+    )
+
+
+class _Sums(NamedTuple):
+    """For one t and every i: 1 - S_it, its sign if proved or else 0, and S_it."""
+
+    excess: Float[np.ndarray, "datasets"]
+    sign: Float[np.ndarray, "datasets"]
+    overlap: Float[np.ndarray, "datasets"]
+
+
+class _Decision(NamedTuple):
+    sign: Sign
+    excess: float
+    method: str
+
+
+def _float_sums(mixture: Mixture, t: int) -> _Sums:
+    """Sum over leaves in floating point and bound the error: method 1."""
+    n, u = mixture.n_datasets, 2.0**-53
+    eta = mixture.rows.relative_error
+    c = (2 * n - 1) * (n + 3) * u + 1.01 * eta
+    rho = 2 * eta + 2 * (n + 8) * u
+    total = sum(mixture.exact_sizes)
+    scale = np.tile(mixture.weights, (n, 1))
+    np.fill_diagonal(scale, [float((total - size) / total) for size in mixture.exact_sizes])
+
+    blocks = []
+    for p, q, d in mixture.centred_blocks():
+        root = inverse_root(q)
+        x, y, z = p * root, d * root, (scale @ p) * root
+        size = np.abs(y)
+        error = (rho + (BLOCK + 2) * u) * (size @ size[t]) + c * (z @ (size[t] + c * z[t]) + size @ z[t])
+        blocks.append((y @ y[t], error, x @ x[t]))
+    gram, error, overlap = (
+        np.array([math.fsum(entry) for entry in np.transpose(part)]) for part in zip(*blocks, strict=True)
+    )
+    bound = 1.01 * error + 2.0**-600 * mixture.n_leaves
+    proved = (np.abs(gram) > bound) & (c + rho + BLOCK * u < 1e-3)
+    # Signs before the scale comes off: a derivative may be too small for a float64 and still have one.
+    return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), overlap / SCALE)
+
+
+def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
+    """Sign and value of 1 - S_it by the first of the three methods that proves the sign."""
+    rounded = float(sums.excess[i])
+    if sums.sign[i]:
+        return _Decision(_sign(int(sums.sign[i])), rounded, "floating-point bound")
+    undecided = _Decision(None, rounded, "undecided at this precision")
+    if mixture.n_leaves > _INTEGER_LEAVES:
+        return undecided
+    factor, quotients = _quotients(mixture, i, t)
+    work = sum(denominator.bit_length() for denominator in quotients)
+    if work > _EARLY_BITS:
+        for bits in _PRECISIONS:
+            excess = _bounded_excess(factor, quotients, bits)
+            if excess is not None:
+                return _Decision(_sign(excess[0]), excess[0] / excess[1], f"integer bound, {bits} bits")
+        if work > _LAST_BITS:
+            return undecided
+    over, under = _exact_sum(quotients)
+    excess = factor.denominator * under - factor.numerator * over, factor.denominator * under
+    return _Decision(_sign(excess[0]), excess[0] / excess[1], "exact rational")
+
+
+def _quotients(mixture: Mixture, i: int, t: int) -> tuple[Fraction, dict[int, int]]:
+    """F and the sum in S_it = F sum c_i c_t / Q, as {denominator: numerator} in lowest terms."""
+    totals, factors = mixture.rows.totals, mixture.integer_factors()
+    sizes = mixture.exact_sizes
+    quotients: Counter[int] = Counter()
+    for column, multiple in mixture.rows.directions.items():
+        over = multiple * column[i] * column[t]
+        if over:
+            under = sum(map(operator.mul, factors, column))
+            divisor = math.gcd(over, under)
+            quotients[under // divisor] += over // divisor
+    scale = totals[0] * factors[0] / sizes[0]
+    return scale * sum(sizes) / (totals[i] * totals[t]), quotients
+
+
+def _bounded_excess(factor: Fraction, quotients: dict[int, int], bits: int) -> tuple[int, int] | None:
+    """1 - F sum of quotients as a numerator and denominator right to 60 bits, or None: method 2."""
+    shift = bits + max(0, factor.numerator.bit_length() - factor.denominator.bit_length())
+    floored = sum((over << shift) // under for under, over in quotients.items())
+    one = factor.denominator << shift
+    # Each quotient lost less than one unit, so the excess is above `least` and at most `most`.
+    most = one - factor.numerator * floored
+    least = most - factor.numerator * len(quotients)
+    if least < 0 <= most or (most - least) << 60 > min(abs(least), abs(most)):
+        return None
+    return most, one
+
+
+def _exact_sum(quotients: dict[int, int]) -> tuple[int, int]:
+    """Sum of numerator / denominator, added in pairs so that the factors of each product are of like size."""
+    terms = sorted(((over, under) for under, over in quotients.items()), key=lambda term: term[1])
+    while len(terms) > 1:
+        paired = [(a * d + c * b, b * d) for (a, b), (c, d) in zip(terms[::2], terms[1::2], strict=False)]
+        terms = paired + terms[len(paired) * 2 :]
+    return terms[0] if terms else (0, 1)
+
+
+def _sign(number: int) -> Sign:
+    return 1 if number > 0 else -1 if number < 0 else 0
+
+
+class ClosedForm(NamedTuple):
+    """Theorem 4.2 in the published form with disjoint parts, per block; see `published_closed_form`."""
+
+    dgamma_pretrain: Float[np.ndarray, "..."] | np.float64
+    dgamma_align: Float[np.ndarray, "..."] | np.float64
+    ratio: Float[np.ndarray, "..."] | np.float64
+
+
+def published_closed_form(
+    parts: int,
+    k: Annotated[npt.ArrayLike, "*#grid"],
+    l: Annotated[npt.ArrayLike, "*#grid"],
+    base: float = 2,
+) -> ClosedForm:
+    r"""Derivatives and ratio of the published form with m disjoint parts of any distributions.
+
+    Parameters
+    ----------
+    parts : int
+        m >= 3, the number of equal parts of D_p.
+    k, l : array_like
+        |D_p| / |D_a| and |D_t| / |D_a|, finite and > 0; they broadcast.
+    base : float
+        Unit of the rates: 2 for bits, ``math.e`` for nats.
+
+    Returns
+    -------
+    ClosedForm
+        gamma_a' = 1 / (k + 1 + l), gamma_p' = -(1 - (m - 1) l) / ((k + m l)(k + 1 + l)), both per block, and
+        the ratio -gamma_a' / (k gamma_p') = (1 + m l / k) / (1 - (m - 1) l), inf where gamma_p' = 0. The
+        theorem's signs hold exactly for l < 1 / (m - 1).
+
+    Raises
+    ------
+    ValueError
+        If ``parts < 3``, an entry is not finite and > 0, or ``base <= 1``.
+    TypeError
+        If `parts` is not an integer, or `k` or `l` holds no real numbers.
+
+    Notes
+    -----
+    Theorem 4.2 of the paper, with the l-dependence it leaves out.
+
+    Examples
+    --------
+    >>> published_closed_form(3, k=1000, l=[0.001, 0.25, 0.5]).ratio
+    array([1.00200701, 2.0015    ,        inf])
+    """
+    m = _checks.integer("parts", parts, 3)
+    unit = _checks.log_base(base)
+    k, l = _positive("k", k), _positive("l", l)
+    # For m = 3 this is exact near its zero, l = 1/2.
+    margin = 1 - (m - 1) * l
+    total = k + 1 + l
+    with np.errstate(divide="ignore"):
+        ratio = np.where(margin == 0, np.inf, (1 + m * l / k) / margin)[()]
+    return ClosedForm(0.0 - margin / ((k + m * l) * total) / unit, np.ones_like(l) / total / unit, ratio)
+
+
+def _positive(name: str, value: Any) -> Float[np.ndarray, "..."]:
+    array = _checks.real_array(name, value).astype(np.float64)
+    bad = ~((array > 0) & (array < np.inf))
+    if bad.any():
+        _checks.fail_at(name, array, bad, "must be finite and > 0")
+    return array
+
+
+def published_form(
+    parts: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction] | TokenTree], "parts leaves"],
+    k: float | Fraction,
+    l: float | Fraction,
+    names: Sequence[str] = ("pretrain", "align", "perturb"),
+    depth: int | None = None,
+) -> Mixture:
+    r"""Theorem 4.2 as published: D_p is m equal parts, D_a is more of the second and D_t more of the third.
+
+    Parameters
+    ----------
+    parts : array_like, shape (m, M), or sequence of m TokenTrees
+        The parts' distributions, m >= 3, read as `Mixture` reads rows.
+    k, l : int, float or Fraction
+        Sizes of D_p and D_t; the size of D_a is 1.
+    names : sequence of three strings
+        Names of D_p, D_a and D_t.
+    depth : int, optional
+        Depth d of the joint tree. Trees are pruned to it; their default is that of the deepest.
+
+    Returns
+    -------
+    Mixture
+        Datasets D_p, D_a, D_t of sizes k, 1, l. Where the parts are exact so is their mean.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Mixture`, and if there are fewer than three parts.
+
+    Notes
+    -----
+    O(m M). Section 4 of the paper.
+
+    Examples
+    --------
+    >>> mixture = published_form([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 5]], k=9, l=Fraction(1, 3))
+    >>> mixture
+    Mixture(3 datasets, 4 leaves: pretrain 9, align 1, perturb 1/3)
+    >>> mixture.rows.values
+    array([[ 5,  5, 10, 10],
+           [ 0,  0,  1,  0],
+           [ 0,  0,  0,  5]])
+    """
+    if isinstance(parts, Sequence) and any(isinstance(part, TokenTree) for part in parts):
+        from_trees = Mixture.from_trees(cast(Sequence[TokenTree], parts), depth=depth)
+        rows, depth = from_trees.rows, from_trees.depth
+    else:
+        rows = Rows(parts, "parts")
+    if len(rows.values) < 3:
+        raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
+    distributions = np.concatenate([rows.mean()[None], rows.values[1:3]])
+    return Mixture(distributions, (exact_number("k", k), 1, exact_number("l", l)), names, depth)
+
+
+def three_dataset_form(
+    distributions: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction]], "datasets leaves"],
+    k: float | Fraction,
+    l: float | Fraction,
+    names: Sequence[str] = ("D1", "D2", "D3"),
+    depth: int | None = None,
+) -> Mixture:
+    r"""Three separate datasets: D_1 the pre-training, D_2 the alignment, D_3 the perturbation; sizes k, 1, l.
+
+    Parameters
+    ----------
+    distributions : array_like, shape (3, M)
+        The datasets' distributions, read as `Mixture` reads rows.
+    k, l : int, float or Fraction
+        Sizes of D_1 and D_3; the size of D_2 is 1.
+    names : sequence of three strings
+        Names of the datasets.
+    depth : int, optional
+        Depth d of the joint tree.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Mixture`.
+
+    Notes
+    -----
+    Section 4.1 of the paper review. The theorem's signs do not hold in general; for disjoint datasets both
+    rates rise alike, by 1 / (k + 1 + l).
+
+    Examples
+    --------
+    >>> mixture = three_dataset_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=8, l=1)
+    >>> elasticity(mixture, base=math.e).dgamma_pretrain
+    0.1
+    """
+    return Mixture(distributions, (exact_number("k", k), 1, exact_number("l", l)), names, depth)
+
+
+class ResponseCurve(NamedTuple):
+    """Rates as the perturbation grows from nothing; made by `response_curve`.
+
+    Attributes
+    ----------
+    l : float array, shape (L,)
+        |D_t| / |D_a|.
+    k : float
+        |D_p| / |D_a|.
+    rates : float array, shape (L, 3)
+        Rates of D_p, D_a and D_t.
+    start : float array, shape (3,)
+        Rates at l = 0; that of D_t is inf where it has leaves that the others lack.
+    elasticities : tuple of L `Elasticity`
+        Derivatives and certified signs at each l.
+    """
+
+    l: Float[np.ndarray, "points"]
+    k: float
+    rates: Float[np.ndarray, "points 3"]
+    start: Float[np.ndarray, "3"]
+    elasticities: tuple[Elasticity, ...]
+
+
+def response_curve(
+    mixture: Mixture,
+    l: Annotated[npt.ArrayLike, "points"],
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    base: float = 2,
+    per: Literal["block", "token"] = "block",
+) -> ResponseCurve:
+    r"""Rates, derivatives and certified signs as D_t grows, the other sizes fixed.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        At least three datasets. The size of D_t is replaced by l |D_a|.
+    l : array_like, shape (L,)
+        Values of |D_t| / |D_a|, finite and > 0.
+    pretrain, align, perturb, base, per
+        As in `elasticity`, whose errors this shares.
+
+    Returns
+    -------
+    ResponseCurve
+
+    Notes
+    -----
+    O(L N M).
+
+    Examples
+    --------
+    >>> mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
+    >>> curve = response_curve(mixture, [0.25, 0.5, 0.75])
+    >>> [found.signs for found in curve.elasticities]
+    [(-1, 1), (0, 1), (1, 1)]
+    """
+    roles = [mixture.index(dataset) for dataset in (pretrain, align, perturb)]
+    p, a, t = roles
+    points = np.atleast_1d(_positive("l", l))
+    sizes = list(mixture.exact_sizes)
+    rates, elasticities = [], []
+    for point in points.tolist():
+        sizes[t] = Fraction(point) * sizes[a]
+        grown = mixture.with_sizes(sizes)
+        rates.append(grown.rates(base, per=per)[roles])
+        elasticities.append(elasticity(grown, p, a, t, base, per))
+    others = [i for i in range(mixture.n_datasets) if i != t]
+    without = Mixture(mixture.rows.values[others], [sizes[i] for i in others]).joint
+    with np.errstate(divide="ignore"):
+        start = -special.xlogy(mixture.distributions[roles], without).sum(axis=1)
+    unit = _checks.log_base(base) * mixture.tokens(per)
+    return ResponseCurve(
+        points, float(sizes[p] / sizes[a]), np.array(rates), start / unit, tuple(elasticities)
+    )
+
+
+def published_closed_change(
+    parts: int,
+    k: Annotated[npt.ArrayLike, "*#grid"],
+    l: Annotated[npt.ArrayLike, "*#grid"],
+    base: float = 2,
+) -> tuple[Float[np.ndarray, "..."] | np.float64, Float[np.ndarray, "..."] | np.float64]:
+    r"""How far gamma_p and gamma_a have moved since l = 0, in the published form with disjoint parts.
+
+    Parameters and errors are those of `published_closed_form`, whose derivatives these integrate.
+
+    Returns
+    -------
+    tuple of two float64 or ndarray
+        Delta gamma_p = log((k + 1 + l) / (k + 1)) - log(1 + m l / k) / m and Delta gamma_a =
+        log((k + 1 + l) / (k + 1)), per block. The first subtracts two numbers near l / k and so keeps about
+        16 - log10(k) digits.
+
+    Examples
+    --------
+    >>> change = published_closed_change(3, k=1000, l=0.5)
+    >>> [float(f"{x:.6g}") for x in change]
+    [-3.60073e-07, 0.000720447]
+    """
+    m = _checks.integer("parts", parts, 3)
+    unit = _checks.log_base(base)
+    k, l = _positive("k", k), _positive("l", l)
+    common = np.log1p(l / (k + 1))
+    return (common - np.log1p(m * l / k) / m) / unit, common / unit

@@ -1,0 +1,698 @@
+r"""Joint compression: datasets poured into one token tree and coded together.
+
+A mixture is two things: the datasets' leaf distributions p_i, which never change, and their sizes n_i > 0,
+which do. With T = sum n_i and w_i = n_i / T the model trained on the union is q = sum w_i p_i, and everything
+here is calculus of one function of the sizes, the joint length Phi(n) = T H(q):
+
+- the rate of dataset i is its slope, gamma_i = dPhi/dn_i = -sum p_i log q, a cross-entropy;
+- Phi is homogeneous of degree 1 and concave, so sum n_i gamma_i = Phi (Euler), the response
+  R_it = d gamma_i / d n_t is symmetric and negative semidefinite, and R n = 0 (Gibbs-Duhem).
+
+What is exact and what is rounded. Sizes are kept as Fractions, integer rows as integers; their float64 views
+are made by one correctly rounded division wherever the entries fit a float64 exactly. The response is R_it =
+-(1/T) sum_x d_i d_t / q with d_i = p_i - q. At k = n_p / n_a = 10^12 the dominating p_p and q agree in twelve
+digits, so they are never subtracted. With r the largest dataset,
+
+    m = sum_{j != r} w_j (p_j - p_r) = q - p_r,     d_i = (p_i - p_r) - m,     d_r = -m,
+
+where only given masses are subtracted from one another, and every weight used is at most 1/2. What is left is
+within about 2 N^2 units in the last place of sum_{j != i} w_j (p_i + p_j), the natural scale of d_i.
+
+Leaves are visited in blocks that stay in cache, so the work space is O(N) a leaf of one block. Inside a block
+masses are multiplied by 2^512, which is exact: products of masses down to the smallest float64 and weights
+down to 2^-400 / N then neither underflow nor lose digits.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from fractions import Fraction
+from functools import cached_property
+from numbers import Rational
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float, Int, Shaped
+
+from . import _checks
+from .huffman import huffman_lengths
+from .information import divergence_terms
+from .tree import TokenTree, align
+
+BLOCK = 2**13
+"""Leaves visited at once."""
+
+SCALE = 2.0**512
+"""Exact factor on masses inside a block."""
+
+SIZE_RANGE = (Fraction(1, 2**200), Fraction(2**200))
+"""Smallest and largest size allowed: weights and their products with any mass then stay normal floats."""
+
+_INT64_MAX = 2**63 - 1
+
+
+class Mixture:
+    r"""Datasets compressed together: leaf distributions and sizes.
+
+    Immutable. Distributions given as float64 or int64 arrays are not copied: leave them alone afterwards.
+
+    Parameters
+    ----------
+    distributions : array_like, shape (N, M)
+        Row i is dataset i's distribution over the M leaves of the joint tree. A row of integers is read as
+        counts over their total, exactly; so is a row of Fractions. A row of floats is kept as given and must
+        sum to 1 within rounding.
+    sizes : sequence of N numbers
+        The |D_i|: ints, floats or Fractions between 2^-200 and 2^200, kept exactly.
+    names : sequence of N distinct strings, optional
+        Default: "D1", "D2", ...
+    depth : int, optional
+        Depth d of the joint tree, needed for anything per token.
+
+    Raises
+    ------
+    ValueError
+        If a shape, an entry, a row's sum, a size, the names or the depth is not as above.
+    TypeError
+        If an entry, a size, a name or the depth is not of the type above.
+
+    Notes
+    -----
+    Section 3.2 of the paper, joint compression. O(N M) time; integer rows get a float64 view of the same
+    size.
+
+    Examples
+    --------
+    >>> mixture = Mixture([[2, 1, 1], [0, 1, 1]], [3, 1], names=["web", "chat"])
+    >>> mixture
+    Mixture(2 datasets, 3 leaves: web 3, chat 1)
+    >>> mixture.joint
+    array([0.375 , 0.3125, 0.3125])
+    >>> mixture.rates()
+    array([1.5465547 , 1.67807191])
+    """
+
+    def __init__(
+        self,
+        distributions: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction]], "datasets leaves"],
+        sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"],
+        names: Sequence[str] | None = None,
+        depth: int | None = None,
+    ) -> None:
+        self._rows = Rows(distributions)
+        self._sizes = _exact_sizes(sizes, self.n_datasets)
+        self._names = _distinct_names(names, self.n_datasets)
+        self._depth = None if depth is None else _checks.integer("depth", depth, 1)
+
+    @classmethod
+    def from_trees(
+        cls,
+        trees: Sequence[TokenTree],
+        sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"] | None = None,
+        depth: int | None = None,
+        names: Sequence[str] | None = None,
+    ) -> "Mixture":
+        r"""Mixture of the datasets counted in `trees`, over the leaves of their joint tree.
+
+        Parameters
+        ----------
+        trees : sequence of N TokenTrees
+            One tree a dataset.
+        sizes : sequence of N numbers, optional
+            Default: the trees' total weights.
+        depth : int, optional
+            Prune the joint tree to this depth. Default: the depth of the deepest tree.
+        names : sequence of N distinct strings, optional
+            Default: "D1", "D2", ...
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `Mixture` and `tree.align`.
+
+        Notes
+        -----
+        Counted trees keep their integer counts, so verdicts on them can be exact. O(nodes log nodes).
+
+        Examples
+        --------
+        >>> web, chat = TokenTree.from_sequences(["0", "0", "1"]), TokenTree.from_sequences(["1"])
+        >>> Mixture.from_trees([web, chat], depth=1)
+        Mixture(2 datasets, 2 leaves, depth 1: D1 3, D2 1)
+        """
+        trees = list(trees)
+        weights = align(trees, depth, weights=True)
+        totals = [tree.total_weight for tree in trees]
+        if weights.dtype.kind == "f":
+            weights = weights / np.asarray(totals, np.float64)[:, None]
+        deepest = max(tree.depth for tree in trees)
+        return cls(weights, totals if sizes is None else sizes, names, deepest if depth is None else depth)
+
+    # What was given
+
+    @property
+    def rows(self) -> "Rows":
+        """The datasets' distributions in exact form, without the sizes."""
+        return self._rows
+
+    @property
+    def distributions(self) -> Float[np.ndarray, "datasets leaves"]:
+        """The p_i as float64, read-only, shape (N, M)."""
+        return self._rows.probabilities
+
+    @property
+    def exact_sizes(self) -> tuple[Fraction, ...]:
+        """The sizes n_i, exactly."""
+        return self._sizes
+
+    @property
+    def sizes(self) -> Float[np.ndarray, "datasets"]:
+        """The sizes n_i as float64."""
+        return np.array([float(n) for n in self._sizes])
+
+    @property
+    def total_size(self) -> float:
+        """T, the sum of the sizes."""
+        return float(sum(self._sizes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The datasets' names."""
+        return self._names
+
+    @property
+    def depth(self) -> int | None:
+        """Depth d of the joint tree, if known."""
+        return self._depth
+
+    @property
+    def n_datasets(self) -> int:
+        """Number N of datasets."""
+        return int(self._rows.values.shape[0])
+
+    @property
+    def n_leaves(self) -> int:
+        """Number M of leaves of the joint tree."""
+        return int(self._rows.values.shape[1])
+
+    @property
+    def leaf_counts(self) -> Int[np.ndarray, "datasets"]:
+        """M_i, the number of leaves of each dataset's own tree: those with p_i > 0."""
+        return np.array([np.count_nonzero(row) for row in self._rows.values])
+
+    # The joint model
+
+    @cached_property
+    def weights(self) -> Float[np.ndarray, "datasets"]:
+        """The w_i = n_i / T, each rounded once."""
+        total = sum(self._sizes)
+        return _frozen(np.array([float(n / total) for n in self._sizes]))
+
+    @cached_property
+    def joint(self) -> Float[np.ndarray, "leaves"]:
+        """The model q = sum w_i p_i trained on the union, shape (M,)."""
+        return _frozen(self.weights @ self.distributions)
+
+    def index(self, dataset: int | str, name: str = "dataset") -> int:
+        """Position of a dataset given by position or name; `name` is what errors call it."""
+        if isinstance(dataset, str):
+            if dataset not in self._names:
+                raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, self._names))}")
+            return self._names.index(dataset)
+        position = _checks.integer(name, dataset, 0)
+        if position >= self.n_datasets:
+            raise ValueError(f"{name} = {position}: must be below the number of datasets, {self.n_datasets}")
+        return position
+
+    def with_sizes(
+        self, sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"]
+    ) -> "Mixture":
+        """The same datasets with other sizes; the distributions are shared, not copied.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [1, 1]], [1, 1]).with_sizes([10**15, 1])
+        Mixture(2 datasets, 2 leaves: D1 1000000000000000, D2 1)
+        """
+        other = copy(self)
+        other.__dict__.pop("weights", None)
+        other.__dict__.pop("joint", None)
+        other._sizes = _exact_sizes(sizes, self.n_datasets)
+        return other
+
+    def perturb(self, dataset: int | str, amount: float | Fraction) -> "Mixture":
+        """The mixture after `amount` of data distributed as `dataset` (index or name) is added, or removed.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [1, 1]], [3, 1], names=["web", "chat"]).perturb("chat", 0.5)
+        Mixture(2 datasets, 2 leaves: web 3, chat 3/2)
+        """
+        position = self.index(dataset)
+        sizes = list(self._sizes)
+        change = exact_number("amount", amount)
+        if sizes[position] + change <= 0:
+            raise ValueError(
+                f"amount = {amount}: must leave dataset {position} of size {sizes[position]} some data"
+            )
+        sizes[position] += change
+        return self.with_sizes(sizes)
+
+    # Rates
+
+    def rates(
+        self,
+        base: float = 2,
+        code: Literal["ideal", "huffman"] = "ideal",
+        per: Literal["block", "token"] = "block",
+    ) -> Float[np.ndarray, "datasets"]:
+        r"""Compression rate gamma_i of every dataset under the joint model.
+
+        Parameters
+        ----------
+        base : float
+            2 for bits, ``math.e`` for nats.
+        code : "ideal" or "huffman"
+            Ideal: the cross-entropy -sum p_i log q. Huffman: p_i . lengths with an optimal binary prefix code
+            for q on the leaves where q > 0, built on exact integers where rows are exact.
+        per : "block" or "token"
+            A block is one leaf, that is up to d tokens; per token divides by the depth d.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Never infinite: q > 0 wherever p_i > 0.
+
+        Raises
+        ------
+        ValueError
+            If ``base <= 1``, `code` or `per` is unknown, or `per` is "token" and the depth is not known.
+
+        Notes
+        -----
+        O(N M); Huffman adds one sort. Relative error a few units in the last place, also where q is within
+        rounding of 1 (there log q is taken from 1 - q). Definition 4.1, with the cross-entropy where the
+        paper prints -sum p_i log p_i.
+
+        Examples
+        --------
+        >>> mixture = Mixture([[1, 1, 0], [0, 0, 1]], [2, 2], depth=2)
+        >>> mixture.rates(), mixture.rates(code="huffman", per="token")
+        (array([2., 1.]), array([1. , 0.5]))
+        """
+        unit = _checks.log_base(base) * self.tokens(per)
+        if code == "huffman":
+            support = np.flatnonzero(self._rows.values.any(axis=0))
+            lengths = np.zeros(self.n_leaves)
+            lengths[support] = huffman_lengths(self._code_weights()[support])
+            unit /= math.log(2)
+        elif code == "ideal":
+            lengths = self._ideal_lengths()
+        else:
+            raise ValueError(f"code = {code!r}: must be 'ideal' or 'huffman'")
+        p = self.distributions
+        return _compensated_sum(p[:, leaves] @ lengths[leaves] for leaves in self._blocks()) / unit
+
+    def normalized_rates(
+        self,
+        base: float = 2,
+        code: Literal["ideal", "huffman"] = "ideal",
+        per: Literal["block", "token"] = "block",
+    ) -> Float[np.ndarray, "datasets"]:
+        """Rates less log M_i, the rate of the uniform distribution on the dataset's own leaves.
+
+        Parameters, units and errors are those of `rates`. Definition 4.1.
+
+        Examples
+        --------
+        >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).normalized_rates()
+        array([1., 1.])
+        """
+        rates = self.rates(base, code, per)
+        rates -= np.log(self.leaf_counts) / (_checks.log_base(base) * self.tokens(per))
+        return rates
+
+    def potential(self, base: float = 2) -> float:
+        """Phi = T H(q), the ideal length of the joint data; dPhi/dn_i is the rate of dataset i, per block.
+
+        Examples
+        --------
+        >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).potential()
+        6.0
+        """
+        unit = _checks.log_base(base)
+        lengths, q = self._ideal_lengths(), self.joint
+        entropy = math.fsum(float(q[leaves] @ lengths[leaves]) for leaves in self._blocks())
+        return self.total_size * entropy / unit
+
+    def kl(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
+        """KL(p_i || q), what each dataset loses by being coded jointly, per block, shape (N,).
+
+        p_i - q is formed as in `response`, so the divergence of a dataset that is nearly all of the mixture
+        keeps its digits. O(N M).
+
+        Examples
+        --------
+        >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).kl()
+        array([1., 1.])
+        """
+        unit = _checks.log_base(base)
+        terms = (divergence_terms(p, q, d).sum(axis=1) for p, q, d in self.centred_blocks())
+        return _compensated_sum(terms) / (SCALE * unit)
+
+    def tokens(self, per: str) -> int:
+        """Divisor that turns a figure per block into one per block (1) or per token (the depth)."""
+        if per == "block":
+            return 1
+        if per != "token":
+            raise ValueError(f"per = {per!r}: must be 'block' or 'token'")
+        if self._depth is None:
+            raise ValueError("per = 'token' needs the depth of the joint tree: give Mixture a depth")
+        return self._depth
+
+    # How the rates respond
+
+    def response(
+        self, base: float = 2, per: Literal["block", "token"] = "block"
+    ) -> Float[np.ndarray, "datasets datasets"]:
+        r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i moves as dataset t grows.
+
+        Parameters
+        ----------
+        base : float
+            2 for bits, ``math.e`` for nats.
+        per : "block" or "token"
+            As in `rates`.
+
+        Returns
+        -------
+        ndarray, shape (N, N)
+            Exactly symmetric; negative semidefinite and R n = 0 up to rounding.
+
+        Raises
+        ------
+        ValueError
+            As in `rates`.
+
+        Notes
+        -----
+        R_it = -(1/T) sum_x (p_i - q)(p_t - q) / q. Its error is at most a few thousand units in the last
+        place, in practice a few, of (1/T) sum_x h_i h_t / q, with h_i = sum_{j != i} w_j (p_i + p_j). That is
+        a relative error of R_it itself however unequal the sizes, unless distributions nearly coincide or
+        positive and negative leaves cancel, as they must where R_it changes sign; `elasticity` tells. Rows
+        that do not sum to 1 exactly are read as given: their excess enters relative to the masses. O(N^2 M)
+        time.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [0, 1]], [1, 1]).response(base=math.e)
+        array([[-0.5,  0.5],
+               [ 0.5, -0.5]])
+        """
+        unit = _checks.log_base(base) * self.tokens(per)
+        gram = _compensated_sum(_gram(d, q) for _, q, d in self.centred_blocks())
+        return gram / (-SCALE * self.total_size * unit)
+
+    def overlap(self) -> Float[np.ndarray, "datasets datasets"]:
+        """S[i, t] = sum p_i p_t / q: 0 for disjoint datasets, sum_j w_j S_ij = 1, R = (1 - S) / T in nats.
+
+        O(N^2 M). Where 1 - S is wanted use `response`, which does not cancel.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [0, 1]], [1, 1]).overlap()
+        array([[2., 0.],
+               [0., 2.]])
+        """
+        return _compensated_sum(_gram(p, q) for p, q, _ in self.centred_blocks()) / SCALE
+
+    def centred_blocks(
+        self,
+    ) -> Iterator[
+        tuple[
+            Float[np.ndarray, "datasets block"],
+            Float[np.ndarray, "block"],
+            Float[np.ndarray, "datasets block"],
+        ]
+    ]:
+        """Blocks of p, q and p - q over the leaves, times SCALE; the last without cancellation."""
+        w = self.weights
+        largest = int(w.argmax())
+        for leaves in self._blocks():
+            p = self.distributions[:, leaves] * SCALE
+            centred = p - p[largest]
+            # The row of the largest dataset is zero here, so its weight does not enter.
+            centred -= w @ centred
+            yield p, w @ p, centred
+
+    def _blocks(self) -> Iterator[slice]:
+        return (slice(start, start + BLOCK) for start in range(0, self.n_leaves, BLOCK))
+
+    def _ideal_lengths(self) -> Float[np.ndarray, "leaves"]:
+        """-log q in nats, and 0 where q = 0."""
+        q = self.joint
+        lengths: Float[np.ndarray, "leaves"] = -np.log(q, out=np.zeros_like(q), where=q > 0)
+        faint = np.flatnonzero(q < 2.0**-960)
+        scaled = self.weights @ (self.distributions[:, faint] * SCALE)
+        lengths[faint[scaled > 0]] = math.log(SCALE) - np.log(scaled[scaled > 0])
+        top = int(q.argmax())
+        if q[top] > 0.5:
+            lengths[top] = -math.log1p(-float(self.weights @ self._rows.complement(top)))
+        return lengths
+
+    def _code_weights(self) -> Shaped[np.ndarray, "leaves"]:
+        """Weights proportional to q: exact integers where the rows are."""
+        counts = self._rows.values
+        if counts.dtype == np.float64:
+            return self.joint
+        return _combination(self.integer_factors(), counts)
+
+    def integer_factors(self) -> list[int]:
+        """Coprime integers a_i such that q is proportional to sum a_i c_i, with integer rows c_i."""
+        per_count = [n / total for n, total in zip(self._sizes, self._rows.totals, strict=True)]
+        common = math.lcm(*(f.denominator for f in per_count))
+        factors = [int(f * common) for f in per_count]
+        divisor = math.gcd(*factors)
+        return [f // divisor for f in factors]
+
+    def __repr__(self) -> str:
+        shown = [f"{name} {n}" for name, n in zip(self._names[:6], self._sizes, strict=False)]
+        more = ["..."] if self.n_datasets > 6 else []
+        depth = "" if self._depth is None else f", depth {self._depth}"
+        shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}"
+        return f"Mixture({shape}: {', '.join(shown + more)})"
+
+
+class Rows:
+    """Leaf distributions in exact form: the part of a mixture that does not depend on the sizes.
+
+    Row i stands for values[i] / totals[i]. Integers and Fractions are exact; a float64 row is a row of dyadic
+    rationals, and its exact reading divides it by its exact sum.
+    """
+
+    def __init__(self, values: Any, name: str = "distributions") -> None:
+        array = _exact_array(name, values)
+        if array.ndim != 2 or 0 in array.shape:
+            raise ValueError(f"{name} has shape {array.shape}: must be (N, M), rows by leaves, neither zero")
+        if array.dtype == np.float64:
+            _checks.distributions(name, array)
+        elif array.dtype == object:
+            array = _integer_rows(name, array)
+        else:
+            _checks.nonnegative(name, array)
+        self.values = _frozen(array)
+        if array.dtype != np.float64 and 0 in self.totals:
+            raise ValueError(f"{name}[{self.totals.index(0)}] sums to 0: every row needs some data")
+
+    @cached_property
+    def probabilities(self) -> Float[np.ndarray, "datasets leaves"]:
+        """The rows as float64 probabilities."""
+        if self.values.dtype == np.float64:
+            return self.values
+        # Python's division of integers of any size rounds once; so does float64 division below 2^53.
+        p = np.empty(self.values.shape)
+        for row, counts, total in zip(p, self.values, self.totals, strict=True):
+            row[:] = counts / (total if counts.dtype == object else float(total))
+        return _frozen(p)
+
+    @cached_property
+    def totals(self) -> list[int]:
+        """Sum of each row of `integers`."""
+        return [_exact_sum(row) for row in self.integers]
+
+    @cached_property
+    def integers(self) -> Shaped[np.ndarray, "datasets leaves"]:
+        """The rows as integers, int64 or Python's: `values`, or float rows times a power of 2."""
+        if self.values.dtype != np.float64:
+            return self.values
+        rows = np.zeros(self.values.shape, object)
+        for row, p in zip(rows, self.values, strict=True):
+            mantissa, exponent = np.frexp(p)
+            digits = (mantissa * 2.0**53).astype(np.int64)
+            shift = exponent - exponent[digits > 0].min()
+            row[:] = [d << s if d else 0 for d, s in zip(digits.tolist(), shift.tolist(), strict=True)]
+            row //= np.gcd.reduce(row)
+        return rows
+
+    @cached_property
+    def directions(self) -> dict[tuple[int, ...], int]:
+        """Distinct columns of `integers` in lowest terms, each with the sum of its multiples.
+
+        A sum over leaves of any function homogeneous of degree 1 in the column is the sum over these.
+        """
+        columns = self.integers
+        divisors = np.gcd.reduce(columns, axis=0)
+        found = divisors > 0
+        columns, divisors = columns[:, found], divisors[found]
+        directions: Counter[tuple[int, ...]] = Counter()
+        lowest = (columns // divisors).T.tolist()
+        for column, divisor in zip(map(tuple, lowest), divisors.tolist(), strict=True):
+            directions[column] += divisor
+        return directions
+
+    @cached_property
+    def relative_error(self) -> float:
+        """Bound on |p / exact - 1| over all entries of `probabilities`; 1 if one of them underflowed."""
+        unit = 2.0**-53
+        if self.values.dtype == np.float64:
+            # math.fsum rounds once, so the row's exact sum is within a unit of it.
+            return max(abs(math.fsum(row) - 1) for row in self.values) + 2 * unit
+        if self.values.dtype == object and (self.probabilities < 2.0**-1022)[self.values > 0].any():
+            return 1.0
+        # Rounding of the count, of the total, and of their quotient.
+        return 4 * unit
+
+    def mean(self) -> Shaped[np.ndarray, "leaves"]:
+        """Row standing for the equal mixture of all rows: exact, in integers, if they are."""
+        if self.values.dtype == np.float64:
+            average: Float[np.ndarray, "leaves"] = self.values.mean(axis=0)
+            return average
+        common = math.lcm(*self.totals)
+        return _combination([common // total for total in self.totals], self.values)
+
+    def complement(self, leaf: int) -> Float[np.ndarray, "datasets"]:
+        """1 - p_i at one leaf, without cancellation."""
+        if self.values.dtype == np.float64:
+            return 1 - self.values[:, leaf]
+        counts = self.values[:, leaf].tolist()
+        return np.array([(total - c) / total for c, total in zip(counts, self.totals, strict=True)])
+
+
+def exact_number(name: str, value: Any) -> Fraction:
+    """`value`, an int, float or Fraction, as the Fraction it is."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Rational | float | np.floating):
+        raise TypeError(f"{name} = {value!r}: must be an int, a float or a Fraction")
+    if isinstance(value, Rational):
+        return Fraction(int(value.numerator), int(value.denominator))
+    if not math.isfinite(value):
+        raise ValueError(f"{name} = {value}: must be finite")
+    return Fraction(float(value))
+
+
+def _exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
+    listed = sizes.tolist() if isinstance(sizes, np.ndarray) else sizes
+    if not isinstance(listed, Sequence) or isinstance(listed, str) or len(listed) != n:
+        raise ValueError(f"sizes = {sizes!r}: must be a sequence of {n} numbers, one a dataset")
+    exact = tuple(exact_number(f"sizes[{i}]", size) for i, size in enumerate(listed))
+    for i, size in enumerate(exact):
+        if not SIZE_RANGE[0] <= size <= SIZE_RANGE[1]:
+            rule = "must be > 0" if size <= 0 else "must lie between 2**-200 and 2**200"
+            raise ValueError(f"sizes[{i}] = {listed[i]}: {rule}")
+    return exact
+
+
+def _distinct_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"D{i + 1}" for i in range(n))
+    if isinstance(names, str) or len(names) != n:
+        raise ValueError(f"names = {names!r}: must be {n} strings, one a dataset")
+    for i, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(f"names[{i}] = {name!r}: must be a string")
+        if name in names[:i]:
+            raise ValueError(f"names[{i}] = {name!r}: already the name of dataset {names.index(name)}")
+    return tuple(names)
+
+
+def _exact_array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
+    """`value` as an int64, float64 or object array, no integer rounded on the way."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths: must be (N, M), rows by leaves") from None
+    if array.dtype == np.float64 and not isinstance(value, np.ndarray) and (array >= 2.0**63).any():
+        # NumPy turns a list of integers beyond int64 into floats.
+        entries = np.asarray(value, dtype=object)
+        array = entries if all(isinstance(entry, Rational) for entry in entries.flat) else array
+    if array.dtype in (object, np.uint64):
+        return array.astype(object)
+    return _checks.real_array(name, array)
+
+
+def _integer_rows(
+    name: str, values: Shaped[np.ndarray, "datasets leaves"]
+) -> Shaped[np.ndarray, "datasets leaves"]:
+    """Rows of ints and Fractions as proportional rows of ints, int64 if they fit."""
+    for place, entry in np.ndenumerate(values):
+        if isinstance(entry, bool) or not isinstance(entry, Rational):
+            where = ", ".join(map(str, place))
+            raise TypeError(f"{name}[{where}] = {entry!r}: an object array must hold ints and Fractions only")
+    if (values < 0).any():
+        _checks.fail_at(name, values, values < 0, "must be >= 0")
+    rows = np.empty(values.shape, object)
+    for row, given in zip(rows, values, strict=True):
+        common = math.lcm(*(int(entry.denominator) for entry in given))
+        row[:] = [int(entry.numerator) * (common // int(entry.denominator)) for entry in given]
+    return rows.astype(np.int64) if rows.max() <= _INT64_MAX else rows
+
+
+def _combination(
+    factors: list[int], rows: Shaped[np.ndarray, "datasets leaves"]
+) -> Shaped[np.ndarray, "leaves"]:
+    """Sum of factors[i] * rows[i] in integers that hold it."""
+    largest = sum(f * int(row.max()) for f, row in zip(factors, rows, strict=True))
+    dtype = np.int64 if largest <= _INT64_MAX and max(factors) <= _INT64_MAX else object
+    combination: Shaped[np.ndarray, "leaves"] = np.array(factors, dtype) @ rows.astype(dtype, copy=False)
+    return combination
+
+
+def _exact_sum(row: Shaped[np.ndarray, "leaves"]) -> int:
+    if row.dtype == object:
+        return sum(row.tolist())
+    # Two halves of 32 bits: neither sum can overflow below 2^31 leaves.
+    return (int((row >> 32).sum()) << 32) + int((row & 0xFFFFFFFF).sum())
+
+
+def _frozen(array: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _gram(
+    rows: Float[np.ndarray, "datasets block"], q: Float[np.ndarray, "block"]
+) -> Float[np.ndarray, "datasets datasets"]:
+    """Sum of rows_i rows_t / q over the block, each term as a product of two square roots."""
+    scaled = rows * inverse_root(q)
+    gram: Float[np.ndarray, "datasets datasets"] = scaled @ scaled.T
+    gram += gram.T.copy()
+    gram /= 2
+    return gram
+
+
+def inverse_root(q: Float[np.ndarray, "block"]) -> Float[np.ndarray, "block"]:
+    """1 / sqrt(q), and 1 where q = 0 and every mass is 0 too."""
+    return 1 / np.sqrt(np.where(q > 0, q, 1.0))
+
+
+def _compensated_sum(parts: Iterable[Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:
+    """Sum of arrays to about the last digit of the sum of their sizes (Neumaier 1974)."""
+    total = lost = np.zeros(())
+    for part in parts:
+        new = total + part
+        shadow = new - total
+        lost = lost + ((total - (new - shadow)) + (part - shadow))
+        total = new
+    return total + lost
