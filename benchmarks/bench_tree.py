@@ -164,8 +164,12 @@ def prune_table(rows: list[Prune]) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def main() -> None:
     print(time_table(building(), "TokenTree", "marisa_trie"), end="\n\n")
     print(size_table(memory()), end="\n\n")
     print(prune_table(pruning()), end="\n\n")
     print(time_table(response(), "response", "P @ P.T"))
+
+
+if __name__ == "__main__":
+    main()

@@ -101,13 +101,18 @@ def sequences(
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
         if all(isinstance(row, str) for row in value):
             # Code points, so that a character outside ASCII fails as itself.
-            points = np.frombuffer("".join(value).encode("utf-32-le"), dtype=np.uint32)
+            points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
             flat = points.astype(np.int64) - ord("0")
         else:
-            flat = np.asarray(list(chain.from_iterable(value)))
-            if flat.size and flat.dtype.kind not in "iu":
+            symbols = list(chain.from_iterable(value))
+            try:
+                flat = np.asarray(symbols) if symbols else np.zeros(0, dtype=np.int64)
+            except (ValueError, OverflowError) as error:
+                raise TypeError(f"{name} holds more than integers or strings of digits: {error}") from None
+            if flat.ndim != 1 or flat.dtype.kind not in "iub":
                 raise TypeError(
-                    f"{name} holds symbols of dtype {flat.dtype}: must be integers or strings of digits"
+                    f"{name} holds symbols of dtype {flat.dtype} and shape {flat.shape[1:]}: "
+                    "each must be one integer, or a digit of a string"
                 )
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")

@@ -63,19 +63,25 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     >>> ideal_code_length(tree, length=5, depth=2)
     6.0
     """
-    if not isinstance(tree, TokenTree):
-        raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")
     length = _checks.integer("length", length, at_least=1)
-    depth = tree.depth if depth is None else _checks.integer("depth", depth, at_least=1)
-    if depth > tree.depth and tree.is_cut:
-        raise ValueError(f"depth = {depth}: the tree is cut at depth {tree.depth}, and deeper is unknown")
-    p = tree.prune(depth).leaf_probabilities
+    tree, depth = _pruned(tree, depth)
+    p = tree.leaf_probabilities
     bits = float(entropy(p, base))
     # Rounding must not lift a whole entropy over itself. Division, logarithm and product lose at most 9 units
     # 2^-53 of sum p (1 + |log p|), NumPy's pairwise sum at most log2 M + 12.
     slack = (bits + 1 / math.log(base)) * (math.log2(len(p)) + 32) * 2.0**-53
     whole = round(bits)
     return float(-(-length // depth) * (whole if abs(bits - whole) <= slack else math.ceil(bits)))
+
+
+def _pruned(tree: TokenTree, depth: int | None) -> tuple[TokenTree, int]:
+    """`tree` pruned to `depth`, and that depth."""
+    if not isinstance(tree, TokenTree):
+        raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")
+    depth = tree.depth if depth is None else _checks.integer("depth", depth, at_least=1)
+    if depth > tree.depth and tree.is_cut:
+        raise ValueError(f"depth = {depth}: the tree is cut at depth {tree.depth}, and deeper is unknown")
+    return tree.prune(depth), depth
 
 
 class BlockCodec:
@@ -86,7 +92,7 @@ class BlockCodec:
     tree : TokenTree
         Counts or masses of the training data.
     depth : int, optional
-        Depth d at which the tree is pruned. Default, and at most, the depth of the tree.
+        Depth d at which the tree is pruned. Default: the depth of the tree.
 
     Attributes
     ----------
@@ -101,7 +107,7 @@ class BlockCodec:
     Raises
     ------
     ValueError
-        If ``depth < 1``.
+        If ``depth < 1``, or the tree was cut above `depth`.
 
     Notes
     -----
@@ -120,9 +126,7 @@ class BlockCodec:
     """
 
     def __init__(self, tree: TokenTree, depth: int | None = None) -> None:
-        if not isinstance(tree, TokenTree):
-            raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")
-        self.tree = tree if depth is None else tree.prune(depth)
+        self.tree, _ = _pruned(tree, depth)
         self.depth = self.tree.depth
         q = self.tree.alphabet_size
         leaves = self.tree.leaves()
@@ -180,7 +184,7 @@ class BlockCodec:
         Raises
         ------
         ValueError
-            If the bits are not the code of exactly one whole response.
+            If the bits are not what `encode` gives for some response.
         """
         codes = self.code.decode(bits)
         inside = np.arange(self.depth) < self._tokens[codes][:, None]
@@ -191,6 +195,8 @@ class BlockCodec:
                 f"bits hold {len(tokens)} tokens with end-of-sequence at {ends.tolist()[:3]}: "
                 "must be one whole response, with end-of-sequence last"
             )
+        if not np.array_equal(codes, self._codes(tokens[:-1])):
+            raise ValueError("bits spell a response in other codewords than encode gives it")
         return tokens[:-1]
 
     def _codes(self, sequence: str | npt.ArrayLike) -> Int[np.ndarray, "codes"]:
@@ -208,7 +214,7 @@ class BlockCodec:
         # Column j holds the block's j-th code: its leaf, or the letters of its tokens, end-of-sequence once.
         letters = np.where(blocks == EOS, self.tree.alphabet_size, blocks.astype(np.int64)) + n_leaves
         spelled = np.ones_like(seen)[:, None] & (np.arange(d) < np.where(seen, 1, d)[:, None])
-        spelled[-1] &= np.arange(d) <= (0 if seen[-1] else n % d)
+        spelled[-1] &= np.arange(d) <= n % d
         letters[seen, 0] = leaf[seen]
         return letters[spelled]
 

@@ -101,9 +101,10 @@ class TokenTree:
 
     Notes
     -----
-    A counted tree is kept as its sorted responses, at most 18 bytes for each distinct one, until its nodes
-    are first asked for; the nodes then take 13 bytes each for alphabets of up to 128 symbols, 14 up to
-    32,768, 16 beyond. Pruning first means that deeper nodes are never written down.
+    A counted tree is kept as its sorted responses, at most 19 bytes for each distinct one and each word it
+    fills (64 bits, less the index of what came before), until its nodes are first asked for; the nodes then
+    take 13 bytes each for alphabets of up to 128 symbols, 14 up to 32,768, 16 beyond. Pruning first means
+    that deeper nodes are never written down.
 
     Examples
     --------
@@ -155,7 +156,7 @@ class TokenTree:
 
     @staticmethod
     def from_sequences(
-        sequences: Iterable[str | Sequence[int]] | npt.NDArray[Any],
+        sequences: Iterable[str | Sequence[int] | npt.NDArray[Any]] | npt.NDArray[Any],
         weights: Annotated[npt.ArrayLike, "sequences"] | None = None,
         alphabet_size: int = 2,
         depth: int | None = None,
@@ -359,7 +360,7 @@ class TokenTree:
         """Slice of the node arrays that holds the nodes at `depth`."""
         return slice(int(self.offsets[depth]), int(self.offsets[depth + 1]))
 
-    def weight(self, prefix: str | Sequence[int], eos: bool = False) -> int | float:
+    def weight(self, prefix: str | Sequence[int] | npt.NDArray[Any], eos: bool = False) -> int | float:
         """Weight of all responses that begin with `prefix`; with `eos`, of the response `prefix` itself.
 
         Parameters
@@ -407,7 +408,6 @@ class TokenTree:
     def _leaf_nodes(self) -> Int[np.ndarray, "leaves"]:
         # Count the leaves below each node upwards, then hand out places in lexicographic order downwards.
         leaf = self.symbols == EOS
-        leaf[0] = False
         leaf[self.level(self.depth)] = True
         below = leaf.astype(np.int64)
         before: list[Int[np.ndarray, "..."]] = []
@@ -854,7 +854,7 @@ def _validate(
     for depth in range(1, len(offsets) - 1):
         here = slice(int(offsets[depth]), int(offsets[depth + 1]))
         steps = np.diff(parents[here])
-        if not ((steps > 0) | (steps == 0) & (np.diff(symbols[here]) > 0)).all():
+        if not ((steps != 0) | (np.diff(symbols[here]) > 0)).all():
             raise ValueError(f"nodes at depth {depth} are out of order")
         first = np.flatnonzero(np.append(True, steps))
         if not np.array_equal(parents[here][first], np.flatnonzero(inner)):
