@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tokentree import TokenTree, Verdict, align, claims, elasticity, published_form, verify
+from tokentree.claims import evidence as evidence_module
+from tokentree.claims import section3, section4
 
 EXPECTED = {
     "source-coding": Verdict.HOLDS,
@@ -82,7 +84,7 @@ def test_json_says_everything(ledger, tmp_path):
 
 
 def test_same_seed_same_findings_and_another_seed_another_corpus(ledger, evidence):
-    again = claims.published_overlapping(evidence)
+    again = section4.published_overlapping(evidence)
     assert again == ledger["theorem-4.2/published-overlapping"]
     other = claims.pareto_corpus(np.random.default_rng(4))
     assert not np.array_equal(other.counts, evidence.corpora[1].counts)
@@ -96,10 +98,8 @@ def test_an_undecided_verdict_is_reported_as_such(ledger, monkeypatch):
     assert not claims.Ledger((finding, doubtful), seed=0).decided
 
 
-@pytest.mark.parametrize(
-    ("claim", "wrong"), [("published", Verdict.FAILS), ("mixture_formula", Verdict.FAILS)]
-)
-def test_wrong_mathematics_would_be_caught(evidence, monkeypatch, claim, wrong):
+@pytest.mark.parametrize(("section", "claim"), [(section4, "published"), (section3, "mixture_formula")])
+def test_wrong_mathematics_would_be_caught(evidence, monkeypatch, section, claim):
     # A response of the wrong sign, and a merge that loses a response, must not pass as holding.
     def mirrored(*args, **kwargs):
         found = elasticity(*args, **kwargs)
@@ -110,16 +110,16 @@ def test_wrong_mathematics_would_be_caught(evidence, monkeypatch, claim, wrong):
         counts[0, 0] += 1
         return counts
 
-    monkeypatch.setattr(claims, "elasticity", mirrored)
-    monkeypatch.setattr(claims, "align", lossy)
-    assert getattr(claims, claim)(evidence).verdict is wrong
+    monkeypatch.setattr(section4, "elasticity", mirrored)
+    monkeypatch.setattr(section3, "align", lossy)
+    assert getattr(section, claim)(evidence).verdict is Verdict.FAILS
 
 
 def test_text_is_read_as_one_response_a_dataset(evidence):
     text = evidence.corpora[0]
     topics = b"".join(path.read_bytes() for path in claims.library_text()["topics"])
-    assert text.trees[1] == TokenTree.from_bytes(topics, block=claims.TEXT_DEPTH)
-    assert text.trees[1].total_weight == 8 * len(topics) // claims.TEXT_DEPTH + 1
+    assert text.trees[1] == TokenTree.from_bytes(topics, block=evidence_module.TEXT_DEPTH)
+    assert text.trees[1].total_weight == 8 * len(topics) // evidence_module.TEXT_DEPTH + 1
 
 
 def test_disjoint_corpora_share_no_leaf(evidence):
@@ -132,7 +132,7 @@ def test_disjoint_corpora_share_no_leaf(evidence):
 
 
 def test_missing_library_is_one_clear_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(claims.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(evidence_module.sysconfig, "get_path", lambda name: str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no sources under"):
         claims.library_text()
 

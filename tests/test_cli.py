@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
+from tokentree.claims import section4
 
 
 @pytest.fixture
@@ -54,13 +55,13 @@ def test_verify_prints_the_ledger_and_writes_it(capsys, tmp_path):
 
 
 def test_verify_one_claim_prints_its_witness(capsys, monkeypatch):
-    monkeypatch.setattr(claims, "CLAIMS", (claims.three_datasets,))
+    monkeypatch.setattr(claims, "CLAIMS", (section4.three_datasets,))
     assert run("verify", "--claim", "theorem-4.2/three-datasets") == 0
     assert "assert found.certified and found.signs == (1, 1)" in capsys.readouterr().out
 
 
 def test_verify_unknown_claim(capsys, monkeypatch):
-    monkeypatch.setattr(claims, "CLAIMS", (claims.three_datasets,))
+    monkeypatch.setattr(claims, "CLAIMS", (section4.three_datasets,))
     assert run("verify", "--claim", "nothing") == 2
     assert "theorem-4.2/three-datasets" in capsys.readouterr().err
 

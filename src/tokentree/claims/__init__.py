@@ -1,0 +1,80 @@
+"""The paper's claims, decided: each one run on real text and on synthetic Pareto trees.
+
+`verify` returns a `Ledger`, one `Finding` a claim. A finding says what is claimed and where, what was found
+and on what grounds, the figures, and a witness: a short Python program that shows the finding on its own and
+fails if it is wrong.
+
+Grounds are one of three. A *proof* covers every case, and the figures only illustrate it. An *exact
+computation* settles the case at hand: a counterexample, or an identity between integers. Everything else is
+said to hold *on the cases tried*, and never simply to hold.
+
+Heavy imports that few functions need stand inside those functions.
+"""
+
+from collections.abc import Callable
+
+from .. import _checks
+from . import section3, section4
+from .evidence import Corpus, Evidence, library_text, pareto_corpus, text_corpus
+from .ledger import Figure, Finding, Ledger, Verdict
+
+__all__ = [
+    "CLAIMS",
+    "Corpus",
+    "Evidence",
+    "Figure",
+    "Finding",
+    "Ledger",
+    "Verdict",
+    "library_text",
+    "pareto_corpus",
+    "text_corpus",
+    "verify",
+]
+
+CLAIMS: tuple[Callable[[Evidence], Finding], ...] = (
+    section3.source_coding,
+    section3.theorem_3_4,
+    section3.theorem_3_4_within_a_bit,
+    section3.mixture_formula,
+    section3.printed_rate,
+    section4.thermodynamics,
+    section4.published,
+    section4.published_overlapping,
+    section4.ratio,
+    section4.three_datasets,
+    section4.three_datasets_condition,
+    section4.huffman_inequality,
+    section4.section_4_2,
+)
+"""The claims that `verify` decides, in the order of the paper."""
+
+
+def verify(seed: int = 0, progress: bool = False) -> Ledger:
+    """Decide the paper's claims on real text and on synthetic Pareto trees.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the synthetic trees.
+    progress : bool
+        Show a progress bar on the terminal.
+
+    Returns
+    -------
+    Ledger
+
+    Raises
+    ------
+    FileNotFoundError
+        If this Python keeps no sources on disk to read.
+
+    Notes
+    -----
+    Takes some seconds and less than 1 GiB.
+    """
+    from rich.progress import track
+
+    evidence = Evidence(_checks.integer("seed", seed, at_least=0))
+    claims = track(CLAIMS, "Deciding", disable=not progress, transient=True)
+    return Ledger(tuple(claim(evidence) for claim in claims), evidence.seed)

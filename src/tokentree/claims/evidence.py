@@ -1,0 +1,116 @@
+"""The data that the claims are decided on: real text, and synthetic Pareto trees."""
+
+import sysconfig
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from ..pareto import ParetoMass
+from ..tree import TokenTree, align
+
+TEXT_DEPTH = 16
+"""Bits in a block of real text: two bytes."""
+
+PARETO_DEPTH, PARETO_ALPHA, PARETO_COUNT = 12, 2.5, 10**7
+"""Depth, exponent and responses of a synthetic tree."""
+
+# Not library code as a reader knows it: test suites, and what only one operating system ships.
+_SKIPPED = {
+    "site-packages",
+    "dist-packages",
+    "test",
+    "tests",
+    "idlelib",
+    "turtledemo",
+    "encodings",
+    "pydoc_data",
+}
+
+
+class Corpus(NamedTuple):
+    """Three datasets counted into trees: pre-training, alignment, perturbation."""
+
+    name: str
+    trees: tuple[TokenTree, TokenTree, TokenTree]
+
+    @property
+    def counts(self) -> Int[np.ndarray, "3 leaves"]:
+        """Counts over the leaves of the joint tree."""
+        return align(self.trees, weights=True)
+
+    @property
+    def disjoint(self) -> Int[np.ndarray, "3 leaves"]:
+        """Counts over the joint tree when every dataset is told apart by a first token of its own."""
+        from scipy.linalg import block_diag
+
+        return np.asarray(block_diag(*(tree.leaves().weight for tree in self.trees)))
+
+
+def library_text() -> dict[str, tuple[Path, ...]]:
+    """Python's own text: its library's sources, the help topics of `pydoc_data`, and the package `encodings`.
+
+    Returns
+    -------
+    dict of str to tuple of Path
+        Files of "sources", "topics" and "encodings", in the order of their names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If this Python keeps no sources on disk.
+    """
+    library = Path(sysconfig.get_path("stdlib"))
+    files = {
+        "sources": tuple(
+            path
+            for path in sorted(library.rglob("*.py"))
+            if not _SKIPPED.intersection(path.relative_to(library).parts)
+        ),
+        "topics": tuple(sorted(library.glob("pydoc_data/*.py"))),
+        "encodings": tuple(sorted(library.glob("encodings/*.py"))),
+    }
+    for name, found in files.items():
+        if not found:
+            raise FileNotFoundError(
+                f"no {name} under {library}: this Python keeps its library's text elsewhere"
+            )
+    return files
+
+
+def text_corpus(depth: int = TEXT_DEPTH) -> Corpus:
+    """Count `library_text` into three trees of `depth` bits; every dataset is one long response."""
+    trees = [
+        TokenTree.from_bytes(b"".join(path.read_bytes() for path in paths), block=depth)
+        for paths in library_text().values()
+    ]
+    return Corpus("text", (trees[0], trees[1], trees[2]))
+
+
+def pareto_corpus(rng: np.random.Generator) -> Corpus:
+    """Count three datasets with independent Pareto leaf masses (Assumption A.7) over the same leaves."""
+    leaves = (np.arange(2**PARETO_DEPTH)[:, None] >> np.arange(PARETO_DEPTH)[::-1]) & 1
+    trees = [
+        TokenTree.from_sequences(
+            leaves,
+            rng.multinomial(PARETO_COUNT, ParetoMass(PARETO_ALPHA).sample(len(leaves), rng)),
+            depth=PARETO_DEPTH,
+        )
+        for _ in range(3)
+    ]
+    return Corpus("Pareto", (trees[0], trees[1], trees[2]))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the claims are decided on."""
+
+    seed: int = 0
+
+    @cached_property
+    def corpora(self) -> tuple[Corpus, Corpus]:
+        """Real text, and synthetic Pareto trees."""
+        return text_corpus(), pareto_corpus(np.random.default_rng(self.seed))

@@ -1,0 +1,107 @@
+"""What is said of a claim: a verdict with its grounds, figures and witness, and the ledger of them all."""
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, overload
+
+
+class Verdict(StrEnum):
+    """What was found of a claim."""
+
+    HOLDS = "holds"
+    IN_A_LIMIT = "holds in a limit"
+    UNDER_A_CONDITION = "holds under a condition"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+
+
+Figure = float | int | str | bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim and what was found.
+
+    Attributes
+    ----------
+    id : str
+        Short name, for `Ledger.__getitem__` and ``tokentree verify --claim``.
+    claim : str
+        The claim in one sentence.
+    where : str
+        Where the paper makes it.
+    verdict : Verdict
+    reason : str
+        Why, in one or two sentences.
+    grounds : str
+        "proof", "exact computation" or "on the cases tried", with what was computed.
+    figures : dict
+        Named figures; lengths and rates in bits a block.
+    witness : str
+        A Python program; it asserts the finding.
+    """
+
+    id: str
+    claim: str
+    where: str
+    verdict: Verdict
+    reason: str
+    grounds: str
+    figures: dict[str, Figure]
+    witness: str
+
+
+@dataclass(frozen=True)
+class Ledger(Sequence[Finding]):
+    """The findings of one run of `verify`, in the order of the paper.
+
+    Examples
+    --------
+    >>> finding = Finding("one", "1 = 1.", "nowhere", Verdict.HOLDS, "It is.", "proof", {}, "assert 1 == 1")
+    >>> ledger = Ledger((finding,), seed=0)
+    >>> ledger.decided, ledger["one"].verdict.value
+    (True, 'holds')
+    """
+
+    findings: tuple[Finding, ...]
+    seed: int
+    environment: dict[str, str] = field(
+        default_factory=lambda: {"tokentree": version("tokentree"), "python": platform.python_version()}
+    )
+
+    @property
+    def decided(self) -> bool:
+        """Whether every verdict was reached, whatever it says."""
+        return all(finding.verdict is not Verdict.UNDECIDED for finding in self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Finding: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Finding, ...]: ...
+
+    def __getitem__(self, key: int | str | slice) -> Finding | tuple[Finding, ...]:
+        if isinstance(key, str):
+            for finding in self.findings:
+                if finding.id == key:
+                    return finding
+            raise KeyError(f"{key!r}: must be one of {', '.join(finding.id for finding in self.findings)}")
+        return self.findings[key]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: seed, environment, and the findings' attributes by name."""
+        return asdict(self)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `to_dict` to a file, as JSON."""
+        Path(path).write_text(
+            json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
