@@ -23,6 +23,7 @@ from rich.table import Table
 
 from . import __version__
 from .claims import Finding, Ledger, Verdict, text_corpus, verify
+from .claims.ledger import shown
 from .elasticity import Elasticity, ResponseCurve, elasticity, published_form, response_curve
 from .mixture import Mixture
 from .tree import TokenTree, merge
@@ -32,12 +33,22 @@ _STYLES = {
     Verdict.IN_A_LIMIT: "yellow",
     Verdict.UNDER_A_CONDITION: "yellow",
     Verdict.FAILS: "red",
+    Verdict.OPEN: "dim",
     Verdict.UNDECIDED: "magenta",
 }
 
 _ROLES = ("pretrain", "align", "perturb")
 _SIGNS = {-1: "-", 0: "0", 1: "+", None: "undecided"}
 _STATED = {True: "holds", False: "fails", None: "is undecided"}
+_PAGE = """\
+# The ledger
+
+Every claim of the paper that the library decides, with its grounds, figures and witness. This page is written
+by `tokentree verify --markdown docs/ledger.md`; figures of the text corpora depend on the Python that ran it.
+Lengths are in bits a block unless a figure says otherwise.
+
+"""
+
 _CURVE = np.geomspace(1e-3, 10, 41)
 
 
@@ -78,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: tokentree verify --json ledger.json --figures out",
     )
     decide.add_argument("--seed", type=int, default=0, help="seed of the synthetic trees (default 0)")
-    decide.add_argument("--claim", metavar="ID", help="print this claim alone, with its witness")
+    decide.add_argument("--markdown", type=Path, metavar="PATH", help="write the ledger as a page to PATH")
+    decide.add_argument("--claim", metavar="ID", help="print this claim alone, with its figures and witness")
+    decide.add_argument("--full", action="store_true", help="print every claim so, before the summary")
     decide.set_defaults(run=_verify)
 
     measure = commands.add_parser(
@@ -117,14 +130,15 @@ def _verify(options: argparse.Namespace) -> int:
     names = [finding.id for finding in ledger]
     if options.claim not in (None, *names):
         raise ValueError(f"--claim {options.claim}: must be one of {', '.join(names)}")
-    if options.claim is not None:
-        _print_finding(console, ledger[options.claim], witness=True)
-    else:
-        for finding in ledger:
+    for finding in ledger:
+        if options.full or finding.id == options.claim:
             _print_finding(console, finding)
+    if options.claim is None:
         _print_summary(console, ledger)
     if options.json is not None:
         ledger.to_json(options.json)
+    if options.markdown is not None:
+        options.markdown.write_text(_PAGE + ledger.to_markdown(), encoding="utf-8")
     if options.figures is not None:
         corpus = text_corpus()
         grid = np.linspace(0.02, 1, 50)
@@ -140,7 +154,7 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if ledger.decided else 1
 
 
-def _print_finding(console: Console, finding: Finding, witness: bool = False) -> None:
+def _print_finding(console: Console, finding: Finding) -> None:
     style = _STYLES[finding.verdict]
     console.print(f"[bold]{finding.id}[/]  ({finding.where})  [bold {style}]{finding.verdict}[/]")
     console.print(f"  {escape(finding.claim)}", style="italic")
@@ -148,24 +162,23 @@ def _print_finding(console: Console, finding: Finding, witness: bool = False) ->
     console.print(f"  Grounds: {escape(finding.grounds)}.")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 4))
     for name, figure in finding.figures.items():
-        table.add_row(escape(name), _number(figure))
+        table.add_row(escape(name), shown(figure))
     console.print(table)
-    if witness:
+    if finding.witness:
         console.print("  Witness, a program that fails if the finding is wrong:\n")
         console.print(escape(finding.witness), soft_wrap=True)
     console.print()
 
 
-def _number(figure: float | int | str | bool) -> str:
-    return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
-
-
 def _print_summary(console: Console, ledger: Ledger) -> None:
-    table = Table("claim", "where", "verdict", box=box.SIMPLE_HEAD, title="The ledger", title_justify="left")
+    table = Table(
+        "claim", "verdict", "in short", box=box.SIMPLE_HEAD, title="The ledger", title_justify="left"
+    )
     for finding in ledger:
-        table.add_row(finding.id, finding.where, f"[{_STYLES[finding.verdict]}]{finding.verdict}[/]")
+        verdict = f"[{_STYLES[finding.verdict]}]{finding.verdict}[/]"
+        table.add_row(finding.id, verdict, escape(finding.short))
     console.print(table)
-    console.print("One claim with its witness: tokentree verify --claim ID\n")
+    console.print("Reasons, figures and witnesses: tokentree verify --claim ID, or --full")
 
 
 def _measure(options: argparse.Namespace) -> int:

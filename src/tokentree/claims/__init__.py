@@ -14,7 +14,7 @@ Heavy imports that few functions need stand inside those functions.
 from collections.abc import Callable
 
 from .. import _checks
-from . import section3, section4
+from . import section3, section4, section5
 from .evidence import Corpus, Evidence, library_text, pareto_corpus, text_corpus
 from .ledger import Figure, Finding, Ledger, Verdict
 
@@ -33,11 +33,19 @@ __all__ = [
 ]
 
 CLAIMS: tuple[Callable[[Evidence], Finding], ...] = (
+    section4.springs_in_series,
     section3.source_coding,
+    section3.log_loss,
+    section3.sft_loss,
+    section3.definition_3_1,
+    section5.assumption_3_2,
+    section3.definition_3_3,
     section3.theorem_3_4,
     section3.theorem_3_4_within_a_bit,
     section3.mixture_formula,
     section3.printed_rate,
+    section5.definition_3_6,
+    section4.definition_4_1,
     section4.thermodynamics,
     section4.published,
     section4.published_overlapping,
@@ -46,6 +54,12 @@ CLAIMS: tuple[Callable[[Evidence], Finding], ...] = (
     section4.three_datasets_condition,
     section4.huffman_inequality,
     section4.section_4_2,
+    section4.equation_3,
+    section4.equation_3_reversed,
+    section5.resistance,
+    section5.rebound,
+    section5.rebound_factors,
+    section5.assumption_a_7,
 )
 """The claims that `verify` decides, in the order of the paper."""
 

@@ -17,6 +17,8 @@ class Verdict(StrEnum):
     IN_A_LIMIT = "holds in a limit"
     UNDER_A_CONDITION = "holds under a condition"
     FAILS = "fails"
+    OPEN = "not decided here"
+    """Needs models or simulations that the library does not have yet."""
     UNDECIDED = "undecided"
 
 
@@ -43,7 +45,10 @@ class Finding:
     figures : dict
         Named figures; lengths and rates in bits a block.
     witness : str
-        A Python program; it asserts the finding.
+        A Python program that asserts the finding; empty where the verdict is `OPEN`. For a verdict other than
+        "holds" it is plain Python, with nothing of this library in it, and small enough to check by hand.
+    short : str
+        The reason in a few words, for a ledger of one screen.
     """
 
     id: str
@@ -54,6 +59,7 @@ class Finding:
     grounds: str
     figures: dict[str, Figure]
     witness: str
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class Ledger(Sequence[Finding]):
 
     @property
     def decided(self) -> bool:
-        """Whether every verdict was reached, whatever it says."""
+        """Whether every verdict was reached, whatever it says; what is `OPEN` was not tried."""
         return all(finding.verdict is not Verdict.UNDECIDED for finding in self.findings)
 
     def __len__(self) -> int:
@@ -100,8 +106,41 @@ class Ledger(Sequence[Finding]):
         """Plain data: seed, environment, and the findings' attributes by name."""
         return asdict(self)
 
+    def to_markdown(self) -> str:
+        """The ledger as a page of documentation: a table of verdicts, then each finding with its witness."""
+        lines = ["| claim | where | verdict | in short |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| [{f.id}](#{_anchor(f.id)}) | {f.where} | {f.verdict} | {_cell(f.short)} |" for f in self
+        ]
+        for finding in self:
+            lines += ["", f"## {finding.id}", "", f"**{finding.claim}** ({finding.where})", ""]
+            lines += [f"Verdict: **{finding.verdict}**. {finding.reason}", "", f"Grounds: {finding.grounds}."]
+            if finding.figures:
+                lines += ["", "| figure | value |", "| --- | --- |"]
+                lines += [
+                    f"| {name.replace('|', chr(92) + '|')} | {shown(x)} |"
+                    for name, x in finding.figures.items()
+                ]
+            if finding.witness:
+                lines += ["", "```python", finding.witness.rstrip(), "```"]
+        return "\n".join(lines) + "\n"
+
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict` to a file, as JSON."""
         Path(path).write_text(
             json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
+
+
+def shown(figure: Figure) -> str:
+    """A figure as people read it, to six digits."""
+    return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
+
+
+def _anchor(heading: str) -> str:
+    # As the usual Markdown renderers make it: lower case, punctuation dropped, spaces to hyphens.
+    return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")

@@ -1,0 +1,76 @@
+"""Claims that need language models, or simulations of training, to be decided."""
+
+from .evidence import Evidence
+from .ledger import Finding, Verdict
+
+
+def _open(name: str, claim: str, where: str, needs: str) -> Finding:
+    return Finding(
+        name, claim, where, Verdict.OPEN, f"Needs {needs}.", "none yet", {}, "", "needs models or simulations"
+    )
+
+
+def assumption_3_2(evidence: Evidence) -> Finding:
+    """Assumption 3.2."""
+    del evidence
+    return _open(
+        "assumption-3.2",
+        "The depth to which a model knows the token tree grows with the model's size.",
+        "Assumption 3.2",
+        "models of growing size",
+    )
+
+
+def definition_3_6(evidence: Evidence) -> Finding:
+    """Definitions 3.5 and 3.6."""
+    del evidence
+    return _open(
+        "definition-3.6",
+        "A dataset much smaller than D_a undoes the alignment: |D_b| << |D_a| (definitions 3.5 and 3.6).",
+        "Definitions 3.5 and 3.6",
+        "the least |D_b| that brings a model back, found by simulation",
+    )
+
+
+def assumption_a_7(evidence: Evidence) -> Finding:
+    """Assumption A.7."""
+    del evidence
+    return _open(
+        "assumption-A.7",
+        "Leaf masses of real datasets follow a Pareto distribution.",
+        "Assumption A.7",
+        "a fit of the leaf masses of real text against other heavy tails",
+    )
+
+
+def resistance(evidence: Evidence) -> Finding:
+    """Section 5.1."""
+    del evidence
+    return _open(
+        "section-5.1/resistance",
+        "Inverse alignment is easier than forward alignment.",
+        "Section 5.1",
+        "a simulation of slices theta_1 to theta_3, by training loss and by excess loss",
+    )
+
+
+def rebound(evidence: Evidence) -> Finding:
+    """Section 5.2."""
+    del evidence
+    return _open(
+        "section-5.2/rebound",
+        "The more positive data a model was aligned on, the faster its score falls under negative data.",
+        "Section 5.2",
+        "a simulation of joint training and of fixed-step fine-tuning",
+    )
+
+
+def rebound_factors(evidence: Evidence) -> Finding:
+    """Section 5.3."""
+    del evidence
+    return _open(
+        "section-5.3/factors",
+        "Rebound grows with model size and with pre-training data.",
+        "Section 5.3",
+        "the same simulation against depth d and |D_p|",
+    )
