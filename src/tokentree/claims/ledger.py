@@ -1,6 +1,7 @@
 """What is said of a claim: a verdict with its grounds, figures and witness, and the ledger of them all."""
 
 import json
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -127,9 +128,15 @@ class Ledger(Sequence[Finding]):
 
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict` to a file, as JSON."""
-        Path(path).write_text(
-            json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        plain = self.to_dict()
+        for finding in plain["findings"]:
+            # JSON has no infinity.
+            finding["figures"] = {
+                name: str(figure) if isinstance(figure, float) and not math.isfinite(figure) else figure
+                for name, figure in finding["figures"].items()
+            }
+        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+        Path(path).write_text(text + "\n", encoding="utf-8")
 
 
 def shown(figure: Figure) -> str:
