@@ -1,11 +1,14 @@
 """Token trees, joint compression and the elasticity theorem of language models, decided exactly.
 
 The floors, each resting on those above it here: `information`; `tree`, `huffman`, `protocol`; `mixture`,
-`pareto`; `elasticity` (Theorem 4.2); `claims` (the ledger). `tokentree.plotting` draws; import it by name.
+`pareto`; `elasticity` (Theorem 4.2), `depth`, `signmap`; `claims` (the ledger). `tokentree.plotting` draws
+and `tokentree.symbolic` proves; import them by name.
 """
 
 from ._bands import EOS
+from .arithmetic import arithmetic_decode, arithmetic_encode
 from .claims import Finding, Ledger, Verdict, verify
+from .depth import DepthCurve, depth_curve
 from .elasticity import (
     ClosedForm,
     Elasticity,
@@ -20,8 +23,17 @@ from .elasticity import (
 from .huffman import HuffmanCode, huffman_lengths
 from .information import cross_entropy, entropy, kl_divergence
 from .mixture import Mixture
-from .pareto import ParetoMass
+from .pareto import (
+    ParetoAsymptotics,
+    ParetoConvergence,
+    ParetoLimit,
+    ParetoMass,
+    pareto_asymptotics,
+    pareto_convergence,
+    pareto_limit,
+)
 from .protocol import BlockCodec, ideal_code_length
+from .signmap import SignMap, sign_map
 from .tree import Leaf, LeafKind, Leaves, TokenTree, align, merge
 
 __version__ = "0.1.0"
@@ -30,6 +42,7 @@ __all__ = [
     "EOS",
     "BlockCodec",
     "ClosedForm",
+    "DepthCurve",
     "Elasticity",
     "Finding",
     "HuffmanCode",
@@ -38,22 +51,33 @@ __all__ = [
     "Leaves",
     "Ledger",
     "Mixture",
+    "ParetoAsymptotics",
+    "ParetoConvergence",
+    "ParetoLimit",
     "ParetoMass",
     "ResponseCurve",
+    "SignMap",
     "TokenTree",
     "Verdict",
     "align",
+    "arithmetic_decode",
+    "arithmetic_encode",
     "cross_entropy",
+    "depth_curve",
     "elasticity",
     "entropy",
     "huffman_lengths",
     "ideal_code_length",
     "kl_divergence",
     "merge",
+    "pareto_asymptotics",
+    "pareto_convergence",
+    "pareto_limit",
     "published_closed_change",
     "published_closed_form",
     "published_form",
     "response_curve",
+    "sign_map",
     "three_dataset_form",
     "verify",
 ]
