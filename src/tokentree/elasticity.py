@@ -55,11 +55,12 @@ excludes zero and is narrow enough to give the derivative itself to the last dig
 **3. The exact rational**, by adding fractions in pairs. It is the only method that can prove that a
 derivative is zero. It comes before the integer bound where few quotients are left, and after it within a
 limit on the digits. Beyond the limit the sign is "undecided at this precision".
+
+Where the first method proves a sign but the sum cancels to less than 2^-10 of sum h_i h_t / q, the value is
+still taken from the other two, up to 2^17 leaves. Signs are sought there up to 2^22 leaves.
 """
 
 import math
-import operator
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -67,21 +68,12 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
-from scipy import special
+from jaxtyping import Bool, Float
 
 from . import _checks
+from ._excess import EXACT_LEAVES, INTEGER_LEAVES, STEADY, integer_excess
 from .mixture import BLOCK, SCALE, Mixture, Rows, exact_number, inverse_root
 from .tree import TokenTree
-
-_EARLY_BITS, _LAST_BITS = 2**14, 2**24
-"""Bits in all denominators together up to which an exact sum comes first, or comes at all."""
-
-_PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
-"""Fractional bits of the integer bound."""
-
-_INTEGER_LEAVES = 2**22
-"""Leaves up to which distributions are read as Python integers, about 100 bytes each."""
 
 Sign = Literal[-1, 0, 1] | None
 
@@ -98,7 +90,8 @@ class Elasticity:
         gamma_p', gamma_a', gamma_t': derivatives of the rates (ideal code, normalised or not) with respect to
         l.
     ratio : float
-        -gamma_a' / (k gamma_p'), which the theorem says is near 1; inf or nan where gamma_p' = 0.
+        -gamma_a' / (k gamma_p'), which the theorem says is near 1; inf or nan where gamma_p' is 0 or
+        underflows to it.
     overlap_pretrain, overlap_align : float
         S_pt and S_at.
     signs : tuple of two
@@ -172,6 +165,10 @@ def elasticity(
     >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
     (0, 1)
     """
+    if not isinstance(mixture, Mixture):
+        raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
+    if mixture.n_datasets < 3:
+        raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
     given = {"pretrain": pretrain, "align": align, "perturb": perturb}
     p, a, t = (mixture.index(dataset, name) for name, dataset in given.items())
     if len({p, a, t}) < 3:
@@ -183,16 +180,17 @@ def elasticity(
     sums = _float_sums(mixture, t)
     found = [_decide(mixture, i, t, sums) for i in (p, a)]
     step = float(mixture.weights[a]) / unit
-    dp, da, dt = (step * excess for excess in (found[0].excess, found[1].excess, float(sums.excess[t])))
+    excess_p, excess_a = found[0].excess, found[1].excess
     signs = found[0].sign, found[1].sign
     holds = True if signs == (-1, 1) else False if signs[0] in (0, 1) or signs[1] in (0, -1) else None
     return Elasticity(
         k=k,
         l=l,
-        dgamma_pretrain=dp,
-        dgamma_align=da,
-        dgamma_perturb=dt,
-        ratio=-da / (k * dp) if dp else math.nan if da == 0 else math.inf,
+        dgamma_pretrain=step * excess_p,
+        dgamma_align=step * excess_a,
+        dgamma_perturb=step * float(sums.excess[t]),
+        # Not from the derivatives: k gamma_p' may be too small for a float64.
+        ratio=-excess_a / excess_p / k if excess_p else math.nan if excess_a == 0 else math.inf,
         overlap_pretrain=float(sums.overlap[p]),
         overlap_align=float(sums.overlap[a]),
         signs=signs,
@@ -203,10 +201,11 @@ def elasticity(
 
 
 class _Sums(NamedTuple):
-    """For one t and every i: 1 - S_it, its sign if proved or else 0, and S_it."""
+    """For one t and every i: 1 - S_it, its sign if proved, whether it keeps its digits, and S_it."""
 
     excess: Float[np.ndarray, "datasets"]
     sign: Float[np.ndarray, "datasets"]
+    steady: Bool[np.ndarray, "datasets"]
     overlap: Float[np.ndarray, "datasets"]
 
 
@@ -232,73 +231,30 @@ def _float_sums(mixture: Mixture, t: int) -> _Sums:
         x, y, z = p * root, d * root, (scale @ p) * root
         size = np.abs(y)
         error = (rho + (BLOCK + 2) * u) * (size @ size[t]) + c * (z @ (size[t] + c * z[t]) + size @ z[t])
-        blocks.append((y @ y[t], error, x @ x[t]))
-    gram, error, overlap = (
+        blocks.append((y @ y[t], error, z @ z[t], x @ x[t]))
+    gram, error, scale, overlap = (
         np.array([math.fsum(entry) for entry in np.transpose(part)]) for part in zip(*blocks, strict=True)
     )
     bound = 1.01 * error + 2.0**-600 * mixture.n_leaves
     proved = (np.abs(gram) > bound) & (c + rho + BLOCK * u < 1e-3)
     # Signs before the scale comes off: a derivative may be too small for a float64 and still have one.
-    return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), overlap / SCALE)
+    steady = np.abs(gram) >= STEADY * scale
+    return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), steady, overlap / SCALE)
 
 
 def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
-    """Sign and value of 1 - S_it by the first of the three methods that proves the sign."""
-    rounded = float(sums.excess[i])
-    if sums.sign[i]:
-        return _Decision(_sign(int(sums.sign[i])), rounded, "floating-point bound")
-    undecided = _Decision(None, rounded, "undecided at this precision")
-    if mixture.n_leaves > _INTEGER_LEAVES:
-        return undecided
-    factor, quotients = _quotients(mixture, i, t)
-    work = sum(denominator.bit_length() for denominator in quotients)
-    if work > _EARLY_BITS:
-        for bits in _PRECISIONS:
-            excess = _bounded_excess(factor, quotients, bits)
-            if excess is not None:
-                return _Decision(_sign(excess[0]), excess[0] / excess[1], f"integer bound, {bits} bits")
-        if work > _LAST_BITS:
-            return undecided
-    over, under = _exact_sum(quotients)
-    excess = factor.denominator * under - factor.numerator * over, factor.denominator * under
-    return _Decision(_sign(excess[0]), excess[0] / excess[1], "exact rational")
-
-
-def _quotients(mixture: Mixture, i: int, t: int) -> tuple[Fraction, dict[int, int]]:
-    """F and the sum in S_it = F sum c_i c_t / Q, as {denominator: numerator} in lowest terms."""
-    totals, factors = mixture.rows.totals, mixture.integer_factors()
-    sizes = mixture.exact_sizes
-    quotients: Counter[int] = Counter()
-    for column, multiple in mixture.rows.directions.items():
-        over = multiple * column[i] * column[t]
-        if over:
-            under = sum(map(operator.mul, factors, column))
-            divisor = math.gcd(over, under)
-            quotients[under // divisor] += over // divisor
-    scale = totals[0] * factors[0] / sizes[0]
-    return scale * sum(sizes) / (totals[i] * totals[t]), quotients
-
-
-def _bounded_excess(factor: Fraction, quotients: dict[int, int], bits: int) -> tuple[int, int] | None:
-    """1 - F sum of quotients as a numerator and denominator right to 60 bits, or None: method 2."""
-    shift = bits + max(0, factor.numerator.bit_length() - factor.denominator.bit_length())
-    floored = sum((over << shift) // under for under, over in quotients.items())
-    one = factor.denominator << shift
-    # Each quotient lost less than one unit, so the excess is above `least` and at most `most`.
-    most = one - factor.numerator * floored
-    least = most - factor.numerator * len(quotients)
-    if least < 0 <= most or (most - least) << 60 > min(abs(least), abs(most)):
-        return None
-    return most, one
-
-
-def _exact_sum(quotients: dict[int, int]) -> tuple[int, int]:
-    """Sum of numerator / denominator, added in pairs so that the factors of each product are of like size."""
-    terms = sorted(((over, under) for under, over in quotients.items()), key=lambda term: term[1])
-    while len(terms) > 1:
-        paired = [(a * d + c * b, b * d) for (a, b), (c, d) in zip(terms[::2], terms[1::2], strict=False)]
-        terms = paired + terms[len(paired) * 2 :]
-    return terms[0] if terms else (0, 1)
+    """Sign of 1 - S_it by the first of the three methods that proves it, and its value."""
+    rounded, sign = float(sums.excess[i]), _sign(int(sums.sign[i]))
+    exact = None
+    if mixture.n_leaves <= (EXACT_LEAVES if sign else INTEGER_LEAVES) and not (sign and sums.steady[i]):
+        exact = integer_excess(mixture, i, t)
+    value = rounded if exact is None else exact.over / exact.under
+    if sign:
+        return _Decision(sign, value, "floating-point bound")
+    if exact is not None:
+        return _Decision(_sign(exact.over), value, exact.method)
+    limit = ": too many leaves" if mixture.n_leaves > INTEGER_LEAVES else " at this precision"
+    return _Decision(None, rounded, f"undecided{limit}")
 
 
 def _sign(number: int) -> Sign:
@@ -454,7 +410,7 @@ def three_dataset_form(
 
     Notes
     -----
-    Section 4.1 of the paper review. The theorem's signs do not hold in general; for disjoint datasets both
+    Theorem 4.2 as it is often restated. Its signs do not hold in general; for disjoint datasets both
     rates rise alike, by 1 / (k + 1 + l).
 
     Examples
@@ -528,6 +484,8 @@ def response_curve(
     roles = [mixture.index(dataset) for dataset in (pretrain, align, perturb)]
     p, a, t = roles
     points = np.atleast_1d(_positive("l", l))
+    if points.ndim > 1:
+        raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
     sizes = list(mixture.exact_sizes)
     rates, elasticities = [], []
     for point in points.tolist():
@@ -536,12 +494,13 @@ def response_curve(
         rates.append(grown.rates(base, per=per)[roles])
         elasticities.append(elasticity(grown, p, a, t, base, per))
     others = [i for i in range(mixture.n_datasets) if i != t]
-    without = Mixture(mixture.rows.values[others], [sizes[i] for i in others]).joint
-    with np.errstate(divide="ignore"):
-        start = -special.xlogy(mixture.distributions[roles], without).sum(axis=1)
+    without = Mixture(mixture.rows.values[others], [sizes[i] for i in others])
+    lengths = np.where(without.rows.values.any(axis=0), without.ideal_lengths(), np.inf)
+    given = mixture.distributions[roles]
+    start = np.multiply(given, lengths, out=np.zeros_like(given), where=given > 0).sum(axis=1)
     unit = _checks.log_base(base) * mixture.tokens(per)
     return ResponseCurve(
-        points, float(sizes[p] / sizes[a]), np.array(rates), start / unit, tuple(elasticities)
+        points, float(sizes[p] / sizes[a]), np.array(rates).reshape(-1, 3), start / unit, tuple(elasticities)
     )
 
 

@@ -37,6 +37,7 @@ import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped
 
 from . import _checks
+from ._excess import EXACT_LEAVES, STEADY, integer_excess
 from .huffman import huffman_lengths
 from .information import divergence_terms
 from .tree import TokenTree, align
@@ -49,6 +50,9 @@ SCALE = 2.0**512
 
 SIZE_RANGE = (Fraction(1, 2**200), Fraction(2**200))
 """Smallest and largest size allowed: weights and their products with any mass then stay normal floats."""
+
+EXTENSION_LIMIT = 10**7
+"""Largest number of blocks of leaves that `Mixture` gives codewords to."""
 
 _INT64_MAX = 2**63 - 1
 
@@ -267,6 +271,7 @@ class Mixture:
         base: float = 2,
         code: Literal["ideal", "huffman"] = "ideal",
         per: Literal["block", "token"] = "block",
+        extension: int = 1,
     ) -> Float[np.ndarray, "datasets"]:
         r"""Compression rate gamma_i of every dataset under the joint model.
 
@@ -279,6 +284,10 @@ class Mixture:
             for q on the leaves where q > 0, built on exact integers where rows are exact.
         per : "block" or "token"
             A block is one leaf, that is up to d tokens; per token divides by the depth d.
+        extension : int
+            Number b of leaves that share a codeword. The Huffman code is then optimal for q^b, and the rate
+            its mean length over b independent leaves of D_i, divided by b. The ideal rate is the same for
+            every b.
 
         Returns
         -------
@@ -288,13 +297,14 @@ class Mixture:
         Raises
         ------
         ValueError
-            If ``base <= 1``, `code` or `per` is unknown, or `per` is "token" and the depth is not known.
+            If ``base <= 1``, `code` or `per` is unknown, `per` is "token" and the depth is not known,
+            ``extension < 1``, or the Huffman code would have more than 10^7 codewords.
 
         Notes
         -----
-        O(N M); Huffman adds one sort. Relative error a few units in the last place, also where q is within
-        rounding of 1 (there log q is taken from 1 - q). Definition 4.1, with the cross-entropy where the
-        paper prints -sum p_i log p_i.
+        O(N M); Huffman adds one sort, or takes O(N M^b) with an extension. Relative error a few units in the
+        last place, also where q is within rounding of 1 (there log q is taken from 1 - q). Definition 4.1,
+        with the cross-entropy where the paper prints -sum p_i log p_i.
 
         Examples
         --------
@@ -303,13 +313,17 @@ class Mixture:
         (array([2., 1.]), array([1. , 0.5]))
         """
         unit = _checks.log_base(base) * self.tokens(per)
+        extension = _checks.integer("extension", extension, 1)
         if code == "huffman":
-            support = np.flatnonzero(self._rows.values.any(axis=0))
-            lengths = np.zeros(self.n_leaves)
-            lengths[support] = huffman_lengths(self._code_weights()[support])
+            support, codewords = self._codewords(extension)
             unit /= math.log(2)
+            if extension > 1:
+                rows = self.distributions[:, support]
+                return np.array([_power_mean(codewords, p, extension) for p in rows]) / unit
+            lengths = np.zeros(self.n_leaves)
+            lengths[support] = codewords
         elif code == "ideal":
-            lengths = self._ideal_lengths()
+            lengths = self.ideal_lengths()
         else:
             raise ValueError(f"code = {code!r}: must be 'ideal' or 'huffman'")
         p = self.distributions
@@ -320,6 +334,7 @@ class Mixture:
         base: float = 2,
         code: Literal["ideal", "huffman"] = "ideal",
         per: Literal["block", "token"] = "block",
+        extension: int = 1,
     ) -> Float[np.ndarray, "datasets"]:
         """Rates less log M_i, the rate of the uniform distribution on the dataset's own leaves.
 
@@ -330,20 +345,35 @@ class Mixture:
         >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).normalized_rates()
         array([1., 1.])
         """
-        rates = self.rates(base, code, per)
+        rates = self.rates(base, code, per, extension)
         rates -= np.log(self.leaf_counts) / (_checks.log_base(base) * self.tokens(per))
         return rates
 
-    def potential(self, base: float = 2) -> float:
+    def potential(
+        self, base: float = 2, code: Literal["ideal", "huffman"] = "ideal", extension: int = 1
+    ) -> float:
         """Phi = T H(q), the ideal length of the joint data; dPhi/dn_i is the rate of dataset i, per block.
+
+        With ``code="huffman"``, T times the mean length of a leaf drawn from q under the code of `rates`. It
+        is less than T / b bits above T H(q), b being the extension.
 
         Examples
         --------
-        >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).potential()
-        6.0
+        >>> mixture = Mixture([[1, 1, 0], [0, 0, 1]], [1, 8])
+        >>> [round(mixture.potential(code="huffman", extension=b), 3) for b in (1, 2, 3, 4)]
+        [10.0, 6.778, 5.947, 5.691]
+        >>> round(mixture.potential(), 3)
+        5.529
         """
         unit = _checks.log_base(base)
-        lengths, q = self._ideal_lengths(), self.joint
+        extension = _checks.integer("extension", extension, 1)
+        if code == "huffman":
+            support, codewords = self._codewords(extension)
+            mean = _power_mean(codewords, self.joint[support], extension)
+            return self.total_size * mean * math.log(2) / unit
+        if code != "ideal":
+            raise ValueError(f"code = {code!r}: must be 'ideal' or 'huffman'")
+        lengths, q = self.ideal_lengths(), self.joint
         entropy = math.fsum(float(q[leaves] @ lengths[leaves]) for leaves in self._blocks())
         return self.total_size * entropy / unit
 
@@ -398,12 +428,13 @@ class Mixture:
 
         Notes
         -----
-        R_it = -(1/T) sum_x (p_i - q)(p_t - q) / q. Its error is at most a few thousand units in the last
-        place, in practice a few, of (1/T) sum_x h_i h_t / q, with h_i = sum_{j != i} w_j (p_i + p_j). That is
-        a relative error of R_it itself however unequal the sizes, unless distributions nearly coincide or
-        positive and negative leaves cancel, as they must where R_it changes sign; `elasticity` tells. Rows
-        that do not sum to 1 exactly are read as given: their excess enters relative to the masses. O(N^2 M)
-        time.
+        R_it = -(1/T) sum_x (p_i - q)(p_t - q) / q. In floating point its error is a few units in the last
+        place of (1/T) sum_x h_i h_t / q, with h_i = sum_{j != i} w_j (p_i + p_j). That is a relative error of
+        R_it itself however unequal the sizes, unless distributions nearly coincide, or positive and negative
+        leaves cancel as they must where R_it changes sign. Entries that cancel to less than 2^-10 of that
+        scale are computed in integers instead, and so are right to the last digit or so, and exactly zero
+        where they are zero; up to 2^17 leaves, and for float rows only if they sum to 1 exactly or nearly.
+        O(N^2 M) time, and up to a second for every entry computed in integers.
 
         Examples
         --------
@@ -412,8 +443,20 @@ class Mixture:
                [ 0.5, -0.5]])
         """
         unit = _checks.log_base(base) * self.tokens(per)
-        gram = _compensated_sum(_gram(d, q) for _, q, d in self.centred_blocks())
-        return gram / (-SCALE * self.total_size * unit)
+        total = sum(self.exact_sizes)
+        scale = np.tile(self.weights, (self.n_datasets, 1))
+        np.fill_diagonal(scale, [float((total - size) / total) for size in self.exact_sizes])
+        gram, size = _compensated_sum(
+            np.stack([_gram(d, q), _gram(scale @ p, q)]) for p, q, d in self.centred_blocks()
+        )
+        if self.n_leaves <= EXACT_LEAVES and self._rows.relative_error < 2.0**-50:
+            for i, t in np.argwhere(np.triu(np.abs(gram) < STEADY * size)).tolist():
+                excess = integer_excess(self, i, t)
+                if excess is not None:
+                    gram[i, t] = gram[t, i] = -SCALE * (excess.over / excess.under)
+        # Adding zero turns -0.0 into 0.0.
+        response: Float[np.ndarray, "datasets datasets"] = gram / (-SCALE * self.total_size * unit) + 0.0
+        return response
 
     def overlap(self) -> Float[np.ndarray, "datasets datasets"]:
         """S[i, t] = sum p_i p_t / q: 0 for disjoint datasets, sum_j w_j S_ij = 1, R = (1 - S) / T in nats.
@@ -450,7 +493,7 @@ class Mixture:
     def _blocks(self) -> Iterator[slice]:
         return (slice(start, start + BLOCK) for start in range(0, self.n_leaves, BLOCK))
 
-    def _ideal_lengths(self) -> Float[np.ndarray, "leaves"]:
+    def ideal_lengths(self) -> Float[np.ndarray, "leaves"]:
         """-log q in nats, and 0 where q = 0."""
         q = self.joint
         lengths: Float[np.ndarray, "leaves"] = -np.log(q, out=np.zeros_like(q), where=q > 0)
@@ -461,6 +504,25 @@ class Mixture:
         if q[top] > 0.5:
             lengths[top] = -math.log1p(-float(self.weights @ self._rows.complement(top)))
         return lengths
+
+    def _codewords(self, extension: int) -> tuple[Int[np.ndarray, "support"], Int[np.ndarray, "codewords"]]:
+        """Leaves where q > 0, and lengths of an optimal code for q^b on their blocks, last leaf fastest."""
+        support = np.flatnonzero(self._rows.values.any(axis=0))
+        if extension > 1 and support.size**extension > EXTENSION_LIMIT:
+            raise ValueError(
+                f"extension = {extension}: {support.size} leaves make {support.size}**{extension} blocks; "
+                f"at most {EXTENSION_LIMIT} can have codewords"
+            )
+        weights = self._code_weights()[support]
+        # Products are kept exact, or normal.
+        if weights.dtype == np.int64 and int(weights.max()) ** extension > _INT64_MAX:
+            weights = weights.astype(object)
+        elif weights.dtype == np.float64 and float(weights.min()) ** extension < 2.0**-1022:
+            weights = np.array([Fraction(weight) for weight in weights.tolist()], dtype=object)
+        power = weights
+        for _ in range(extension - 1):
+            power = np.multiply.outer(power, weights).ravel()
+        return support, huffman_lengths(power)
 
     def _code_weights(self) -> Shaped[np.ndarray, "leaves"]:
         """Weights proportional to q: exact integers where the rows are."""
@@ -685,6 +747,14 @@ def _gram(
 def inverse_root(q: Float[np.ndarray, "block"]) -> Float[np.ndarray, "block"]:
     """1 / sqrt(q), and 1 where q = 0 and every mass is 0 too."""
     return 1 / np.sqrt(np.where(q > 0, q, 1.0))
+
+
+def _power_mean(lengths: Int[np.ndarray, "blocks"], p: Float[np.ndarray, "leaves"], extension: int) -> float:
+    """Mean length a leaf of blocks of `extension` leaves that are independent and distributed as p."""
+    mean = lengths.astype(np.float64)
+    for _ in range(extension):
+        mean = mean.reshape(-1, p.size) @ p
+    return float(mean[0]) / extension
 
 
 def _compensated_sum(parts: Iterable[Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:

@@ -717,6 +717,9 @@ def align(
     """
     trees = _trees(trees)
     if depth is not None:
+        for i, tree in enumerate(trees):
+            if depth > tree.depth and tree.is_cut:
+                raise ValueError(f"depth = {depth}: trees[{i}] is cut at depth {tree.depth}")
         trees = [tree.prune(depth) for tree in trees]
     union, places = _union(trees, mixed=True)
     rank = np.full(union.n_nodes, -1, dtype=np.int64)
