@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
+from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity, figures
 from tokentree.claims import section4
 
 
@@ -51,7 +51,8 @@ def test_verify_prints_the_ledger_and_writes_it(capsys, tmp_path):
     for finding in plain["findings"]:
         assert finding["id"] in shown
         assert finding["verdict"] in shown
-    assert (tmp_path / "figures" / "published-form.png").read_bytes().startswith(b"\x89PNG")
+    for name in figures.gallery():
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_verify_one_claim_prints_its_witness(capsys, monkeypatch):

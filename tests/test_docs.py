@@ -22,6 +22,7 @@ WITH_EXAMPLES = {
     "docs/theory.md",
     "docs/how-it-works.md",
     "docs/command-line.md",
+    "docs/pareto.md",
 }
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

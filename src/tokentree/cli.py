@@ -8,7 +8,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from . import __version__
-from .claims import Finding, Ledger, Verdict, text_corpus, verify
+from .claims import Finding, Ledger, Verdict, verify
 from .claims.ledger import shown
-from .elasticity import Elasticity, ResponseCurve, elasticity, published_form, response_curve
+from .elasticity import Elasticity, ResponseCurve, elasticity, response_curve
 from .mixture import Mixture
 from .tree import TokenTree, merge
 
@@ -140,17 +140,9 @@ def _verify(options: argparse.Namespace) -> int:
     if options.markdown is not None:
         options.markdown.write_text(_PAGE + ledger.to_markdown(), encoding="utf-8")
     if options.figures is not None:
-        corpus = text_corpus()
-        grid = np.linspace(0.02, 1, 50)
-        rows = {
-            ", disjoint": corpus.disjoint,
-            ", overlapping": corpus.counts,
-        }
-        curves = {
-            title: [response_curve(published_form(counts, k, 1), grid) for k in (10, 100, 10_000)]
-            for title, counts in rows.items()
-        }
-        _draw(options.figures, "published-form", curves, parts=3)
+        from . import figures
+
+        figures.save(options.figures, figures.gallery(ledger.seed))
     return 0 if ledger.decided else 1
 
 
@@ -201,7 +193,9 @@ def _measure(options: argparse.Namespace) -> int:
         report = _report(mixture, found, curve, options)
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if options.figures is not None:
-        _draw(options.figures, "response", {"": [curve]})
+        from . import figures
+
+        figures.save(options.figures, {"response": lambda: figures.rate_changes({"": [curve]})})
     return 0 if found.certified else 1
 
 
@@ -292,24 +286,3 @@ def _plain(found: Elasticity) -> dict[str, Any]:
     plain = asdict(found)
     plain["ratio"] = found.ratio if math.isfinite(found.ratio) else None
     return plain
-
-
-def _draw(
-    directory: Path, name: str, rows: Mapping[str, list[ResponseCurve]], parts: int | None = None
-) -> None:
-    """One picture: the change of gamma_a and of gamma_p, a row for each kind of data."""
-    from matplotlib.figure import Figure
-
-    from .plotting import plot_rate_change
-
-    directory.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(9, 3.7 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), 2, squeeze=False)
-    for row, (title, curves) in zip(axes, rows.items(), strict=True):
-        plot_rate_change(curves, "align", row[0], parts).set_title(f"alignment data{title}")
-        plot_rate_change(curves, "pretrain", row[1], parts).set_title(f"pre-training data{title}")
-        # Only the first row's datasets are disjoint, as the closed form asks.
-        parts = None
-    path = directory / f"{name}.png"
-    figure.savefig(path, dpi=120)
-    print(f"drawn: {path}", file=sys.stderr)
