@@ -71,12 +71,15 @@ def test_audit(ledger, claim, monkeypatch):
     exec(compile(witness, claim, "exec"), {})
 
 
-def test_ledger_page_is_of_these_findings(ledger):
+def test_ledger_page_is_written_from_these_findings(ledger):
+    # Rows of tables carry figures, which depend on the Python whose text was read.
+    def text(page):
+        return [line for line in page.splitlines() if not line.startswith("|")]
+
     page = (Path(__file__).parent.parent / "docs" / "ledger.md").read_text(encoding="utf-8")
-    for finding in ledger:
-        assert f"## {finding.id}\n\n**{finding.claim}** ({finding.where})" in page
-        assert f"Verdict: **{finding.verdict}**. {finding.reason}" in page
-        assert finding.witness.rstrip() in page
+    written = text(page[page.index("| claim") :])
+    assert written == text(ledger.to_markdown())
+    assert len(written) > 10 * len(DECIDED)
 
 
 def test_the_whole_grid_is_certified(ledger):

@@ -262,7 +262,7 @@ def test_bad_arguments(trees):
         depth_curve(trees, [1.5])
     with pytest.raises(ValueError, match="trees is empty"):
         depth_curve([])
-    with pytest.raises(ValueError, match="perturb = 2: must be below the number of datasets, 2"):
+    with pytest.raises(ValueError, match=r"mixture has 2 datasets: Theorem 4\.2 needs at least 3"):
         depth_curve(trees[:2])
 
 
