@@ -169,7 +169,7 @@ def test_lost_response_would_be_caught(evidence, monkeypatch):
 
 def test_text_is_read_as_one_response_a_dataset(evidence):
     text = evidence.corpora[0]
-    topics = b"".join(path.read_bytes() for path in claims.library_text()["topics"])
+    topics = b"".join(path.read_bytes() for path in claims.python_text()["topics"])
     assert text.trees[1] == TokenTree.from_bytes(topics, block=evidence_module.TEXT_DEPTH)
     assert text.trees[1].total_weight == 8 * len(topics) // evidence_module.TEXT_DEPTH + 1
 
@@ -186,7 +186,7 @@ def test_disjoint_corpora_share_no_leaf(evidence):
 def test_missing_library_is_one_clear_line(monkeypatch, tmp_path):
     monkeypatch.setattr(evidence_module.sysconfig, "get_path", lambda name: str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no sources under"):
-        claims.library_text()
+        claims.python_text()
 
 
 def test_bad_seed():

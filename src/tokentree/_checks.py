@@ -63,6 +63,15 @@ def nonnegative(name: str, array: Num[np.ndarray, "..."]) -> None:
         fail_at(name, array, ~((array >= 0) & (array < np.inf)), "must be finite and >= 0")
 
 
+def positive(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "..."]:
+    """`value` as finite float64 numbers above zero."""
+    array = real_array(name, value).astype(np.float64, copy=False)
+    bad = ~((array > 0) & (array < np.inf))
+    if bad.any():
+        fail_at(name, array, bad, "must be finite and > 0")
+    return array
+
+
 def distributions(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "*batch leaves"]:
     """`value` as float64 probabilities that sum to one over the last axis, up to rounding."""
     array = real_array(name, value).astype(np.float64, copy=False)

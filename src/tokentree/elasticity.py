@@ -64,7 +64,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -311,21 +311,13 @@ def published_closed_form(
     """
     m = _checks.integer("parts", parts, 3)
     unit = _checks.log_base(base)
-    k, l = _positive("k", k), _positive("l", l)
+    k, l = _checks.positive("k", k), _checks.positive("l", l)
     # For m = 3 this is exact near its zero, l = 1/2.
     margin = 1 - (m - 1) * l
     total = k + 1 + l
     with np.errstate(divide="ignore"):
         ratio = np.where(margin == 0, np.inf, (1 + m * l / k) / margin)[()]
     return ClosedForm(0.0 - margin / ((k + m * l) * total) / unit, np.ones_like(l) / total / unit, ratio)
-
-
-def _positive(name: str, value: Any) -> Float[np.ndarray, "..."]:
-    array = _checks.real_array(name, value).astype(np.float64)
-    bad = ~((array > 0) & (array < np.inf))
-    if bad.any():
-        _checks.fail_at(name, array, bad, "must be finite and > 0")
-    return array
 
 
 def published_form(
@@ -483,7 +475,7 @@ def response_curve(
     """
     roles = [mixture.index(dataset) for dataset in (pretrain, align, perturb)]
     p, a, t = roles
-    points = np.atleast_1d(_positive("l", l))
+    points = np.atleast_1d(_checks.positive("l", l))
     if points.ndim > 1:
         raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
     sizes = list(mixture.exact_sizes)
@@ -529,6 +521,6 @@ def published_closed_change(
     """
     m = _checks.integer("parts", parts, 3)
     unit = _checks.log_base(base)
-    k, l = _positive("k", k), _positive("l", l)
+    k, l = _checks.positive("k", k), _checks.positive("l", l)
     common = np.log1p(l / (k + 1))
     return (common - np.log1p(m * l / k) / m) / unit, common / unit

@@ -284,7 +284,7 @@ def pareto_limit(
     array([-0.146549,  0.008705,  0.051589])
     """
     unit = _checks.log_base(base)
-    n = positive("sizes", sizes)
+    n = _checks.positive("sizes", sizes)
     if n.ndim != 1 or len(n) == 0:
         raise ValueError(f"sizes has shape {n.shape}: must be one row with at least one entry")
     tails = exponents("alphas", alphas)
@@ -370,15 +370,6 @@ def exponents(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "..."]:
     return array
 
 
-def positive(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "..."]:
-    """`value` as finite numbers above zero."""
-    array = _checks.real_array(name, value).astype(np.float64)
-    bad = ~((array > 0) & (array < np.inf))
-    if bad.any():
-        _checks.fail_at(name, array, bad, "must be finite and > 0")
-    return array
-
-
 class ParetoAsymptotics(NamedTuple):
     """Leading order of gamma_p', gamma_a' and gamma_t', the derivatives by l; see `pareto_asymptotics`."""
 
@@ -434,7 +425,11 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, base: float = 2) ->
     array([0.99, 0.99])
     """
     unit = _checks.log_base(base)
-    a, k, l = float(exponents("alpha", alpha)), float(positive("k", k)), float(positive("l", l))
+    a, k, l = (
+        float(exponents("alpha", alpha)),
+        float(_checks.positive("k", k)),
+        float(_checks.positive("l", l)),
+    )
     if a == 2:
         spare = 2 / 3 * (math.log(k / l) + 1 / 3) - 1
     else:

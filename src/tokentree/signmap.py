@@ -40,7 +40,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float, Int
 
 from . import _checks
-from .pareto import LEAST_WEIGHT, exponents, limits, positive
+from .pareto import LEAST_WEIGHT, exponents, limits
 
 _CHUNK = 2**10
 """Points of the map integrated at once: tens of megabytes of work space for three components."""
@@ -128,8 +128,8 @@ def sign_map(
         raise ValueError(f"form = {form!r}: must be 'published' or 'three-dataset'")
     parts = _checks.integer("parts", parts, at_least=3)
     given = {
-        "k": positive("k", k),
-        "l": positive("l", l),
+        "k": _checks.positive("k", k),
+        "l": _checks.positive("l", l),
         "alpha": exponents("alpha", alpha),
         "shared": _checks.real_array("shared", shared).astype(np.float64),
         "merged": _checks.real_array("merged", merged),

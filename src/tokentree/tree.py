@@ -641,8 +641,6 @@ class TokenTree:
             and np.array_equal(self.weights, other.weights)
         )
 
-    __hash__ = None  # type: ignore[assignment]  # arrays are compared by value, as NumPy's are
-
     def __repr__(self) -> str:
         return (
             f"TokenTree(alphabet_size={self.alphabet_size}, depth={self.depth}, n_nodes={self.n_nodes}, "

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from .. import _checks
 from . import section3, section4, section5
-from .evidence import Corpus, Evidence, library_text, pareto_corpus, text_corpus
+from .evidence import Corpus, Evidence, pareto_corpus, python_text, text_corpus
 from .ledger import Figure, Finding, Ledger, Verdict
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
     "Finding",
     "Ledger",
     "Verdict",
-    "library_text",
     "pareto_corpus",
+    "python_text",
     "text_corpus",
     "verify",
 ]

@@ -50,7 +50,7 @@ class Corpus(NamedTuple):
         return np.asarray(block_diag(*(tree.leaves().weight for tree in self.trees)))
 
 
-def library_text() -> dict[str, tuple[Path, ...]]:
+def python_text() -> dict[str, tuple[Path, ...]]:
     """Python's own text: its library's sources, the help topics of `pydoc_data`, and the package `encodings`.
 
     Returns
@@ -82,10 +82,10 @@ def library_text() -> dict[str, tuple[Path, ...]]:
 
 
 def text_corpus(depth: int = TEXT_DEPTH) -> Corpus:
-    """Count `library_text` into three trees of `depth` bits; every dataset is one long response."""
+    """Count `python_text` into three trees of `depth` bits; every dataset is one long response."""
     trees = [
         TokenTree.from_bytes(b"".join(path.read_bytes() for path in paths), block=depth)
-        for paths in library_text().values()
+        for paths in python_text().values()
     ]
     return Corpus("text", (trees[0], trees[1], trees[2]))
 

@@ -8,7 +8,7 @@ from ..information import cross_entropy, entropy, kl_divergence
 from ..mixture import Mixture
 from ..protocol import BlockCodec, ideal_code_length
 from ..tree import TokenTree, merge
-from .evidence import Evidence, library_text
+from .evidence import Evidence, python_text
 from .ledger import Figure, Finding, Verdict
 
 
@@ -48,7 +48,7 @@ def theorem_3_4(evidence: Evidence) -> Finding:
         p = corpus.trees[0].leaf_probabilities
         figures[f"{corpus.name}: ceil(H)"] = ideal_code_length(corpus.trees[0], length=corpus.trees[0].depth)
         figures[f"{corpus.name}: Huffman length L"] = float(HuffmanCode.from_weights(p).expected_length(p))
-    topics = b"".join(path.read_bytes() for path in library_text()["topics"])
+    topics = b"".join(path.read_bytes() for path in python_text()["topics"])
     codec = BlockCodec(evidence.corpora[0].trees[1])
     bits = np.unpackbits(np.frombuffer(topics, dtype=np.uint8))
     figures["text align: bits a block that the codec really writes"] = codec.code_length(bits) / (
