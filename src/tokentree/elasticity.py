@@ -372,7 +372,7 @@ def published_form(
     if len(rows.values) < 3:
         raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
     distributions = np.concatenate([rows.mean()[None], rows.values[1:3]])
-    return Mixture(distributions, (exact_number("k", k), 1, exact_number("l", l)), names, depth)
+    return Mixture(distributions, _sizes(k, l), names, depth)
 
 
 def three_dataset_form(
@@ -411,7 +411,19 @@ def three_dataset_form(
     >>> elasticity(mixture, base=math.e).dgamma_pretrain
     0.1
     """
-    return Mixture(distributions, (exact_number("k", k), 1, exact_number("l", l)), names, depth)
+    rows = Rows(distributions)
+    if len(rows.values) != 3:
+        raise ValueError(f"distributions has {len(rows.values)} rows: this form has exactly 3")
+    return Mixture(rows.values, _sizes(k, l), names, depth)
+
+
+def _sizes(k: float | Fraction, l: float | Fraction) -> tuple[Fraction, int, Fraction]:
+    """Sizes of D_p, D_a and D_t in units of D_a's."""
+    given = {"k": exact_number("k", k), "l": exact_number("l", l)}
+    for name, size in given.items():
+        if size <= 0:
+            raise ValueError(f"{name} = {size}: must be > 0")
+    return given["k"], 1, given["l"]
 
 
 class ResponseCurve(NamedTuple):
