@@ -45,6 +45,8 @@ CLAIMS: tuple[Callable[[Evidence], Finding], ...] = (
     section3.theorem_3_4_within_a_bit,
     section3.mixture_formula,
     section3.printed_rate,
+    section3.rate,
+    section5.definition_3_5,
     section5.definition_3_6,
     section4.definition_4_1,
     section4.thermodynamics,

@@ -21,14 +21,25 @@ def assumption_3_2(evidence: Evidence) -> Finding:
     )
 
 
+def definition_3_5(evidence: Evidence) -> Finding:
+    """Definition 3.5."""
+    del evidence
+    return _open(
+        "definition-3.5",
+        "Inverse alignment: some D_b, |D_b| << |D_a|, brings the aligned model back within epsilon.",
+        "Definition 3.5",
+        "the least |D_b| for a given epsilon and distance, found by simulation",
+    )
+
+
 def definition_3_6(evidence: Evidence) -> Finding:
-    """Definitions 3.5 and 3.6."""
+    """Definition 3.6."""
     del evidence
     return _open(
         "definition-3.6",
-        "A dataset much smaller than D_a undoes the alignment: |D_b| << |D_a| (definitions 3.5 and 3.6).",
-        "Definitions 3.5 and 3.6",
-        "the least |D_b| that brings a model back, found by simulation",
+        "Elasticity: a simple operation with |D_b| << |D_a| undoes the alignment, for some constant epsilon_0.",
+        "Definition 3.6",
+        "the same, for each operation: joint training by counts, and fixed-step fine-tuning",
     )
 
 
