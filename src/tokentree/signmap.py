@@ -1,9 +1,9 @@
 r"""Where Theorem 4.2's signs hold for Pareto masses, in the limit of many leaves.
 
-**The model.** Datasets are made of independent components: three datasets, or the m parts of the published
-form. A share sigma of each component's mass lies on one common block of leaves, with independent Pareto
-masses there; the rest lies on leaves of the component's own. So p_i = sigma a_i + (1 - sigma) b_i. On the
-common block q is sigma sum w_c a_c, on the leaves of i alone it is (1 - sigma) w_i b_i, and
+**The model.** Datasets are made of independent components of one exponent: three datasets, or the m parts of
+the published form. A share sigma of each component's mass lies on one common block of leaves, with
+independent Pareto masses there; the rest lies on leaves of its own. So p_i = sigma a_i + (1 - sigma) b_i. On
+the common block q is sigma sum w_c a_c, on the leaves of i alone it is (1 - sigma) w_i b_i, and
 
     S_ij = sigma S_ij(common) + (1 - sigma) [i = j] / w_i
 
@@ -25,12 +25,16 @@ The disjoint term is 0 for both.
 
 **Three datasets of one law fail for every k >= 1.** By the lemma S_pt <= S_at, so not S_pt > 1 > S_at.
 
-**The published form holds for every l < 1 / (m - 1)**, whatever k, alpha, sharing and pruning. Parts other
+**The published form holds for every l < 1 / (m - 1)**, whatever k, alpha and sharing, and for pruning that
+merges leaves of one block at random. Parts other
 than the second and third have weights below w_a, so by the lemma their 1 - S_ct are at most 1 - S_at. Put
 into sum_c w_c (1 - S_ct) = 0 this gives (k/m + l)(S_tt - 1) <= ((m - 1) k/m + 1)(1 - S_at). Hence
 l (S_tt - 1) < 1 - S_at where l ((m - 1) k/m + 1) < k/m + l, which is (m - 1) l < 1; and
 by the conservation law that is S_pt > 1. As k grows all weights tend to 1/m and the inequality becomes an
 equality, so l < 1 / (m - 1) becomes necessary too, as it is for disjoint parts at every k.
+
+Parts of unequal exponents are not exchangeable, and can reverse the signs at l << 1 << k; so can pruning that
+joins leaves of different parts.
 """
 
 from typing import Annotated, Literal, NamedTuple

@@ -611,7 +611,8 @@ def hooke() -> Laws:
 
     Notes
     -----
-    Section 4.3 of the paper. Extensions are found by minimising the energy. About 0.2 s.
+    Section 4.3 of the paper. Extensions are found where the energy, which is convex, is
+    stationary. About 0.2 s.
 
     Examples
     --------

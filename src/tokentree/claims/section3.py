@@ -267,9 +267,9 @@ def definition_3_3(evidence: Evidence) -> Finding:
     rng = np.random.default_rng(evidence.seed)
     for corpus in evidence.corpora:
         codec = BlockCodec(corpus.trees[0])
-        leaves = corpus.trees[1].leaves()
-        seen = leaves.symbols[leaves.depth == codec.depth].ravel()[: 2**16]
-        for name, response in (("another dataset's blocks", seen), ("coin flips", rng.integers(0, 2, 2**12))):
+        leaves = codec.tree.leaves()
+        seen = leaves.symbols[leaves.depth == codec.depth].ravel()
+        for name, response in (("every seen block once", seen), ("coin flips", rng.integers(0, 2, 2**12))):
             bits = codec.encode(response)
             lossless &= bool(np.array_equal(codec.decode(bits), response))
             figures[f"{corpus.name}: bits a symbol, {name}"] = len(bits) / len(response)
@@ -281,7 +281,7 @@ def definition_3_3(evidence: Evidence) -> Finding:
         "For responses all of whose blocks are leaves of the tree, as printed. A block that the data never"
         " showed has no codeword; the library's codec gives every token one, and is lossless for all "
         "responses.",
-        "proof (a prefix code decodes uniquely); round trips of seen and unseen responses",
+        "proof (a prefix code decodes uniquely); round trips of seen blocks and of coin flips",
         figures,
         """\
 # Responses 00 and 01 make a tree of two leaves at depth 2: codewords 0 and 1 are all there are.
@@ -304,16 +304,18 @@ def log_loss(evidence: Evidence) -> Finding:
             losses = losses[up] - np.log2(tree.weights[here] / tree.weights[tree.level(depth - 1)][up])
         direct = -np.log2(tree.weights[tree.level(tree.depth)] / tree.total_weight)
         worst = max(worst, float(np.max(np.abs(losses - direct))))
-        figures[f"{corpus.name}: responses of {tree.depth} tokens"] = len(direct)
+        figures[f"{corpus.name}: distinct paths of {tree.depth} tokens"] = len(direct)
     figures["largest difference, bits"] = worst
     return Finding(
         "section-3.1/log-loss",
-        "The arithmetic-coding length of x is sum_k -log2 p(x_k | x_<k), the training loss.",
+        "The ideal length of x, sum_k -log2 p(x_k | x_<k), is the training loss; arithmetic coding reaches"
+        " it.",
         "Section 3.1",
         Verdict.HOLDS if worst < 1e-12 else Verdict.FAILS,
         "The product of the conditional probabilities along a path telescopes to the leaf's probability. "
-        "An arithmetic coder reaches -log2 p to within 2 bits a message (Witten, Neal and Cleary 1987).",
-        "proof (telescoping product); to rounding on every path of two trees",
+        "In exact arithmetic a coder is within 2 bits a message of -log2 p (Witten, Neal and Cleary 1987);"
+        " the page on real codes measures one.",
+        "proof (telescoping product); to rounding on every path of two trees, without running a coder",
         figures,
         """\
 from fractions import Fraction

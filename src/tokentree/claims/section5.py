@@ -37,7 +37,7 @@ def definition_3_6(evidence: Evidence) -> Finding:
     del evidence
     return _open(
         "definition-3.6",
-        "Elasticity: a simple operation with |D_b| << |D_a| undoes the alignment, for some constant epsilon_0.",
+        "Elasticity: a simple operation with |D_b| << |D_a| undoes the alignment to within a constant.",
         "Definition 3.6",
         "the same, for each operation: joint training by counts, and fixed-step fine-tuning",
     )
