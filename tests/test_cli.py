@@ -128,7 +128,7 @@ def test_an_infinite_ratio_is_valid_json(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda files: ["missing", *files[1:]], "missing"),
+        (lambda files: ["missing", *files[1:]], "PRETRAIN = 'missing': no such file"),
         (lambda files: [files[0], files[0].parent / "empty", files[2]], "is empty"),
         (lambda files: [files[0].parent / "nothing", *files[1:]], "directory without files"),
     ],
@@ -145,10 +145,72 @@ def test_unusable_files_are_one_line_and_exit_code_two(files, change, message, c
 
 def test_depth_must_be_positive(files, capsys):
     assert run("measure", *files, "--depth", 0) == 2
-    assert "must be an integer >= 1" in capsys.readouterr().err
+    assert "--depth 0: must be at least 1" in capsys.readouterr().err
 
 
 def test_no_arguments_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as stop:
         run()
     assert stop.value.code == 2
+
+
+def test_an_empty_file_in_a_directory_is_passed_over(files, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "marker").write_bytes(b"")
+    (folder / "text").write_bytes(files[0].read_bytes())
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    assert run("measure", folder, *files[1:], "--depth", 8, "--json", one) == 0
+    assert run("measure", *files, "--depth", 8, "--json", two) == 0
+    assert json.loads(one.read_text())["rates"] == json.loads(two.read_text())["rates"]
+
+
+@pytest.mark.parametrize("option", ["--json", "--figures"])
+def test_no_output_goes_over_the_data(files, option, capsys):
+    before = files[1].read_bytes()
+    assert run("measure", *files, "--depth", 8, option, files[1]) == 2
+    assert "the data to be measured" in capsys.readouterr().err
+    assert files[1].read_bytes() == before
+    folder = files[0].parent
+    assert run("measure", folder, *files[1:], "--depth", 8, option, folder / "new") == 2
+
+
+def test_unwritable_outputs_are_refused_before_the_work(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "verify", lambda *_, **__: pytest.fail("the work was done first"))
+    (tmp_path / "file").write_text("")
+    for option, path, message in (
+        ("--json", tmp_path, "must be a file in a directory that exists"),
+        ("--markdown", tmp_path / "nowhere" / "page.md", "must be a file in a directory that exists"),
+        ("--figures", tmp_path / "file", "is a file, must be a directory"),
+    ):
+        assert run("verify", option, path) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_interrupted(monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "verify", stop)
+    assert run("verify") == 130
+
+
+def test_too_deep_is_noted(files, capsys):
+    assert run("measure", *files, "--depth", 400) == 0
+    assert "most blocks were seen only once" in capsys.readouterr().out
+
+
+def test_summary_never_cuts_a_name(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    ledger = claims.Ledger(
+        tuple(
+            claims.Finding(name, "", "", Verdict.HOLDS, "", "proof", {}, "assert True", "some few words " * 4)
+            for name in ("theorem-4.2/three-datasets", "theorem-4.2/three-datasets-condition")
+        ),
+        seed=0,
+    )
+    monkeypatch.setattr(cli, "verify", lambda *_, **__: ledger)
+    assert run("verify") == 0
+    shown = capsys.readouterr().out
+    assert "theorem-4.2/three-datasets-condition " in shown
+    assert max(map(len, shown.splitlines())) <= 80

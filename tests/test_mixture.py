@@ -473,6 +473,10 @@ def test_attributes():
     mixture = Mixture(given_rows, [3, Fraction(1, 2)], names=["web", "chat"], depth=4)
     assert np.shares_memory(mixture.distributions, given_rows)
     assert repr(mixture) == "Mixture(2 datasets, 2 leaves, depth 4: web 3, chat 1/2)"
+    assert (
+        repr(Mixture([[1], [1]], [0.1, 10**15]))
+        == "Mixture(2 datasets, 1 leaves: D1 0.1, D2 1000000000000000)"
+    )
     assert mixture.names == ("web", "chat")
     assert (mixture.depth, mixture.n_datasets, mixture.n_leaves) == (4, 2, 2)
     assert mixture.sizes.tolist() == [3.0, 0.5]

@@ -7,6 +7,7 @@ cannot be used, with one line on standard error that says why.
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -67,11 +68,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
+        _check_outputs(options)
         code: int = options.run(options)
     except (OSError, ValueError) as error:
         print(f"tokentree {options.command}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return code
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Refuse, before any work, outputs that cannot be written or that would overwrite an input."""
+    inputs = [path.resolve() for role in _ROLES if (path := getattr(options, role, None)) is not None]
+    for name in ("json", "markdown", "figures"):
+        path = getattr(options, name, None)
+        if path is None:
+            continue
+        target = path.resolve()
+        if any(target == given or given in target.parents for given in inputs):
+            raise ValueError(f"--{name} {path}: would be written over, or among, the data to be measured")
+        if name == "figures" and path.exists() and not path.is_dir():
+            raise ValueError(f"--figures {path}: is a file, must be a directory")
+        if name != "figures" and (path.is_dir() or not target.parent.is_dir()):
+            raise ValueError(f"--{name} {path}: must be a file in a directory that exists")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         help="rates, response and Theorem 4.2 for your own data",
         description="Compress three datasets together and decide which way the rates of PRETRAIN and ALIGN "
         "move when PERTURB grows. Each is a file, or a directory that stands for all files below it; every "
-        "file is one response, read once.",
+        "file that is not empty is one response, read once.",
         epilog="example: tokentree measure web.txt chat.txt new.txt --depth 16 --figures out",
     )
     for role in _ROLES:
@@ -120,8 +140,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _console() -> Console:
-    # A pipe or a file has no width of its own.
-    return Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    # A pipe or a file has no width of its own, unless the caller says so.
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
+    return Console(width=wide, highlight=False)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -129,7 +150,8 @@ def _verify(options: argparse.Namespace) -> int:
     console = _console()
     names = [finding.id for finding in ledger]
     if options.claim not in (None, *names):
-        raise ValueError(f"--claim {options.claim}: must be one of {', '.join(names)}")
+        listed = "\n  ".join(name for name in names if options.claim in name) or "\n  ".join(names)
+        raise ValueError(f"--claim {options.claim}: must be one of\n  {listed}")
     for finding in ledger:
         if options.full or finding.id == options.claim:
             _print_finding(console, finding)
@@ -163,9 +185,10 @@ def _print_finding(console: Console, finding: Finding) -> None:
 
 
 def _print_summary(console: Console, ledger: Ledger) -> None:
-    table = Table(
-        "claim", "verdict", "in short", box=box.SIMPLE_HEAD, title="The ledger", title_justify="left"
-    )
+    table = Table(box=box.SIMPLE_HEAD, title="The ledger", title_justify="left")
+    table.add_column("claim", no_wrap=True, min_width=max(len(finding.id) for finding in ledger))
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("in short")
     for finding in ledger:
         verdict = f"[{_STYLES[finding.verdict]}]{finding.verdict}[/]"
         table.add_row(finding.id, verdict, escape(finding.short))
@@ -174,6 +197,8 @@ def _print_summary(console: Console, ledger: Ledger) -> None:
 
 
 def _measure(options: argparse.Namespace) -> int:
+    if options.depth < 1:
+        raise ValueError(f"--depth {options.depth}: must be at least 1")
     paths = [_files(getattr(options, role), role) for role in _ROLES]
     shown = not options.no_progress and sys.stderr.isatty()
     trees = []
@@ -201,9 +226,13 @@ def _measure(options: argparse.Namespace) -> int:
 
 def _files(path: Path, role: str) -> list[Path]:
     """The file, or all files below the directory, in the order of their names."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    if not path.exists():
+        raise ValueError(f"{role.upper()} = {str(path)!r}: no such file or directory")
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.stat().st_size)
     if not files:
-        raise ValueError(f"{role.upper()} = {str(path)!r} is a directory without files")
+        raise ValueError(f"{role.upper()} = {str(path)!r} is a directory without files that hold anything")
     return files
 
 
@@ -223,7 +252,7 @@ def _print_measurement(console: Console, mixture: Mixture, found: Elasticity, cu
         table.add_row(name, *(f"{column[i]:,.6g}" for column in columns.values()))
     console.print(table)
 
-    table = Table("per response", box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table("per block added", box=box.SIMPLE_HEAD, title_justify="left")
     table.title = "Response d gamma_i / d n_t, bits per block"
     for name in mixture.names:
         table.add_column(name, justify="right")
@@ -249,12 +278,16 @@ def _print_measurement(console: Console, mixture: Mixture, found: Elasticity, cu
         f"[bold]Theorem 4.2 {_STATED[found.holds]} for these data[/] at k = {found.k:.6g}, l = {found.l:.6g}."
     )
     console.print(
-        "  It asks for gamma_p' < 0 < gamma_a', that is S_pt > 1 > S_at: a perturbation nearer to the "
-        "pre-training data than to the alignment data.\n"
+        "  It asks for gamma_p' < 0 < gamma_a', that is S_pt > 1 > S_at with S_it = sum p_i p_t / q: the "
+        "perturbation overlaps the pre-training data more than the mixture does, the alignment data less.\n"
         f"  S_pt = {found.overlap_pretrain:.9g}, S_at = {found.overlap_align:.9g}. "
         f"Signs of gamma_p', gamma_a': {', '.join(_SIGNS[sign] for sign in found.signs)}.\n"
         f"  Certified by: {found.certificate}."
     )
+    if mixture.n_leaves > sum(mixture.sizes) / 2:
+        console.print(
+            "  Note: most blocks were seen only once. At this depth overlaps say little; try a smaller one."
+        )
 
 
 def _report(

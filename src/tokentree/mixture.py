@@ -540,7 +540,9 @@ class Mixture:
         return [f // divisor for f in factors]
 
     def __repr__(self) -> str:
-        shown = [f"{name} {n}" for name, n in zip(self._names[:6], self._sizes, strict=False)]
+        # A size like 0.1 shows so, not as the dyadic rational that it is.
+        sizes = [float(n) if n.denominator > 10**6 and Fraction(float(n)) == n else n for n in self._sizes]
+        shown = [f"{name} {n}" for name, n in zip(self._names[:6], sizes, strict=False)]
         more = ["..."] if self.n_datasets > 6 else []
         depth = "" if self._depth is None else f", depth {self._depth}"
         shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}"
