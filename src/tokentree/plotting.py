@@ -32,7 +32,7 @@ def plot_rate_change(
     r"""Change of one dataset's rate as the perturbation grows, for several k.
 
     Inverse proportion makes every curve scale with the sizes. Multiplied by k + 1 for D_a, and by k (k + 1)
-    for D_p, curves of different k fall on one another where the theorem's proportion holds.
+    for D_p, curves of large k fall on one another where the theorem's proportion holds.
 
     Parameters
     ----------
