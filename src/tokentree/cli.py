@@ -188,10 +188,13 @@ def _print_summary(console: Console, ledger: Ledger) -> None:
     table = Table(box=box.SIMPLE_HEAD, title="The ledger", title_justify="left")
     table.add_column("claim", no_wrap=True, min_width=max(len(finding.id) for finding in ledger))
     table.add_column("verdict", no_wrap=True)
-    table.add_column("in short")
+    # A narrow terminal shows names and verdicts, a line each, rather than a column of single words.
+    wide = console.width >= 100
+    if wide:
+        table.add_column("in short")
     for finding in ledger:
         verdict = f"[{_STYLES[finding.verdict]}]{finding.verdict}[/]"
-        table.add_row(finding.id, verdict, escape(finding.short))
+        table.add_row(finding.id, verdict, *([escape(finding.short)] if wide else []))
     console.print(table)
     console.print("Reasons, figures and witnesses: tokentree verify --claim ID, or --full")
 
