@@ -69,7 +69,7 @@ def test_verify_unknown_claim(capsys, monkeypatch):
 
 def test_undecided_is_exit_code_one(monkeypatch, capsys):
     def doubtful(evidence):
-        return claims.Finding("doubt", "?", "nowhere", Verdict.UNDECIDED, "", "", {}, "assert True")
+        return claims.Finding("doubt", "?", "nowhere", Verdict.UNDECIDED, "", "", {}, "assert 2 > 1")
 
     monkeypatch.setattr(claims, "CLAIMS", (doubtful,))
     assert run("verify") == 1
@@ -204,7 +204,7 @@ def test_summary_never_cuts_a_name(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     ledger = claims.Ledger(
         tuple(
-            claims.Finding(name, "", "", Verdict.HOLDS, "", "proof", {}, "assert True", "some few words " * 4)
+            claims.Finding(name, "", "", Verdict.HOLDS, "", "proof", {}, "assert 2 > 1", "some few words " * 4)
             for name in ("theorem-4.2/three-datasets", "theorem-4.2/three-datasets-condition")
         ),
         seed=0,

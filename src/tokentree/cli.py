@@ -1,7 +1,7 @@
 """The command ``tokentree``: decide the paper's claims, or measure three datasets of one's own.
 
 Exit codes: 0 when every verdict was reached, whatever it says; 1 when one is undecided; 2 when the input
-cannot be used, with one line on standard error that says why.
+cannot be used, which standard error explains; 130 when interrupted.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0, 1 or 2 as the module says.
+        Exit code, as the module says.
     """
     options = _parser().parse_args(arguments)
     try:
