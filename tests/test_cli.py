@@ -204,7 +204,9 @@ def test_summary_never_cuts_a_name(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     ledger = claims.Ledger(
         tuple(
-            claims.Finding(name, "", "", Verdict.HOLDS, "", "proof", {}, "assert 2 > 1", "some few words " * 4)
+            claims.Finding(
+                name, "", "", Verdict.HOLDS, "", "proof", {}, "assert 2 > 1", "some few words " * 4
+            )
             for name in ("theorem-4.2/three-datasets", "theorem-4.2/three-datasets-condition")
         ),
         seed=0,
