@@ -19,13 +19,18 @@ from hypothesis import strategies as st
 
 from tokentree import (
     Finding,
+    FisherSprings,
     HuffmanCode,
     Ledger,
     Mixture,
+    SpringChain,
     TokenTree,
     Verdict,
     depth_curve,
     elasticity,
+    fit_tail,
+    inverse_alignment_budget,
+    model_rates,
     modelled_depth,
     pareto_convergence,
     pareto_limit,
@@ -33,6 +38,7 @@ from tokentree import (
     response_curve,
     sign_map,
     three_dataset_form,
+    unexpanded_bounds,
 )
 from tokentree.adapters import read_model
 
@@ -77,6 +83,13 @@ RESULTS = {
     "sign map": lambda: sign_map([1.0, 10.0], [0.1, 0.2]),
     "limit": lambda: pareto_limit(2.5, [5, 1]),
     "convergence": lambda: pareto_convergence(3, [5, 1], [100, 200], range(3)),
+    "model's rates": lambda: model_rates(read_model(coin, depth=2), trees()[0]),
+    "bounds": lambda: unexpanded_bounds([read_model(coin, depth=3, max_nodes=n) for n in (8, 10)]),
+    "chain at rest": lambda: SpringChain([1.0, 2.0]).under_load(3.0),
+    "chain in motion": lambda: SpringChain([1.0, 2.0]).simulate([0.0, 1.0], load=3.0),
+    "invariant": lambda: FisherSprings(mixture()).invariant("chat", 0.1),
+    "budget": lambda: inverse_alignment_budget(mixture(), epsilon=0.1),
+    "tail": lambda: fit_tail([1.0, 2.0, 3.5, 8.0, 20.0], n_bootstrap=10, rng=0),
     "finding": finding,
     "ledger": lambda: Ledger((finding(), finding(id="two")), seed=0),
 }
@@ -212,7 +225,7 @@ def test_mixtures_of_other_sizes_share_their_rows_and_forget_their_weights():
 @pytest.mark.parametrize("name", RESULTS)
 def test_plain_representations_are_one_short_line(name):
     text = repr(RESULTS[name]())
-    if name in {"closed form", "modelled depth", "limit"}:
+    if name in {"closed form", "modelled depth", "limit", "chain at rest", "invariant", "budget"}:
         # Few numbers, and those are what they are for.
         return
     assert "\n" not in text
@@ -451,6 +464,7 @@ def test_drawings_have_a_largest_size():
         ("pandas", "pandas", lambda: RESULTS["ledger"]().to_frame()),
         ("pandas", "pandas", lambda: RESULTS["response curve"]().to_frame()),
         ("pandas", "pandas", lambda: RESULTS["depth curve"]().to_frame()),
+        ("pandas", "pandas", lambda: RESULTS["model's rates"]().to_frame()),
         ("networkx", "graph", lambda: RESULTS["pruned tree"]().to_networkx()),
         ("graphviz", "graph", lambda: RESULTS["pruned tree"]().to_graphviz()),
     ],

@@ -143,7 +143,7 @@ def tree_svg(tree: "tokentree.tree.TokenTree") -> str:
     leaves = tree.leaves()
     depths, parents = tree._depths_and_parents()
     step = max(24, min(70, 640 // tree.depth))
-    x, y = (8 + step * depths).tolist(), (12 + 20 * _rows(tree, leaves.node)).tolist()
+    x, y = (8 + step * depths).tolist(), (12 + 20 * node_rows(tree, leaves.node)).tolist()
     width, height = 78 + step * tree.depth, 4 + 20 * len(leaves)
     line, words = 'fill="none" stroke="currentColor"', 'fill="currentColor"'
     parts = []
@@ -176,7 +176,9 @@ def tree_svg(tree: "tokentree.tree.TokenTree") -> str:
     return f"<div><div>{escape(repr(tree))}</div>{svg}<div>{key}</div></div>"
 
 
-def _rows(tree: "tokentree.tree.TokenTree", leaves: Int[np.ndarray, "leaves"]) -> Float[np.ndarray, "nodes"]:
+def node_rows(
+    tree: "tokentree.tree.TokenTree", leaves: Int[np.ndarray, "leaves"]
+) -> Float[np.ndarray, "nodes"]:
     """Row of each node: leaf i has row i, and a parent is midway between its first and last child."""
     rows = np.empty(tree.n_nodes)
     rows[leaves] = np.arange(len(leaves))

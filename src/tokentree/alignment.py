@@ -24,7 +24,7 @@ is left when t reaches max p_a / p_p - 1. Proofs are in ``docs/alignment.md``.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
 from typing import Annotated, Any, Literal, NamedTuple
@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float
 
-from . import _checks
+from . import _checks, _interop
 from .information import divergence_terms, entropy
 from .mixture import Mixture
 from .tree import TokenTree
@@ -63,6 +63,7 @@ _REACH = 600.0
 # Inverse alignment
 
 
+@_interop.comparable
 @dataclass(frozen=True, eq=False)
 class AlignmentBudget:
     """Least data that undoes an alignment; made by `inverse_alignment_budget` and `least_alignment_budget`.
@@ -99,7 +100,7 @@ class AlignmentBudget:
     before: float
     limit: float
     limit_size: float
-    data: Float[np.ndarray, "leaves"] | None
+    data: Float[np.ndarray, "leaves"] | None = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes by name, `data` as a list; infinities stay floats."""
@@ -514,6 +515,7 @@ def _budget(
 # Resistance
 
 
+@_interop.comparable
 @dataclass(frozen=True, eq=False)
 class Resistance:
     """Slices of an alignment run retrained on one another's answers; made by `simulate_resistance`.
@@ -705,6 +707,7 @@ class PowerLaw(NamedTuple):
     exponent_error: float
 
 
+@_interop.comparable
 @dataclass(frozen=True, eq=False)
 class Rebound:
     """Score of an aligned model under negative data; made by `simulate_rebound`.
@@ -872,6 +875,7 @@ def simulate_rebound(
     return Rebound(positives, negatives, score, drop, needed, aim, start, 0.5 + top, 0.5 - top, float(step))
 
 
+@_interop.comparable
 @dataclass(frozen=True, eq=False)
 class ReboundFactor:
     """Rebound against depth or |D_p|; made by `rebound_by_depth` and `rebound_by_pretraining`.

@@ -6,19 +6,23 @@ what real codes make of it is measured here side by side.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from . import _checks
+from . import _checks, _interop
 from .arithmetic import arithmetic_encode
 from .depth import modelled_depth
 from .huffman import huffman_lengths
 from .information import cross_entropy, entropy
 from .tree import TokenTree, align
 
+if TYPE_CHECKING:
+    import pandas
 
+
+@_interop.comparable
 class ModelRates(NamedTuple):
     """Rates of one dataset under one model, in bits per block unless another base is asked for.
 
@@ -45,6 +49,30 @@ class ModelRates(NamedTuple):
     log_loss: Float[np.ndarray, "depths"]
     huffman: Float[np.ndarray, "depths"]
     arithmetic: Float[np.ndarray, "depths"]
+
+    def __repr__(self) -> str:
+        return f"ModelRates(depth {_interop.span(self.depths)}, log-loss {_interop.span(self.log_loss)})"
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The rates as a pandas table, one row a depth. Needs the extra ``pandas``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns tokens, entropy, log_loss, huffman and arithmetic; the index is the depth.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> data = TokenTree.from_leaves({"00": 6, "01": 1, "11": 1}, depth=2)
+        >>> model_rates(data, data).to_frame()["huffman"].tolist()
+        [1.0, 1.25]
+        """
+        return _interop.frame(self._asdict(), "depths")
 
 
 def model_rates(

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float
 
-from . import _checks
+from . import _checks, _interop
 from .information import divergence_terms, kl_divergence
 from .mixture import SCALE, Mixture, exact_number, inverse_root
 
@@ -35,6 +35,7 @@ STIFF = 1e4
 """Oscillations, about, beyond which the check by integration uses an implicit method."""
 
 
+@_interop.comparable
 class ChainState(NamedTuple):
     """A chain at rest, or many; leading axes are those of the forces or distances asked for.
 
@@ -56,6 +57,7 @@ class ChainState(NamedTuple):
     energy: Float[np.ndarray, "*batch"] | np.float64
 
 
+@_interop.comparable
 class ChainMotion(NamedTuple):
     """A chain in motion.
 
@@ -73,6 +75,9 @@ class ChainMotion(NamedTuple):
     displacements: Float[np.ndarray, "times nodes"]
     velocities: Float[np.ndarray, "times nodes"]
     rest: Float[np.ndarray, "nodes"]
+
+    def __repr__(self) -> str:
+        return f"ChainMotion({self.rest.size} nodes, time {_interop.span(self.times)})"
 
 
 class SpringChain:
@@ -510,6 +515,7 @@ class SpringChain:
         return f"SpringChain({n} spring{'s' * (n > 1)}, k_eff {self._equivalent:g})"
 
 
+@_interop.comparable
 class HookeInvariant(NamedTuple):
     """Section 4.3's |D_i| x Delta KL for one perturbation; made by `FisherSprings.invariant`.
 

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int, Num
 
-from . import _checks
+from . import _checks, _interop
 from ._tail_laws import LAWS, Alternative, Law, Pareto, Tail, log_steps
 from ._zeta import zeta_draws, zeta_exponents, zeta_sums
 
@@ -39,6 +39,7 @@ SIGNIFICANCE = 0.1
 """Smaller p-values reject a Pareto tail, or settle the sign of a likelihood ratio (CSN, 4.1 and 5.1)."""
 
 
+@_interop.comparable
 class TailBootstrap(NamedTuple):
     """Fits to replicates of the data under the fitted tail; made by `fit_tail`.
 
@@ -108,6 +109,7 @@ class TailComparison:
         return "pareto" if self.log_likelihood_ratio > 0 else self.name
 
 
+@_interop.comparable
 @dataclass(frozen=True, eq=False)
 class TailFit:
     """A Pareto tail fitted to data; made by `fit_tail`.

@@ -43,7 +43,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int
 
-from . import _checks
+from . import _checks, _interop
 from ._bands import EOS, REST
 from .mixture import SCALE, _exact_sizes, inverse_root
 from .tree import TokenTree, _trees, _union
@@ -51,6 +51,7 @@ from .tree import TokenTree, _trees, _union
 _U = 2.0**-52
 
 
+@_interop.comparable
 class UnexpandedBounds(NamedTuple):
     """Intervals that hold whatever the unexpanded mass is; made by `unexpanded_bounds`.
 
@@ -73,6 +74,10 @@ class UnexpandedBounds(NamedTuple):
     response_lower: Float[np.ndarray, "datasets datasets"]
     response_upper: Float[np.ndarray, "datasets datasets"]
     unexpanded: Float[np.ndarray, "datasets"]
+
+    def __repr__(self) -> str:
+        shares = _interop.span(self.unexpanded)
+        return f"UnexpandedBounds({len(self.unexpanded)} datasets, unexpanded share {shares})"
 
     def sign(self, i: int, t: int) -> int:
         """Sign of R_it in every completion: 1 (rate i rises as t grows), -1, or 0 where it is not decided.

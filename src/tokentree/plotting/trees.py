@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .. import _checks
 from .._bands import EOS, REST
+from .._html import node_rows
 from ..elasticity import elasticity, published_closed_form, published_form
 from ..huffman import HuffmanCode
 from ..information import entropy
@@ -107,7 +108,7 @@ def plot_tree(
     size, short = (float(np.clip(0.75 * room, 4, 9)) for room in (row, min(row, line)))
     marked: dict[str, Any] = {"color": "0.0", "ms": min(5.5, 0.7 * float(row))}
 
-    rows = _rows(tree, leaves.node)
+    rows = node_rows(tree, leaves.node)
     depths = np.searchsorted(tree.offsets, np.arange(tree.n_nodes), side="right") - 1
     above = tree.offsets[np.maximum(depths - 1, 0)] + tree.parents
     masses = tree.weights / tree.weights[0]
@@ -151,18 +152,6 @@ def plot_tree(
     ax.spines[["left", "top", "right"]].set_visible(False)
     _legend_above(ax, kinds, ncols=3, title="leaves, with their probabilities")
     return ax
-
-
-def _rows(tree: TokenTree, leaves: Int[np.ndarray, "leaves"]) -> Float[np.ndarray, "nodes"]:
-    """Row of each node: leaf i has row i, and a parent is midway between its first and last child."""
-    rows = np.empty(tree.n_nodes)
-    rows[leaves] = np.arange(len(leaves))
-    for depth in range(tree.depth, 0, -1):
-        parents, below = tree.parents[tree.level(depth)], rows[tree.level(depth)]
-        first = np.flatnonzero(np.diff(parents, prepend=-1))
-        last = np.append(first[1:], len(parents)) - 1
-        rows[tree.offsets[depth - 1] + parents[first]] = (below[first] + below[last]) / 2
-    return rows
 
 
 def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, unit: str = "symbols") -> Axes:
