@@ -112,6 +112,14 @@ class Bands:
         """First node of each level, the root's included, and the number of nodes."""
         return np.cumsum([0, 1, *(size for band in self.bands for size in band.sizes)])
 
+    @property
+    def n_leaves(self) -> int:
+        """Distinct responses, as far as they were counted."""
+        here = (np.broadcast_to(band.ends < band.height, band.words.shape) for band in self.bands)
+        ended = [int(np.count_nonzero(ends)) for ends in here]
+        # What has not ended in the last round is cut there.
+        return sum(ended[:-1]) + len(self.bands[-1].words)
+
     def nodes(self, depth: int) -> Nodes:
         """Nodes at depth 0 to `depth`; O(n) for every level."""
         n = int(self.offsets[depth + 1])

@@ -391,6 +391,8 @@ class TokenTree:
     @cached_property
     def n_leaves(self) -> int:
         """Number M of leaves."""
+        if isinstance(self._source, _bands.Bands):
+            return self._source.n_leaves
         last = int(self.offsets[-2])
         return int(np.count_nonzero(self.symbols[:last] < 0)) + self.n_nodes - last
 
