@@ -239,3 +239,14 @@ def test_summary_never_cuts_a_name(capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "theorem-4.2/three-datasets-condition " in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_narrow_terminals_show_every_digit(files, capsys, monkeypatch):
+    shown = {}
+    for columns in ("60", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run("measure", *files, "--depth", 12) == 0
+        shown[columns] = capsys.readouterr().out
+    assert max(map(len, shown["60"].splitlines())) <= 60
+    assert shown["60"].split() == shown["200"].split()
+    assert "…" not in shown["60"]

@@ -275,33 +275,35 @@ def _files(path: Path, role: str) -> list[Path]:
 
 
 def _print_measurement(console: Console, mixture: Mixture, found: Elasticity, curve: ResponseCurve) -> None:
-    table = Table("dataset", box=box.SIMPLE_HEAD, title="Rates, bits per block", title_justify="left")
-    columns = {
+    def start(title: str, *columns: str) -> Table:
+        table = Table(
+            box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, collapse_padding=True
+        )
+        for name in columns:
+            # A terminal too narrow for a number shows it on two lines: no digit is lost.
+            table.add_column(name, justify="right" if name != columns[0] else "left", overflow="fold")
+        return table
+
+    table = start("Rates, bits per block", "", *mixture.names)
+    rows = {
         "size (blocks)": mixture.sizes,
         "leaves": mixture.leaf_counts,
         "ideal": mixture.rates(),
         "Huffman": mixture.rates(code="huffman"),
         "normalised": mixture.normalized_rates(),
-        "per symbol": mixture.rates(per="token"),
+        "ideal, per symbol": mixture.rates(per="token"),
     }
-    for name in columns:
-        table.add_column(name, justify="right")
-    for i, name in enumerate(mixture.names):
-        table.add_row(name, *(f"{column[i]:,.6g}" for column in columns.values()))
+    for name, values in rows.items():
+        table.add_row(name, *(f"{value:,.6g}" for value in values))
     console.print(table)
 
-    table = Table("per block added", box=box.SIMPLE_HEAD, title_justify="left")
-    table.title = "Response d gamma_i / d n_t, bits per block"
-    for name in mixture.names:
-        table.add_column(name, justify="right")
+    table = start("Response d gamma_i / d n_t, bits per block, per block added", "i \\ t", *mixture.names)
     for name, row in zip(mixture.names, mixture.response(), strict=True):
         table.add_row(name, *(f"{entry:.6g}" for entry in row))
     console.print(table)
 
-    table = Table("l", box=box.SIMPLE_HEAD, title_justify="left")
-    table.title = f"As the perturbation grows, k = {found.k:.6g}; ' is d/dl"
-    for name in ("gamma_p'", "gamma_a'", "ratio -gamma_a' / (k gamma_p')", "theorem's signs"):
-        table.add_column(name, justify="right")
+    title = f"As the perturbation grows, k = {found.k:.6g}; ' is d/dl, ratio is -gamma_a' / (k gamma_p')"
+    table = start(title, "l", "gamma_p'", "gamma_a'", "ratio", "signs")
     shown = sorted({*range(0, len(curve.l), 10), int(np.searchsorted(curve.l, found.l))})
     for point in (curve.elasticities[i] for i in shown):
         table.add_row(
