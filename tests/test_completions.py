@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import re
+import tracemalloc
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -504,6 +505,22 @@ def test_damaged_answers_are_read_or_refused(response):
 
 
 # A server
+
+
+def test_the_prefixes_of_a_long_answer_take_no_more_than_the_answer(monkeypatch):
+    # The import hook's own memory and time are those of many thousand calls.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    n = 1500
+    logprobs = {"tokens": ["a", "b"] * (n // 2), "token_logprobs": [-0.5] * n}
+    tracemalloc.start()
+    try:
+        model = RecordedCompletions([{"choices": [{"logprobs": logprobs}]}])
+        # Its n prefixes, written out, are n^2 / 2 symbols: 9 MB.
+        assert tracemalloc.get_traced_memory()[1] < 2000 * n
+    finally:
+        tracemalloc.stop()
+    rows = model([(0, 1) * (n // 2 - 1), (0, 1) * (n // 2), (1,)])
+    np.testing.assert_array_equal(rows, np.float32([[-0.5, -np.inf], [-np.inf] * 2, [-np.inf] * 2]))
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 import os
 import re
+import subprocess
+import sys
+import textwrap
 from itertools import product
 
 import jaxtyping
@@ -11,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tokentree.adapters import read_along, read_model
-from tokentree.adapters.saved import SavedModel, record
+from tokentree.adapters import read_along, read_model, saved
+from tokentree.adapters.saved import Recording, SavedModel, record
 from tokentree.tree import TokenTree
 
 
@@ -176,6 +179,187 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
     np.testing.assert_array_equal(SavedModel.load(tmp_path / "answers.npz")([()]), np.log([[0.5, 0.5]]))
 
 
+# Stopping and going on
+
+
+class Slow:
+    """A model that counts the batches it is asked, and stops at one of them."""
+
+    eos = frozenset({3})
+
+    def __init__(self, stop=None, error=KeyboardInterrupt):
+        self.asked = []
+        self.stop = stop
+        self.error = error
+
+    def __call__(self, prefixes):
+        if len(self.asked) == self.stop:
+            raise self.error
+        self.asked.append(list(prefixes))
+        seeds = [[len(prefix), *prefix] for prefix in prefixes]
+        return np.log([np.random.default_rng(seed).dirichlet(np.ones(4)) for seed in seeds])
+
+
+WANTED = [prefix for length in range(4) for prefix in product(range(3), repeat=length)]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ConnectionError])
+@pytest.mark.parametrize("stop", [0, 1, 3, 4])
+def test_a_recording_stopped_anywhere_goes_on(tmp_path, stop, error):
+    whole, first, second = Slow(), Slow(stop, error), Slow()
+    record(whole, WANTED, tmp_path / "whole.npz", batch_size=9)
+    with pytest.raises(error):
+        record(first, WANTED, tmp_path / "parts.npz", batch_size=9)
+    found = record(second, WANTED, tmp_path / "parts.npz", batch_size=9)
+    assert (tmp_path / "parts.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    np.testing.assert_array_equal(found(WANTED), whole(WANTED))
+    # The first question again, and then each batch that is missing, once.
+    assert first.asked + second.asked[bool(stop) :] == whole.asked[:-1]
+    assert second.asked[0] == ([()] if stop else WANTED[:9])
+
+
+def test_answers_that_are_there_stay(tmp_path):
+    path = tmp_path / "answers.npz"
+    record(Slow(), WANTED[5:9], path)
+    again = Slow()
+    found = record(again, WANTED[3:7], path)
+    assert again.asked == [WANTED[5:6], WANTED[3:5]]
+    for model in (found, SavedModel.load(path)):
+        np.testing.assert_array_equal(model(WANTED[3:9]), Slow()(WANTED[3:9]))
+    before = path.stat()
+    record(Slow(), WANTED[3:9], path)
+    assert path.stat() == before
+
+
+@pytest.mark.parametrize("stop", [0, 1, 2, 5])
+def test_a_read_stopped_anywhere_goes_on(tmp_path, stop):
+    path = tmp_path / "answers.npz"
+    options = {"max_nodes": 120, "batch_size": 4, "progress": False}
+    whole = read_model(Slow(), 4, **options)
+    first, second = Slow(stop), Slow()
+    with pytest.warns(UserWarning, match="interrupted"), Recording(first, path) as kept:
+        assert read_model(kept, 4, **options).n_nodes < whole.n_nodes
+    with Recording(second, path) as kept:
+        assert read_model(kept, 4, **options) == whole
+    questions = [prefix for batch in [*first.asked, *second.asked[bool(stop) :]] for prefix in batch]
+    assert len(questions) == len(set(questions))
+    data = TokenTree.from_sequences(["01", "2"], alphabet_size=3)
+    with Recording(Slow(), path) as kept:
+        assert read_along(kept, data) == read_along(Slow(), data)
+
+
+def test_a_recording_is_written_now_and_then(tmp_path, monkeypatch):
+    path = tmp_path / "answers.npz"
+    now = 0.0
+    monkeypatch.setattr(saved.time, "monotonic", lambda: now)
+    written = []
+
+    def write(*arguments, **arrays):
+        nonlocal now
+        written.append(len(arrays["prefixes"]))
+        now += 20
+
+    monkeypatch.setattr(saved, "save_arrays", write)
+    with Recording(Slow(), path) as kept:
+        for i, prefix in enumerate(WANTED[:30]):
+            now = max(now, 15.0 * i)
+            kept([prefix])
+    # After a minute, then after ten times the twenty seconds that writing took, and at the end.
+    assert written == [5, 20, 30]
+
+
+KILLED = """
+    import os, signal, sys, time
+    from itertools import count
+    from types import SimpleNamespace
+    sys.path.insert(0, sys.argv[1])
+    from test_saved import Slow, WANTED
+    from tokentree.adapters import SavedModel, record, saved
+
+    folder, kills = sys.argv[2], int(sys.argv[3])
+    # By this clock it is always time to write.
+    saved.time = SimpleNamespace(monotonic=(100.0**k for k in count()).__next__)
+    whole, path = os.path.join(folder, "whole.npz"), os.path.join(folder, "killed.npz")
+    began = time.monotonic()
+    record(Slow(), WANTED, whole, batch_size=4)
+    once = time.monotonic() - began
+    took = ends = 0
+    for kill in range(kills):
+        child = os.fork()
+        if not child:
+            record(Slow(), WANTED, path, batch_size=4)
+            os._exit(0)
+        time.sleep(once * (kill % 10) / 10)
+        os.kill(child, signal.SIGKILL)
+        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        if os.path.exists(path):
+            held = len(SavedModel.load(path)._places)
+            assert held % 4 == 0 or held == len(WANTED), held
+            took += killed and 0 < held < len(WANTED)
+            if held == len(WANTED):
+                ends += 1
+                os.unlink(path)
+    record(Slow(), WANTED, path, batch_size=4)
+    assert open(path, "rb").read() == open(whole, "rb").read()
+    print(took, ends)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills and forks")
+def test_a_recording_killed_again_and_again_is_that_of_one_that_was_not(tmp_path):
+    script = textwrap.dedent(KILLED)
+    given = [os.path.dirname(__file__), str(tmp_path), "20"]
+    done = subprocess.run([sys.executable, "-c", script, *given], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    took, _ = map(int, done.stdout.split())
+    assert took > 0
+
+
+def test_what_cannot_be_gone_on_with(tmp_path):
+    path = tmp_path / "answers.npz"
+    record(Slow(), [(1,), (2,)], path)
+
+    def other(prefixes):
+        return np.log(np.full((len(prefixes), width), 1 / width))
+
+    with pytest.raises(ValueError, match=re.escape("has eos [3], and the model has []")):
+        Recording(other, path)
+    other.eos = [3]
+    width = 4
+    with pytest.raises(ValueError, match=r"holds answers of another model: after \(1,\) they are .* apart"):
+        record(other, [(0,)], path)
+    width = 3
+    other.eos = []
+    path.unlink()
+    record(other, [(1,)], path)
+    width = 2
+    with pytest.raises(ValueError, match="the model answered with 2 symbols, and before with 3"):
+        record(other, [(0,)], path)
+    width = 4
+    with pytest.raises(ValueError, match="holds answers of another model"):
+        record(other, [(0,)], path)
+    other.rounding = 0.3
+    record(other, [(0,)], path)
+    assert SavedModel.load(path).vocabulary_size == 4
+    np.save(tmp_path / "table.npy", [[0.5, 0.5], [0.5, 0.5]])
+    with pytest.raises(ValueError, match="holds a table"):
+        Recording(other, tmp_path / "table.npy")
+    (tmp_path / "damaged.npz").write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="holds no saved model"):
+        Recording(other, tmp_path / "damaged.npz")
+
+
+def test_a_recording_is_the_model_to_a_reader(tmp_path):
+    model = Slow()
+    model.partial, model.rounding = True, 0.5
+    with Recording(model, tmp_path / "answers.npz") as kept:
+        assert (kept.eos, kept.partial, kept.rounding) == ({3}, True, 0.5)
+        rows = kept([(1,), (0,), (1,)])
+        np.testing.assert_array_equal(rows[0], rows[2])
+        assert kept([]).shape == (0, 4)
+    assert model.asked == [[(1,), (0,)]]
+
+
 # Files
 
 
@@ -227,8 +411,8 @@ def test_files_that_hold_no_model(tmp_path, monkeypatch):
         return path
 
     coin = np.full((2, 2), 0.5)
-    refused(save(np.array([Bomb()], dtype=object)), "allow_pickle=False")
-    refused(save(probabilities=np.array([Bomb()], dtype=object)), "allow_pickle=False")
+    refused(save(np.array([Bomb()], dtype=object)), "Python objects")
+    refused(save(probabilities=np.array([Bomb()], dtype=object)), "Python objects")
     assert not os.path.exists("executed")
     refused(save(probabilities=coin, weights=coin), "it has an array 'weights'")
     refused(save(eos=[1]), "give one of")
@@ -239,7 +423,7 @@ def test_files_that_hold_no_model(tmp_path, monkeypatch):
     refused(save(coin * 1j), "complex128")
     refused(save(np.array(["a"])), "dtype <U1")
     refused(save(probabilities=coin, eos=[0.5]), re.escape("eos[0] = 0.5"))
-    refused(save(probabilities=coin, eos=1), "iterable")
+    refused(save(probabilities=coin, eos=1), re.escape("eos has shape (): must be one-dimensional"))
     refused(save(probabilities=coin, prefixes=[[0.0], [1.0]]), "prefixes has dtype float64")
     for content in (b"", b"text", b"\x93NUMPY", b"PK\x03\x04"):
         path.write_bytes(content)
@@ -302,6 +486,8 @@ LOGS = np.log(COIN)
         (lambda: SavedModel.from_arrays(COIN, prefixes=[0, 1]), ValueError, "prefixes has shape (2,): must"),
         (lambda: SavedModel.from_arrays(COIN, prefixes=[[0.0], [1]]), TypeError, "prefixes has dtype float6"),
         (lambda: SavedModel.from_arrays(COIN, prefixes=[[0], [2]]), ValueError, "prefixes[1, 0] = 2: must l"),
+        (lambda: SavedModel.from_arrays(COIN, prefixes=np.array([[0], [2**64 - 1]], np.uint64)), ValueError,
+         "prefixes[1, 0] = 18446744073709551615: must lie in 0..1"),
         (lambda: SavedModel.from_arrays(COIN, prefixes=[[0], [-2]]), ValueError, "prefixes[1, 0] = -2: must"),
         (lambda: SavedModel.from_arrays(COIN, prefixes=[[0, -1], [-1, 0]]), ValueError,
          "prefixes[1, 1] = 0: stands behind padding"),

@@ -11,12 +11,16 @@ unary paths: the words take a tenth of the memory of the nodes they stand for, a
 of the time of writing those nodes down.
 """
 
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Num, Shaped, UInt
+from jaxtyping import Int, Integer, Num, Shaped, UInt
+
+from ._runs import Run, union
 
 EOS = -1
 """The end-of-sequence token as it stands in symbol arrays."""
@@ -26,6 +30,9 @@ REST = -2
 
 Nodes = tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"], Num[np.ndarray, "_"]]
 """Token, parent inside the level above, and weight of each node."""
+
+_PIECE = 1 << 16
+"""Words that are worked on at a time, so that work space stays in cache and does not grow with the tree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +55,16 @@ class Band:
     @cached_property
     def shared(self) -> Int[np.ndarray, "words"]:
         """How many symbols each word shares with its predecessor; -1 where the prefix differs."""
-        # Clearing every bit that has a neighbour above it keeps the top one, and stops the conversion to
-        # float64 from rounding up to the next power of two.
-        differ = self.words[1:] ^ self.words[:-1]
-        top = ((differ & ~(differ >> np.uint64(1))).astype(np.float64).view(np.int64) >> 52) - 1023
         shared = np.full(len(self.words), -1, dtype=np.int8)
-        shared[1:] = np.clip((self.s * self.bits + self.low - 1 - top) // self.bits, -1, self.s)
+        for first, end in _pieces(1, len(shared)):
+            # Clearing every bit that has a neighbour above it keeps the top one, and stops the conversion to
+            # float64 from rounding up to the next power of two.
+            differ = self.words[first:end] ^ self.words[first - 1 : end - 1]
+            top = ((differ & ~(differ >> np.uint64(1))).astype(np.float64).view(np.int64) >> 52) - 1023
+            shared[first:end] = np.clip((self.s * self.bits + self.low - 1 - top) // self.bits, -1, self.s)
         if self.low:
-            shared[1:] = np.minimum(shared[1:], np.minimum(self.ends[1:], self.ends[:-1]))
+            np.minimum(shared[1:], self.ends[1:], out=shared[1:])
+            np.minimum(shared[1:], self.ends[:-1], out=shared[1:])
         return shared
 
     @cached_property
@@ -67,36 +76,69 @@ class Band:
     def sizes(self) -> list[int]:
         """Number of nodes on each level."""
         levels = np.arange(1, self.height + 1)
-        begun = np.cumsum(np.bincount(self.shared + 1, minlength=self.height + 1))[levels]
+        begun = np.cumsum(_histogram(self.shared + 1, self.height + 1))[levels]
         if self.low:
             # A word whose response ended higher up still bounds its neighbours, but has no node here.
-            begun -= np.cumsum(np.bincount(self.last, minlength=self.height + 1))[levels - 1]
+            begun -= np.cumsum(_histogram(self.last, self.height + 1))[levels - 1]
         sizes: list[int] = begun.tolist()
         return sizes
 
-    def level(self, level: int, above: Int[np.ndarray, "above"]) -> Nodes:
-        """Nodes of one level, given the tokens of the level above."""
-        at = np.flatnonzero(self.shared < level)
-        if self.masses is not None:
-            weights = np.add.reduceat(self.masses, at)
-        elif self.edges is not None:
-            weights = np.diff(self.edges[at], append=self.edges[-1:])
-        if self.low:
-            on = self.last[at] >= level
-            at, weights = at[on], weights[on]
-        if level > self.s:
-            symbols = np.full(len(at), EOS, dtype=above.dtype)
-        else:
-            shift = np.uint64((self.s - level) * self.bits + self.low)
-            symbols = (self.words[at] >> shift & np.uint64(2**self.bits - 1)).astype(above.dtype)
+    def level(self, level: int, above: Int[np.ndarray, "above"], nodes: Nodes) -> None:
+        """Write the nodes of one level to `nodes`, given the tokens of the level above."""
+        open_above = np.flatnonzero(above != EOS).astype(np.int32) if (above == EOS).any() else None
+        done, up = 0, -1
+        for first, end in self._segments(level):
+            if self.masses is not None:
+                weights = np.add.reduceat(self.masses[first[0] : end[-1]], first - first[0])
+            elif self.edges is not None:
+                weights = self.edges[end] - self.edges[first]
             if self.low:
-                symbols[self.ends[at] < level] = EOS
-        parents = np.cumsum(self.shared[at] < level - 1, dtype=np.int32)
-        parents -= 1
-        closed = above == EOS
-        if closed.any():
-            parents = np.flatnonzero(~closed).astype(np.int32)[parents]
-        return symbols, parents, weights
+                on = self.last[first] >= level
+                first, weights = first[on], weights[on]
+            if level > self.s:
+                symbols = np.full(len(first), EOS, dtype=above.dtype)
+            else:
+                shift = np.uint64((self.s - level) * self.bits + self.low)
+                symbols = (self.words[first] >> shift & np.uint64(2**self.bits - 1)).astype(above.dtype)
+                if self.low:
+                    symbols[self.ends[first] < level] = EOS
+            parents = np.cumsum(self.shared[first] < level - 1, dtype=np.int32)
+            parents += up
+            up = int(parents[-1]) if len(parents) else up
+            if open_above is not None:
+                parents = open_above[parents]
+            for array, part in zip(nodes, (symbols, parents, weights), strict=True):
+                array[done : done + len(part)] = part
+            done += len(first)
+
+    def _segments(self, level: int) -> Iterator[tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]]:
+        """First word below each node of a level, and the first one after it, some nodes at a time."""
+        begun = np.zeros(0, dtype=np.int64)
+        for first, end in _pieces(0, len(self.words)):
+            begun = np.append(begun, np.flatnonzero(self.shared[first:end] < level) + first)
+            if len(begun) > 1:
+                yield begun[:-1], begun[1:]
+            begun = begun[-1:]
+        yield begun, np.array([len(self.words)])
+
+    def prune(self, level: int) -> "Band":
+        """The first `level` levels, fewer than there are."""
+        at = np.flatnonzero(self.shared < level)
+        words = self.words[at] >> np.uint64(self.low + (self.s - level) * self.bits)
+        ends = np.minimum(self.ends, np.int8(level))
+        if self.low:
+            ends = ends[at]
+            words = words << np.uint64(self.low) | ends.astype(np.uint64)
+        edges = None if self.edges is None else np.append(self.edges[at], self.edges[-1:])
+        masses = None if self.masses is None else np.add.reduceat(self.masses, at)
+        return Band(words, ends, edges, masses, level, level, self.bits, self.low)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Steps from word to word and counts are small numbers, and travel as such.
+        steps = _narrow(np.diff(self.words))
+        counts = None if self.edges is None else _narrow(np.diff(self.edges))
+        rest = (self.masses, self.s, self.height, self.bits, self.low)
+        return _unpickled, (int(self.words[0]), steps, None if self.low else self.ends, counts, *rest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +153,11 @@ class Bands:
     def offsets(self) -> Int[np.ndarray, "edges"]:
         """First node of each level, the root's included, and the number of nodes."""
         return np.cumsum([0, 1, *(size for band in self.bands for size in band.sizes)])
+
+    @property
+    def depth(self) -> int:
+        """Number of levels below the root."""
+        return sum(band.height for band in self.bands)
 
     @property
     def n_leaves(self) -> int:
@@ -129,11 +176,101 @@ class Bands:
         above, at = nodes[0][:1], 1
         for band in self.bands:
             for level in range(1, min(band.height, depth) + 1):
-                for array, part in zip(nodes, band.level(level, above), strict=True):
-                    array[at : at + len(part)] = part
-                at, above = at + len(part), nodes[0][at : at + len(part)]
+                here = slice(at, at + band.sizes[level - 1])
+                band.level(level, above, (nodes[0][here], nodes[1][here], nodes[2][here]))
+                at, above = here.stop, nodes[0][here]
             depth -= band.height
         return nodes
+
+    def is_cut(self, depth: int) -> bool:
+        """Whether some response continues below `depth`, the last level that is kept."""
+        for band in self.bands:
+            if depth <= band.height:
+                break
+            depth -= band.height
+        return bool((band.ends >= depth).any())
+
+    def prune(self, depth: int) -> "Bands":
+        """The first `depth` levels."""
+        if depth >= self.depth:
+            return self
+        bands: list[Band] = []
+        for band in self.bands:
+            if depth > 0:
+                bands.append(band if depth >= band.height else band.prune(depth))
+            depth -= band.height
+        return Bands(tuple(bands), self.token, self.total)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bands, (self.bands, self.token, self.total)
+
+
+def merge(trees: Sequence[Bands]) -> Bands | None:
+    """The sum of counted trees, if the sum fits one band."""
+    bands = [tree.bands[0] for tree in trees]
+    s, height = max(band.s for band in bands), max(band.height for band in bands)
+    alike = all((band.s, band.height, band.low) == (s, height, 0) for band in bands)
+    low, bits = 0 if alike else s.bit_length(), bands[0].bits
+    if any(len(tree.bands) > 1 for tree in trees) or s * bits + low > 64:
+        return None
+    runs = []
+    for band in bands:
+        if band.edges is None:
+            return None
+        words = band.words
+        if (band.s, band.low) != (s, low):
+            words = words >> np.uint64(band.low) << np.uint64((s - band.s) * bits + low)
+            words |= band.ends.astype(np.uint64)
+        runs.append((words, np.diff(band.edges)))
+    return one_band(union(runs), trees[0].token, s, height, bits, low)
+
+
+def one_band(run: Run, token: np.dtype[Any], s: int, height: int, bits: int, low: int) -> Bands:
+    """The tree of counted words."""
+    words, counts = run
+    ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else np.full(1, s, dtype=np.int8)
+    edges = np.zeros(len(words) + 1, dtype=np.int64)
+    np.cumsum(counts, out=edges[1:])
+    return Bands((Band(words, ends, edges, None, s, height, bits, low),), token, edges[-1:].copy())
+
+
+def _pieces(first: int, end: int) -> Iterator[tuple[int, int]]:
+    for at in range(first, end, _PIECE):
+        yield at, min(at + _PIECE, end)
+
+
+def _histogram(values: Int[np.ndarray, "_"], n: int) -> Int[np.ndarray, "n"]:
+    """How often each number below `n` occurs; in pieces, because bincount makes int64 of all it is given."""
+    pieces = (np.bincount(values[first:end], minlength=n) for first, end in _pieces(0, len(values)))
+    return sum(pieces, np.zeros(n, np.int64))
+
+
+def _narrow(values: Integer[np.ndarray, "n"]) -> UInt[np.ndarray, "n"]:
+    return values.astype(f"u{np.min_scalar_type(int(values.max(initial=0))).itemsize}")
+
+
+def _unpickled(
+    first: int,
+    steps: UInt[np.ndarray, "_"],
+    ends: Int[np.ndarray, "1"] | None,
+    counts: UInt[np.ndarray, "words"] | None,
+    masses: Num[np.ndarray, "words"] | None,
+    s: int,
+    height: int,
+    bits: int,
+    low: int,
+) -> Band:
+    words = np.empty(len(steps) + 1, dtype=np.uint64)
+    words[0] = first
+    words[1:] = steps
+    np.cumsum(words, out=words)
+    if ends is None:
+        ends = (words & np.uint64(2**low - 1)).astype(np.int8)
+    edges = None
+    if counts is not None:
+        edges = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(counts, out=edges[1:])
+    return Band(words, ends, edges, masses, s, height, bits, low)
 
 
 def grow(
@@ -148,75 +285,104 @@ def grow(
     `flat` holds their symbols, as one row or as a matrix with a row for each.
     """
     bits = max(1, (q - 1).bit_length())
-    starts = np.cumsum(lengths) - lengths
     depth = int(lengths.max()) + 1
+    at = np.arange(len(lengths)) * flat.shape[1] if flat.ndim == 2 else np.cumsum(lengths) - lengths
     if cap is not None and cap < depth:
         depth, lengths = cap, np.minimum(lengths, cap)
+    total = np.full(1, len(lengths) if weights is None else weights.sum())
+    stream = _stream(flat) if bits == 1 else flat.ravel()
     bands = []
-    active, group, n_groups, base = np.arange(len(lengths)), np.zeros(len(lengths), np.uint64), 1, 0
+    group, n_groups, base = np.zeros(0, np.uint64), 1, 0
     while base < depth:
-        remaining = lengths[active] - base
         room = 64 - (n_groups - 1).bit_length()
-        longest = int(remaining.max())
+        longest = int(lengths.max())
         s, low = min(room // bits, depth - base, longest), 0
-        if remaining.min() < s:
+        ragged = int(lengths.min()) < s
+        if ragged:
             while s * bits + s.bit_length() > room:
                 s -= 1
             low = s.bit_length()
         # If no symbol is left below these, the next level is all end-of-sequence: take it along.
         height = s + (s == longest and base + s < depth)
-        local = np.minimum(remaining, s)
+        local = np.minimum(lengths, s) if ragged else np.full(1, s)
 
-        if base == 0 and flat.ndim == 2:
-            columns = flat[:, :s]
+        if bits == 1:
+            key = _windows(stream, at, s)
+        elif base == 0 and flat.ndim == 2:
+            key = _pack(flat.T[:s], len(at), bits)
         else:
-            inside = np.arange(s) < local[:, None]
-            columns = np.zeros(inside.shape, dtype=flat.dtype)
-            columns[inside] = flat.ravel()[((starts[active] + base)[:, None] + np.arange(s))[inside]]
-        key = _pack(columns, bits)
-        if low:
-            key = key << np.uint64(low) | local.astype(np.uint64)
+            key = _pack((stream.take(at + j, mode="clip") for j in range(s)), len(at), bits)
+        if ragged:
+            # What was read behind a response's end goes.
+            behind = ((s - local) * bits).astype(np.uint64)
+            key >>= behind
+            key <<= behind + np.uint64(low)
+            key |= local.astype(np.uint64)
         if n_groups > 1:
             key |= group << np.uint64(s * bits + low)
         if weights is None and base + height == depth:
             key.sort()
         else:
             order = np.argsort(key)
-            key, active = key[order], active[order]
-        new = np.ones(len(key), dtype=bool)
-        np.not_equal(key[1:], key[:-1], out=new[1:])
+            key = key[order]
+            weights = None if weights is None else weights[order]
+        new = np.ones(len(key) + 1, dtype=bool)
+        np.not_equal(key[1:], key[:-1], out=new[1:-1])
         first = np.flatnonzero(new)
-        words = key[first]
-        ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else local[:1].astype(np.int8)
+        words = key[new[:-1]]
+        ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else local.astype(np.int8)
 
         edges, masses = None, None
         if weights is None:
-            edges = np.append(first, len(key))
+            edges = first
         elif weights.dtype.kind == "i":
-            edges = np.append(0, np.cumsum(weights[active]))[np.append(first, len(key))]
+            edges = np.append(0, np.cumsum(weights))[first]
         else:
-            masses = np.add.reduceat(weights[active], first)
+            masses = np.add.reduceat(weights, first[:-1])
         bands.append(Band(words, ends, edges, masses, s, height, bits, low))
         base += height
         if base < depth:
             on = np.broadcast_to(ends == height, words.shape)
-            label = np.cumsum(new) - 1
+            label = np.cumsum(new[:-1]) - 1
             go = on[label]
-            active, n_groups = active[go], int(np.count_nonzero(on))
+            order, n_groups = order[go], int(np.count_nonzero(on))
+            at, lengths = at[order] + height, lengths[order] - height
+            weights = None if weights is None else weights[go]
             group = (np.cumsum(on) - 1)[label[go]].astype(np.uint64)
-    total = np.full(1, len(lengths) if weights is None else weights.sum())
     return Bands(tuple(bands), np.min_scalar_type(-q), total)
 
 
-def _pack(columns: UInt[np.ndarray, "n s"], bits: int) -> UInt[np.ndarray, "n"]:
-    """Each row as one unsigned number, first symbol most significant."""
-    n, s = columns.shape
-    if bits == 1:
-        wide = np.zeros((n, 8), dtype=np.uint8)
-        wide[:, : -(-s // 8)] = np.packbits(columns, axis=1)
-        return wide.view(">u8").ravel().astype(np.uint64) >> np.uint64(64 - s)
+def _pack(columns: Iterable[UInt[np.ndarray, "n"]], n: int, bits: int) -> UInt[np.ndarray, "n"]:
+    """Columns of symbols as one unsigned number a row, first symbol most significant."""
     word = np.zeros(n, dtype=np.uint64)
-    for column in columns.T:
+    for column in columns:
         word <<= np.uint64(bits)
         word |= column
     return word
+
+
+def _stream(flat: UInt[np.ndarray, "..."]) -> UInt[np.ndarray, "words"]:
+    """Bits in one row, 64 to a word, with room for two words to be read anywhere."""
+    row, stream = flat.ravel(), np.empty(flat.size // 64 + 2, dtype=np.uint64)
+    octets = stream.view(np.uint8)
+    octets[flat.size // 8 :] = 0
+    # In pieces, because large arrays that live for a moment cost more than what is done with them.
+    for first in range(0, len(row), 8 * _PIECE):
+        packed = np.packbits(row[first : first + 8 * _PIECE])
+        octets[first // 8 : first // 8 + len(packed)] = packed
+    return stream.byteswap(inplace=True) if sys.byteorder == "little" else stream
+
+
+def _windows(stream: UInt[np.ndarray, "words"], at: Int[np.ndarray, "n"], s: int) -> UInt[np.ndarray, "n"]:
+    """The s <= 64 bits of the stream from each place on."""
+    windows = np.zeros(len(at), dtype=np.uint64)
+    if not s:
+        return windows
+    for first, end in _pieces(0, len(at)):
+        word, skip = at[first:end] >> 6, (at[first:end] & 63).astype(np.uint64)
+        bits = stream[word] << skip
+        if skip.max() > 64 - s:
+            # A shift by 64 is not defined, so it is made of two.
+            bits |= stream[word + 1] >> np.uint64(1) >> (np.uint64(63) - skip)
+        np.right_shift(bits, np.uint64(64 - s), out=windows[first:end])
+    return windows

@@ -28,11 +28,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int, Num
-from numpy.lib.npyio import NpzFile
 
-from . import _bands, _checks, _html, _interop
+from . import _bands, _checks, _html, _interop, _runs
 from ._bands import EOS, REST, Nodes
-from ._files import save_arrays
+from ._files import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     import graphviz
@@ -43,9 +42,10 @@ Alphabet = Literal["bits", "bytes"]
 
 _FORMAT = "tokentree.TokenTree"
 _VERSION = 1
+_PARTS = ("alphabet_size", "offsets", "symbols", "parents", "weights")
 _MAX_COUNT = 2**63 - 1
 _MAX_ALPHABET = 2**31
-_CHUNK = 1 << 22
+_SLAB = 1 << 16
 
 
 class LeafKind(IntEnum):
@@ -201,7 +201,11 @@ class TokenTree:
         return self._nodes[2]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TokenTree, (self.alphabet_size, self.offsets, self._nodes)
+        source = self._source
+        if isinstance(source, _bands.Bands) and self.depth < source.depth:
+            # Pruned masses would add up in another order, and to other roundings.
+            source = source.prune(self.depth) if isinstance(self.total_weight, int) else self._nodes
+        return TokenTree, (self.alphabet_size, self.offsets, source)
 
     # Building
 
@@ -308,7 +312,7 @@ class TokenTree:
 
         Notes
         -----
-        O(n log n) for n blocks. Memory is about 8 bytes a bit; `from_file` reads in pieces.
+        As in `from_file`.
 
         Examples
         --------
@@ -319,7 +323,7 @@ class TokenTree:
             view = memoryview(data).cast("B")
         except TypeError as error:
             raise TypeError(f"data is a {type(data).__name__}: must be contiguous bytes ({error})") from None
-        return _from_pieces([view], block, alphabet, "data")
+        return _from_view(view, block, alphabet, "data")
 
     @staticmethod
     def from_text(text: str, block: int, alphabet: Alphabet = "bits", encoding: str = "utf-8") -> "TokenTree":
@@ -340,7 +344,7 @@ class TokenTree:
         """
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}: must be a str; use from_bytes for bytes")
-        return _from_pieces([memoryview(text.encode(encoding))], block, alphabet, "text")
+        return _from_view(memoryview(text.encode(encoding)), block, alphabet, "text")
 
     @staticmethod
     def from_file(
@@ -348,8 +352,13 @@ class TokenTree:
         block: int,
         alphabet: Alphabet = "bits",
         progress: Callable[[int], object] | None = None,
+        start: int = 0,
+        stop: int | None = None,
     ) -> "TokenTree":
-        """Count the consecutive blocks of a file in one pass, in bounded memory.
+        """Count the consecutive blocks of a file, or of a part of it, in one pass and bounded memory.
+
+        With `start` and `stop`, count the blocks that begin there. However a file is split into ranges, the
+        trees of the ranges merge into the tree of the file: count them in several processes.
 
         Parameters
         ----------
@@ -358,23 +367,65 @@ class TokenTree:
             As in `from_bytes`, which gives the same tree.
         progress : callable, optional
             Called with the number of bytes read after each piece.
+        start, stop : int, optional
+            Bytes, as in a slice, at least 0; neither need be a multiple of the block. A block that begins in
+            the range is read to its end, also behind `stop`. A range that reaches the end of the file, and no
+            other one, has the last block, which closes with end-of-sequence, even if nothing is left for it.
 
         Raises
         ------
         OSError
             If the file cannot be read.
         ValueError
-            If it is empty.
+            If it is empty, or no block begins in the range.
+
+        Notes
+        -----
+        Time is linear in the file for blocks of up to 24 bits, which are counted in an array of 128 MiB at
+        most; wider ones are sorted. Memory grows with the distinct blocks, not with the file: 18 bytes each,
+        and about three times as much while they are counted. Distinct blocks of more than 58 bits take a
+        byte for each symbol, and several times as much while they are counted.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     _ = file.write(b"abracadabra"), file.flush()
+        ...     ranges = [(0, 4), (4, 9), (9, 11)]
+        ...     parts = [TokenTree.from_file(file.name, 3, start=start, stop=stop) for start, stop in ranges]
+        ...     merge(parts) == TokenTree.from_file(file.name, 3) == TokenTree.from_bytes(b"abracadabra", 3)
+        True
         """
+        block, bits = _block_of(block, alphabet)
+        width, name = block * bits, f"file {os.fspath(path)!r}"
+        start = _checks.integer("start", start, at_least=0)
+        stop = None if stop is None else _checks.integer("stop", stop, at_least=0)
         with open(path, "rb") as file:
+            first, limit, left, seen = -(-8 * start // width), None, None, 0
+            # What cannot be sought in, such as a pipe, can still be read from its start to its end.
+            if start or stop is not None:
+                seen = file.seek(0, os.SEEK_END)
+                if stop is not None and stop < seen:
+                    limit = -(-8 * stop // width) - first
+                    left = -(-(first + limit) * width // 8) - first * width // 8
+                if seen and (first > 8 * seen // width or (limit is not None and limit <= 0)):
+                    raise ValueError(f"no block begins in bytes {start} to {stop} of the {seen} of {name}")
+                file.seek(first * width // 8)
 
             def pieces() -> Iterator[memoryview]:
-                while piece := file.read(_CHUNK):
-                    yield memoryview(piece)
+                nonlocal left, seen
+                most = _runs.batch_bytes(width)
+                while piece := file.read(most if left is None else min(most, left)):
+                    left = None if left is None else left - len(piece)
+                    seen += len(piece)
                     if progress is not None:
                         progress(len(piece))
+                    yield memoryview(piece)
 
-            return _from_pieces(pieces(), block, alphabet, f"file {os.fspath(path)!r}")
+            tree = _from_pieces(pieces(), block, bits, first * width % 8, limit)
+        if not seen:
+            raise ValueError(f"{name} is empty: a dataset needs at least one byte")
+        return tree
 
     # Reading
 
@@ -392,7 +443,7 @@ class TokenTree:
     def n_leaves(self) -> int:
         """Number M of leaves."""
         if isinstance(self._source, _bands.Bands):
-            return self._source.n_leaves
+            return self._source.prune(self.depth).n_leaves
         last = int(self.offsets[-2])
         return int(np.count_nonzero(self.symbols[:last] < 0)) + self.n_nodes - last
 
@@ -407,6 +458,8 @@ class TokenTree:
     @property
     def is_cut(self) -> bool:
         """Whether some response continues below the last level."""
+        if isinstance(self._source, _bands.Bands):
+            return self._source.is_cut(self.depth)
         return bool((self.symbols[self.offsets[-2] :] >= 0).any())
 
     @cached_property
@@ -724,19 +777,24 @@ class TokenTree:
         Parameters
         ----------
         path : path-like
-            Written exactly as named; the format is a compressed NumPy archive (.npz) with a version and a
-            CRC-32 for each array.
+            Written exactly as named; the format is a compressed NumPy archive (.npz) with a version, a CRC-32
+            for each array and a SHA-256 for all.
 
         Raises
         ------
         OSError
             If the file cannot be written.
+
+        Notes
+        -----
+        O(nodes). The file is on the disk when this returns. A process that is killed while it writes leaves
+        a second file behind, ``path`` with random digits and ``.part``, which may be deleted.
         """
         save_arrays(
             path,
-            format=np.array(_FORMAT),
-            version=np.array(_VERSION),
-            alphabet_size=np.array(self.alphabet_size),
+            _FORMAT,
+            _VERSION,
+            alphabet_size=self.alphabet_size,
             symbols=self.symbols,
             parents=self.parents,
             weights=self.weights,
@@ -757,19 +815,20 @@ class TokenTree:
             If the file cannot be read.
         ValueError
             If it is truncated, damaged, of another format or version, or does not hold a tree.
+
+        Notes
+        -----
+        O(nodes). A file is refused before its arrays take more memory than its bytes can fill: 1032 times its
+        size, the largest ratio of its compression. Checking them takes about as much again.
         """
         with open(path, "rb") as file:
             try:
-                with NpzFile(file, allow_pickle=False) as archive:
-                    if str(archive["format"]) != _FORMAT:
-                        raise ValueError(f"its format is {archive['format']!s}")
-                    if operator.index(archive["version"]) != _VERSION:
-                        raise ValueError(
-                            f"its version is {archive['version']!s}, and this library reads {_VERSION}"
-                        )
-                    nodes = archive["symbols"], archive["parents"], archive["weights"]
-                    q, offsets = operator.index(archive["alphabet_size"]), archive["offsets"]
+                arrays = load_arrays(file, _FORMAT, _VERSION, _PARTS)
+                q, offsets = operator.index(arrays["alphabet_size"]), arrays["offsets"]
+                nodes = arrays["symbols"], arrays["parents"], arrays["weights"]
                 _validate(q, offsets, *nodes)
+            except MemoryError:
+                raise
             # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
             except Exception as error:
                 reason = str(error).partition("\n")[0]
@@ -821,8 +880,10 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
 
     Notes
     -----
-    Exact, associative and commutative for counts. O(nodes log nodes) in the sum of the trees' nodes.
-    Section 3.2 of the paper, joint compression.
+    Exact, associative and commutative for counts. Trees of counts whose responses fit one word are merged in
+    compact form, as they were counted: O(n log k) for k trees of n distinct responses together. Others are
+    merged node by node: O(nodes log nodes) in the sum of their nodes. One call for many trees costs less than
+    a call for each. Section 3.2 of the paper, joint compression.
 
     Examples
     --------
@@ -831,6 +892,11 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
     True
     """
     trees = _trees(trees)
+    _agreed(trees)
+    sources = [tree._source.prune(tree.depth) for tree in trees if isinstance(tree._source, _bands.Bands)]
+    compact = _bands.merge(sources) if len(sources) == len(trees) else None
+    if compact is not None:
+        return TokenTree(trees[0].alphabet_size, compact.offsets, compact)
     union, places = _union(trees)
     rests = np.flatnonzero(union.symbols == REST)
     if len(rests):
@@ -909,17 +975,17 @@ def _trees(trees: Sequence[TokenTree]) -> list[TokenTree]:
     return trees
 
 
-def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
-    """The merged tree, and for each tree the place of its nodes among the merged ones."""
+def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
+    """Refuse trees that do not go together; say whether their sum is a tree of counts."""
     q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
-    kind = trees[0].weights.dtype.kind
+    kind = type(trees[0].total_weight)
     for i, tree in enumerate(trees):
         if tree.alphabet_size != q:
             raise ValueError(
                 f"trees[{i}] has alphabet_size {tree.alphabet_size} and trees[0] has {q}: they must agree; "
                 "binarize() brings any tree to 2"
             )
-        if tree.weights.dtype.kind != kind and not mixed:
+        if type(tree.total_weight) is not kind and not mixed:
             raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one sort")
         if tree.is_cut and tree.depth < depth:
             raise ValueError(
@@ -927,12 +993,18 @@ def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list
                 f"to depth {tree.depth} or less"
             )
     total = sum(tree.total_weight for tree in trees)
-    counted = all(tree.weights.dtype.kind == "i" for tree in trees)
+    counted = isinstance(total, int)
     if counted and total > _MAX_COUNT and not mixed:
         raise ValueError(f"trees count {total} responses together: counts must stay below 2**63")
     if not total < np.inf:
         raise ValueError(f"trees weigh {total} together: masses must have a finite total")
+    return counted and total <= _MAX_COUNT
 
+
+def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
+    """The merged tree, and for each tree the place of its nodes among the merged ones."""
+    counted = _agreed(trees, mixed)
+    q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
     zero = np.zeros(1, dtype=np.int64)
     places = [[zero] for _ in trees]
     levels = [(zero.astype(trees[0].symbols.dtype), zero.astype(np.int32), zero)]
@@ -954,7 +1026,7 @@ def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list
         levels.append(((token + REST).astype(trees[0].symbols.dtype), up.astype(np.int32), joint))
     union = _join(q, levels)
     where = [np.concatenate([union.offsets[level] + p for level, p in enumerate(place)]) for place in places]
-    weights = np.zeros(union.n_nodes, dtype=np.int64 if counted and total <= _MAX_COUNT else np.float64)
+    weights = np.zeros(union.n_nodes, dtype=np.int64 if counted else np.float64)
     for tree, at in zip(trees, where, strict=True):
         weights[at] += tree.weights
     return TokenTree(q, union.offsets, (union.symbols, union.parents, weights)), where
@@ -1019,44 +1091,90 @@ def _validate(
         raise ValueError("a symbol is outside the alphabet")
     if not ((weights >= 0) & (weights < np.inf)).all() or weights[0] == 0:
         raise ValueError("a weight is negative or not finite, or the total is zero")
-    # The root stands for every token that may have children.
-    above = slice(0, 1)
-    inner = np.ones(1, dtype=bool)
-    for depth in range(1, len(offsets) - 1):
-        here = slice(int(offsets[depth]), int(offsets[depth + 1]))
-        steps = np.diff(parents[here])
-        if not ((steps != 0) | (np.diff(symbols[here]) > 0)).all():
-            raise ValueError(f"nodes at depth {depth} are out of order")
+
+    def refuse(
+        bad: npt.NDArray[Any], nodes: Sequence[int] | npt.NDArray[Any], what: str, down: int = 0
+    ) -> None:
+        if bad.any():
+            depth = int(np.searchsorted(offsets, nodes[int(np.argmax(bad))], side="right")) - 1 + down
+            raise ValueError(what.format(depth))
+
+    # Many levels at once, for those of a deep tree are short; not all, for that would take much memory.
+    begin = 1
+    while begin < len(offsets) - 1:
+        end = max(begin + 1, int(np.searchsorted(offsets, offsets[begin] + _SLAB, side="right")) - 1)
+        here = range(*offsets[[begin, end]].tolist())
+        above = range(*offsets[[begin - 1, end - 1]].tolist())
+        up, token, weight = (array[here.start : here.stop] for array in (parents, symbols, weights))
+        size: Any = len(above)
+        if end > begin + 1:
+            sizes = np.diff(offsets[begin - 1 : end + 1])
+            size = np.repeat(sizes[:-1], sizes[1:])
+        hang = "nodes at depth {} hang from the wrong parents"
+        refuse((up < 0) | (up >= size), here, hang)
+        if end > begin + 1:
+            up = up + np.repeat(offsets[begin - 1 : end - 1] - above.start, sizes[1:])
+        steps = np.diff(up)
+        disorder = (steps < 0) | ((steps == 0) & (np.diff(token) <= 0))
+        refuse(disorder, here[1:], "nodes at depth {} are out of order")
         first = np.flatnonzero(np.append(True, steps))
-        if not np.array_equal(parents[here][first], np.flatnonzero(inner)):
-            raise ValueError(f"nodes at depth {depth} hang from the wrong parents")
-        sums, expected = np.add.reduceat(weights[here], first), weights[above][inner]
-        # Counts add up exactly; masses up to the rounding of their sums.
-        tolerance = 0 if weights.dtype == np.int64 else _checks.SUM_TOLERANCE * expected
-        if not (np.abs(sums - expected) <= tolerance).all():
-            raise ValueError(f"weights at depth {depth} do not add up")
-        above, inner = here, symbols[here] >= 0
+        # The root's symbol is 0, so that it may have children as every symbol may.
+        inner = symbols[above.start : above.stop] >= 0
+        has = np.zeros(len(above), dtype=bool)
+        has[up[first]] = True
+        refuse(inner != has, above, hang, down=1)
+        expected = weights[above.start : above.stop][inner]
+        # Masses add up to the rounding of their sums; counts exactly, and that not by wrapping round 2**64.
+        with np.errstate(over="ignore"):
+            sums = np.add.reduceat(weight, first, dtype=np.float64)
+            off = ~(np.abs(sums - expected) <= _checks.SUM_TOLERANCE * expected)
+        if weights.dtype == np.int64:
+            off |= np.add.reduceat(weight, first) != expected
+        refuse(off, first + here.start, "weights at depth {} do not add up")
+        begin = end
 
 
-def _from_pieces(pieces: Iterable[memoryview], block: int, alphabet: Alphabet, name: str) -> TokenTree:
-    """The tree of the consecutive blocks of one response that comes in pieces."""
+def _block_of(block: int, alphabet: Alphabet) -> tuple[int, int]:
+    """A block's length in symbols, and the bits of a symbol."""
     block = _checks.integer("block", block, at_least=1)
     if alphabet not in ("bits", "bytes"):
         raise ValueError(f"alphabet = {alphabet!r}: must be 'bits' or 'bytes'")
-    q = 2 if alphabet == "bits" else 256
-    tree: TokenTree | None = None
-    rest = np.zeros(0, dtype=np.uint8)
-    seen = 0
-    for piece in pieces:
-        data = np.frombuffer(piece, dtype=np.uint8)
-        seen += len(data)
-        symbols = np.concatenate([rest, np.unpackbits(data) if q == 2 else data])
-        whole = len(symbols) // block * block
-        if whole:
-            counted = TokenTree.from_sequences(symbols[:whole].reshape(-1, block), None, q, block)
-            tree = counted if tree is None else merge([tree, counted])
-        rest = symbols[whole:]
-    if not seen:
+    return block, 1 if alphabet == "bits" else 8
+
+
+def _from_view(view: memoryview, block: int, alphabet: Alphabet, name: str) -> TokenTree:
+    """The tree of the consecutive blocks of one response."""
+    block, bits = _block_of(block, alphabet)
+    if not len(view):
         raise ValueError(f"{name} is empty: a dataset needs at least one byte")
-    last = TokenTree.from_sequences(rest[None, :], None, q, block)
-    return last if tree is None else merge([tree, last])
+    size = _runs.batch_bytes(block * bits)
+    return _from_pieces((view[at : at + size] for at in range(0, len(view), size)), block, bits)
+
+
+def _from_pieces(
+    pieces: Iterable[memoryview], block: int, bits: int, skip: int = 0, limit: int | None = None
+) -> TokenTree:
+    """The tree of consecutive blocks of a stream; its last one closes unless `limit` blocks come first."""
+    q, width, low = 1 << bits, block * bits, block.bit_length()
+    words, counts, tail = _runs.count(pieces, width, skip, limit)
+    last = np.packbits(tail) if bits == 8 and tail is not None else tail
+    if not len(words) and last is not None:
+        return TokenTree.from_sequences(last[None, :], None, q, block)
+    if width <= _runs.WIDEST:
+        # In place, for these may be all the memory there is.
+        words <<= np.uint64(low)
+        words |= np.uint64(block)
+        if last is not None:
+            digits = "".join(f"{symbol:0{bits}b}" for symbol in last.tolist()).ljust(width, "0")
+            word = np.uint64((int(digits, 2) << low) + len(last))
+            at = np.searchsorted(words, word)
+            words, counts = np.insert(words, at, word), np.insert(counts, at, 1)
+        source = _bands.one_band((words, counts), np.min_scalar_type(-q), block, block, bits, low)
+    else:
+        rows = _runs.symbols(words, width, bits)
+        lengths = np.full(len(rows), block)
+        if last is not None:
+            rows = np.append(rows, np.pad(last, (0, block - len(last)))[None], axis=0)
+            lengths, counts = np.append(lengths, len(last)), np.append(counts, 1)
+        source = _bands.grow(rows, lengths, counts, q, block)
+    return TokenTree(q, source.offsets, source)

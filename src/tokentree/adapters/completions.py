@@ -391,7 +391,10 @@ class _Answers:
                 raise TypeError(f"eos[{i}] = {name!r}: must be a token's text or its id")
             token = Token(name) if isinstance(name, str) else Token(None, id=name)
             self._ends[name] = self.vocabulary.add(token)
-        self._rows: dict[Prefix, dict[int, float]] = {}
+
+    def _known(self, prefix: Prefix) -> Mapping[int, float]:
+        """Log-probabilities by symbol after `prefix`."""
+        raise NotImplementedError
 
     @property
     def eos(self) -> frozenset[int]:
@@ -411,14 +414,15 @@ class _Answers:
             parts.setdefault(self._symbol(token), []).append(logprob)
         return {symbol: min(_log_sum(values), 0.0) for symbol, values in parts.items()}
 
-    def _spell(self, prefix: Prefix) -> str:
-        return reprlib.repr([self.vocabulary[symbol].key for symbol in prefix])
+    def _spell(self, prefix: Sequence[int]) -> str:
+        # As many as reprlib shows, and one more for the dots.
+        return reprlib.repr([self.vocabulary[symbol].key for symbol in prefix[:7]])
 
     def _dense(self, prefixes: Sequence[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
         # The precision that servers compute in, which tells the reader how far a sum may be off.
         rows = np.full((len(prefixes), len(self.vocabulary)), -np.inf, dtype=np.float32)
         for row, prefix in zip(rows, prefixes, strict=True):
-            known = self._rows.get(tuple(prefix))
+            known = self._known(prefix)
             if known:
                 row[list(known)] = list(known.values())
         return rows
@@ -454,7 +458,7 @@ class RecordedCompletions(_Answers):
     Notes
     -----
     A finish_reason of "stop" adds nothing: the end-of-sequence token has a probability only where the answer
-    gives one. O(size of the answers), and O(L^2) for the prefixes of an answer of L tokens.
+    gives one. O(size of the answers).
 
     Examples
     --------
@@ -479,30 +483,43 @@ class RecordedCompletions(_Answers):
         if not (isinstance(tolerance, int | float) and 0 <= tolerance < math.inf):
             raise ValueError(f"tolerance = {tolerance!r}: must be finite and >= 0")
         super().__init__(vocabulary, eos)
+        # Prefixes as the nodes of a trie: written out, those of one long answer would take its square.
+        self._below: dict[tuple[int, int], int] = {}
+        self._rows: list[dict[int, float]] = [{}]
         for i, response in enumerate(responses):
             for j, choice in enumerate(_parse(response, f"responses[{i}].")):
-                prefix: Prefix = ()
+                node, path = 0, list[int]()
                 for position in choice.positions:
                     if position.known:
-                        self._merge(prefix, self._row(position), f"responses[{i}], choice {j}", tolerance)
-                    prefix = (*prefix, self._symbol(position.token))
-        if not self._rows:
+                        where = f"responses[{i}], choice {j}: after {self._spell(path)}"
+                        self._merge(self._rows[node], self._row(position), where, tolerance)
+                    path.append(self._symbol(position.token))
+                    node = self._below.setdefault((node, path[-1]), len(self._rows))
+                    if node == len(self._rows):
+                        self._rows.append({})
+        if not any(self._rows):
             raise ValueError("responses give no log-probability at all")
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row for each prefix; -inf is "not known"."""
         return self._dense(prefixes)
 
-    def _merge(self, prefix: Prefix, row: dict[int, float], where: str, tolerance: float) -> None:
-        held = self._rows.setdefault(prefix, {})
+    def _known(self, prefix: Prefix) -> Mapping[int, float]:
+        node = 0
+        for symbol in prefix:
+            if (node := self._below.get((node, symbol), -1)) < 0:
+                return {}
+        return self._rows[node]
+
+    def _merge(self, held: dict[int, float], row: dict[int, float], where: str, tolerance: float) -> None:
         for symbol, logprob in row.items():
             if abs(held.setdefault(symbol, logprob) - logprob) > tolerance:
                 raise ValueError(
-                    f"{where}: after {self._spell(prefix)} the token {self.vocabulary[symbol].key!r} has "
-                    f"log-probability {logprob}, and {held[symbol]} in an earlier answer: the model changed, "
-                    f"or two tokens share that name; ask for ids, or raise tolerance = {tolerance:g}"
+                    f"{where} the token {self.vocabulary[symbol].key!r} has log-probability {logprob}, and "
+                    f"{held[symbol]} in an earlier answer: the model changed, or two tokens share that name; "
+                    f"ask for ids, or raise tolerance = {tolerance:g}"
                 )
-        _check_sum(held.values(), f"{where}: after {self._spell(prefix)}")
+        _check_sum(held.values(), where)
 
 
 class CompletionsServer(_Answers):
@@ -567,6 +584,7 @@ class CompletionsServer(_Answers):
         eos: Iterable[str | int] = (),
     ) -> None:
         super().__init__(vocabulary, eos)
+        self._rows: dict[Prefix, dict[int, float]] = {}
         self._post = post
         self._prompt = prompt if isinstance(prompt, str) else _ids(prompt)
         self._body = {"max_tokens": 1, "temperature": 0, "logprobs": _checks.integer("top", top, 1)}
@@ -582,6 +600,9 @@ class CompletionsServer(_Answers):
         if not len(self.vocabulary):
             raise ValueError("no answer told any token: nothing is known of the model")
         return self._dense(prefixes)
+
+    def _known(self, prefix: Prefix) -> Mapping[int, float]:
+        return self._rows[tuple(prefix)]
 
     def _ask(self, prefix: Prefix, where: str) -> dict[int, float]:
         for symbol in prefix:

@@ -7,22 +7,26 @@ What a file holds is told by its arrays' names, so that any program can write on
 - ``eos``, the symbols that end a sequence, if there are any.
 
 A lone array (.npy) is a table of probabilities. A model that runs on one machine only can be recorded there
-and read anywhere.
+and read anywhere. What `record` writes has a format, a version and a SHA-256 besides, which are checked.
 """
 
 import os
+import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped
-from numpy.lib.npyio import NpzFile
 
 from .. import _checks
-from .._files import save_arrays
-from .reader import _ROUNDING, NextTokenModel, Prefix, _bar
+from .._files import load_arrays, read_array, save_arrays
+from .reader import _ROUNDING, _SAME, NextTokenModel, Prefix, _bar
 
+_FORMAT = "tokentree.SavedModel"
+_VERSION = 1
+_INTERVAL = 60.0
+"""Seconds between two writings of a recording under way."""
 _NAMES = ("probabilities", "log_probabilities", "prefixes", "eos")
 _PAD = -1
 _FLOATS = (np.float16, np.float32, np.float64)
@@ -162,23 +166,24 @@ class SavedModel:
 
         Notes
         -----
-        O(size of the file).
+        O(size of the arrays). A file is refused before its arrays take more memory than its bytes can fill:
+        1032 times its size, the largest ratio of its compression. The model takes a few times as much.
         """
         with open(path, "rb") as file:
             try:
                 if file.read(6) == b"\x93NUMPY":
+                    size = file.seek(0, os.SEEK_END)
                     file.seek(0)
-                    arrays = {"probabilities": np.load(file, allow_pickle=False)}
+                    arrays = {"probabilities": read_array(file, size)}
                 else:
-                    with NpzFile(file, allow_pickle=False) as archive:
-                        if others := set(archive.files) - set(_NAMES):
-                            raise ValueError(
-                                f"it has an array {min(others)!r}; known are {', '.join(_NAMES)}"
-                            )
-                        arrays = dict(archive)
-                return SavedModel.from_arrays(
-                    **{**arrays, "eos": arrays.get("eos", np.zeros(0, int)).tolist()}
-                )
+                    arrays = load_arrays(file, _FORMAT, _VERSION, _NAMES, foreign=True)
+                ends = arrays.pop("eos", np.zeros(0, int))
+                if ends.ndim != 1:
+                    raise ValueError(f"eos has shape {ends.shape}: must be one-dimensional")
+                # Each symbol once: a list of a billion zeros takes eight times the memory of the array.
+                return SavedModel.from_arrays(**arrays, eos=np.unique(ends).tolist())
+            except MemoryError:
+                raise
             # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
             except Exception as error:
                 reason = str(error).partition("\n")[0]
@@ -216,6 +221,151 @@ class SavedModel:
         return place
 
 
+class Recording:
+    """A model that keeps another one's answers in a file: it asks for no prefix twice, today or tomorrow.
+
+    So a read of a slow model may be stopped at any moment, even by a power cut. Started again with the same
+    file it gives what it would have given, and asks for what is missing only::
+
+        with Recording(model, "answers.npz") as kept:
+            tree = read_model(kept, depth=8)
+
+    Parameters
+    ----------
+    model : NextTokenModel
+    path : path-like
+        Its recorded answers are taken up if it is there. Written exactly as named (.npz), atomically: when
+        the ``with`` block ends, fails or is interrupted, and about once a minute before that, less often if
+        writing takes long.
+
+    Attributes
+    ----------
+    eos, partial, rounding
+        The model's.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the file holds no recorded answers, or those of a model with other `eos`. When called, if an answer
+        is narrower than one before or refused by `SavedModel.from_arrays`, or if the first answer in the file
+        is not the model's: the first call asks for it again.
+    OSError
+        If the file cannot be read or written, or its directory is missing.
+
+    Notes
+    -----
+    Rows that get wider as a partial model meets new tokens are filled up with -inf. Such a model can be gone
+    on with only if it gives tokens the same symbols: a `Vocabulary` is not written. The last question of
+    `read_model`, which is the first one again, is answered from memory. Holds and writes V numbers for each
+    prefix. A process that is killed while it writes leaves a second file behind, as with `TokenTree.save`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from tokentree.adapters import read_model
+    >>> asked = []
+    >>> def coin(prefixes):
+    ...     asked.extend(prefixes)
+    ...     return np.log(np.full((len(prefixes), 2), 0.5))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for depth in (2, 3):
+    ...         with Recording(coin, os.path.join(folder, "coin.npz")) as kept:
+    ...             tree = read_model(kept, depth)
+    >>> asked
+    [(), (0,), (1,), (), (0, 0), (0, 1), (1, 0), (1, 1)]
+    """
+
+    def __init__(self, model: NextTokenModel, path: str | os.PathLike[str]) -> None:
+        self._model = model
+        self._path = path
+        self.eos = frozenset(getattr(model, "eos", ()))
+        self.partial = bool(getattr(model, "partial", False))
+        self.rounding = float(getattr(model, "rounding", _SAME))
+        self._rows: dict[Prefix, Float[np.ndarray, "vocabulary"]] = {}
+        self._empty: Float[np.ndarray, "0 vocabulary"] = np.empty((0, 0), np.float16)
+        self._unproved = False
+        self._changed = False
+        self._due = time.monotonic() + _INTERVAL
+        name, folder = os.fspath(path), os.path.dirname(os.path.abspath(path))
+        if os.path.exists(path):
+            held = SavedModel.load(path)
+            if not held.partial:
+                raise ValueError(f"path = {name!r} holds a table: only recorded answers can be gone on with")
+            if held.eos != self.eos:
+                raise ValueError(
+                    f"path = {name!r} has eos {sorted(held.eos)}, and the model has {sorted(self.eos)}"
+                )
+            self._rows = {prefix: held._rows[place] for prefix, place in held._places.items()}
+            self._empty = held._rows[:0]
+            self._unproved = bool(self._rows)
+        elif not os.path.isdir(folder):
+            # Before the work, not after it.
+            raise FileNotFoundError(f"path = {name!r}: there is no directory {folder!r}")
+
+    def __enter__(self) -> "Recording":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._changed:
+            self._write()
+
+    def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
+        """Natural-log probabilities of the next symbol, one row for each prefix."""
+        if self._unproved:
+            self._prove()
+        missing = list(dict.fromkeys(prefix for prefix in prefixes if prefix not in self._rows))
+        if missing:
+            self._rows.update(zip(missing, self._ask(missing), strict=True))
+            self._changed = True
+            if time.monotonic() >= self._due:
+                self._write()
+        return self._answers(prefixes)
+
+    def _ask(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
+        # A copy, for a model may use its memory again.
+        rows = np.array(self._model(prefixes))
+        SavedModel.from_arrays(log_probabilities=rows, prefixes=_padded(prefixes), eos=self.eos)
+        width = self._empty.shape[1]
+        if rows.shape[1] < width:
+            raise ValueError(f"the model answered with {rows.shape[1]} symbols, and before with {width}")
+        self._empty = np.empty((0, rows.shape[1]), np.result_type(self._empty, rows))
+        return rows
+
+    def _prove(self) -> None:
+        """Refuse a model that is not the one that the file was recorded from."""
+        first = next(iter(self._rows))
+        now = np.exp(self._ask([first])[0], dtype=np.float64)
+        now[: len(self._rows[first])] -= np.exp(self._rows[first], dtype=np.float64)
+        apart = float(np.abs(now).sum() / 2)
+        if apart > self.rounding:
+            raise ValueError(
+                f"path = {os.fspath(self._path)!r} holds answers of another model: after {first} they are "
+                f"{apart:.2g} apart in total variation"
+            )
+        self._unproved = False
+
+    def _answers(self, prefixes: Collection[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
+        found = np.full((len(prefixes), self._empty.shape[1]), -np.inf, self._empty.dtype)
+        for row, prefix in zip(found, prefixes, strict=True):
+            row[: len(self._rows[prefix])] = self._rows[prefix]
+        return found
+
+    def _write(self) -> None:
+        began = time.monotonic()
+        prefixes = list(self._rows)
+        save_arrays(
+            self._path,
+            _FORMAT,
+            _VERSION,
+            log_probabilities=self._answers(prefixes),
+            prefixes=_padded(prefixes),
+            eos=np.array(sorted(self.eos), np.int64),
+        )
+        self._changed = False
+        # A tenth of the time at most goes into writing.
+        self._due = time.monotonic() + max(_INTERVAL, 10 * (time.monotonic() - began))
+
+
 def record(
     model: NextTokenModel,
     prefixes: Iterable[Prefix],
@@ -232,7 +382,8 @@ def record(
     prefixes : iterable of tuple of int
         Prefixes to ask for, prompt included; each once is enough.
     path : path-like
-        Written exactly as named (.npz), atomically.
+        As for `Recording`: written exactly as named (.npz), atomically, about once a minute. If it is there,
+        its answers stay in it and are not asked for again.
     batch_size : int
         Prefixes in one call of the model.
     progress : bool
@@ -241,20 +392,19 @@ def record(
     Returns
     -------
     SavedModel
-        With the model's `eos`.
+        All answers in the file, with the model's `eos`.
 
     Raises
     ------
     ValueError, TypeError
-        If there is no prefix or one is not of integers >= 0, or if an answer is narrower than one before or
-        refused by `SavedModel.from_arrays`.
+        If there is no prefix or one is not of integers >= 0, or as in `Recording`.
     OSError
-        If the file cannot be written.
+        If the file cannot be read or written, or its directory is missing.
 
     Notes
     -----
-    If the model fails or is interrupted, the batches answered before are written, and the error goes on. Rows
-    that get wider as a partial model meets new tokens are filled up with -inf. A `Vocabulary` is not written.
+    If the model fails or is interrupted, the batches answered before are written, and the error goes on. If
+    the process is killed, those of the last minute are lost. To go on, call it again.
 
     Examples
     --------
@@ -275,35 +425,13 @@ def record(
     )
     if not wanted:
         raise ValueError("prefixes is empty: there is nothing to ask")
-    ends = frozenset(getattr(model, "eos", ()))
-    answers: list[Float[np.ndarray, "batch vocabulary"]] = []
-
-    def whole() -> dict[str, Any]:
-        """What was answered, in rows of one width."""
-        width = answers[-1].shape[1]
-        rows = np.concatenate(
-            [np.pad(row, ((0, 0), (0, width - row.shape[1])), constant_values=-np.inf) for row in answers]
-        )
-        return {"log_probabilities": rows, "prefixes": _padded(wanted[: len(rows)]), "eos": sorted(ends)}
-
-    try:
-        with _bar(progress) as show:
-            for start in range(0, len(wanted), size):
-                batch = wanted[start : start + size]
-                # A copy, for a model may use its memory again.
-                rows = np.array(model(batch))
-                SavedModel.from_arrays(log_probabilities=rows, prefixes=_padded(batch), eos=ends)
-                if answers and rows.shape[1] < answers[-1].shape[1]:
-                    raise ValueError(
-                        f"the model answered with {rows.shape[1]} symbols, "
-                        f"and before with {answers[-1].shape[1]}"
-                    )
-                answers.append(rows)
-                show(start + len(batch))
-    finally:
-        if answers:
-            save_arrays(path, **whole() | {"eos": np.array(sorted(ends), np.int64)})
-    return SavedModel.from_arrays(**whole())
+    with Recording(model, path) as kept, _bar(progress) as show:
+        for start in range(0, len(wanted), size):
+            kept(wanted[start : start + size])
+            show(min(start + size, len(wanted)))
+    return SavedModel(
+        kept._answers(kept._rows), kept.eos, None, {prefix: i for i, prefix in enumerate(kept._rows)}
+    )
 
 
 def _padded(prefixes: Sequence[Prefix]) -> Int[np.ndarray, "contexts length"]:
@@ -330,7 +458,6 @@ def _places(prefixes: npt.ArrayLike, shape: tuple[int, ...]) -> dict[Prefix, int
         )
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"prefixes has dtype {array.dtype}: must be integers")
-    array = array.astype(np.int64)
     bad = (array < _PAD) | (array >= shape[1])
     if bad.any():
         _checks.fail_at("prefixes", array, bad, f"must lie in 0..{shape[1] - 1}, or be the padding -1")
@@ -340,7 +467,9 @@ def _places(prefixes: npt.ArrayLike, shape: tuple[int, ...]) -> dict[Prefix, int
         _checks.fail_at("prefixes", array, bad, "stands behind padding")
     lengths = np.count_nonzero(array >= 0, axis=1)
     places: dict[Prefix, int] = {}
-    for i, (row, length) in enumerate(zip(array.tolist(), lengths.tolist(), strict=True)):
-        if places.setdefault(tuple(row[:length]), i) != i:
-            raise ValueError(f"prefixes[{i}] = {tuple(row[:length])}: stands there twice")
+    # Row by row, for a list of all padding would take far more memory than the array.
+    for i, (row, length) in enumerate(zip(array, lengths.tolist(), strict=True)):
+        prefix = tuple(row[:length].tolist())
+        if places.setdefault(prefix, i) != i:
+            raise ValueError(f"prefixes[{i}] = {prefix}: stands there twice")
     return places
