@@ -1,15 +1,24 @@
-"""The documentation runs: every Python block, every witness, every link."""
+"""The documentation runs: every block of code, every witness, every link."""
 
 import ast
+import importlib
 import json
+import platform
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 import sysconfig
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 
+import tokentree
 from tokentree import Ledger
 from tokentree.claims import CLAIMS
 from tokentree.cli import main
@@ -17,38 +26,28 @@ from tokentree.cli import main
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
-    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/how-to/*.md")]
+    for page in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/how-to/*.md"),
+    ]
 )
-WITH_EXAMPLES = {
-    "README.md",
-    "docs/index.md",
-    "docs/quickstart.md",
-    "docs/how-to/my-own-corpus.md",
-    "docs/how-to/my-own-model.md",
-    "docs/how-to/many-shards.md",
-    "docs/theory.md",
-    "docs/how-it-works.md",
-    "docs/command-line.md",
-    "docs/pareto.md",
-    "docs/models.md",
-    "docs/tails.md",
-    "docs/unexpanded.md",
-    "docs/springs.md",
-    "docs/explorer.md",
-    "docs/alignment.md",
-}
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
-def python_blocks(page: str) -> Iterator[tuple[int, str]]:
-    """First line and text of each Python block."""
+def blocks(page: str) -> Iterator[tuple[str, int, str]]:
+    """Language, first line and text of each block; text right after another block is its output."""
     text = (ROOT / page).read_text(encoding="utf-8")
+    end, before = 0, ""
     for fence in FENCE.finditer(text):
-        if fence[1] == "python":
-            yield text.count("\n", 0, fence.start(2)), fence[2]
+        shown = fence[2] == "text" and not text[end : fence.start()].strip()
+        language = f"output of {before}" if shown else fence[2]
+        yield language, text.count("\n", 0, fence.start(3)), dedent(fence[3])
+        end, before = fence.end(), fence[2]
 
 
 def prose(page: Path) -> str:
@@ -62,18 +61,77 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_python_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = list(python_blocks(page))
-    assert blocks or page not in WITH_EXAMPLES
+def test_python_blocks_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for line, block in blocks:
-        # As many empty lines first as stand above the block, so that a traceback points into the page.
-        exec(compile("\n" * line + block, str(ROOT / page), "exec"), namespace)
+    for language, line, block in blocks(page):
+        if language == "python":
+            # As many empty lines first as stand above the block, so that a traceback points into the page.
+            exec(compile("\n" * line + block, str(ROOT / page), "exec"), namespace)
+            printed = capsys.readouterr().out
+        elif language == "output of python":
+            assert block == printed
 
 
-def test_expected_pages_exist() -> None:
-    assert set(PAGES) >= WITH_EXAMPLES
+# Of make's commands only that they are there: to make an environment, or to run the tests, from within the
+# tests would not do.
+SHELL = f"""
+set -eu
+PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
+make() {{ command make --dry-run --directory={shlex.quote(str(ROOT))} "$@"; }}
+"""
+
+
+LONG = {"docs/command-line.md"}  # verify, and the gallery
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] if page in LONG else []) for page in PAGES]
+)
+def test_shell_blocks_run(page: str, tmp_path: Path) -> None:
+    """And show what they print; with another Python, but for the figures."""
+    library = Path(sysconfig.get_path("stdlib"))
+    for name, source in {"pretrain": "typing", "align": "pydoc_data/topics", "perturb": "argparse"}.items():
+        shutil.copy(library / f"{source}.py", tmp_path / f"{name}.txt")
+    for language, _, block in blocks(page):
+        if language in {"sh", "console"}:
+            program = SHELL + re.sub(r"^\$ ", "", block, flags=re.MULTILINE)
+            done = subprocess.run(["sh", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            output = done.stdout
+        elif language == "output of console":
+            shown, found = " ".join(block.split()), " ".join(output.split())
+            if f"Python {platform.python_version()}" not in (ROOT / page).read_text(encoding="utf-8"):
+                shown, found = (
+                    re.sub(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]\d+)?", "0", each) for each in (shown, found)
+                )
+            assert shown == found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_block_is_left_out(page: str) -> None:
+    """Every fence is found, and what is neither a program nor a command is marked as text."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    languages = [language for language, *_ in blocks(page)]
+    assert len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)) == 2 * len(languages)
+    assert not re.search(r"^\s*>>> ", text, re.MULTILINE)
+    known = {"python", "console", "sh", "text", "output of python", "output of console"}
+    assert {language for language in languages if not language.startswith("{")} <= known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_make_has_the_targets_named(page: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", (ROOT / page).read_text(encoding="utf-8"))) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_image_is_described(page: str) -> None:
+    """By a sentence, for those who do not see it."""
+    for described in re.findall(r"!\[([^\]]*)\]\(", prose(ROOT / page)):
+        assert len(described.split()) >= 5
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -94,7 +152,70 @@ def test_contents_list_every_page() -> None:
     docs = ROOT / "docs"
     pages = {page.relative_to(docs).with_suffix("").as_posix() for page in docs.rglob("*.[mr][ds]*")}
     written = {page for page in pages if not page.startswith(("_build/", "tutorials/"))}
-    assert sorted(listed) == sorted(written - {"index", "contents"})
+    notebooks = {f"tutorials/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert sorted(listed) == sorted(written - {"index", "contents"} | notebooks)
+
+
+def test_front_pages_name_every_notebook() -> None:
+    for page, folder in ("README.md", "notebooks"), ("docs/index.md", "../notebooks"):
+        links = LINK.findall((ROOT / page).read_text(encoding="utf-8"))
+        named = {link for link in links if link.endswith(".ipynb")}
+        assert named == {f"{folder}/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_readme_counts_the_verdicts() -> None:
+    page = (ROOT / "docs/ledger.md").read_text(encoding="utf-8")
+    n = Counter(re.findall(r"^Verdict: \*\*(.*?)\*\*", page, re.MULTILINE))
+    counted = (
+        f"Of {n.total()} claims {n['holds']} hold, {n['holds under a condition']} hold under a condition, "
+        f"{n['holds in a limit']} hold in a limit, and {n['fails']} fail."
+    )
+    assert counted in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# The reference
+
+PUBLIC = "", "adapters", "alignment", "claims", "plotting", "springs", "strategies", "symbolic"
+
+
+def referenced() -> set[str]:
+    """Full names of what the pages of the reference document."""
+    names = set()
+    for page in (ROOT / "docs/api").glob("*.rst"):
+        module = ""
+        for directive, name in re.findall(
+            r"^\.\. (currentmodule|auto\w+|py:type):: ([\w.]+)$",
+            page.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        ):
+            if directive == "currentmodule":
+                module = name
+            else:
+                names.add(name if name.startswith("tokentree.") else f"{module}.{name}")
+    return names
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_reference_has_every_public_name(name: str) -> None:
+    module = importlib.import_module(f"tokentree.{name}".rstrip("."))
+    # Where a module has no list, what is defined in it and not marked as private.
+    public = getattr(module, "__all__", None) or [
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+    assert public
+    documented = referenced()
+    for key in public:
+        elsewhere = f"tokentree.{key}" in documented and getattr(tokentree, key) is getattr(module, key)
+        assert elsewhere or f"{module.__name__}.{key}" in documented, key
+
+
+def test_lists_of_names_are_complete() -> None:
+    listed = re.findall(r"`(\w+)`", (ROOT / "docs/api.md").read_text(encoding="utf-8"))
+    assert set(listed) - {"tokentree"} == {name.rpartition(".")[2] for name in referenced()}
+    named = re.findall(r"`(\w+)`", (ROOT / "docs/index.md").read_text(encoding="utf-8"))
+    assert set(tokentree.__all__) <= set(named)
 
 
 def execute(program: str | ast.Module, name: str) -> None:

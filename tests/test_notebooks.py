@@ -45,3 +45,12 @@ def test_committed_outputs_are_whole_and_show_no_paths(path: Path) -> None:
     for place in (sys.prefix, sys.base_prefix, str(ROOT), str(Path.home())):
         assert place == "/" or place not in text, place
     assert not re.search(r"/(home|Users|tmp|root)/", text)
+
+
+@by_name
+def test_every_figure_is_described(path: Path) -> None:
+    """For those who do not see it: the site takes the words from the cell's metadata."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            described = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(described.split()) >= 5, cell.source
