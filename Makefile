@@ -9,7 +9,7 @@ pip := $(python) -m pip install --quiet
 sources := $(shell find src -name '*.py')
 
 # An editable install, where there is one, already runs these sources; otherwise install as a user would.
-installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs) $(venv)/.plain)
+installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.notebooks) $(venv)/.plain)
 
 # Apart from the main environment: other Pythons, and the oldest dependencies.
 PYTHONS ?= python3.11 python3.12 python3.13
@@ -20,7 +20,7 @@ core-tests := tests/test_tree.py tests/test_huffman.py tests/test_mixture.py
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help verify test coverage test-slow test-all test-matrix test-lowest lint docs bench clean
+.PHONY: help verify test coverage test-slow test-all test-matrix test-lowest lint notebooks docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,14 +56,14 @@ lint: $(venv)/.test ## Check style, format and types
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
+notebooks: $(venv)/.notebooks ## Open the notebooks in a browser
+	$(python) -m jupyter lab notebooks
+
 docs: $(venv)/.docs ## Build the documentation site into docs/_build/html
 	$(python) -m sphinx -W --keep-going -n -q docs docs/_build/html
 
-bench: $(venv)/.bench ## Time the main work beside its peers
-	$(python) benchmarks/bench_slice.py
-	$(python) benchmarks/bench_verdict.py
-	$(python) benchmarks/bench_read.py
-	$(python) benchmarks/bench_fit.py
+bench: $(venv)/.bench ## Time the main work beside its peers, and draw the curves
+	$(python) benchmarks/run.py
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(venv) .venvs .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out docs/_build docs/tutorials
@@ -78,10 +78,10 @@ $(venv)/.created:
 
 $(venv)/.plain: pyproject.toml $(sources) | $(venv)/.created
 	$(pip) .
-	@rm -f $(venv)/.test $(venv)/.bench $(venv)/.docs
+	@rm -f $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.notebooks
 	@touch $@
 
-$(venv)/.test $(venv)/.bench $(venv)/.docs: $(venv)/.%: pyproject.toml | $(venv)/.created
+$(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.notebooks: $(venv)/.%: pyproject.toml | $(venv)/.created
 	$(pip) --editable '.[$*]'
 	@rm -f $(venv)/.plain
 	@touch $@

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,18 +20,27 @@ settings.load_profile("tokentree")
 
 
 @pytest.fixture(scope="session")
-def ledger() -> Any:
-    """The claims, decided once."""
-    from tokentree import verify
+def decide() -> Any:
+    """The finding of a claim, decided once, on what docs/ledger.md was written from."""
+    from tokentree.claims import Evidence
 
-    return verify(seed=3)
+    evidence = Evidence(seed=0)
+    return cache(lambda claim: claim(evidence))
+
+
+@pytest.fixture(scope="session")
+def ledger(decide: Any) -> Any:
+    """All findings."""
+    from tokentree.claims import CLAIMS, Ledger
+
+    return Ledger(tuple(map(decide, CLAIMS)), seed=0)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send all tests that ask for the ledger to one process, so that it is decided in one only."""
+    """Send all tests that ask for findings to one process, so that claims are decided in one only."""
     for item in items:
-        if "ledger" in getattr(item, "fixturenames", ()):
+        if "decide" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("ledger"))
 
 

@@ -24,10 +24,12 @@ OVERLAPS = ["any", "shared", "disjoint"]
 TYPES = {"counts": int, "fractions": Fraction, "floats": float}
 
 
-def smallest(strategy, condition=None):
-    # Anything will do where there is no condition, so it need not be looked for.
-    few = settings(database=None, max_examples=10 if condition is None else 100)
-    return find(strategy, condition or (lambda _: True), settings=few)
+# Nothing is explained, for that takes most of the time, and nothing remembered from other runs.
+SHRINK = settings(database=None, max_examples=2000, phases=[Phase.generate, Phase.shrink])
+
+
+def smallest(strategy, condition=lambda _: True, seed=None):
+    return find(strategy, condition, settings=SHRINK, random=None if seed is None else random.Random(seed))
 
 
 def given_rows(mixture):
@@ -122,6 +124,13 @@ def test_pareto_masses_of_one_exponent_are_those_of_the_law():
     assert masses[5000] / masses[0] == pytest.approx(math.sqrt(2), rel=0.07)
 
 
+@pytest.mark.parametrize("ratio", [100, 10**6, 10**12, 2**200])
+def test_sizes_far_apart_are_drawn(ratio):
+    # About a fifth of the draws are, at whatever ratio.
+    apart = ratio // 100
+    assert smallest(size_vectors(2, ratio), lambda sizes: sizes[0] > apart * sizes[1]) == [apart + 1, 1]
+
+
 # Python's random state
 
 
@@ -144,7 +153,6 @@ def test_drawing_leaves_random_alone(strategy):
 # Shrinking
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_simplest_are_these(kind):
     one = TYPES[kind](1)
@@ -167,6 +175,22 @@ def test_the_simplest_trees_are_these(weights):
 def test_pareto_masses_shrink():
     assert smallest(pareto_masses()) == [1.0]
     assert len(smallest(pareto_masses(alpha=1.5), lambda masses: max(masses) < 0.5)) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counterexamples_are_small(seed):
+    three = smallest(mixtures(), lambda mixture: mixture.n_datasets > 2, seed)
+    assert given_rows(three) == ([[1], [1], [1]], (1, 1, 1))
+    # D_t is like D_p and unlike D_a; which of the two leaves comes first does not matter.
+    holds = smallest(mixtures(3), lambda mixture: elasticity(mixture).holds, seed)
+    pretrain, align, perturb = given_rows(holds)[0]
+    assert pretrain == perturb == align[::-1]
+    assert (sorted(align), holds.exact_sizes) == ([0, 1], (1, 1, 1))
+    # D_t is unlike both.
+    rise = smallest(mixtures(3), lambda mixture: elasticity(mixture).signs == (1, 1), seed)
+    pretrain, align, perturb = given_rows(rise)[0]
+    assert pretrain == align == perturb[::-1]
+    assert (sorted(align), rise.exact_sizes) == ([0, 1], (1, 1, 1))
 
 
 def test_shrinking_ends_at_the_threshold_of_the_published_form():
@@ -311,6 +335,15 @@ def test_without_hypothesis_the_import_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "tokentree.strategies")
     with pytest.raises(ImportError, match=r"needs hypothesis: pip install .*'tokentree\[strategies\]'"):
         importlib.import_module("tokentree.strategies")
+
+
+def test_examples_hold_where_nothing_is_checked(tmp_path):
+    # As users run them: the other doctests run with every annotation checked.
+    code = (
+        "import doctest; from tokentree import strategies; found = doctest.testmod(strategies);"
+        "raise SystemExit(found.failed or not found.attempted)"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=tmp_path)
 
 
 def test_the_package_does_not_import_hypothesis():
