@@ -155,6 +155,20 @@ def test_ties_are_settled_the_same_way_at_any_size():
     assert lengths[-2:].tolist() == [18, 18]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, object])
+@pytest.mark.parametrize(("base", "powers", "longest"), [(2, 20, 40), (4, 40, 110)])
+def test_ties_on_many_levels_of_a_large_code(base, powers, longest, dtype):
+    # More symbols than are compared at once, and levels few enough to compare with each, or not.
+    steps = np.array([base**i for i in range(powers)], dtype=object)
+    weights = np.random.default_rng(0).choice(steps, 20_000).astype(dtype)
+    lengths = huffman_lengths(weights)
+    least = one_by_one([Fraction(w) for w in weights.tolist()])[0]
+    assert least <= cost(weights, lengths) <= least * (1 + Fraction(0 if dtype is object else 20_000, 2**52))
+    ranked = sorted(zip((-weights).tolist(), range(weights.size), lengths.tolist(), strict=True))
+    assert [length for _, _, length in ranked] == sorted(lengths)
+    assert longest / 2 < lengths.max() < longest
+
+
 def test_cover_and_thomas_example_of_five_symbols():
     p = [0.25, 0.25, 0.2, 0.15, 0.15]
     code = HuffmanCode.from_weights(p)
@@ -169,6 +183,12 @@ def test_cover_and_thomas_two_optimal_sets_of_lengths():
     assert cost(weights, [2, 2, 2, 2]) == cost(weights, [1, 2, 3, 3])
 
 
+def test_every_six_weights_up_to_eight_are_coded_at_the_least_cost():
+    # A round merges several pairs at once: here are all its ways to end, with a leaf or a node left over.
+    for weights in map(np.array, itertools.combinations_with_replacement(range(1, 9), 6)):
+        assert huffman_lengths(weights) @ weights == one_by_one(weights.tolist())[0]
+
+
 # --- kinds of weights
 
 
@@ -177,6 +197,13 @@ def test_floats_and_integers_agree_where_sums_are_exact(weights, exponent):
     # From subnormal numbers to totals beyond the largest float.
     floats = np.ldexp(np.array(weights, dtype=np.float64), exponent)
     assert np.array_equal(huffman_lengths(floats), huffman_lengths(weights))
+
+
+def test_floats_are_scaled_only_where_their_total_would_overflow():
+    # Any scale down would lose the last bits of the light ones, and which are equal.
+    tiny = 5e-324
+    for heavy in (3000.0, 1e300):
+        assert sorted(huffman_lengths([tiny, tiny, tiny, 3 * tiny, heavy])) == [1, 2, 3, 4, 4]
 
 
 # Every merge of floats replaces a + b by (a + b)(1 + e) with |e| <= U, and the cost of any code for what is
@@ -375,6 +402,11 @@ def test_empty_message():
 
 def test_booleans_are_bits():
     assert HuffmanCode([1, 1]).decode([True, False]).tolist() == [1, 0]
+
+
+def test_booleans_are_symbols_not_a_mask():
+    code = HuffmanCode([1, 2, 2])
+    assert code.encode([True, False, True, True]).tolist() == code.encode([1, 0, 1, 1]).tolist()
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=30), st.integers(0, 2**32))

@@ -230,7 +230,7 @@ def one_band(run: Run, token: np.dtype[Any], s: int, height: int, bits: int, low
     words, counts = run
     ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else np.full(1, s, dtype=np.int8)
     edges = np.zeros(len(words) + 1, dtype=np.int64)
-    np.cumsum(counts, out=edges[1:])
+    np.cumsum(counts, dtype=np.int64, out=edges[1:])
     return Bands((Band(words, ends, edges, None, s, height, bits, low),), token, edges[-1:].copy())
 
 
@@ -269,7 +269,7 @@ def _unpickled(
     edges = None
     if counts is not None:
         edges = np.zeros(len(counts) + 1, dtype=np.int64)
-        np.cumsum(counts, out=edges[1:])
+        np.cumsum(counts, dtype=np.int64, out=edges[1:])
     return Band(words, ends, edges, masses, s, height, bits, low)
 
 

@@ -148,7 +148,8 @@ def sequences(
                 )
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")
-    if flat.size and (flat.min() < 0 or flat.max() >= q):
+    # The maximum alone clears what has no sign.
+    if flat.size and (flat.max() >= q or (flat.dtype.kind == "i" and flat.min() < 0)):
         at = int(np.flatnonzero((flat < 0) | (flat >= q))[0])
         ends = np.cumsum(lengths)
         i = int(np.searchsorted(ends, at, side="right"))

@@ -263,7 +263,7 @@ def least_alignment_budget(
         if level < math.inf:
             fill = _levelled(aligned, level)[2]
         else:
-            fill = np.maximum(float(top or 0) * p - a, 0.0) if top is not None else p
+            fill = p if top is None else _filled(mixture, pretrain, align, top)
         t = float(fill.sum()) if level < math.inf else turn
         mass = float(fill.sum())
         data = fill / mass if mass > 0 else None
@@ -484,6 +484,20 @@ def _largest_ratio(mixture: Mixture, pretrain: int | str, align: int | str) -> F
     x = int(ratios.argmax())
     counts, totals = mixture.rows.integers, mixture.rows.totals
     return Fraction(int(counts[a, x]) * totals[p], int(counts[p, x]) * totals[a])
+
+
+def _filled(
+    mixture: Mixture, pretrain: int | str, align: int | str, top: Fraction
+) -> Float[np.ndarray, "leaves"]:
+    """The largest p_a / p_p times p_p, less p_a; in integers where floats nearly agree."""
+    p, a = mixture.index(pretrain), mixture.index(align)
+    fill: Float[np.ndarray, "leaves"] = float(top) * mixture.distributions[p] - mixture.distributions[a]
+    counts, totals = mixture.rows.integers, mixture.rows.totals
+    near = np.abs(fill) < 1e-9 * mixture.distributions[a]
+    for x in np.flatnonzero(near).tolist():
+        had, has = (Fraction(int(counts[i, x]), totals[i]) for i in (p, a))
+        fill[x] = float(top * had - has)
+    return fill
 
 
 def _levelled(

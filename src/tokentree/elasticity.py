@@ -25,6 +25,8 @@ q.
   bracket is at most h_r. For other i, w_i <= 1/2 and w_r >= 1/N, so it is at most (1 + w_i) p_i + (2 - w_r)
   p_r + sum_{j != i, r} w_j p_j <= (2 N - 1) h_i. Both together: |error of d_i| <= c h_i with c = (2 N - 1)
   g_{N+2} + eta / (1 - eta).
+- Rows of counts that nearly coincide. Adding to p_i - p_r what rounding took from both masses costs one more
+  rounding and does away with the input's part of the error, which is larger: c still bounds it.
 - Terms. The computed q is off by a factor within (1 +- eta)(1 +- g_{N+1}), and y_i = d_i q^(-1/2) takes three
   more roundings, so a product y_i y_t of computed values is off by a factor within 1 +- rho, rho = 2 eta + 2
   (N + 8) u, beside the errors of d_i and d_t.
@@ -72,6 +74,7 @@ from jaxtyping import Bool, Float
 
 from . import _checks, _html, _interop
 from ._excess import EXACT_LEAVES, INTEGER_LEAVES, STEADY, integer_excess
+from .information import log1p_less
 from .mixture import BLOCK, SCALE, Mixture, Rows, exact_number, inverse_root
 from .tree import TokenTree
 
@@ -336,7 +339,7 @@ def published_closed_form(
     margin = 1 - (m - 1) * l
     total = k + 1 + l
     with np.errstate(divide="ignore"):
-        ratio = np.where(margin == 0, np.inf, (1 + m * l / k) / margin)[()]
+        ratio = (1 + m * l / k) / margin
     return ClosedForm(0.0 - margin / ((k + m * l) * total) / unit, np.ones_like(l) / total / unit, ratio)
 
 
@@ -554,7 +557,11 @@ def response_curve(
     start = np.multiply(given, lengths, out=np.zeros_like(given), where=given > 0).sum(axis=1)
     unit = _checks.log_base(base) * mixture.tokens(per)
     return ResponseCurve(
-        points, float(sizes[p] / sizes[a]), np.array(rates).reshape(-1, 3), start / unit, tuple(elasticities)
+        points,
+        float(sizes[p] / sizes[a]),
+        np.reshape(rates, (len(rates), 3)),
+        start / unit,
+        tuple(elasticities),
     )
 
 
@@ -572,8 +579,12 @@ def published_closed_change(
     -------
     tuple of two float64 or ndarray
         Delta gamma_p = log((k + 1 + l) / (k + 1)) - log(1 + m l / k) / m and Delta gamma_a =
-        log((k + 1 + l) / (k + 1)), per block. The first subtracts two numbers near l / k and so keeps about
-        16 - log10(k) digits.
+        log((k + 1 + l) / (k + 1)), per block.
+
+    Notes
+    -----
+    The first is zero near l = 2 / (m - 1). Elsewhere it keeps its digits: both logarithms are near l / k for
+    large k, and are taken without their linear terms, whose difference is -l / (k (k + 1)).
 
     Examples
     --------
@@ -584,5 +595,7 @@ def published_closed_change(
     m = _checks.integer("parts", parts, 3)
     unit = _checks.log_base(base)
     k, l = _checks.positive("k", k), _checks.positive("l", l)
-    common = np.log1p(l / (k + 1))
-    return (common - np.log1p(m * l / k) / m) / unit, common / unit
+    own, part = l / (k + 1), m * l / k
+    common = np.log1p(own)
+    curved = log1p_less(own) - log1p_less(part) / m - own / k
+    return np.where(part < 1, curved, common - np.log1p(part) / m)[()] / unit, common / unit

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 _WINDOW = 16
 """Codewords up to this many bits are decoded by one table look-up."""
 
+_FEW = 64
+"""Thresholds up to which comparing with each is faster than searching."""
+
+_BLOCK = 2**14
+"""Weights compared at once."""
+
 
 def huffman_lengths(
     weights: Annotated[npt.ArrayLike | Sequence[Fraction], "leaves"],
@@ -69,8 +75,9 @@ def huffman_lengths(
 
     Notes
     -----
-    One sort, then O(M log M) in all, in about as many vectorised rounds as the longest codeword has bits. The
-    result does not depend on the machine. Huffman (1952); the two queues are van Leeuwen's (1976).
+    One sort of the weights, not of the symbols; then O(M log M) in all, in about as many vectorised rounds as
+    the longest codeword has bits. The result does not depend on the machine. Huffman (1952); the two queues
+    are van Leeuwen's (1976).
 
     Examples
     --------
@@ -80,18 +87,23 @@ def huffman_lengths(
     array([5, 5, 4, 3, 2, 1])
     """
     values = _weights(weights)
-    order = np.argsort(values)
-    leaves = values[order]
+    leaves = np.sort(values)
     counts = _level_counts(leaves, _merge(leaves))
-    # The lightest leaves are the deepest. Sorting leaves the order of equal weights open; where they fall on
-    # two levels it matters, and is settled here.
+    # The lightest leaves are the deepest, so a weight alone tells its length: levels begin at thresholds.
     ends = np.cumsum(counts[::-1])
     ends = ends[ends < leaves.size]
-    for tied in np.unique(leaves[ends][leaves[ends - 1] == leaves[ends]]):
-        run = slice(leaves.searchsorted(tied, "left"), leaves.searchsorted(tied, "right"))
-        order[run] = np.sort(order[run])[::-1]
-    lengths = np.empty(leaves.size, np.int64)
-    lengths[order] = np.repeat(np.arange(counts.size)[::-1], counts[::-1])
+    thresholds = leaves[ends]
+    passed = _passed(thresholds, values)
+    lengths: Int[np.ndarray, "leaves"] = np.subtract(counts.size - 1, passed, dtype=np.int64)
+    if (leaves[ends - 1] == thresholds).any():
+        # Equal weights that fall on two levels or more: the first symbol stands last among the sorted.
+        tied = np.unique(thresholds)
+        stop = leaves.searchsorted(tied, "right")
+        sizes = stop - leaves.searchsorted(tied, "left")
+        symbols = np.flatnonzero(thresholds[np.maximum(passed, 1) - 1] == values)
+        symbols = symbols[np.argsort(passed[symbols], kind="stable")]
+        ranks = np.repeat(stop + np.cumsum(sizes) - sizes, sizes) - 1 - np.arange(symbols.size)
+        lengths[symbols] = counts.size - 1 - ends.searchsorted(ranks, "right")
     return lengths
 
 
@@ -214,7 +226,7 @@ class HuffmanCode:
             raise ValueError(
                 f"p has {rows.shape[-1]} leaves and the code {self.lengths.size} symbols: they must match"
             )
-        mean: Float[np.ndarray, "*batch"] | np.float64 = rows @ self.lengths
+        mean: Float[np.ndarray, "*batch"] | np.float64 = (rows * self.lengths).sum(axis=-1)
         return mean
 
     def encode(self, symbols: Annotated[npt.ArrayLike, "message"]) -> UInt8[np.ndarray, "bits"]:
@@ -454,8 +466,9 @@ def _merge(leaves: Shaped[np.ndarray, "leaves"]) -> Shaped[np.ndarray, "inner"]:
         if to_node == node:
             batch = leaves[leaf:to_leaf]
         else:
+            # Two sorted runs, which a stable sort merges in linear time.
             batch = np.concatenate((leaves[leaf:to_leaf], nodes[node:to_node]))
-            batch.sort()
+            batch.sort(kind="stable")
         leaf, node, start, made = to_leaf, to_node, made, made + batch.size // 2
         np.add(batch[::2], batch[1::2], out=nodes[start:made])
     return nodes
@@ -486,6 +499,21 @@ def _inner_among(items: int, leaves: Shaped[np.ndarray, "leaves"], nodes: Shaped
     )
 
 
+def _passed(
+    thresholds: Shaped[np.ndarray, "levels"], values: Shaped[np.ndarray, "leaves"]
+) -> Int[np.ndarray, "leaves"] | UInt8[np.ndarray, "leaves"]:
+    """How many of the ascending `thresholds` each value reaches."""
+    if thresholds.size > _FEW or values.dtype == object:
+        return thresholds.searchsorted(values, "right")
+    # Comparing every value with every threshold, in cache, beats a search with its unpredictable branches.
+    passed = np.zeros(values.size, np.uint8)
+    for start in range(0, values.size, _BLOCK):
+        count, block = passed[start : start + _BLOCK], values[start : start + _BLOCK]
+        for threshold in thresholds:
+            count += block >= threshold
+    return passed
+
+
 def _integers(name: str, value: npt.ArrayLike) -> Shaped[np.ndarray, "entries"]:
     """`value` as a one-dimensional array of whole numbers."""
     entries = np.asarray(value)
@@ -495,7 +523,8 @@ def _integers(name: str, value: npt.ArrayLike) -> Shaped[np.ndarray, "entries"]:
         return entries.astype(np.int64)
     if entries.dtype.kind not in "iub":
         raise TypeError(f"{name} has dtype {entries.dtype}: must be integers")
-    return entries
+    # An array of booleans would be a mask where it serves as an index.
+    return entries.view(np.uint8) if entries.dtype == np.bool_ else entries
 
 
 def _within(name: str, entries: Shaped[np.ndarray, "entries"], stop: int, rule: str) -> None:

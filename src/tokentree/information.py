@@ -15,7 +15,10 @@ from jaxtyping import Float
 from . import _checks
 
 # z**3 * polyval(_ATANH, z**2) = atanh(z) - z to the last digit for |z| <= 1/4.
-_ATANH = np.array([1.0 / n for n in range(25, 1, -2)])
+_ATANH = np.array([1.0 / n for n in range(25, 2, -2)])
+
+_BLOCK = 2**13
+"""Leaves whose dozen intermediate results stay in cache."""
 
 
 def entropy(
@@ -132,7 +135,12 @@ def kl_divergence(
     """
     scale = _checks.log_base(base)
     p, q = _pair(p, q)
-    return _total(divergence_terms(p, q, p - q), scale)
+    terms = np.empty(np.broadcast_shapes(p.shape, q.shape))
+    for start in range(0, p.shape[-1], _BLOCK):
+        leaves = slice(start, start + _BLOCK)
+        a, b = p[..., leaves], q[..., leaves]
+        terms[..., leaves] = divergence_terms(a, b, a - b)
+    return _total(terms, scale)
 
 
 def divergence_terms(
@@ -145,15 +153,27 @@ def divergence_terms(
     With z = (p - q) / (p + q), log(p / q) = 2 atanh(z) and the term is (p - q) z + 2 p (atanh(z) - z):
     nothing cancels where p and q are close.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = difference / (p + q)
+        ratio = p / q
     near = np.abs(z) <= 1 / 4
-    small = np.where(near, z, 0.0)
-    series = difference * small + 2 * p * small**3 * np.polyval(_ATANH, small**2)
-    terms: Float[np.ndarray, "*batch leaves"] = np.where(
-        near, series, scipy.special.rel_entr(p, q) - difference
-    )
+    square = z * z
+    series = difference * z + 2 * p * (z * square * np.polyval(_ATANH, square))
+    whole = p * np.log(np.where(p > 0, ratio, 1.0)) - difference
+    terms: Float[np.ndarray, "*batch leaves"] = np.where(near, series, whole)
+    # Ratios beyond a float64, as of 1 and 1e-310, are rare enough for SciPy's slower logarithm.
+    steep = np.isinf(ratio) & (q > 0)
+    if steep.any():
+        terms[steep] = (scipy.special.rel_entr(p, q) - difference)[steep]
     return terms
+
+
+def log1p_less(x: Float[np.ndarray, "*batch"] | np.float64) -> Float[np.ndarray, "*batch"] | np.float64:
+    """log(1 + x) - x for x >= 0, minus the divergence of 1 from 1 + x, without cancellation."""
+    over = np.asarray(x)[..., None]
+    less: Float[np.ndarray, "*batch"] | np.float64
+    less = -divergence_terms(np.ones_like(over), 1 + over, -over)[..., 0]
+    return less
 
 
 def _pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
@@ -171,6 +191,6 @@ def _pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Float[np.ndarray, "..."],
 def _total(
     terms: Float[np.ndarray, "*batch leaves"], scale: float
 ) -> Float[np.ndarray, "*batch"] | np.float64:
-    # Adding zero turns -0.0, the cross-entropy of a sure thing, into 0.0.
-    total: Float[np.ndarray, "*batch"] | np.float64 = terms.sum(axis=-1) / scale + 0.0
+    # NumPy adds to 0.0, so the cross-entropy of a sure thing is 0.0 and not -0.0.
+    total: Float[np.ndarray, "*batch"] | np.float64 = terms.sum(axis=-1) / scale
     return total

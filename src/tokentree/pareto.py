@@ -37,7 +37,7 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from . import _checks, _interop
-from .information import divergence_terms
+from .information import log1p_less
 from .mixture import Mixture
 from .tails import fit_tail
 
@@ -159,9 +159,7 @@ class ParetoMass:
         -0.15584
         """
         scale = _checks.log_base(base)
-        one = np.ones(1)
-        r = one / (self.alpha - 1)
-        return -float(divergence_terms(one, one + r, -r)[0]) / scale
+        return float(log1p_less(np.float64(1 / (self.alpha - 1)))) / scale
 
     def laplace(
         self, s: Annotated[npt.ArrayLike, "..."], derivative: int = 0
@@ -201,7 +199,7 @@ class ParetoMass:
         derivative = _checks.integer("derivative", derivative, at_least=0)
         if derivative > 2:
             raise ValueError(f"derivative = {derivative}: must be 0, 1 or 2")
-        points = _checks.real_array("s", s).astype(np.float64, copy=False)
+        points = np.asarray(_checks.real_array("s", s), np.float64)
         _checks.nonnegative("s", points)
         alpha = self.alpha
         scale = (alpha - 1) / alpha
@@ -209,7 +207,7 @@ class ParetoMass:
         moments = (1.0, 1.0, (alpha - 1) * scale / (alpha - 2) if alpha > 2 else math.inf)
         values = np.full(x.shape, moments[derivative])
         positive = x > 0
-        values[positive] = alpha * scale**derivative * _expint(alpha + 1 - derivative, x[positive])
+        values[positive] = alpha * scale**derivative * _expint(alpha - (derivative - 1), x[positive])
         # A 0-d array becomes a number.
         result: Float[np.ndarray, "..."] | np.float64 = values[()]
         return result
@@ -431,14 +429,20 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, base: float = 2) ->
         float(_checks.positive("k", k)),
         float(_checks.positive("l", l)),
     )
-    if a == 2:
-        spare = 2 / 3 * (math.log(k / l) + 1 / 3) - 1
+    d = 2 - a
+    if -0.5 < d <= 0.5:
+        # The poles of both terms at 2, taken off each other: what is left is (e^(d L) - 1) / d, the same of
+        # c = pi d / sin(pi d) = Gamma(1 + d) Gamma(1 - d), and a quotient of polynomials.
+        grown = math.log(k / l)
+        log_c = np.polyval(_LOG_GAMMA, d) - np.polyval(_LOG_GAMMA, -d)
+        rises = math.exp(d * log_c) * grown * special.exprel(d * grown) + log_c * special.exprel(d * log_c)
+        spare = float((2 - d) * (1 - d) * rises - (7 + (d - 6) * d) / (3 - d)) / (3 - 2 * d)
     else:
         spare = 2 / ((a - 2) * (a + 1))
-        if a < 2.5:
+        if d > 0:
             lead = math.pi * a * (a - 1) / ((2 * a - 1) * math.sin(math.pi * (a - 1)))
-            spare += lead * (k / l) ** (2 - a)
-    align, perturb = -1 / (k * (a**2 - 1)), -spare / k
+            spare += lead * (k / l) ** d
+    align, perturb = -1 / (k * (a - 1) * (a + 1)), -spare / k
     return ParetoAsymptotics(-(align + l * perturb) / k / unit, align / unit, perturb / unit)
 
 
@@ -561,7 +565,7 @@ def _expint_series(order: float, x: Float[np.ndarray, " points"]) -> Float[np.nd
     d = 1 - v
     slope = np.polyval(_LOG_GAMMA, d) if abs(d) <= 1 / 2 else math.lgamma(1 + d) / d
     y = slope - np.log(x)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         head = np.where(
             np.abs(d * y) < 1 / 2, y * special.exprel(d * y), (math.gamma(1 + d) * x**v / x - 1) / d
         )
