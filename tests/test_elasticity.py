@@ -22,7 +22,7 @@ from tokentree.elasticity import (
     three_dataset_form,
 )
 from tokentree.huffman import huffman_lengths
-from tokentree.mixture import Mixture
+from tokentree.mixture import Mixture, Rows
 from tokentree.tree import TokenTree, align
 
 # The package exports the function under the module's name.
@@ -325,6 +325,83 @@ def balanced(leaves=600, hair=0):
 ODD, LESS, MORE, HALF_MORE, MEAN = 0, 2, 3, 4, 6
 
 
+def proof_needs(mixture, i, t):
+    """What 1 - S_it must exceed to have a sign by the docstring's bound, and 1 - S_it, in rationals."""
+    n, eta = mixture.n_datasets, Fraction(mixture.rows.relative_error)
+    exact = Exact(mixture.rows.values.tolist(), mixture.exact_sizes)
+    c = (2 * n - 1) * (n + 3) * U + Fraction(101, 100) * eta
+    rho = 2 * eta + 2 * (n + 8) * U
+    w = [size / exact.total for size in exact.n]
+
+    def of(j, x):
+        """|d_j| and h_j on a leaf."""
+        h = sum(w[s] * (exact.p[s][x] + exact.p[j][x]) for s in range(n) if s != j)
+        return abs(exact.p[j][x] - exact.q[x]), h
+
+    total = Fraction()
+    for x, q in enumerate(exact.q):
+        (d_i, h_i), (d_t, h_t) = of(i, x), of(t, x)
+        total += (
+            (rho + (module.BLOCK + 2) * U) * d_i * d_t + c * (h_i * d_t + d_i * h_t + c * h_i * h_t)
+        ) / q
+    return Fraction(101, 100) * total, 1 - exact.overlap(i, t)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize(
+    ("parts", "blurred"),
+    [
+        # Unlike, so that the sum over leaves makes most of the bound; alike, so that differences make it; and
+        # alike to 13 digits, so that errors make some of both factors of a term, also where it is evaluated.
+        ([[8, 5, 4, 7], [6, 2, 4, 12], [2, 12, 6, 4]], 1e-6),
+        ([[1000, 1001, 1002], [1000, 1002, 1001], [1003, 1000, 1000]], 1e-6),
+        ([[LARGE, LARGE + 490], [LARGE + 190, LARGE + 300], [LARGE + 440, LARGE + 50]], 0.01),
+    ],
+)
+def test_a_sign_is_proved_just_where_the_bound_allows(monkeypatch, parts, blurred, side):
+    # Few leaves to a sum, so that its error does not drown the others'.
+    monkeypatch.setattr(module, "BLOCK", 8)
+
+    def margin(l):
+        """1 - S_pt, which rises with l, over its bound."""
+        bound, excess = proof_needs(published_form(parts, 20, l), 0, 2)
+        return excess / bound
+
+    # Where it is as large as its bound.
+    low, high = Fraction(1, 100), Fraction(100)
+    assert margin(low) < side < margin(high)
+    for _ in range(100):
+        middle = Fraction(int((low + high) / 2 * 10**40), 10**40)
+        low, high = (middle, high) if margin(middle) < side else (low, middle)
+    slope = (margin(low * (1 + Fraction(1, 10**20))) - side) / low * 10**20
+
+    seen = []
+    for share in np.linspace(-0.02, 0.02, 101).tolist():
+        mixture = published_form(parts, 20, low + Fraction(share) / slope)
+        sums = module._float_sums(mixture, 2)
+        # The sum as computed, for its own error is of the bound's size.
+        over = float(abs(Fraction(float(sums.excess[0]))) / proof_needs(mixture, 0, 2)[0] - 1)
+        if abs(over) > blurred:
+            assert sums.sign[0] == (side if over > 0 else 0)
+            seen.append(over)
+    # Both happen next to it.
+    assert max(over for over in seen if over < 0) > -blurred - 0.01
+    assert min(over for over in seen if over > 0) < blurred + 0.01
+
+
+@pytest.mark.parametrize(
+    ("block", "eta", "used"),
+    # 2^43 u is just below 10^-3. c + rho is 3.01 eta, and a little.
+    [(2**43, 0, True), (2**44, 0, False), (8, 3.3e-4, True), (8, 3.4e-4, False)],
+)
+def test_the_bound_is_used_only_where_it_is_small(monkeypatch, block, eta, used):
+    monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(Rows, "relative_error", eta)
+    sums = module._float_sums(Mixture(np.eye(3), [1, 1, 1]), 2)
+    # Disjoint: 1 - S_it is 1, far beyond the bound.
+    assert sums.sign[:2].tolist() == ([1, 1] if used else [0, 0])
+
+
 def test_each_method_decides_where_the_one_before_cannot():
     zero = elasticity(Mixture(*balanced()), ODD, LESS, MORE)
     assert methods(zero) == (EXACT, FLOAT)
@@ -424,10 +501,12 @@ def test_decided_where_the_limits_just_allow(monkeypatch):
     monkeypatch.setattr(module, "INTEGER_LEAVES", 3)
     assert elasticity(mixture).signs == (0, 1)
     monkeypatch.setattr(integers, "LAST_BITS", work - 1)
-    assert elasticity(mixture).signs == (None, 1)
+    found = elasticity(mixture)
+    assert (found.signs, methods(found)) == ((None, 1), (UNDECIDED, FLOAT))
     monkeypatch.setattr(integers, "LAST_BITS", work)
     monkeypatch.setattr(module, "INTEGER_LEAVES", 2)
-    assert elasticity(mixture).signs == (None, 1)
+    found = elasticity(mixture)
+    assert (found.signs, methods(found)) == ((None, 1), ("undecided: too many leaves", FLOAT))
 
 
 # The published form
@@ -591,6 +670,19 @@ def test_closed_change_is_the_integral_of_the_closed_form(m, k, l):
     assert abs(found[1] - rose) <= 30 * 2.0**-53 * rose
 
 
+@given(st.integers(3, 6), st.floats(1e-3, 1e12), st.floats(1e-6, 1e6))
+def test_closed_change_is_the_logarithms(m, k, l):
+    found = published_closed_change(m, k, l, base=math.e)
+    with mpmath.workdps(60):
+        own, part = mpmath.mpf(l) / (mpmath.mpf(k) + 1), m * mpmath.mpf(l) / k
+        common = mpmath.log1p(own)
+        expected = common - mpmath.log1p(part) / m
+        # Small changes are summed from numbers of the second order, which is what they are of themselves.
+        size = own**2 + part**2 / m + own / k if part < 1 else common + mpmath.log1p(part) / m
+    assert abs(found[0] - expected) <= 30 * 2.0**-53 * size
+    assert abs(found[1] - common) <= 4 * 2.0**-53 * common
+
+
 # Three separate datasets
 
 
@@ -669,6 +761,15 @@ def test_curve_starts_where_there_is_no_perturbation(case):
     np.testing.assert_allclose(start[:2], expected, rtol=2 * (len(rows[0]) + 2) * 2.0**-53, atol=0)
     q = Exact([rows[i] for i in others], [sizes[i] for i in others]).q
     assert (start[2] == math.inf) == any(x and not y for x, y in zip(rows[t], q, strict=True))
+
+
+def test_curve_is_in_bits_a_block_unless_asked_otherwise():
+    mixture = Mixture([[5, 1, 1], [1, 4, 2], [1, 1, 1]], [100, 1, 1], depth=4)
+    curve = response_curve(mixture, [0.5])
+    np.testing.assert_array_equal(curve.rates, response_curve(mixture, [0.5], base=2, per="block").rates)
+    tokens = response_curve(mixture, [0.5], per="token")
+    np.testing.assert_array_equal(tokens.rates, curve.rates / 4)
+    np.testing.assert_array_equal(tokens.start, curve.start / 4)
 
 
 def test_curve_leaves_its_start_continuously():

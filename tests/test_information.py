@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tokentree import _checks
-from tokentree.information import cross_entropy, entropy, kl_divergence
+from tokentree.information import cross_entropy, entropy, kl_divergence, log1p_less
 
 EPS = sys.float_info.epsilon
 DIGITS = 60
@@ -117,6 +117,14 @@ def test_divergence_keeps_its_digits_where_the_series_ends(ratio):
     q = np.array([0.3, 0.7])
     expected = float(exact_divergence(p, q))
     assert kl_divergence(p, q, base=math.e) == pytest.approx(expected, rel=accuracy(2), abs=0)
+
+
+@given(st.floats(0, 1e15))
+def test_logarithm_less_its_argument_keeps_its_digits(x):
+    with mpmath.workdps(400):
+        expected = float(mpmath.log1p(x) - mpmath.mpf(x))
+    # A square of a number below 1e-154 is subnormal or zero.
+    assert log1p_less(np.array([x]))[0] == pytest.approx(expected, rel=accuracy(1), abs=1e-320)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from tokentree.mixture import BLOCK, Mixture
+from tokentree.huffman import huffman_lengths
+from tokentree.mixture import BLOCK, Mixture, Rows, _combination, _compensated_sum
 from tokentree.tree import TokenTree, align
 
 U = 2.0**-53
@@ -99,7 +100,7 @@ def test_rates_are_cross_entropies_to_the_last_digits(table):
 def test_rate_of_a_leaf_that_is_all_but_certain():
     # q = 1 - 10^-15 / (1 + 10^-15): the rate of the large dataset is the small one's weight.
     rates = Mixture([[1, 0], [0, 1]], [LARGE, 1]).rates(base=math.e)
-    assert rates[0] == pytest.approx(-math.log1p(-1 / (LARGE + 1)), rel=4 * U)
+    assert rates[0] == pytest.approx(-math.log1p(-1 / (LARGE + 1)), rel=4 * U, abs=0)
     assert rates[1] == pytest.approx(math.log(LARGE + 1), rel=8 * U)
     floats = Mixture([[1.0, 0.0], [0.0, 1.0]], [LARGE, 1]).rates(base=math.e)
     np.testing.assert_array_equal(floats, rates)
@@ -468,6 +469,87 @@ def test_a_count_too_small_for_a_float_is_still_a_leaf():
     assert mixture.rows.relative_error == 1.0
 
 
+def test_rows_know_how_far_their_masses_are_off():
+    assert Rows([[1, 2, 4]]).relative_error == 4 * U
+    # A mass of 2^-1022 is the smallest normal one.
+    assert Rows([[1, 2**1022 - 1]]).relative_error == 4 * U
+    assert Rows([[1, 2**1023 - 1]]).relative_error == 1.0
+    assert Rows([[0.5, 0.5]]).relative_error == 2 * U
+    assert Rows([[0.5, 0.5], [0.5, 0.5 + 2.0**-40]]).relative_error == 2.0**-40 + 2 * U
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 2, 4], [10, 0, 3]],
+        [[10**15, 10**15 + 1, 7], [2**53 + 1, 1, 1]],
+        # Totals near and beyond the largest int64 over 4, and beyond int64.
+        [[2**60, 2**60 + 3, 5], [2**61 - 1, 1, 1], [2**61, 1, 1]],
+        [[2**70, 2**70 + 3, 5], [3, 4, 5], [1, 0, 10**30]],
+    ],
+)
+def test_rows_know_what_rounding_took(rows):
+    found = Rows(rows)
+    for i, row in enumerate(rows):
+        lost = [Fraction(c, sum(row)) - Fraction(p) for c, p in zip(row, found.probabilities[i], strict=True)]
+        # Two roundings: of the remainder over the total.
+        np.testing.assert_allclose(
+            found.rounding(slice(None))[i], [float(x) for x in lost], rtol=4 * U, atol=0
+        )
+
+
+def test_differences_keep_their_digits_where_datasets_nearly_coincide():
+    rows = [[10**12, 10**12 + 1, 10**12], [10**12 + 2, 10**12, 10**12], [10**12, 10**12, 10**12 + 1]]
+    p, _, _, q = exact(rows, [5, 3, 2])
+    ((_, _, found),) = Mixture(rows, [5, 3, 2]).centred_blocks()
+    for line, row in zip(found / 2.0**512, p, strict=True):
+        np.testing.assert_allclose(line, [float(a - b) for a, b in zip(row, q, strict=True)], rtol=1e-12)
+
+
+def test_integers_of_rows():
+    assert Rows([[0.25, 0.75, 0.0]]).integers.tolist() == [[1, 3, 0]]
+    # int64 as long as all fit.
+    most = 2**63 - 1
+    assert Rows(np.array([[most, 0]], dtype=object)).values.dtype == np.int64
+    assert Rows(np.array([[most + 1, 0]], dtype=object)).values.dtype == object
+
+
+def test_combinations_of_rows_do_not_overflow():
+    rows = np.array([[2**40, 1], [3, 2**62]])
+    assert _combination([2**40, 1], rows).tolist() == [2**80 + 3, 2**40 + 2**62]
+    assert _combination([1, 1], rows).tolist() == [2**40 + 3, 2**62 + 1]
+    assert _combination([2**63, 1], np.array([[0], [5]])).tolist() == [5]
+
+
+def test_sums_keep_what_cancels_between_blocks():
+    parts = [np.array([x]) for x in (1.0, 1e16, 1.0, -1e16, 1e-3)]
+    assert _compensated_sum(parts).tolist() == [2.001]
+
+
+def test_codes_of_blocks_whose_weights_do_not_fit_int64():
+    weights = [2**40, 2**39, 2**38, 1]
+    mixture = Mixture([weights], [1])
+    pairs = [a * b for a in weights for b in weights]
+    lengths = huffman_lengths(np.array(pairs, dtype=object)).tolist()
+    cost = Fraction(sum(w * n for w, n in zip(pairs, lengths, strict=True)), sum(pairs)) / 2
+    assert mixture.rates(code="huffman", extension=2)[0] == pytest.approx(float(cost), rel=16 * U)
+    assert mixture.normalized_rates(code="huffman")[0] == mixture.rates(code="huffman")[0] - 2
+
+
+def test_the_table_is_in_the_units_asked_for():
+    pytest.importorskip("pandas")
+    mixture = Mixture([[3, 1, 0, 0], [0, 1, 2, 1]], [3, 1], depth=2)
+    for options in ({}, {"base": math.e}, {"per": "token"}):
+        frame = mixture.to_frame(**options)
+        assert frame["rate"].tolist() == mixture.rates(**options).tolist()
+        assert frame["normalized_rate"].tolist() == mixture.normalized_rates(**options).tolist()
+
+
+def test_the_negative_entry_is_named_and_not_a_zero():
+    with pytest.raises(ValueError, match=r"^distributions\[0, 2\] = -1: must be >= 0$"):
+        Rows([[0, Fraction(1, 2), -1]])
+
+
 def test_attributes():
     given_rows = np.array([[0.25, 0.75], [1.0, 0.0]])
     mixture = Mixture(given_rows, [3, Fraction(1, 2)], names=["web", "chat"], depth=4)
@@ -488,6 +570,25 @@ def test_attributes():
     with pytest.raises(AttributeError):
         mixture.depth = 3
     assert repr(Mixture(np.eye(7, dtype=int), [1] * 7)).endswith("D6 1, ...)")
+    # A dyadic size with a long denominator is shown as a decimal.
+    assert repr(Mixture([[1]], [Fraction(1, 2**20)])) == f"Mixture(1 datasets, 1 leaves: D1 {2.0**-20})"
+    assert repr(Mixture([[1]], [Fraction(1, 2**19)])) == f"Mixture(1 datasets, 1 leaves: D1 1/{2**19})"
+
+
+def test_sizes_include_their_limits():
+    least, most = Fraction(1, 2**200), 2**200
+    assert Mixture([[1], [1]], [least, most]).exact_sizes == (least, most)
+    for beyond in (least * Fraction(99, 100), most + 1):
+        with pytest.raises(ValueError, match=r"^sizes\[1\] = .*: must lie between 2\*\*-200 and 2\*\*200$"):
+            Mixture([[1], [1]], [1, beyond])
+    mixture = Mixture([[1], [1]], [2, 1])
+    for left in (least, most):
+        assert mixture.perturb(0, left - 2).exact_sizes == (left, 1)
+    for beyond in (least * Fraction(99, 100), most + 1):
+        with pytest.raises(
+            ValueError, match=r"must leave dataset 0 of size 2 between 2\*\*-200 and 2\*\*200$"
+        ):
+            mixture.perturb(0, beyond - 2)
 
 
 def test_with_sizes_and_perturb_share_the_distributions():
@@ -605,6 +706,20 @@ def test_response_of_float_rows_that_miss_one_is_of_the_rows_as_given():
     given = Mixture([[2, 2], [1, 3]], [1, 1]).response(base=math.e)
     # Read as given, every mass is larger by the excess.
     np.testing.assert_allclose(found, given * (1 + 2.0**-31), rtol=1e-14)
+
+
+def test_cancelling_response_of_float_rows_that_miss_one_is_of_the_rows_as_given():
+    # Read as a distribution, the fourth row is q, and the response to it zero. As given, q is pulled aside.
+    rows = np.array([[8, 4, 4, 0], [4, 4, 4, 4], [2, 8, 2, 4], [0, 0, 0, 0]]) / 16
+    rows[3] = (2 * rows[0] + rows[1] + rows[2]) / 4
+    rows[2] *= 1 + 2.0**-31
+    n = [2, 1, 1, 3]
+    found = Mixture(rows, n).response(base=math.e)
+    p = [[Fraction(x) for x in row] for row in rows.tolist()]
+    q = [sum(s * x for s, x in zip(n, column, strict=True)) / sum(n) for column in zip(*p, strict=True)]
+    for i in (0, 1):
+        expected = -sum((a - c) * (b - c) / c for a, b, c in zip(p[i], p[3], q, strict=True)) / sum(n)
+        assert found[i, 3] == pytest.approx(float(expected), rel=1e-5, abs=0)
 
 
 def test_depth_below_the_cut_is_refused():

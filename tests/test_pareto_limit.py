@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentree.pareto import ParetoMass, pareto_asymptotics, pareto_convergence, pareto_limit
+from tokentree.pareto import ParetoMass, limits, pareto_asymptotics, pareto_convergence, pareto_limit
 
 EPS = sys.float_info.epsilon
 
@@ -160,7 +160,9 @@ def test_one_dataset_is_coded_by_itself(alpha, size):
     limit = pareto_limit(alpha, [size])
     assert limit.overlap == pytest.approx(1, rel=1e-12)
     assert limit.excess == 0
-    assert limit.normalized_rates == pytest.approx(ParetoMass(alpha).normalized_self_rate(), rel=ACCURACY)
+    assert limit.normalized_rates == pytest.approx(
+        ParetoMass(alpha).normalized_self_rate(), rel=ACCURACY, abs=0
+    )
 
 
 @given(st.lists(st.tuples(exponents, shares), min_size=1, max_size=5), st.sampled_from([1, 5, 2**20]))
@@ -214,6 +216,24 @@ def test_units():
     np.testing.assert_array_equal(bits.excess, nats.excess)
     leading = np.array(pareto_asymptotics(1.5, 100, 2))
     np.testing.assert_allclose(leading * math.log(2), pareto_asymptotics(1.5, 100, 2, math.e), rtol=4 * EPS)
+    assert pareto_asymptotics(1.5, 100) == pareto_asymptotics(1.5, 100, 1, 2)
+    finite = [pareto_convergence(1.5, [3, 1], [9], [0], *base).normalized_rates for base in ((), (math.e,))]
+    np.testing.assert_allclose(finite[0] * math.log(2), finite[1], rtol=16 * EPS)
+
+
+def test_ranges_include_their_ends():
+    light = pareto_limit([1.05, 50], [1, 1e-20])
+    # A dataset that is nearly all of the data has its own rate.
+    alone = ParetoMass(1.05).normalized_self_rate()
+    np.testing.assert_allclose(light.normalized_rates[0], alone, rtol=ACCURACY)
+
+
+def test_several_sizes_at_once_are_each_alone():
+    alphas, sizes = np.array([1.5, 3.0]), np.array([[3.0, 1.0], [10.0, 1.0], [0.2, 0.1]])
+    together = limits(alphas, sizes, 2)
+    for case, size in enumerate(sizes):
+        for found, alone in zip(together, limits(alphas, size[None], 2), strict=True):
+            np.testing.assert_allclose(found[case], alone[0], rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("l", [0.1, 1.0, 10.0])
@@ -245,7 +265,16 @@ def test_alignment_leads_alike_for_every_exponent():
     # -(1 / k) E[1 / Y - 1]: E[1 / Y] = (1 / x_m) alpha / (alpha + 1).
     for alpha in (1.05, 2.0, 7.0):
         expected = -(alpha / (alpha - 1) * alpha / (alpha + 1) - 1) / 1000
-        assert pareto_asymptotics(alpha, 1000, base=math.e).dgamma_align == pytest.approx(expected, rel=1e-13)
+        assert pareto_asymptotics(alpha, 1000, base=math.e).dgamma_align == pytest.approx(
+            expected, rel=1e-13, abs=0
+        )
+
+
+@pytest.mark.parametrize("alpha", [2.5, 2.75, 3.0, 3.5])
+def test_from_five_halves_on_only_the_moments_lead(alpha):
+    # S - 1 = 2 / ((alpha - 2) (alpha + 1)): the tail's own term is of the order that is left out.
+    leading = pareto_asymptotics(alpha, 100, 2, math.e)
+    assert leading.dgamma_perturb == pytest.approx(-2 / ((alpha - 2) * (alpha + 1)) / 100, rel=4 * EPS, abs=0)
 
 
 def test_pretraining_leads_as_one_over_k_squared_only_for_a_small_perturbation():
@@ -256,7 +285,9 @@ def test_pretraining_leads_as_one_over_k_squared_only_for_a_small_perturbation()
         1 / 11.25, rel=1e-8
     )
     factor = 1 + 2 * (alpha - 1) / (alpha - 2)
-    assert pareto_asymptotics(alpha, k, 1, math.e).dgamma_pretrain == pytest.approx(factor * alone, rel=1e-12)
+    assert pareto_asymptotics(alpha, k, 1, math.e).dgamma_pretrain == pytest.approx(
+        factor * alone, rel=1e-12, abs=0
+    )
 
 
 # Finite trees
@@ -306,7 +337,7 @@ def test_convergence_is_slow_where_the_variance_is_infinite():
     ("alphas", "sizes", "message"),
     [
         (1.04, [1, 2], r"^alphas = 1\.04: must lie between 1\.05 and 50$"),
-        ([2, 51], [1, 2], r"^alphas\[1\] = 51\.0: must lie between 1\.05 and 50$"),
+        ([2, 50.001], [1, 2], r"^alphas\[1\] = 50\.001: must lie between 1\.05 and 50$"),
         ([2, math.nan], [1, 2], r"^alphas\[1\] = nan: must lie between"),
         (
             [2, 3, 4],
@@ -316,7 +347,8 @@ def test_convergence_is_slow_where_the_variance_is_infinite():
         (2, [1, 0], r"^sizes\[1\] = 0\.0: must be finite and > 0$"),
         (2, [1, -3.0], r"^sizes\[1\] = -3\.0: must be finite and > 0$"),
         (2, [math.inf, 1], r"^sizes\[0\] = inf: must be finite and > 0$"),
-        (2, [1, 1e-21], r"^weights\[1\] = 1e-21: must be at least 1e-20$"),
+        (2, [1024, 1024e-21], r"^weights\[1\] = 1e-21: must be at least 1e-20$"),
+        (2, [1, 1e-20, 1e-21], r"^weights\[2\] = 1e-21: must be at least 1e-20$"),
         (2, 3, r"^sizes has shape \(\): must be one row with at least one entry$"),
         (2, [], r"^sizes has shape \(0,\): must be one row"),
     ],

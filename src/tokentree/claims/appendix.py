@@ -20,7 +20,7 @@ def text_masses() -> dict[str, Num[np.ndarray, "leaves"]]:
     from ..adapters import NGramModel, read_model
 
     windows = letter_windows(2**17, 4)
-    letters = TokenTree.from_sequences(windows, alphabet_size=27, depth=4)
+    letters = TokenTree.from_sequences(windows, alphabet_size=27)
     topics = b"".join(path.read_bytes() for path in python_text()["topics"])
     bits = TokenTree.from_bytes(topics, block=24)
     model = NGramModel.fit(windows, order=3, alphabet_size=27, end=False)

@@ -374,7 +374,7 @@ def assumption_3_2(evidence: Evidence) -> Finding:
     del evidence
     windows = letter_windows(2 * N_GRAM_LETTERS)
     fitted, new = windows[: N_GRAM_LETTERS - LETTERS_DEPTH + 1], windows[N_GRAM_LETTERS:]
-    trees = [TokenTree.from_sequences(rows, alphabet_size=27, depth=LETTERS_DEPTH) for rows in (fitted, new)]
+    trees = [TokenTree.from_sequences(rows, alphabet_size=27) for rows in (fitted, new)]
     figures: dict[str, Figure] = {}
 
     def depths(smoothing: Literal["witten-bell", "kneser-ney"], data: TokenTree) -> list[int]:

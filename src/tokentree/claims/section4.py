@@ -482,7 +482,6 @@ def many_leaves(evidence: Evidence) -> Finding:
         [0.001, 0.01, 0.1, 0.4, 0.499, 0.501, 1, 10],
         [1.2, 2.5, 10],
         [0, 0.5, 1],
-        indexing="ij",
     )
     published = sign_map(k, l, alpha, "published", shared).holds
     restated = sign_map(k, l, alpha, "three-dataset", shared).holds

@@ -30,7 +30,7 @@ K = 1000
 
 def _aligned(corpus: Corpus) -> Mixture:
     """The corpus with |D_a| = 1000 and |D_p| = K |D_a|."""
-    return Mixture(corpus.counts, [K * 1000, 1000, 1000], depth=corpus.trees[0].depth)
+    return Mixture(corpus.counts, [K * 1000, 1000, 1000])
 
 
 def definition_3_5(evidence: Evidence) -> Finding:
