@@ -20,7 +20,7 @@ core-tests := tests/test_tree.py tests/test_huffman.py tests/test_mixture.py
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help verify test coverage test-slow test-all test-matrix test-lowest lint notebooks docs bench clean
+.PHONY: help verify test coverage test-slow test-all test-matrix test-lowest lint notebooks docs bench mutate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ docs: $(venv)/.docs ## Build the documentation site into docs/_build/html
 
 bench: $(venv)/.bench ## Time the main work beside its peers, and draw the curves
 	$(python) benchmarks/run.py
+
+mutate: $(venv)/.test ## Break the core in one place at a time: do its tests notice? Takes hours
+	for m in information pareto elasticity claims huffman tree mixture; do $(python) .ci/mutate.py $$m; done
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(venv) .venvs .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out docs/_build docs/tutorials

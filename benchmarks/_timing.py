@@ -87,10 +87,14 @@ def measure(family: Family, rounds: int, slow: float, known: dict[str, LeftOut])
                 start = time.perf_counter()
                 runs[side] = prepare()
                 spent[side][size] = time.perf_counter() - start
-        for run in runs.values():
+        for side, run in list(runs.items()):
             # Caches, lazy imports and the first touch of memory are not what is compared.
             if size <= 10**5:
-                run()
+                try:
+                    run()
+                except RecursionError:
+                    left_out[side] = LeftOut(size, "it recurses deeper than Python allows")
+                    del runs[side]
         number = {}
         for turn in range(rounds):
             for side, run in runs.items():

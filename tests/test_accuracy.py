@@ -108,6 +108,13 @@ def test_mean_codeword_length_is_pairwise(case):
     assert off(found, exact) <= math.log2(len(order)) + 13 if exact else found == 0
 
 
+def test_sums_do_not_depend_on_the_layout():
+    p = np.random.default_rng(0).dirichlet(np.ones(10**4), 3)
+    turned, code = np.asfortranarray(p), HuffmanCode.from_weights(p[0])
+    for measure in (entropy, lambda rows: cross_entropy(rows, rows[::-1]), code.expected_length):
+        np.testing.assert_array_equal(measure(turned), measure(p))
+
+
 # Datasets that nearly coincide
 
 
@@ -187,6 +194,17 @@ def test_what_rounding_took_from_counts_beyond_int64():
         assert abs(Fraction(rest) - exact) <= Fraction(U) * abs(exact)
 
 
+@pytest.mark.parametrize("column", [[0, 0, 0], [1, 2, 3]], ids=["empty", "rare"])
+def test_empty_and_rare_leaves_hide_no_coincidence(column):
+    rng = np.random.default_rng(0)
+    rows = 10**16 + 10**8 * rng.integers(-9, 10, (3, 64))
+    rows[:, ::8] = np.array(column)[:, None]
+    mixture, exact = Mixture(rows, [100, 1, 1]), table.Exact(rows.tolist(), [100, 1, 1])
+    for found, truth in zip(mixture.kl(math.e), exact.kl(), strict=True):
+        # As above, for 64 leaves and three datasets.
+        assert off(found, truth) <= 6 + 12 + 64 + 4 * (3 + 8)
+
+
 def test_all_that_rests_on_differences_keeps_its_digits():
     rng = np.random.default_rng(0)
     rows = rng.integers(10**14, 10**15, 20) + rng.integers(-500, 501, (3, 20))
@@ -259,6 +277,12 @@ def test_asymptotics_keep_their_digits_at_the_pole(away, k):
     rise = abs(grown) * (mpmath.exp(d * grown) + 1)
     size = (8 + abs(d * grown)) * rise + 2 * 102 * 2 * (1 + abs(rise)) + 8 * 7
     assert abs(mp(found.dgamma_perturb) - exact[2]) <= U * size / k + 4 * U * abs(exact[2])
+
+
+@pytest.mark.parametrize(("k", "l"), [(1e300, 1e-300), (1e-300, 1e300)])
+def test_asymptotics_where_the_ratio_of_sizes_is_no_float64(k, l):
+    # A few roundings of two logarithms, which do not cancel.
+    assert off(pareto_asymptotics(2, k, l, base=math.e).dgamma_perturb, table.leading(2, k, l)[2]) < 16
 
 
 @given(st.floats(1.05, 2.0), st.floats(-300, 0).map(lambda x: 10.0**x), st.integers(0, 2))

@@ -330,6 +330,26 @@ def test_what_the_best_data_leave_is_a_hockey_stick_divergence(case, t):
     assert t >= (1 - kept) * variation / (1 + kept * c * variation)
 
 
+@pytest.mark.parametrize(
+    ("rows", "data"),
+    [
+        # 3 and 3 + 1e-17 are one float64.
+        ([[10**17, 10**17, 2 * 10**17], [3 * 10**17, 3 * 10**17 + 1, 10**17]], [2e-18, 0, 1]),
+        # Rows may sum to a little more or less than 1.
+        (
+            [[c * (1 - 9e-10) for c in (0.5, 0.3, 0.2)], [c * (1 + 9e-10) for c in (0.2, 0.3, 0.5)]],
+            [0.7, 0.3, 0],
+        ),
+    ],
+    ids=["counts", "floats"],
+)
+def test_exact_restoration_takes_no_negative_data(rows, data):
+    found = least_alignment_budget(Mixture(rows, [1000, 10]), 0).data
+    assert found.min() >= 0
+    # As right as the rows' sums, and zero where it is zero.
+    np.testing.assert_allclose(found, data, rtol=4e-9)
+
+
 @settings(max_examples=60)
 @given(cases(2))
 def test_exact_restoration_takes_the_largest_likelihood_ratio(case):

@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tokentree.huffman import huffman_lengths
-from tokentree.mixture import BLOCK, Mixture, Rows, _combination, _compensated_sum
+from tokentree.mixture import BLOCK, Mixture, Rows, _combination, _compensated_sum, inverse_root
 from tokentree.tree import TokenTree, align
 
 U = 2.0**-53
@@ -512,6 +512,34 @@ def test_integers_of_rows():
     most = 2**63 - 1
     assert Rows(np.array([[most, 0]], dtype=object)).values.dtype == np.int64
     assert Rows(np.array([[most + 1, 0]], dtype=object)).values.dtype == object
+
+
+def test_mean_of_rows_is_of_their_masses():
+    assert Rows([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]).mean().tolist() == [0.75, 0.25, 0.0]
+    counted = Rows([[1, 1, 0], [3, 0, 0]]).mean()
+    assert [Fraction(int(c), int(counted.sum())) for c in counted] == [Fraction(3, 4), Fraction(1, 4), 0]
+
+
+def test_roots_of_masses():
+    assert inverse_root(np.array([0.25, 0.0, 4.0])).tolist() == [2.0, 1.0, 0.5]
+
+
+def test_mixtures_are_equal_where_the_same_was_given():
+    def given(rows=((1, 3), (1, 1)), sizes=(3, 1), **options):
+        return Mixture(np.array(rows), list(sizes), **options)
+
+    mixture = given()
+    assert mixture == given()
+    assert hash(mixture) == hash(given())
+    others = [
+        given(rows=((1, 3), (1, 2))),
+        given(rows=((0.25, 0.75), (0.5, 0.5))),
+        given(sizes=(3, 2)),
+        given(names=["a", "b"]),
+        given(depth=2),
+        mixture.rows,
+    ]
+    assert not [other for other in others if mixture == other]
 
 
 def test_combinations_of_rows_do_not_overflow():

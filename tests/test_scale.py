@@ -134,6 +134,28 @@ def test_an_empty_file_has_no_ranges(tmp_path):
             TokenTree.from_file(tmp_path / "empty", 8, start=start, stop=stop)
 
 
+def test_a_range_ends_where_the_file_did_when_it_was_opened(tmp_path, monkeypatch):
+    in_batches(monkeypatch, 1)
+    path = tmp_path / "log"
+    path.write_bytes(b"a" * 100)
+
+    def appended(_):
+        path.write_bytes(b"a" * 200)
+
+    tree = TokenTree.from_file(path, 8, progress=appended, start=0, stop=100)
+    assert leaf_counts(tree) == block_counts(b"a" * 100, 8, "bits")
+
+
+@pytest.mark.parametrize(("stop", "lost"), [(60_000, 30_000), (100_000, 70_000)])
+def test_a_file_that_is_cut_short_meanwhile_is_no_range(tmp_path, monkeypatch, stop, lost):
+    # More than Python reads ahead.
+    in_batches(monkeypatch, 10_000)
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * 100_000)
+    with pytest.raises(OSError, match=f"file' lost the last {lost} bytes of the range while it was read"):
+        TokenTree.from_file(path, 8, progress=lambda _: os.truncate(path, 30_000), start=0, stop=stop)
+
+
 def test_a_pipe_is_read_from_start_to_end(tmp_path):
     data = b"abracadabra" * 1000
     os.mkfifo(tmp_path / "pipe")

@@ -213,12 +213,14 @@ def test_alphabets_at_the_edges_of_a_symbol_type(q):
     assert [leaf.prefix for leaf in tree.leaves()] == sorted(rows)
 
 
-def test_largest_alphabet():
+def test_largest_alphabet(tmp_path):
     q = 2**31
     rows = [(q - 1, 0), (q - 1, q - 1), (0,), (1, 2, 3), (5,)]
     tree = TokenTree.from_sequences(rows, alphabet_size=q)
     assert_is(tree, model(rows))
     assert_is(merge([tree, tree]), model(rows * 2))
+    tree.save(tmp_path / "tree.npz")
+    assert_is(TokenTree.load(tmp_path / "tree.npz"), model(rows))
 
 
 # Reading

@@ -16,7 +16,8 @@ Run = tuple[Shaped[np.ndarray, "_"], Int[np.ndarray, "_"]]
 """Distinct words in order, and how often each occurs."""
 
 WIDEST = 58
-"""Bits of a block that leave room in a word for its length, and for seven bits before it."""
+"""Bits of a block that leave room in a word for its length, and for the bits before it in its byte: six at
+most, for where all blocks begin a multiple of 58 bits from the start of a file, they begin at even bits."""
 
 _DENSE = 24
 """Bits of the widest block that indexes an array: 128 MiB of counts."""

@@ -481,9 +481,11 @@ def _largest_ratio(mixture: Mixture, pretrain: int | str, align: int | str) -> F
     if (after[before == 0] > 0).any():
         return None
     ratios = np.divide(after, before, out=np.zeros_like(after), where=before > 0)
-    x = int(ratios.argmax())
+    # Up to eight roundings of a ratio on either side hide which one is largest.
+    near = ratios >= ratios.max() * (1 - 2.0**-49)
     counts, totals = mixture.rows.integers, mixture.rows.totals
-    return Fraction(int(counts[a, x]) * totals[p], int(counts[p, x]) * totals[a])
+    pairs = set(zip(counts[a, near].tolist(), counts[p, near].tolist(), strict=True))
+    return max(Fraction(has * totals[p], had * totals[a]) for has, had in pairs)
 
 
 def _filled(
@@ -493,7 +495,8 @@ def _filled(
     p, a = mixture.index(pretrain), mixture.index(align)
     fill: Float[np.ndarray, "leaves"] = float(top) * mixture.distributions[p] - mixture.distributions[a]
     counts, totals = mixture.rows.integers, mixture.rows.totals
-    near = np.abs(fill) < 1e-9 * mixture.distributions[a]
+    # Each row of floats may be off by the tolerance of its sum.
+    near = np.abs(fill) < 4 * _checks.SUM_TOLERANCE * mixture.distributions[a]
     for x in np.flatnonzero(near).tolist():
         had, has = (Fraction(int(counts[i, x]), totals[i]) for i in (p, a))
         fill[x] = float(top * had - has)

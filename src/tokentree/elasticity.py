@@ -25,8 +25,9 @@ q.
   bracket is at most h_r. For other i, w_i <= 1/2 and w_r >= 1/N, so it is at most (1 + w_i) p_i + (2 - w_r)
   p_r + sum_{j != i, r} w_j p_j <= (2 N - 1) h_i. Both together: |error of d_i| <= c h_i with c = (2 N - 1)
   g_{N+2} + eta / (1 - eta).
-- Rows of counts that nearly coincide. Adding to p_i - p_r what rounding took from both masses costs one more
-  rounding and does away with the input's part of the error, which is larger: c still bounds it.
+- Rows of counts that nearly coincide. Where what rounding took from both masses is added to p_i - p_r, every
+  difference has one more rounding, and the input's part of the error shrinks to at most u h_i. The code's c
+  is (2 N - 1) (N + 3) u + 1.01 eta, which bounds both cases.
 - Terms. The computed q is off by a factor within (1 +- eta)(1 +- g_{N+1}), and y_i = d_i q^(-1/2) takes three
   more roundings, so a product y_i y_t of computed values is off by a factor within 1 +- rho, rho = 2 eta + 2
   (N + 8) u, beside the errors of d_i and d_t.

@@ -226,7 +226,8 @@ class HuffmanCode:
             raise ValueError(
                 f"p has {rows.shape[-1]} leaves and the code {self.lengths.size} symbols: they must match"
             )
-        mean: Float[np.ndarray, "*batch"] | np.float64 = (rows * self.lengths).sum(axis=-1)
+        bits = np.multiply(rows, self.lengths, order="C")
+        mean: Float[np.ndarray, "*batch"] | np.float64 = bits.sum(axis=-1)
         return mean
 
     def encode(self, symbols: Annotated[npt.ArrayLike, "message"]) -> UInt8[np.ndarray, "bits"]:

@@ -191,6 +191,7 @@ def _pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Float[np.ndarray, "..."],
 def _total(
     terms: Float[np.ndarray, "*batch leaves"], scale: float
 ) -> Float[np.ndarray, "*batch"] | np.float64:
-    # NumPy adds to 0.0, so the cross-entropy of a sure thing is 0.0 and not -0.0.
-    total: Float[np.ndarray, "*batch"] | np.float64 = terms.sum(axis=-1) / scale
+    # NumPy adds to 0.0, so the cross-entropy of a sure thing is 0.0 and not -0.0. It adds in pairs only along
+    # what is contiguous.
+    total: Float[np.ndarray, "*batch"] | np.float64 = np.ascontiguousarray(terms).sum(axis=-1) / scale
     return total

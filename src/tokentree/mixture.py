@@ -496,10 +496,11 @@ class Mixture:
             centred = p - p[largest]
             if counted:
                 # Where datasets nearly coincide, what rounding took from a mass is much of a difference. To
-                # add it is always right, so an eighth of the leaves is enough to decide.
-                extent = np.abs(centred[:, ::8]).max(axis=1)
+                # add it is always right, so the heaviest leaf and an eighth of all are enough to decide.
+                top = p[largest].argmax()
+                extent = np.maximum(np.abs(centred[:, ::8]).max(axis=1), np.abs(centred[:, top]))
                 extent[largest] = np.inf
-                if extent.min() < STEADY * p[largest, ::8].max():
+                if extent.min() < STEADY * p[largest, top]:
                     lost = self._rows.rounding(leaves) * SCALE
                     centred += lost - lost[largest]
             # The row of the largest dataset is zero here, so its weight does not enter.

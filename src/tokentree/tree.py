@@ -375,7 +375,7 @@ class TokenTree:
         Raises
         ------
         OSError
-            If the file cannot be read.
+            If the file cannot be read, or with `stop` if it gets shorter meanwhile.
         ValueError
             If it is empty, or no block begins in the range.
 
@@ -405,9 +405,12 @@ class TokenTree:
             # What cannot be sought in, such as a pipe, can still be read from its start to its end.
             if start or stop is not None:
                 seen = file.seek(0, os.SEEK_END)
-                if stop is not None and stop < seen:
-                    limit = -(-8 * stop // width) - first
-                    left = -(-(first + limit) * width // 8) - first * width // 8
+                if stop is not None:
+                    # A file that grows meanwhile has its end where it was.
+                    left = max(0, seen - first * width // 8)
+                    if stop < seen:
+                        limit = -(-8 * stop // width) - first
+                        left = min(left, -(-(first + limit) * width // 8) - first * width // 8)
                 if seen and (first > 8 * seen // width or (limit is not None and limit <= 0)):
                     raise ValueError(f"no block begins in bytes {start} to {stop} of the {seen} of {name}")
                 file.seek(first * width // 8)
@@ -423,6 +426,8 @@ class TokenTree:
                     yield memoryview(piece)
 
             tree = _from_pieces(pieces(), block, bits, first * width % 8, limit)
+        if left:
+            raise OSError(f"{name} lost the last {left} bytes of the range while it was read")
         if not seen:
             raise ValueError(f"{name} is empty: a dataset needs at least one byte")
         return tree
