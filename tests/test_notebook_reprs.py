@@ -213,7 +213,7 @@ def test_pickles_hold_what_was_given_and_stay_read_only():
 
 def test_mixtures_of_other_sizes_share_their_rows_and_forget_their_weights():
     given = mixture()
-    given.joint, given.weights  # noqa: B018
+    given.joint, given.weights  # noqa: B018 (asking is the point)
     grown = given.with_sizes([1, 1, 1])
     assert grown.rows is given.rows
     np.testing.assert_array_equal(grown.weights, np.full(3, 1 / 3))

@@ -89,8 +89,8 @@ class CausalLM:
         cache_bytes: int = 2**30,
     ) -> None:
         try:
-            import torch  # noqa: F401
-            import transformers  # noqa: F401
+            import torch  # noqa: F401 (is it there at all?)
+            import transformers  # noqa: F401 (is it there at all?)
         except ImportError as error:
             raise ImportError(
                 "reading a transformers model needs torch and transformers: "
@@ -391,7 +391,7 @@ def _layer() -> Any:
     """The class of one layer of the cache, which can only be written down where transformers is."""
     from transformers.cache_utils import DynamicLayer
 
-    class SlotLayer(DynamicLayer):  # type: ignore[misc]
+    class SlotLayer(DynamicLayer):  # type: ignore[misc]  # an untyped base
         """Gathers keys and values when their layer's turn comes, so no two layers' are copied at once."""
 
         def __init__(self, keys: Any, values: Any, slots: Any, past: int) -> None:

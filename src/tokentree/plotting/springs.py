@@ -489,7 +489,7 @@ def _arc(ax: Axes, first: float, second: float, radius: float, **style: Any) -> 
     begin, end = (first, first + swept) if swept <= math.pi else (second, second + 2 * math.pi - swept)
     figure = ax.get_figure(root=True)
     assert figure is not None
-    inches = figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transData)  # type: ignore[arg-type]
+    inches = figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transData)  # type: ignore[arg-type]  # stubs ask for more
     angles = {"theta1": math.degrees(begin), "theta2": math.degrees(end)}
     return Arc((0, 0), radius / 36, radius / 36, transform=inches, **angles, **style)
 
