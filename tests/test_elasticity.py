@@ -23,6 +23,7 @@ from tokentree.elasticity import (
 )
 from tokentree.huffman import huffman_lengths
 from tokentree.mixture import Mixture, Rows
+from tokentree.strategies import mixtures
 from tokentree.tree import TokenTree, align
 
 # The package exports the function under the module's name.
@@ -567,15 +568,9 @@ def test_published_form_passes_names_and_depth_on():
     )
 
 
-@st.composite
-def disjoint(draw):
-    m = draw(st.integers(3, 6))
-    blocks = [draw(st.lists(st.integers(1, 30), min_size=1, max_size=3)) for _ in range(m)]
-    width, start, rows = sum(map(len, blocks)), 0, []
-    for block in blocks:
-        rows.append([0] * start + block + [0] * (width - start - len(block)))
-        start += len(block)
-    return rows
+disjoint_parts = mixtures(min_datasets=3, max_datasets=6, max_leaves=12, overlap="disjoint").map(
+    lambda mixture: mixture.rows.values.tolist()
+)
 
 
 def closed(m, k, l):
@@ -588,7 +583,7 @@ def closed(m, k, l):
     )
 
 
-@given(disjoint(), k_values, l_values)
+@given(disjoint_parts, k_values, l_values)
 def test_closed_form_of_disjoint_parts(parts, k, l):
     m = len(parts)
     dp, da, ratio = closed(m, k, l)
@@ -686,7 +681,7 @@ def test_closed_change_is_the_logarithms(m, k, l):
 # Three separate datasets
 
 
-@given(disjoint(), k_values, l_values)
+@given(disjoint_parts, k_values, l_values)
 def test_disjoint_datasets_rise_alike(rows, k, l):
     mixture = three_dataset_form(rows[:3], k, l)
     exact = Exact(mixture.rows.values.tolist(), mixture.exact_sizes)
@@ -698,7 +693,7 @@ def test_disjoint_datasets_rise_alike(rows, k, l):
     assert found.overlap_pretrain == found.overlap_align == 0
 
 
-@given(disjoint(), k_values, l_values)
+@given(disjoint_parts, k_values, l_values)
 def test_a_perturbation_like_the_pretraining_data(rows, k, l):
     mixture = three_dataset_form([rows[0], rows[1], rows[0]], k, l, names=["x", "y", "z"], depth=3)
     assert (mixture.names, mixture.depth) == (("x", "y", "z"), 3)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tokentree.huffman import HuffmanCode, huffman_lengths
+from tokentree.strategies import distributions, pareto_masses
 from tokentree.tree import TokenTree
 
 # Few values make many ties; the wide range makes deep trees.
@@ -212,7 +213,11 @@ U = Fraction(1, 2**53)
 LOSS_PER_MERGE = (1 + U) / (1 - U)
 
 
-@given(hnp.arrays(np.float64, st.integers(1, 40), elements=st.just(0.0) | st.floats(1e-290, 1.7e308)))
+@given(
+    hnp.arrays(np.float64, st.integers(1, 40), elements=st.just(0.0) | st.floats(1e-290, 1.7e308))
+    | distributions(max_leaves=40).map(np.array)
+    | pareto_masses(max_leaves=40).map(np.array)
+)
 def test_floats_are_optimal_up_to_rounding(weights):
     optimum = one_by_one([Fraction(w) for w in weights.tolist()])[0]
     loss = LOSS_PER_MERGE ** (weights.size - 1)

@@ -41,9 +41,10 @@ from tokentree import (
     unexpanded_bounds,
 )
 from tokentree.adapters import read_model
+from tokentree.strategies import token_trees
 
 EVIL = "<script>alert('&')</script>"
-SEQUENCES = st.dictionaries(st.text("012", max_size=4), st.integers(1, 20), min_size=1, max_size=12)
+TREES = token_trees(alphabet_size=3, max_depth=5, max_responses=12)
 
 
 def coin(prefixes):
@@ -267,10 +268,10 @@ def test_everything_is_escaped():
         assert EVIL in page.text
 
 
-@given(SEQUENCES, st.integers(1, 5))
+@given(TREES, st.integers(1, 5))
 @settings(max_examples=40)
-def test_small_trees_are_drawn_whole(counts, depth):
-    tree = TokenTree.from_leaves(counts, alphabet_size=3).prune(depth)
+def test_small_trees_are_drawn_whole(tree, depth):
+    tree = tree.prune(depth)
     page = tree._repr_html_()
     svg = ElementTree.fromstring(
         re.search(r"<svg.*</svg>", page)[0].replace(' xmlns="http://www.w3.org/2000/svg"', "")
@@ -402,12 +403,12 @@ def test_the_ledger_as_a_table():
 # Graphs
 
 
-@given(SEQUENCES, st.integers(1, 5))
+@given(TREES, st.integers(1, 5))
 @settings(max_examples=40)
-def test_graphs_have_the_trees_paths_and_weights(counts, depth):
+def test_graphs_have_the_trees_paths_and_weights(tree, depth):
     import networkx as nx
 
-    tree = TokenTree.from_leaves(counts, alphabet_size=3).prune(depth)
+    tree = tree.prune(depth)
     graph = tree.to_networkx()
     assert nx.is_arborescence(graph)
     assert nx.single_source_shortest_path_length(graph, 0) == dict(graph.nodes(data="depth"))
