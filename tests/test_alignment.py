@@ -10,7 +10,7 @@ import jaxtyping
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.stats import linregress
@@ -315,6 +315,7 @@ def test_no_data_do_better_than_the_best_and_the_best_does(case, distance, fract
 
 @settings(max_examples=60)
 @given(cases(2), st.fractions(Fraction(1, 20), 3, max_denominator=20))
+@example(([[0, 1], [1, 0]], [10**6, 1]), Fraction(1, 20))
 def test_what_the_best_data_leave_is_a_hockey_stick_divergence(case, t):
     rows, sizes = case
     p, a = shares(rows)
@@ -323,7 +324,10 @@ def test_what_the_best_data_leave_is_a_hockey_stick_divergence(case, t):
     left = c * sum(max(y - (1 + t) * x, 0) for x, y in zip(p, a, strict=True)) / (1 + c * t)
     assume(left > 0)
     found = least_alignment_budget(Mixture(rows, sizes), float(left))
-    assert found.ratio == pytest.approx(float(t), rel=1e-8)
+    # What is left falls slowly where c is small, and a few dozen roundings of it move t the further.
+    steep = c * (sum(x for x, y in zip(p, a, strict=True) if y > (1 + t) * x) + left) / (1 + c * t)
+    off = 32 * np.finfo(float).eps * float(left / steep)
+    assert found.ratio == pytest.approx(float(t), rel=1e-8, abs=off)
     # The bound of docs/alignment.md on how much any D_b undoes.
     variation = sum(max(y - x, 0) for x, y in zip(p, a, strict=True))
     kept = left / (c * variation)
