@@ -309,7 +309,7 @@ def grow(
         if bits == 1:
             key = _windows(stream, at, s)
         elif base == 0 and flat.ndim == 2:
-            key = _pack(flat.T[:s], len(at), bits)
+            key = _pack(iter(flat.T[:s]), len(at), bits)
         else:
             key = _pack((stream.take(at + j, mode="clip") for j in range(s)), len(at), bits)
         if ragged:
