@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from fractions import Fraction
 from math import prod
+from unittest import mock
 
 import constriction
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tokentree import huffman
 from tokentree.huffman import HuffmanCode, huffman_lengths
 from tokentree.strategies import distributions, pareto_masses
 from tokentree.tree import TokenTree
@@ -147,6 +149,39 @@ def test_heavier_or_earlier_symbols_never_get_longer_codewords(weights):
     lengths = huffman_lengths(weights)
     ranked = sorted(range(len(weights)), key=lambda i: (-weights[i], i))
     assert (np.diff(lengths[ranked]) >= 0).all()
+
+
+def in_rounds(weights):
+    """Lengths from rounds over arrays, also where a loop over numbers is the faster."""
+    with mock.patch.object(huffman, "_ROUND", 0):
+        return huffman_lengths(weights)
+
+
+@given(
+    st.one_of(
+        count_lists,
+        hnp.arrays(np.float64, st.integers(1, 60), elements=st.just(0.0) | st.floats(5e-324, 1.7e308)),
+        st.lists(st.integers(0, 5), min_size=60, max_size=200),
+    )
+)
+def test_rounds_and_a_loop_give_the_same_lengths(weights):
+    assert in_rounds(weights).tolist() == huffman_lengths(weights).tolist()
+
+
+@given(count_lists)
+def test_rounds_agree_with_merging_one_pair_at_a_time(weights):
+    lengths = in_rounds(weights)
+    assert (cost(weights, lengths), lengths.max()) == one_by_one(weights)
+
+
+@pytest.mark.parametrize("size", [2_000, 200_000])
+def test_rounds_and_a_loop_agree_on_codes_of_a_thousand_levels(size):
+    # By themselves the 2,000 would be taken one by one, and the 200,000 in rounds.
+    weights = np.random.default_rng(0).permutation(np.exp(-np.linspace(0, 700, size)))
+    lengths = in_rounds(weights)
+    assert lengths.max() > 1000
+    with mock.patch.object(huffman, "_ROUND", np.inf):
+        assert (lengths == huffman_lengths(weights)).all()
 
 
 def test_ties_are_settled_the_same_way_at_any_size():

@@ -5,6 +5,7 @@ sorted leaves and the merged (inner) nodes; inner nodes are made in ascending or
 is the sum of the two smallest weights at hand, every node still to come weighs at least s. So whatever weighs
 at most s is next in line already, and all of it can be paired up in one go. Over two rounds the smallest
 weight at least doubles, so there are a few dozen rounds as a rule, and some 3,000 over the range of float64.
+Where a round would join too few to be worth one, the queues are taken item by item.
 
 The depths. The queues are consumed in one sorted order, leaves before inner nodes on ties (which also keeps
 the longest codeword shortest). Items 2k and 2k + 1 of that order are the children of inner node k, so depth
@@ -16,9 +17,10 @@ leaves at depth l, node i of depth l has parent c[l - 1] + i // 2, and inner nod
 and 2 (i - c[l]) + 1. No number exceeds the number of symbols, however long the codewords.
 """
 
+import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -37,8 +39,11 @@ if TYPE_CHECKING:
 _WINDOW = 16
 """Codewords up to this many bits are decoded by one table look-up."""
 
+_ROUND = 64
+"""Symbols that a loop merges in the time of one round over arrays."""
+
 _FEW = 64
-"""Thresholds up to which comparing with each is faster than searching."""
+"""Thresholds up to which comparing with each is faster than sorting."""
 
 _BLOCK = 2**14
 """Weights compared at once."""
@@ -76,7 +81,8 @@ def huffman_lengths(
     Notes
     -----
     One sort of the weights, not of the symbols; then O(M log M) in all, in about as many vectorised rounds as
-    the longest codeword has bits. The result does not depend on the machine. Huffman (1952); the two queues
+    the longest codeword has bits, or in a plain loop where that is the faster. The result depends neither on
+    this nor on the machine. Huffman (1952); the two queues
     are van Leeuwen's (1976).
 
     Examples
@@ -88,12 +94,12 @@ def huffman_lengths(
     """
     values = _weights(weights)
     leaves = np.sort(values)
-    counts = _level_counts(leaves, _merge(leaves))
+    counts = _level_counts(leaves)
     # The lightest leaves are the deepest, so a weight alone tells its length: levels begin at thresholds.
     ends = np.cumsum(counts[::-1])
     ends = ends[ends < leaves.size]
     thresholds = leaves[ends]
-    passed = _passed(thresholds, values)
+    passed = _passed(thresholds, leaves, values)
     lengths: Int[np.ndarray, "leaves"] = np.subtract(counts.size - 1, passed, dtype=np.int64)
     if (leaves[ends - 1] == thresholds).any():
         # Equal weights that fall on two levels or more: the first symbol stands last among the sorted.
@@ -449,17 +455,73 @@ def _weights(value: Any) -> Shaped[np.ndarray, "leaves"]:
     return weights if total < 2.0**1022 else np.ldexp(weights, -weights.size.bit_length())
 
 
-def _merge(leaves: Shaped[np.ndarray, "leaves"]) -> Shaped[np.ndarray, "inner"]:
-    """Weights of Huffman's merged nodes, in the order of their making, which is ascending."""
+def _level_counts(leaves: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "levels"]:
+    """Leaves at every depth of the code tree of the ascending weights `leaves`."""
+    consumed = _consumed_in_batches if _worth_batches(leaves) else _consumed_one_by_one
+    consumed_at = consumed(leaves)
+    # begin[d] inner nodes lie at depth d or more. Their children are the first 2 begin[d] items, and the
+    # inner nodes among these are those at depth d + 1 or more.
+    begin = [leaves.size - 1]
+    while begin[-1]:
+        begin.append(consumed_at(begin[-1]))
+    inner = -np.diff(begin)
+    counts: npt.NDArray[np.int64] = np.append(1, 2 * inner) - np.append(inner, 0)
+    return counts
+
+
+def _worth_batches(leaves: Shaped[np.ndarray, "leaves"]) -> bool:
+    """Whether rounds over arrays are expected to beat a loop over numbers."""
+    if leaves.dtype == object:
+        return False
+    lightest = leaves[min(int(leaves.searchsorted(0, "right")), leaves.size - 1)]
+    # The smallest weight about doubles in a round, up to the total.
+    rounds = math.log2(leaves.size) + (math.log2(leaves[-1]) - math.log2(lightest) if lightest else 0)
+    return leaves.size > _ROUND * rounds
+
+
+def _consumed_one_by_one(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int], int]:
+    """How many inner nodes are consumed when so many have been made; two queues, taken literally."""
+    queue = [*leaves.tolist(), math.inf, math.inf]
+    nodes = [math.inf] * leaves.size
+    consumed = [0] * leaves.size
+    leaf = node = 0
+    light, merged = queue[0], math.inf
+    for made in range(leaves.size - 1):
+        if light <= merged:
+            weight = light
+            leaf += 1
+            light = queue[leaf]
+        else:
+            weight = merged
+            node += 1
+            merged = nodes[node]
+        if light <= merged:
+            weight += light
+            leaf += 1
+            light = queue[leaf]
+        else:
+            weight += merged
+            node += 1
+            merged = nodes[node]
+        nodes[made] = weight
+        if node == made:
+            merged = weight
+        consumed[made + 1] = node
+    return consumed.__getitem__
+
+
+def _consumed_in_batches(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int], int]:
+    """The same in rounds, in each of which all pairs are joined whose weights are next in line already."""
     nodes = np.empty(leaves.size - 1, leaves.dtype)
     leaf = node = made = 0
+    starts, firsts = [0], [0]
     while made < nodes.size:
         smallest = sorted([*leaves[leaf : leaf + 2].tolist(), *nodes[node : min(node + 2, made)].tolist()])
         bound = smallest[0] + smallest[1]
         to_leaf = leaf + int(leaves[leaf:].searchsorted(bound, "right"))
         to_node = node + int(nodes[node:made].searchsorted(bound, "right"))
         if (to_leaf - leaf + to_node - node) % 2:
-            # The largest waits for the next round. On a tie either may: only the weights matter here.
+            # The largest waits for the next round: the inner node, if a leaf weighs the same.
             if to_node > node and (to_leaf == leaf or nodes[to_node - 1] >= leaves[to_leaf - 1]):
                 to_node -= 1
             else:
@@ -472,40 +534,40 @@ def _merge(leaves: Shaped[np.ndarray, "leaves"]) -> Shaped[np.ndarray, "inner"]:
             batch.sort(kind="stable")
         leaf, node, start, made = to_leaf, to_node, made, made + batch.size // 2
         np.add(batch[::2], batch[1::2], out=nodes[start:made])
-    return nodes
+        starts.append(made)
+        firsts.append(node)
 
+    # Read one by one, entries of a memoryview are had in a third of the time.
+    light, merged = leaves.data, nodes.data
 
-def _level_counts(
-    leaves: Shaped[np.ndarray, "leaves"], nodes: Shaped[np.ndarray, "inner"]
-) -> Int[np.ndarray, "levels"]:
-    """Leaves at every depth of the tree whose inner nodes are `nodes`."""
-    # begin[d] inner nodes lie at depth d or more. Their children are the first 2 begin[d] items, and the
-    # inner nodes among these are those at depth d + 1 or more.
-    begin = [leaves.size - 1]
-    while begin[-1]:
-        begin.append(_inner_among(2 * begin[-1], leaves, nodes))
-    inner = -np.diff(begin)
-    counts: npt.NDArray[np.int64] = np.append(1, 2 * inner) - np.append(inner, 0)
-    return counts
+    def consumed(made: int) -> int:
+        # Inner node k comes too late if it has k inner nodes and more than items - 1 - k leaves before it.
+        items, turn = 2 * made, bisect_left(starts, made)
+        return bisect_left(
+            range(firsts[turn]),
+            True,
+            lo=max(firsts[turn - 1], items - leaves.size),
+            key=lambda k: light[items - 1 - k] <= merged[k],
+        )
 
-
-def _inner_among(items: int, leaves: Shaped[np.ndarray, "leaves"], nodes: Shaped[np.ndarray, "inner"]) -> int:
-    """How many of the first `items` items consumed are inner nodes."""
-    # Inner node k comes too late if it has k inner nodes and more than items - 1 - k leaves before it.
-    return bisect_left(
-        range(items // 2),
-        True,
-        lo=max(0, items - leaves.size),
-        key=lambda k: leaves[items - 1 - k] <= nodes[k],
-    )
+    return consumed
 
 
 def _passed(
-    thresholds: Shaped[np.ndarray, "levels"], values: Shaped[np.ndarray, "leaves"]
+    thresholds: Shaped[np.ndarray, "levels"],
+    leaves: Shaped[np.ndarray, "leaves"],
+    values: Shaped[np.ndarray, "leaves"],
 ) -> Int[np.ndarray, "leaves"] | UInt8[np.ndarray, "leaves"]:
-    """How many of the ascending `thresholds` each value reaches."""
-    if thresholds.size > _FEW or values.dtype == object:
+    """How many of the ascending `thresholds` each of the values reaches that `leaves` are, sorted."""
+    if values.dtype == object:
         return thresholds.searchsorted(values, "right")
+    if thresholds.size > _FEW:
+        # A sort takes a third of the time of a search for every value.
+        begin = leaves.searchsorted(thresholds)
+        sizes = np.diff(begin, prepend=0, append=leaves.size)
+        passed = np.empty(values.size, np.int64)
+        passed[np.argsort(values)] = np.repeat(np.arange(sizes.size), sizes)
+        return passed
     # Comparing every value with every threshold, in cache, beats a search with its unpredictable branches.
     passed = np.zeros(values.size, np.uint8)
     for start in range(0, values.size, _BLOCK):
