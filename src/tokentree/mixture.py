@@ -841,10 +841,16 @@ def _gram(
     rows: Float[np.ndarray, "datasets block"], q: Float[np.ndarray, "block"]
 ) -> Float[np.ndarray, "datasets datasets"]:
     """Sum of rows_i rows_t / q over the block."""
-    shares = rows * (1 / np.where(q > 0, q, 1.0))
-    gram: Float[np.ndarray, "datasets datasets"]
-    gram = np.vecdot(rows[:, None], shares) if len(rows) <= _FEW else rows @ shares.T
-    gram = (gram + gram.T) / 2
+    # Where q = 0 every mass is 0 too; nowhere else is it as small, for masses times SCALE.
+    shares = rows * (1 / np.maximum(q, 2.0**-1020))
+    gram: Float[np.ndarray, "datasets datasets"] = np.empty((len(rows), len(rows)))
+    if len(rows) > _FEW:
+        np.matmul(rows, shares.T, out=gram)
+        gram += gram.T.copy()
+        gram /= 2
+    else:
+        for i, row in enumerate(rows):
+            gram[i, i:] = gram[i:, i] = np.vecdot(row, shares[i:])
     return gram
 
 
