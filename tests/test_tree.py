@@ -8,6 +8,7 @@ import tracemalloc
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
+from unittest import mock
 
 import jaxtyping
 import numpy as np
@@ -390,6 +391,16 @@ def test_merging_counts_commutes_associates_and_commutes_with_pruning(a, b, c, d
     assert merge([merge([one, two]), three]) == merge([one, merge([two, three])]) == merge([one, two, three])
     assert merge([one, two]).prune(depth) == merge([one.prune(depth), two.prune(depth)])
     assert merge([one]) == one
+
+
+def test_levels_too_wide_for_their_childrens_parents_are_refused():
+    # Scaled down from 2**31 nodes, which take 16 GiB before they are laid out.
+    sequences = ["000", "001", "010", "011", "100"]
+    with mock.patch.object(tree_module, "_MAX_PARENTS", 2):
+        counted = TokenTree.from_sequences(sequences)
+        with pytest.raises(ValueError, match=r"^tree has 3 nodes at depth 2: .* prune to depth 2 or less$"):
+            counted.leaves()
+        assert counted.prune(2).weights.tolist() == [5, 4, 1, 2, 2, 1]
 
 
 def test_merge_is_exact_near_the_largest_count():

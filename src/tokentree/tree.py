@@ -44,6 +44,7 @@ _FORMAT = "tokentree.TokenTree"
 _VERSION = 1
 _PARTS = ("alphabet_size", "offsets", "symbols", "parents", "weights")
 _MAX_COUNT = 2**63 - 1
+_MAX_PARENTS = 2**31
 _MAX_ALPHABET = 2**31
 _SLAB = 1 << 16
 
@@ -180,6 +181,13 @@ class TokenTree:
 
     @cached_property
     def _nodes(self) -> Nodes:
+        widths = np.diff(self.offsets)
+        wide = np.flatnonzero(widths[:-1] > _MAX_PARENTS)
+        if len(wide):
+            raise ValueError(
+                f"tree has {widths[wide[0]]} nodes at depth {wide[0]}: it can number {_MAX_PARENTS} parents "
+                f"on a level; prune to depth {wide[0]} or less"
+            )
         nodes = self._source.nodes(self.depth) if isinstance(self._source, _bands.Bands) else self._source
         for array in nodes:
             array.flags.writeable = False
