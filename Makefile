@@ -34,7 +34,7 @@ test: $(venv)/.test ## Run the tests, without the slow ones
 coverage: $(venv)/.test ## The same with branch coverage, which takes about twice as long
 	$(python) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadgroup --cov --cov-branch
 
-test-slow: $(venv)/.test ## Run the slow tests, one at a time: some take many GiB
+test-slow: $(venv)/.test $(venv)/.bench ## Run the slow tests, one at a time: some take many GiB
 	$(python) -m pytest -m slow
 
 test-all: test test-slow ## Run every test
