@@ -487,13 +487,19 @@ class Mixture:
             Float[np.ndarray, "datasets block"],
         ]
     ]:
-        """Blocks of p, q and p - q over the leaves, times SCALE; the last without cancellation."""
+        """Blocks of p, q and p - q over the leaves, times SCALE; the last without cancellation.
+
+        The next block overwrites p and p - q: fresh memory would take longer than the work.
+        """
         w = self.weights
         largest = int(w.argmax())
         counted = self._rows.values.dtype != np.float64
+        room = np.empty((2, len(w), min(BLOCK, self.n_leaves)))
         for leaves in self._blocks():
-            p = self.distributions[:, leaves] * SCALE
-            centred = p - p[largest]
+            given = self.distributions[:, leaves]
+            p, centred = room[:, :, : given.shape[1]]
+            np.multiply(given, SCALE, out=p)
+            np.subtract(p, p[largest], out=centred)
             if counted:
                 # Where datasets nearly coincide, what rounding took from a mass is much of a difference. To
                 # add it is always right, so the heaviest leaf and an eighth of all are enough to decide.
@@ -842,15 +848,15 @@ def _gram(
 ) -> Float[np.ndarray, "datasets datasets"]:
     """Sum of rows_i rows_t / q over the block."""
     # Where q = 0 every mass is 0 too; nowhere else is it as small, for masses times SCALE.
-    shares = rows * (1 / np.maximum(q, 2.0**-1020))
+    scale = 1 / np.maximum(q, 2.0**-1020)
     gram: Float[np.ndarray, "datasets datasets"] = np.empty((len(rows), len(rows)))
     if len(rows) > _FEW:
-        np.matmul(rows, shares.T, out=gram)
+        np.matmul(rows, (rows * scale).T, out=gram)
         gram += gram.T.copy()
         gram /= 2
     else:
         for i, row in enumerate(rows):
-            gram[i, i:] = gram[i:, i] = np.vecdot(row, shares[i:])
+            gram[i, i:] = gram[i:, i] = np.vecdot(row * scale, rows[i:])
     return gram
 
 
