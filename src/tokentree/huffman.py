@@ -45,6 +45,9 @@ _ROUND = 64
 _FEW = 64
 """Thresholds up to which comparing with each is faster than sorting."""
 
+_SHORT = 1000
+"""Weights up to which a search for each is faster than either."""
+
 _BLOCK = 2**14
 """Weights compared at once."""
 
@@ -481,24 +484,22 @@ def _worth_batches(leaves: Shaped[np.ndarray, "leaves"]) -> bool:
 
 def _consumed_one_by_one(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int], int]:
     """How many inner nodes are consumed when so many have been made; two queues, taken literally."""
-    queue = [*leaves.tolist(), math.inf, math.inf]
+    next_leaf = [math.inf, math.inf, *leaves[::-1].tolist()].pop
     nodes = [math.inf] * leaves.size
     consumed = [0] * leaves.size
-    leaf = node = 0
-    light, merged = queue[0], math.inf
+    node = 0
+    light, merged = next_leaf(), math.inf
     for made in range(leaves.size - 1):
         if light <= merged:
             weight = light
-            leaf += 1
-            light = queue[leaf]
+            light = next_leaf()
         else:
             weight = merged
             node += 1
             merged = nodes[node]
         if light <= merged:
             weight += light
-            leaf += 1
-            light = queue[leaf]
+            light = next_leaf()
         else:
             weight += merged
             node += 1
@@ -559,7 +560,7 @@ def _passed(
     values: Shaped[np.ndarray, "leaves"],
 ) -> Int[np.ndarray, "leaves"] | UInt8[np.ndarray, "leaves"]:
     """How many of the ascending `thresholds` each of the values reaches that `leaves` are, sorted."""
-    if values.dtype == object:
+    if values.dtype == object or values.size < _SHORT:
         return thresholds.searchsorted(values, "right")
     if thresholds.size > _FEW:
         # A sort takes a third of the time of a search for every value.
