@@ -221,7 +221,7 @@ FAMILIES: dict[str, Family] = {
         f"huffman {law}": Family(
             f"Huffman lengths, {law} weights",
             "symbols",
-            DECADES if law == "Pareto" else (10**2, 10**4, 10**6),
+            DECADES if law == "Pareto" else (10**2, 10**4, 10**6, 10**7),
             partial(huffman, law),
             8,
             frozenset({"np.argsort", "np.sort"}),
