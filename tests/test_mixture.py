@@ -498,10 +498,15 @@ def test_rows_know_what_rounding_took(rows):
         )
 
 
-def test_differences_keep_their_digits_where_datasets_nearly_coincide():
-    rows = [[10**12, 10**12 + 1, 10**12], [10**12 + 2, 10**12, 10**12], [10**12, 10**12, 10**12 + 1]]
-    p, _, _, q = exact(rows, [5, 3, 2])
-    ((_, _, found),) = Mixture(rows, [5, 3, 2]).centred_blocks()
+@pytest.mark.parametrize(
+    ("third", "sizes"),
+    [([10**12, 10**12, 10**12 + 1], [5, 3, 2]), ([1, 5, 100], [5 * 2**100, 3 * 2**100, 1])],
+)
+def test_differences_keep_their_digits_where_datasets_nearly_coincide(third, sizes):
+    # Where the third is far off, it hardly counts.
+    rows = [[10**12, 10**12 + 1, 10**12], [10**12 + 2, 10**12, 10**12], third]
+    p, _, _, q = exact(rows, sizes)
+    ((_, _, found),) = Mixture(rows, sizes).centred_blocks()
     for line, row in zip(found / 2.0**512, p, strict=True):
         np.testing.assert_allclose(line, [float(a - b) for a, b in zip(row, q, strict=True)], rtol=1e-12)
 

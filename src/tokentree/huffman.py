@@ -104,15 +104,12 @@ def huffman_lengths(
     thresholds = leaves[ends]
     passed = _passed(thresholds, leaves, values)
     lengths: Int[np.ndarray, "leaves"] = np.subtract(counts.size - 1, passed, dtype=np.int64)
-    if (leaves[ends - 1] == thresholds).any():
-        # Equal weights that fall on two levels or more: the first symbol stands last among the sorted.
-        tied = np.unique(thresholds)
-        stop = leaves.searchsorted(tied, "right")
-        sizes = stop - leaves.searchsorted(tied, "left")
-        symbols = np.flatnonzero(thresholds[np.maximum(passed, 1) - 1] == values)
-        symbols = symbols[np.argsort(passed[symbols], kind="stable")]
-        ranks = np.repeat(stop + np.cumsum(sizes) - sizes, sizes) - 1 - np.arange(symbols.size)
-        lengths[symbols] = counts.size - 1 - ends.searchsorted(ranks, "right")
+    # Equal weights that fall on several levels: the first symbol stands last among the sorted.
+    for weight in np.unique(thresholds[leaves[ends - 1] == thresholds]):
+        begin, stop = leaves.searchsorted(weight), leaves.searchsorted(weight, "right")
+        runs = np.diff(ends[(begin < ends) & (ends < stop)], prepend=begin, append=stop)[::-1]
+        shortest = counts.size - 1 - ends.searchsorted(stop - 1, "right")
+        lengths[values == weight] = np.repeat(np.arange(shortest, shortest + runs.size), runs)
     return lengths
 
 
