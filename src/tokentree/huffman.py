@@ -42,6 +42,9 @@ _WINDOW = 16
 _ROUND = 64
 """Symbols that a loop merges in the time of one round over arrays."""
 
+_OUTLIERS = 256
+"""One weight in so many, at either end, says nothing of how many rounds it takes."""
+
 _FEW = 64
 """Thresholds up to which comparing with each is faster than sorting."""
 
@@ -83,9 +86,9 @@ def huffman_lengths(
 
     Notes
     -----
-    One sort of the weights, not of the symbols; then O(M log M) in all, in about as many vectorised rounds as
-    the longest codeword has bits, or in a plain loop where that is the faster. The result depends neither on
-    this nor on the machine. Huffman (1952); the two queues
+    O(M log M). One sort of the weights; only codes of more than 64 levels sort the symbols too. Weights are
+    merged in about as many vectorised rounds as the longest codeword has bits, or in a plain loop where that
+    is the faster. The result depends neither on this nor on the machine. Huffman (1952); the two queues
     are van Leeuwen's (1976).
 
     Examples
@@ -105,11 +108,14 @@ def huffman_lengths(
     passed = _passed(thresholds, leaves, values)
     lengths: Int[np.ndarray, "leaves"] = np.subtract(counts.size - 1, passed, dtype=np.int64)
     # Equal weights that fall on several levels: the first symbol stands last among the sorted.
-    for weight in np.unique(thresholds[leaves[ends - 1] == thresholds]):
+    tied = np.unique(thresholds[leaves[ends - 1] == thresholds])
+    order = np.argsort(values, kind="stable") if tied.size > _FEW else None
+    for weight in tied:
         begin, stop = leaves.searchsorted(weight), leaves.searchsorted(weight, "right")
-        runs = np.diff(ends[(begin < ends) & (ends < stop)], prepend=begin, append=stop)[::-1]
-        shortest = counts.size - 1 - ends.searchsorted(stop - 1, "right")
-        lengths[values == weight] = np.repeat(np.arange(shortest, shortest + runs.size), runs)
+        first, last = ends.searchsorted([begin, stop - 1], "right")
+        runs = np.diff(ends[first:last], prepend=begin, append=stop)[::-1]
+        symbols = values == weight if order is None else order[begin:stop]
+        lengths[symbols] = np.repeat(np.arange(counts.size - 1 - last, counts.size - first), runs)
     return lengths
 
 
@@ -473,15 +479,19 @@ def _worth_batches(leaves: Shaped[np.ndarray, "leaves"]) -> bool:
     """Whether rounds over arrays are expected to beat a loop over numbers."""
     if leaves.dtype == object:
         return False
-    lightest = leaves[min(int(leaves.searchsorted(0, "right")), leaves.size - 1)]
-    # The smallest weight about doubles in a round, up to the total.
-    rounds = math.log2(leaves.size) + (math.log2(leaves[-1]) - math.log2(lightest) if lightest else 0)
+    positive = leaves[leaves.searchsorted(0, "right") :]
+    rounds = math.log2(leaves.size)
+    if positive.size:
+        # The smallest weight about doubles in a round. A few outliers far away take no more rounds than they
+        # are.
+        spare = positive.size // _OUTLIERS
+        rounds += math.log2(positive[-1 - spare]) - math.log2(positive[spare])
     return leaves.size > _ROUND * rounds
 
 
 def _consumed_one_by_one(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int], int]:
     """How many inner nodes are consumed when so many have been made; two queues, taken literally."""
-    next_leaf = [math.inf, math.inf, *leaves[::-1].tolist()].pop
+    next_leaf = [math.inf, *leaves[::-1].tolist()].pop
     nodes = [math.inf] * leaves.size
     consumed = [0] * leaves.size
     node = 0
@@ -556,7 +566,7 @@ def _passed(
     leaves: Shaped[np.ndarray, "leaves"],
     values: Shaped[np.ndarray, "leaves"],
 ) -> Int[np.ndarray, "leaves"] | UInt8[np.ndarray, "leaves"]:
-    """How many of the ascending `thresholds` each of the values reaches that `leaves` are, sorted."""
+    """How many of the ascending `thresholds` each value reaches; `leaves` are the values, sorted."""
     if values.dtype == object or values.size < _SHORT:
         return thresholds.searchsorted(values, "right")
     if thresholds.size > _FEW:
