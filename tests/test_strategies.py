@@ -135,7 +135,7 @@ def test_sizes_far_apart_are_drawn(ratio):
 
 
 @pytest.mark.parametrize("strategy", [mixtures(), token_trees(3), pareto_masses(), distributions()])
-def test_drawing_leaves_random_alone(strategy):
+def test_drawing_and_showing_leaves_random_alone(strategy):
     # Hypothesis warns of strategies that do not, and warnings are errors here; beartype is at work too.
     states = []
 
@@ -143,7 +143,7 @@ def test_drawing_leaves_random_alone(strategy):
     @settings(max_examples=5, database=None)
     def draws(data):
         before = random.getstate()
-        data.draw(strategy)
+        repr(data.draw(strategy))
         states.append(random.getstate() == before)
 
     draws()

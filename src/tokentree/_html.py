@@ -91,7 +91,7 @@ def code_html(code: "tokentree.huffman.HuffmanCode") -> str:
 def mixture_html(mixture: "tokentree.mixture.Mixture") -> str:
     """The datasets with their sizes and weights, and their rates unless that would take long."""
     n, m = mixture.n_datasets, mixture.n_leaves
-    columns: list[Sequence[object]] = [mixture.names, mixture._shown_sizes(n), mixture.weights.tolist()]
+    columns: list[Sequence[object]] = [mixture.names, list(mixture._shown_sizes(n)), mixture.weights.tolist()]
     header = ["dataset", "size", "weight"]
     caption = f"Mixture: {n:,} datasets, {m:,} leaves"
     if mixture.depth is not None:

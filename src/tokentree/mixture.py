@@ -489,7 +489,8 @@ class Mixture:
     ]:
         """Blocks of p, q and p - q over the leaves, times SCALE; the last without cancellation.
 
-        The next block overwrites p and p - q: fresh memory would take longer than the work.
+        The next block overwrites p and p - q, so be done with each before asking for another: fresh memory
+        would take longer than the work.
         """
         w = self.weights
         largest = int(w.argmax())
@@ -622,11 +623,13 @@ class Mixture:
     def _repr_html_(self) -> str:
         return _html.mixture_html(self)
 
-    def _shown_sizes(self, first: int) -> list[float | Fraction]:
+    def _shown_sizes(self, first: int) -> Iterator[float | Fraction]:
         """The first few sizes; one like 0.1 as that, not as the dyadic rational that it is."""
-        return [
+        # No list: where types are checked, one of its items would be drawn by `random`, which the reprs of
+        # Hypothesis's examples must not touch.
+        return (
             float(n) if n.denominator > 10**6 and Fraction(float(n)) == n else n for n in self._sizes[:first]
-        ]
+        )
 
     def __repr__(self) -> str:
         shown = [f"{name} {n}" for name, n in zip(self._names[:6], self._shown_sizes(6), strict=True)]
