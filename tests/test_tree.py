@@ -394,13 +394,18 @@ def test_merging_counts_commutes_associates_and_commutes_with_pruning(a, b, c, d
 
 
 def test_levels_too_wide_for_their_childrens_parents_are_refused():
-    # Scaled down from 2**31 nodes, which take 16 GiB before they are laid out.
+    # Scaled down from 2**31 nodes, which take 34 GiB before they are laid out.
     sequences = ["000", "001", "010", "011", "100"]
     with mock.patch.object(tree_module, "_MAX_PARENTS", 2):
         counted = TokenTree.from_sequences(sequences)
         with pytest.raises(ValueError, match=r"^tree has 3 nodes at depth 2: .* prune to depth 2 or less$"):
             counted.leaves()
         assert counted.prune(2).weights.tolist() == [5, 4, 1, 2, 2, 1]
+        # Also where the nodes are there already, with parents that wrapped.
+        laid_out = TokenTree.from_sequences(["0", "1", "2", "4"], alphabet_size=8).prune(1).binarize()
+        with pytest.raises(ValueError, match="tree has 3 nodes at depth 2"):
+            laid_out.leaves()
+        assert laid_out.prune(2).weights.tolist() == [4, 3, 1, 2, 1, 1]
 
 
 def test_merge_is_exact_near_the_largest_count():

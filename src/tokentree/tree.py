@@ -651,10 +651,11 @@ class TokenTree:
         depth = _checks.integer("depth", depth, at_least=1)
         if depth >= self.depth:
             return self
-        source = self._source
-        if "_nodes" in self.__dict__ or not isinstance(source, _bands.Bands):
+        source = self.__dict__.get("_nodes", self._source)
+        if not isinstance(source, _bands.Bands):
             end = int(self.offsets[depth + 1])
-            source = (self.symbols[:end], self.parents[:end], self.weights[:end])
+            symbols, parents, weights = source
+            source = (symbols[:end], parents[:end], weights[:end])
         return TokenTree(self.alphabet_size, self.offsets[: depth + 2], source)
 
     def binarize(self) -> "TokenTree":
