@@ -192,9 +192,9 @@ def test_ties_are_settled_the_same_way_at_any_size():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, object])
-@pytest.mark.parametrize(("base", "powers", "longest"), [(2, 20, 40), (4, 40, 110)])
+@pytest.mark.parametrize(("base", "powers", "longest"), [(2, 20, 40), (4, 40, 110), (4, 200, 450)])
 def test_ties_on_many_levels_of_a_large_code(base, powers, longest, dtype):
-    # More symbols than are compared at once, and levels few enough to compare with each, or not.
+    # More symbols than are compared at once; levels, and then ties, few enough to compare with each, or not.
     steps = np.array([base**i for i in range(powers)], dtype=object)
     weights = np.random.default_rng(0).choice(steps, 20_000).astype(dtype)
     lengths = huffman_lengths(weights)
