@@ -222,7 +222,9 @@ def test_cover_and_thomas_two_optimal_sets_of_lengths():
 def test_every_six_weights_up_to_eight_are_coded_at_the_least_cost():
     # A round merges several pairs at once: here are all its ways to end, with a leaf or a node left over.
     for weights in map(np.array, itertools.combinations_with_replacement(range(1, 9), 6)):
-        assert huffman_lengths(weights) @ weights == one_by_one(weights.tolist())[0]
+        lengths = in_rounds(weights)
+        assert lengths @ weights == one_by_one(weights.tolist())[0]
+        assert lengths.tolist() == huffman_lengths(weights).tolist()
 
 
 # --- kinds of weights
