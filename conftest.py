@@ -1,5 +1,6 @@
 """Check every annotated shape and type in the package while the tests run; what test modules share."""
 
+import os
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -10,13 +11,17 @@ from beartype import BeartypeConf, beartype
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+# Tests run in several processes already, and small products of matrices only wait for more threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # An int is welcome where a float is asked for, as PEP 484 has it.
 typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
 install_import_hook("tokentree", "conftest.typechecker")
 
 # The work is numerical and the machines are small: time is measured in benchmarks/, never asserted here.
-settings.register_profile("tokentree", deadline=None, print_blob=True)
-settings.load_profile("tokentree")
+settings.register_profile("quick", deadline=None, print_blob=True, max_examples=20)
+settings.register_profile("ci", deadline=None, print_blob=True, max_examples=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")
