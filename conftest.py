@@ -1,6 +1,7 @@
 """Check every annotated shape and type in the package while the tests run; what test modules share."""
 
 import os
+import pickle
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from beartype import BeartypeConf, beartype
+from filelock import FileLock
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -25,12 +27,27 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")
-def decide() -> Any:
-    """The finding of a claim, decided once, on what docs/ledger.md was written from."""
+def decide(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The finding of a claim, on what docs/ledger.md was written from.
+
+    Decided by the first process that asks, and left in a file for the others.
+    """
     from tokentree.claims import Evidence
 
     evidence = Evidence(seed=0)
-    return cache(lambda claim: claim(evidence))
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+
+    @cache
+    def finding(claim: Any) -> Any:
+        path = place / f"{claim.__name__}.pickle"
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                path.write_bytes(pickle.dumps(claim(evidence)))
+            return pickle.loads(path.read_bytes())
+
+    return finding
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +58,21 @@ def ledger(decide: Any) -> Any:
     return Ledger(tuple(map(decide, CLAIMS)), seed=0)
 
 
+LONG_CLAIMS = {
+    *("theorem_3_4", "published", "published_overlapping", "three_datasets_condition"),
+    *("assumption_3_2", "assumption_a_7"),
+}
+"""Claims that take seconds to decide on all the evidence; others do on little of it."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send all tests that ask for findings to one process, so that claims are decided in one only."""
+    """Leave to the slow tests what takes the findings of long claims."""
     for item in items:
-        if "decide" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("ledger"))
+        asked = getattr(item, "fixturenames", ())
+        claim = getattr(item, "callspec", None) and item.callspec.params.get("claim")
+        if "ledger" in asked or ("decide" in asked and getattr(claim, "__name__", "") in LONG_CLAIMS):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

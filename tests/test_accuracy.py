@@ -14,7 +14,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tokentree
@@ -73,7 +73,6 @@ def repeated(draw):
     return times, rows, order
 
 
-@settings(max_examples=40)
 @given(repeated())
 def test_sums_over_leaves_are_pairwise(case):
     times, (p, q), order = case
@@ -96,7 +95,6 @@ def test_sums_over_leaves_are_pairwise(case):
     assert found >= 0
 
 
-@settings(max_examples=25)
 @given(repeated())
 def test_mean_codeword_length_is_pairwise(case):
     times, (p, _), order = case

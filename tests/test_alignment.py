@@ -10,7 +10,7 @@ import jaxtyping
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.stats import linregress
@@ -86,7 +86,6 @@ def budget(rows, sizes, epsilon, **options):
 # Inverse alignment
 
 
-@settings(max_examples=60)
 @given(
     cases(), st.sampled_from(DISTANCES), st.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20)
 )
@@ -111,7 +110,6 @@ def test_budget_is_the_least_size_within_epsilon(case, distance, fraction):
         assert all(apart(distance, *models(rows, sizes, n)) >= found.limit * (1 - 1e-9) for n in tried)
 
 
-@settings(max_examples=60)
 @given(cases(), st.sampled_from(DISTANCES))
 def test_limit_is_where_it_is_said_to_be(case, distance):
     rows, sizes = case
@@ -125,7 +123,6 @@ def test_limit_is_where_it_is_said_to_be(case, distance):
         assert float(apart(distance, p, a, b)) == pytest.approx(found.limit, rel=1e-9, abs=1e-14)
 
 
-@settings(max_examples=25)
 @given(cases(), st.sampled_from(DISTANCES), st.lists(st.floats(1e-6, 1.5), min_size=4, max_size=4))
 def test_smaller_epsilon_needs_no_less(case, distance, fractions):
     rows, sizes = case
@@ -136,7 +133,6 @@ def test_smaller_epsilon_needs_no_less(case, distance, fractions):
     assert budget(rows, sizes, before, distance=distance).size == 0
 
 
-@settings(max_examples=40)
 @given(cases(), st.sampled_from(DISTANCES), st.floats(0.05, 0.95), st.floats(1e-4, 0.4))
 def test_regimes_agree_where_s_agrees(case, distance, fraction, step):
     rows, sizes = case
@@ -259,7 +255,6 @@ def test_disjoint_supports_keep_their_infinities():
 # The best data
 
 
-@settings(max_examples=40)
 @given(cases(2), st.fractions(Fraction(1, 50), Fraction(19, 20), max_denominator=50))
 def test_least_budget_solves_the_linear_program(case, fraction):
     rows, sizes = case
@@ -285,7 +280,6 @@ def test_least_budget_solves_the_linear_program(case, fraction):
     assert found.size == pytest.approx(solved.fun, rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=40)
 @given(cases(), st.sampled_from(DISTANCES), st.floats(0.02, 0.95), st.sampled_from([None, 0.01]))
 def test_no_data_do_better_than_the_best_and_the_best_does(case, distance, fraction, step):
     rows, sizes = case
@@ -313,7 +307,6 @@ def test_no_data_do_better_than_the_best_and_the_best_does(case, distance, fract
     assert again.size == pytest.approx(best.size, rel=1e-6)
 
 
-@settings(max_examples=60)
 @given(cases(2), st.fractions(Fraction(1, 20), 3, max_denominator=20))
 @example(([[0, 1], [1, 0]], [10**6, 1]), Fraction(1, 20))
 def test_what_the_best_data_leave_is_a_hockey_stick_divergence(case, t):
@@ -354,7 +347,6 @@ def test_exact_restoration_takes_no_negative_data(rows, data):
     np.testing.assert_allclose(found, data, rtol=4e-9)
 
 
-@settings(max_examples=60)
 @given(cases(2))
 def test_exact_restoration_takes_the_largest_likelihood_ratio(case):
     rows, sizes = case
@@ -460,7 +452,6 @@ def slice_models(rows, sizes, slices, step):
     return counts, fixed
 
 
-@settings(max_examples=20)
 @given(cases(2), st.integers(2, 3), st.integers(1, 4))
 def test_losses_are_those_of_models_retrained(case, slices, chunk):
     rows, sizes = case
@@ -485,7 +476,6 @@ def test_losses_are_those_of_models_retrained(case, slices, chunk):
                     assert found.excess_loss[r, i, d, n] == pytest.approx(kl_divergence(target, q), abs=1e-14)
 
 
-@settings(max_examples=30)
 @given(cases(2))
 def test_gap_of_the_loss_is_the_entropies_gap_and_the_excess_gap(case):
     found = simulate_resistance(Mixture(*case))
@@ -617,7 +607,6 @@ def exact_score(q, a, t):
     return sum(x * share for x, share in on) / sum(x for x, _ in on)
 
 
-@settings(max_examples=60)
 @given(cases())
 def test_scores_are_those_of_the_model(case):
     rows, sizes = case
@@ -648,7 +637,6 @@ def test_drops_keep_their_digits():
     np.testing.assert_allclose(found.drop[0], expected, rtol=1e-12)
 
 
-@settings(max_examples=60)
 @given(cases(), st.floats(0.01, 0.9))
 def test_needed_examples_bring_the_score_to_the_level(case, step):
     mixture = Mixture(*case)
@@ -664,7 +652,6 @@ def test_needed_examples_bring_the_score_to_the_level(case, step):
                 assert found.score[r, i, 0] <= found.level + 1e-12
 
 
-@settings(max_examples=100)
 @given(cases(), st.integers(1, 1000))
 def test_by_counts_the_slope_steepens_exactly_below_one_half(case, n):
     rows, sizes = case
@@ -677,7 +664,6 @@ def test_by_counts_the_slope_steepens_exactly_below_one_half(case, n):
     assert found.falls_faster[0] == (score < HALF)
 
 
-@settings(max_examples=40)
 @given(cases(smallest=1))
 def test_fixed_steps_fall_faster_where_the_alignment_has_raised_the_score(case):
     rows, sizes = case
@@ -716,7 +702,6 @@ def test_disjoint_from_pretraining_the_score_is_a_ratio_of_counts():
     assert (simulate_rebound(Mixture(THIRDS, [1, 1, 1]), level=0).needed == math.inf).all()
 
 
-@settings(max_examples=60)
 @given(cases(), st.sampled_from([1, 1000, 10**18]))
 def test_the_score_levels_off_exactly_where_it_falls(case, n_p):
     rows, sizes = case

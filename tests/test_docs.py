@@ -60,7 +60,17 @@ def anchors(page: Path) -> set[str]:
     return {heading.replace(" ", "-") for heading in kept}
 
 
-@pytest.mark.parametrize("page", PAGES)
+LONG = {
+    "docs/command-line.md",  # verify, and the gallery
+    "docs/how-to/my-own-property-test.md",  # a hundred examples of each property, and shrinking
+}
+
+by_page = pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] if page in LONG else []) for page in PAGES]
+)
+
+
+@by_page
 def test_python_blocks_run(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,12 +94,7 @@ make() {{ command make --dry-run --directory={shlex.quote(str(ROOT))} "$@"; }}
 """
 
 
-LONG = {"docs/command-line.md"}  # verify, and the gallery
-
-
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=[pytest.mark.slow] if page in LONG else []) for page in PAGES]
-)
+@by_page
 def test_shell_blocks_run(page: str, tmp_path: Path) -> None:
     """And show what they print; with another Python, but for the figures."""
     library = Path(sysconfig.get_path("stdlib"))
@@ -222,20 +227,20 @@ def execute(program: str | ast.Module, name: str) -> None:
     exec(compile(program, f"<witness of {name}>", "exec"), {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("index", range(len(CLAIMS)), ids=[claim.__name__ for claim in CLAIMS])
-def test_witness_passes_and_can_fail(ledger: Ledger, index: int) -> None:
-    finding = ledger[index]
+@pytest.mark.parametrize("claim", CLAIMS, ids=[claim.__name__ for claim in CLAIMS])
+def test_witness_passes_and_can_fail(decide: Any, claim: Any) -> None:
+    finding = decide(claim)
     assert finding.witness
     execute(finding.witness, finding.id)
 
     program = ast.parse(finding.witness)
-    claims = [node for node in ast.walk(program) if isinstance(node, ast.Assert)]
-    assert bool(claims) == bool(finding.witness)
-    for claim in claims:
-        stated, claim.test = claim.test, ast.UnaryOp(ast.Not(), claim.test)
+    statements = [node for node in ast.walk(program) if isinstance(node, ast.Assert)]
+    assert bool(statements) == bool(finding.witness)
+    for statement in statements:
+        stated, statement.test = statement.test, ast.UnaryOp(ast.Not(), statement.test)
         with pytest.raises(AssertionError):
             execute(ast.fix_missing_locations(program), finding.id)
-        claim.test = stated
+        statement.test = stated
 
 
 def keys(data: Any) -> set[str]:

@@ -157,7 +157,7 @@ def cases(draw, **kwargs):
 
 
 @given(cases())
-@settings(max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 @example(([[1.0, 1e-300], [1.0, 2e-300], [1.0, 4e-300]], [3, 1, 1], [0, 1, 2]))
 @example(([[1.0, 5e-324], [1.0, 5e-324], [1.0, 1e-323]], [LARGE, 1, 1], [0, 1, 2]))
 @example(([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.5, 0.5, 5e-324]], [1, LARGE, 1], [0, 1, 2]))
@@ -650,7 +650,6 @@ def test_closed_forms_broadcast_and_take_a_base():
 
 
 @given(st.integers(3, 6), st.floats(10, 1e9), st.floats(1e-3, 0.6))
-@settings(max_examples=30)
 def test_closed_change_is_the_integral_of_the_closed_form(m, k, l):
     found = published_closed_change(m, k, l, base=math.e)
     with mpmath.workdps(25):
@@ -727,7 +726,6 @@ def test_independent_pareto_masses_reverse_both_signs(alpha):
 
 
 @given(cases(m_max=4), st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=3), st.sampled_from([2, math.e]))
-@settings(max_examples=50)
 def test_curve_is_the_decision_at_each_point(case, points, base):
     rows, sizes, (p, a, t) = case
     mixture = Mixture(rows, sizes, depth=4)
@@ -745,7 +743,6 @@ def test_curve_is_the_decision_at_each_point(case, points, base):
 
 
 @given(cases(m_max=4))
-@settings(max_examples=50)
 def test_curve_starts_where_there_is_no_perturbation(case):
     rows, sizes, (p, a, t) = case
     start = response_curve(Mixture(rows, sizes), 1, p, a, t, base=math.e).start

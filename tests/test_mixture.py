@@ -720,7 +720,7 @@ def test_bad_arguments_are_refused_by_name():
 
 
 @given(tables(n_min=2, n_max=4, largest=5))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @example(([[2, 2, 2], [3, 0, 0], [1, 0, 2]], [358711271280, Fraction(3, 187), Fraction(501, 467)]))
 @example(([[1, 1, 1, 1, 1], [0, 1, 1, 1, 2], [1, 1, 3, 2, 1]], [972920244002, 1, Fraction(47, 177)]))
 @example(([[1, 1, 1], [0, 1, 0], [0, 0, 1]], [10**12, 1, Fraction(1, 2)]))

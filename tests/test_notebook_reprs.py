@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentree import (
@@ -269,7 +269,6 @@ def test_everything_is_escaped():
 
 
 @given(TREES, st.integers(1, 5))
-@settings(max_examples=40)
 def test_small_trees_are_drawn_whole(tree, depth):
     tree = tree.prune(depth)
     page = tree._repr_html_()
@@ -404,7 +403,6 @@ def test_the_ledger_as_a_table():
 
 
 @given(TREES, st.integers(1, 5))
-@settings(max_examples=40)
 def test_graphs_have_the_trees_paths_and_weights(tree, depth):
     import networkx as nx
 

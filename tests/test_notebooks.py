@@ -18,6 +18,7 @@ def test_there_is_a_notebook() -> None:
     assert NOTEBOOKS
 
 
+@pytest.mark.slow
 @by_name
 def test_notebook_runs_from_a_clean_kernel(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)

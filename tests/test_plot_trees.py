@@ -8,7 +8,7 @@ import jaxtyping
 import matplotlib as mpl
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection, PathCollection, QuadMesh
@@ -119,7 +119,6 @@ def check_tree(tree):
     return ax
 
 
-@settings(max_examples=25)
 @given(SEQUENCES, st.integers(1, 6))
 def test_a_drawn_tree_reads_back(weights, depth):
     check_tree(TokenTree.from_leaves(weights, alphabet_size=3).prune(depth))
@@ -133,7 +132,6 @@ def test_unexpanded_leaves_read_back():
     assert names == ["end of sequence", "cut here", "unexpanded"]
 
 
-@settings(max_examples=25)
 @given(SEQUENCES)
 def test_subtrees_do_not_overlap(weights):
     tree = TokenTree.from_leaves(weights, alphabet_size=3)
@@ -228,7 +226,6 @@ def reported(ax):
     return {name: float(value.removesuffix(" bits per block")) for name, value in lines}
 
 
-@settings(max_examples=25)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60).filter(any), st.booleans())
 def test_circles_are_the_leaves(weights, own):
     masses = np.array(weights) / sum(weights)
@@ -329,7 +326,6 @@ def curves(ax):
     return [line for line in ax.get_lines() if line.get_marker() == "None"]
 
 
-@settings(max_examples=25)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40).filter(any))
 def test_survival_is_the_share_at_or_above(counts):
     (line,) = curves(plot_survival(counts, new()))

@@ -8,7 +8,7 @@ from fractions import Fraction
 import jaxtyping
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tokentree import (
@@ -153,7 +153,6 @@ def test_a_budget_keeps_the_most_probable_prefixes(arguments, depth, max_nodes, 
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
-@settings(max_examples=25)
 def test_no_tree_of_as_many_expansions_has_more_probable_ones(seed, n):
     # All trees of n inner nodes, written out; coins of depth 3.
     model = Toy(2, seed=seed, zeros=False)

@@ -7,7 +7,7 @@ import jaxtyping
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import integrate, linalg, special
 
@@ -246,7 +246,6 @@ def test_closed_form_agrees_with_integration_and_with_the_matrix_exponential(nam
     np.testing.assert_array_equal(closed.displacements[0], start[0])
 
 
-@settings(max_examples=60)
 @given(
     st.floats(0.1, 10),
     st.floats(0.1, 10),
@@ -758,7 +757,6 @@ def test_the_directions_agree_to_first_order_in_the_distance():
 # The flow
 
 
-@settings(max_examples=40)
 @given(tables(), st.data())
 def test_flow_agrees_with_integration(table, data):
     springs = FisherSprings(Mixture(*table))

@@ -326,5 +326,5 @@ class Trees(RuleBasedStateMachine):
         assert files == set(self.saved)
 
 
-Trees.TestCase.settings = settings(max_examples=70, stateful_step_count=30)
+Trees.TestCase.settings = settings(stateful_step_count=30)
 TestTrees = Trees.TestCase

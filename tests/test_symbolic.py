@@ -75,7 +75,6 @@ expressions = st.recursive(
 
 
 @given(expressions, expressions, expressions)
-@settings(max_examples=50)
 def test_ring_laws_are_proved_and_their_negations_are_not(u, v, w):
     left, right = u * (v + w), sp.factor(u * v) + sp.together(u * w)
     assume(residual(equation(left, 0)) is not sp.nan)
@@ -185,7 +184,6 @@ def exact_overlap(rows, sizes):
 
 
 @given(part_counts, positive, positive)
-@settings(max_examples=30)
 def test_published_form_is_exact_on_fractions(counts, size, growth):
     parts = len(counts)
     mixture = published_mixture(block_parts(counts), k=size, l=growth)
@@ -251,7 +249,6 @@ def test_three_datasets_with_the_perturbation_like_the_first_always_do():
 
 
 @given(st.booleans(), positive, positive)
-@settings(max_examples=20)
 def test_three_dataset_form_is_exact_on_fractions(alike, size, growth):
     rows = block_parts([[2, 3], [1, 4], [5]])
     if alike:

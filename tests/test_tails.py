@@ -133,7 +133,7 @@ def by_definition(data: np.ndarray, discrete: bool) -> list[tuple[float, float, 
 
 
 @given(st.one_of(floats, tied, integers))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 def test_threshold_has_the_least_distance_of_all(data):
     data = np.array(data)
     assume(len(set(data)) > 1)
@@ -212,7 +212,6 @@ def test_given_threshold_of_integers(data, threshold):
 
 
 @given(st.one_of(floats, tied), st.integers(-300, 300))
-@settings(max_examples=20)
 def test_scale_does_not_matter(data, power):
     assume(len(set(data)) > 1)
     fit, scaled = fit_tail(data), fit_tail(np.ldexp(data, power))
@@ -365,7 +364,6 @@ def test_no_neighbour_is_more_likely(data):
 
 
 @given(floats)
-@settings(max_examples=40)
 def test_limit_is_reached_exactly_where_the_moments_say(data):
     assume(len(set(data)) > 1)
     fit = fit_tail(data, min(data))

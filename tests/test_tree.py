@@ -13,7 +13,7 @@ from unittest import mock
 import jaxtyping
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tokentree import _bands
@@ -559,7 +559,6 @@ def test_binarize(dataset, depth):
 
 
 @given(datasets(longest=66), st.one_of(st.none(), st.integers(1, 67)))
-@settings(max_examples=30)
 def test_save_load_pickle_and_copy_give_the_tree_back(tmp_path_factory, dataset, depth):
     q, rows, weights = dataset
     path = tmp_path_factory.getbasetemp() / "kept"

@@ -167,7 +167,7 @@ def assert_within(bounds, rows, sizes):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=150)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_truth_and_every_completion_lie_within(seed):
     case = Case(seed)
     bounds = case.bounds()
@@ -178,7 +178,6 @@ def test_truth_and_every_completion_lie_within(seed):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=60)
 def test_completions_made_to_hurt_lie_within(seed):
     case = Case(seed)
     bounds = case.bounds()
