@@ -34,7 +34,8 @@ from tokentree.symbolic import (
     three_dataset_form,
 )
 
-SHAPES = [(1, 1), (1, 3), (2, 2), (3, 2), (2, 3), (3, 3), (3, 4), (4, 2)]
+SHAPES = [(1, 1), (1, 3), (2, 2), (3, 2), (2, 3)]
+LARGE = [pytest.param(*shape, marks=pytest.mark.slow) for shape in ((3, 3), (3, 4), (4, 2))]
 
 positive = st.fractions(min_value=Fraction(1, 1000), max_value=1000, max_denominator=1000)
 
@@ -266,7 +267,7 @@ def test_three_dataset_form_is_exact_on_fractions(alike, size, growth):
 # Joint compression.
 
 
-@pytest.mark.parametrize(("N", "M"), SHAPES)
+@pytest.mark.parametrize(("N", "M"), SHAPES + LARGE)
 def test_laws_of_joint_compression(N, M):
     assert euler(N, M).proved
     assert gibbs_duhem(N, M).proved
@@ -277,6 +278,7 @@ def three(values):
     return st.lists(values, min_size=3, max_size=3)
 
 
+@pytest.mark.slow
 @given(three(three(st.integers(1, 99))), three(positive))
 @settings(max_examples=8)
 def test_both_sides_are_exact_on_fractions(rows, sizes):
