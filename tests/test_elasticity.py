@@ -889,7 +889,7 @@ TREE = TokenTree.from_sequences(["0"])
         (lambda: response_curve(MIXTURE, [0.5, 0]), ValueError, "l[1] = 0.0: must be finite and > 0"),
         (lambda: response_curve(MIXTURE, [[0.5], [1]]), ValueError, "l has shape (2, 1): must be a sequence"),
         (lambda: response_curve(MIXTURE, 1e300), ValueError, "must lie between 2**-200 and 2**200"),
-        (lambda: response_curve(MIXTURE, 1, "x"), ValueError, "dataset = 'x': must be one of 'D1'"),
+        (lambda: response_curve(MIXTURE, 1, "x"), ValueError, "pretrain = 'x': must be one of 'D1'"),
         (lambda: response_curve(MIXTURE, 1, 0, 0, 2), ValueError, "pretrain, align, perturb = 0, 0, 2: must"),
         (lambda: response_curve(MIXTURE, 1, base=1), ValueError, "base = 1: the base of a logarithm"),
         (lambda: response_curve(MIXTURE, 1, per="token"), ValueError, "per = 'token' needs the depth"),

@@ -1,5 +1,7 @@
+import copy
 import itertools
 import math
+import pickle
 from fractions import Fraction
 
 import jaxtyping
@@ -10,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from tokentree import EOS, Mixture, TokenTree
+from tokentree import EOS, LeafKind, Mixture, TokenTree, align, elasticity, published_form, response_curve
 from tokentree._bands import REST
-from tokentree.adapters import read_along
+from tokentree.adapters import read_along, read_model
+from tokentree.depth import depth_curve
 from tokentree.tree import _join
-from tokentree.unexpanded import unexpanded_bounds
+from tokentree.unexpanded import Completions, unexpanded_bounds
 
 U = 2.0**-53
 
@@ -400,11 +403,14 @@ def test_overlaps_close_in_linearly(seed):
 # Verdicts
 
 
-def verdict(mass, sizes=(1000, 1, 0.1)):
-    """The published form with disjoint parts, a share of each of which is unexpanded."""
+def disjoint(mass):
+    """Datasets of the published form with disjoint parts, a share of each of which is unexpanded."""
     rows = [{0: 1 / 3, 1: 1 / 3, 2: 1 / 3}, {1: 1.0}, {2: 1.0}]
-    trees = [part(10**5, {k: m * (1 - mass) for k, m in row.items()}, mass) for row in rows]
-    return unexpanded_bounds(trees, sizes)
+    return [part(10**5, {k: m * (1 - mass) for k, m in row.items()}, mass) for row in rows]
+
+
+def verdict(mass, sizes=(1000, 1, 0.1)):
+    return unexpanded_bounds(disjoint(mass), sizes)
 
 
 def test_theorem_is_certain_until_too_much_is_unexpanded():
@@ -440,6 +446,216 @@ def test_mixture_from_trees_is_none_where_every_token_is_listed():
     # All on one leaf: 1 / (1 + 1/2) of the second's half, twice.
     assert bounds.overlap_upper[0, 0] == pytest.approx(4 / 3, rel=1e-12)
     assert Mixture.from_trees(trees).overlap()[0, 0] > bounds.overlap_upper[0, 0]
+
+
+# What a mixture of such trees certifies
+
+
+def completions(case):
+    """Rows of completions: the truth, random and hurtful ones, and one over more symbols."""
+    rows = [case.truth, case.completion(even=True), case.completion(even=False)]
+    rows += [case.worst(i, 2, sign) for i in (0, 1) for sign in (1, -1)]
+    # Every pool on an id of its own that no tree lists.
+    ends = np.cumsum([len(pools) for pools in case.pools])
+    apart = np.zeros((case.n, ends[-1]), np.int64)
+    for row, (end, pools) in enumerate(zip(ends, case.pools, strict=True)):
+        apart[row, end - len(pools) : end] = [mass for mass, _ in pools]
+    return [*rows, np.hstack([case.known, apart])]
+
+
+def exact_excess(rows, sizes, means=None):
+    """1 - S_pt and 1 - S_at in rationals, by the first two and the third of the rows, or of means of them."""
+    given = [[*map(Fraction, np.asarray(row).tolist())] for row in rows]
+    p = [[mass / sum(row) for mass in row] for row in given]
+    if means is not None:
+        p = [[sum(map(Fraction.__mul__, column, each)) for column in zip(*p, strict=True)] for each in means]
+    n = [*map(Fraction, sizes)]
+    columns = [column for column in zip(*p, strict=True) if any(column)]
+    q = [sum(map(Fraction.__mul__, n, column)) / sum(n) for column in columns]
+    return [1 - sum(c[i] * c[2] / mass for c, mass in zip(columns, q, strict=True)) for i in (0, 1)]
+
+
+def signs_of(excess):
+    return tuple((each > 0) - (each < 0) for each in excess)
+
+
+def assert_certain(found, bounds, excess):
+    """The bounds hold this completion, and nothing is certified that is otherwise in it."""
+    if bounds is not None:
+        low, high = bounds[:, :2, 2].tolist()
+        assert all(Fraction(a) <= x <= Fraction(b) for a, x, b in zip(low, excess, high, strict=True))
+    signs = signs_of(excess)
+    assert all(sure in (None, sign) for sure, sign in zip(found.signs, signs, strict=True))
+    assert found.holds in (None, signs == (-1, 1))
+    assert found.certified == (None not in found.signs)
+
+
+def bounds_of(mixture):
+    return None if mixture.unread is None else Completions(mixture.unread).excess(mixture.exact_sizes)
+
+
+@given(st.integers(0, 2**32))
+def test_certified_signs_are_those_of_every_completion(seed):
+    case = Case(seed, n=3)
+    mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+    found, bounds = elasticity(mixture), bounds_of(mixture)
+    assert found.certified or bounds is not None
+    # The mixture's own reading is a completion over some vocabulary.
+    for rows in [*completions(case), mixture.rows.values]:
+        assert_certain(found, bounds, exact_excess(rows, case.sizes))
+
+
+@given(st.integers(0, 2**32), st.integers(3, 4))
+def test_certified_signs_of_the_published_form_are_those_of_every_completion(seed, parts):
+    case = Case(seed, n=parts, q=2)
+    k, l = case.sizes[:2]
+    mixture = published_form(case.trees, k, l, depth=case.depth)
+    own = [[Fraction(i == part) for i in range(parts)] for part in (1, 2)]
+    means = [[Fraction(1, parts)] * parts, *own]
+    shares = [sum(mass for mass, _ in pools) / 2520 for pools in case.pools]
+    np.testing.assert_allclose(mixture.unexpanded, [np.mean(shares), *shares[1:3]], rtol=100 * U)
+    found, bounds = elasticity(mixture), bounds_of(mixture)
+    for rows in [case.truth, case.completion(even=True), case.completion(even=False)]:
+        assert_certain(found, bounds, exact_excess(rows, [k, 1, l], means))
+    assert_certain(found, bounds, exact_excess(mixture.rows.values, [k, 1, l]))
+
+
+@given(st.integers(0, 2**32), st.lists(st.fractions(Fraction(1, 100), 100), min_size=1, max_size=2))
+def test_points_of_a_curve_are_certified_at_their_own_sizes(seed, points):
+    case = Case(seed, n=3, q=2)
+    mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+    curve = response_curve(mixture, [float(l) for l in points])
+    for l, found in zip(points, curve.elasticities, strict=True):
+        grown = mixture.with_sizes([*case.sizes[:2], Fraction(float(l)) * case.sizes[1]])
+        assert found == elasticity(grown)
+        for rows in (case.truth, case.completion(even=False)):
+            assert_certain(found, bounds_of(grown), exact_excess(rows, grown.exact_sizes))
+
+
+def test_bounds_decide_some_of_what_is_read_in_part():
+    """So the properties above are not empty."""
+    decided = asked = 0
+    for seed in range(15):
+        case = Case(seed, n=3)
+        mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+        if mixture.unexpanded.any():
+            asked += 2
+            decided += 2 - elasticity(mixture).signs.count(None)
+    assert 0 < decided < asked
+
+
+@pytest.mark.parametrize(
+    ("mass", "l", "holds"), [(1e-5, 0.1, True), (1e-5, 0.6, False), (0.5, 0.1, None), (0.5, 0.6, None)]
+)
+def test_the_certificate_names_its_reason(mass, l, holds):
+    mixture = Mixture.from_trees(disjoint(mass), [1000, 1, l])
+    found = elasticity(mixture)
+    assert found.holds is holds
+    assert found.certified is (holds is not None)
+    reason = "bounds over every completion of the unexpanded mass"
+    if holds is None:
+        reason = "undecided: an unexpanded share of up to 0.5 leaves it open"
+        assert f"certificate={found.certificate!r}" in repr(found)
+    assert found.certificate == f"pretrain: {reason}; align: {reason}"
+    assert ("certificate" in repr(found)) is (holds is None)
+
+
+def test_what_is_unexpanded_stays_with_the_mixture():
+    trees = disjoint(0.25)
+    mixture = Mixture.from_trees(trees, [1000, 1, 0.1])
+    changed = [
+        mixture.with_sizes([10, 1, 1]),
+        mixture.perturb(2, 5),
+        pickle.loads(pickle.dumps(mixture)),
+        copy.copy(mixture),
+        copy.deepcopy(mixture),
+    ]
+    for other in [mixture, *changed]:
+        assert other.unexpanded.tolist() == [0.25] * 3
+        assert not elasticity(other).certified
+        assert ", unexpanded share 0.25: D1" in repr(other)
+        assert "unexpanded share" in other._repr_html_()
+        assert other.to_frame()["unexpanded"].tolist() == [0.25] * 3
+    assert changed[2] == mixture
+    with pytest.raises(ValueError, match="read-only"):
+        mixture.unread.trees[0].weights[0] = 1
+
+
+def test_mixtures_differ_where_what_is_unexpanded_does():
+    # One row, known to be so or not.
+    mixture = Mixture.from_trees(disjoint(0.25))
+    known = Mixture(mixture.rows.values, mixture.exact_sizes, depth=mixture.depth)
+    assert not known.unexpanded.any()
+    assert "unexpanded" not in repr(known) + known._repr_html_()
+    assert known != mixture == Mixture.from_trees(disjoint(0.25))
+    assert len({known, mixture}) == 2
+
+
+def test_a_leaf_that_nobody_weighs_leaves_nothing_open():
+    whole = disjoint(0.0)
+    empty = _join(
+        2,
+        [
+            tuple(np.array([x], t) for x, t in zip((0, 0, 1.0), (np.int8, np.int32, float), strict=True)),
+            (np.array([REST, 1], np.int8), np.zeros(2, np.int32), np.array([0.0, 1.0])),
+        ],
+    )
+    assert Mixture.from_trees([empty, empty]).unread is None
+    assert Mixture.from_trees(whole).unread is None
+
+
+@given(st.integers(0, 2**32))
+def test_what_lies_below_the_depth_does_not_matter(seed):
+    """Unexpanded mass after a prefix of d - 1 symbols is open at depth d, and known at depth d - 1."""
+    case = Case(seed, n=3, q=1)
+    for depth in range(1, case.depth + 1):
+        mixture = Mixture.from_trees(case.trees, case.sizes, depth)
+        leaves = [tree.prune(depth).leaves() for tree in case.trees]
+        open_ = [each.weight[each.kind == LeafKind.UNEXPANDED].sum() for each in leaves]
+        np.testing.assert_allclose(mixture.unexpanded, np.array(open_) / 2520, rtol=4 * U)
+        found = elasticity(mixture)
+        if not any(open_):
+            assert found.certified
+            assert mixture == Mixture(mixture.rows.values, case.sizes, depth=depth)
+
+
+def test_depths_at_which_everything_was_read_are_certified():
+    rows = np.log(np.random.default_rng(0).dirichlet(np.ones(3), size=(3, 4)))
+    said = [lambda prefixes, row=row: row[[x[-1] if x else 3 for x in prefixes]] for row in rows]
+    # Four nodes are the root's; the rest of ten are two more expansions.
+    trees = [read_model(model, depth=3, max_nodes=12) for model in said]
+    curve = depth_curve(trees, sizes=[3, 2, 1])
+    assert curve.elasticities[0] == elasticity(Mixture(align(trees, 1), [3, 2, 1]))
+    for depth, found in zip(curve.depths.tolist(), curve.elasticities, strict=True):
+        mixture = Mixture.from_trees(trees, [3, 2, 1], depth)
+        assert found == elasticity(mixture)
+        assert mixture.unexpanded.any() == (depth > 1) == ("unexpanded" in found.certificate)
+
+
+def test_five_symbols_and_a_budget_of_twelve_nodes():
+    """What was read alone says (1, 1); the model itself says (-1, 1)."""
+    tables = np.random.default_rng(2).dirichlet(np.full(5, 0.5), size=(3, 6))
+    tables[0] = tables.mean(axis=0)
+
+    def trees(**limits):
+        return [
+            read_model(
+                lambda prefixes, table=table: np.log(table[[x[-1] if x else 5 for x in prefixes]]),
+                3,
+                **limits,
+            )
+            for table in tables
+        ]
+
+    sizes = [3, 1, 0.1]
+    whole, read = Mixture.from_trees(trees(), sizes), Mixture.from_trees(trees(max_nodes=12), sizes)
+    assert elasticity(whole).signs == signs_of(exact_excess(whole.distributions, sizes)) == (-1, 1)
+    assert elasticity(Mixture(read.distributions, sizes)).signs == (1, 1)
+    found = elasticity(read)
+    assert (found.signs, found.holds, found.certified) == ((None, None), None, False)
+    assert "undecided: an unexpanded share of up to 1 leaves it open" in repr(found)
+    assert "unexpanded share 1" in repr(read)
+    assert response_curve(read, [0.1, 1]).to_frame()["certified"].sum() == 0
 
 
 # Input

@@ -4,11 +4,14 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float, Int, Num, Shaped
+
+if TYPE_CHECKING:
+    import tokentree.tree
 
 Item = TypeVar("Item")
 
@@ -87,6 +90,13 @@ def distributions(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "*batch 
     if off.any():
         fail_at(f"{name}.sum(axis=-1)", sums, off, f"probabilities must sum to 1 within {SUM_TOLERANCE:g}")
     return array
+
+
+def whole(name: str, tree: "tokentree.tree.TokenTree", rule: str) -> None:
+    """Refuse a tree with unexpanded mass where a figure would pass it off as one leaf."""
+    if tree.unexpanded_weight > 0:
+        share = tree.unexpanded_weight / tree.total_weight
+        raise ValueError(f"{name} has an unexpanded share of {share:.3g}: {rule}")
 
 
 def generator(rng: Any) -> np.random.Generator:

@@ -96,6 +96,9 @@ def mixture_html(mixture: "tokentree.mixture.Mixture") -> str:
     caption = f"Mixture: {n:,} datasets, {m:,} leaves"
     if mixture.depth is not None:
         caption += f", depth {mixture.depth}"
+    if mixture.unread is not None:
+        columns.append(mixture.unexpanded.tolist())
+        header.append("unexpanded share")
     if n * m <= RATED:
         columns += [mixture.rates().tolist(), mixture.normalized_rates().tolist()]
         header += ["rate", "normalised rate"]

@@ -89,6 +89,9 @@ class AlignmentBudget:
     data : float array, shape (M,), or None
         How D_b is distributed. From `least_alignment_budget` the best for this budget; None where it needs
         no data, or data on a leaf that the mixture does not have.
+    unexpanded : float
+        Largest share of a dataset above that nobody looked at. Above 0 all figures are those of the reading
+        that `Mixture.from_trees` makes, and neither they nor `reachable` are certain.
     """
 
     distance: str
@@ -101,6 +104,7 @@ class AlignmentBudget:
     limit: float
     limit_size: float
     data: Float[np.ndarray, "leaves"] | None = field(repr=False)
+    unexpanded: float
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes by name, `data` as a list; infinities stay floats."""
@@ -196,9 +200,9 @@ def inverse_alignment_budget(
     # A limit that is only approached is not a distance that is reached.
     reachable = before <= allowed or limit < allowed or (limit == allowed and attained)
     t = 0.0 if before <= allowed else min(least, turn) if reachable else math.inf
-    return _budget(
-        aligned, (distance, regime, epsilon), t, reachable, before / unit, limit / unit, turn, target
-    )
+    asked = distance, regime, epsilon
+    share = max(aligned.unexpanded, float(mixture.unexpanded[b]))
+    return _budget(aligned, asked, t, reachable, before / unit, limit / unit, turn, target, share)
 
 
 def least_alignment_budget(
@@ -270,9 +274,8 @@ def least_alignment_budget(
     if before <= allowed:
         t, data = 0.0, None
     reachable = t < math.inf
-    return _budget(
-        aligned, (distance, regime, epsilon), t, reachable, before / unit, limit / unit, turn, data
-    )
+    asked, share = (distance, regime, epsilon), aligned.unexpanded
+    return _budget(aligned, asked, t, reachable, before / unit, limit / unit, turn, data, share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,6 +289,8 @@ class _Aligned:
     align_size: Fraction
     speed: float | None
     """-log(1 - step); None for counts."""
+    unexpanded: float
+    """Largest share of either dataset that nobody looked at."""
 
     def examples(self, t: float | Fraction) -> float:
         """|D_b|."""
@@ -328,7 +333,8 @@ def _aligned(
     n_p, n_a = (mixture.exact_sizes[i] for i in (p, a))
     kept, moved = _move(float(n_a), float(n_p), speed)
     rows = mixture.distributions
-    return _Aligned(rows[p], rows[a], float(kept), float(moved), n_a, speed)
+    share = float(mixture.unexpanded[[p, a]].max())
+    return _Aligned(rows[p], rows[a], float(kept), float(moved), n_a, speed, share)
 
 
 def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
@@ -523,10 +529,11 @@ def _budget(
     limit: float,
     turn: float | Fraction,
     data: Float[np.ndarray, "leaves"] | None,
+    unexpanded: float,
 ) -> AlignmentBudget:
-    size = aligned.examples(t)
+    size, last = aligned.examples(t), aligned.examples(turn)
     ratio = size / float(aligned.align_size)
-    return AlignmentBudget(*asked, size, ratio, reachable, before, limit, aligned.examples(turn), data)
+    return AlignmentBudget(*asked, size, ratio, reachable, before, limit, last, data, unexpanded)
 
 
 # Resistance
@@ -556,6 +563,8 @@ class Resistance:
         H(theta_l) - H(theta_k), formed without cancellation, and the gap of the excess loss.
     step : float
         Of the fixed-step regime.
+    unexpanded : float
+        As in `AlignmentBudget`: above 0 no gap and no sign of one is certain.
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -566,6 +575,7 @@ class Resistance:
     entropy_gap: Float[np.ndarray, "2 pairs"]
     excess_gap: Float[np.ndarray, "2 pairs"]
     step: float
+    unexpanded: float
 
     @property
     def loss_gap(self) -> Float[np.ndarray, "2 pairs"]:
@@ -605,7 +615,7 @@ class Resistance:
                 "entropy_gap": (axes[:2], self.entropy_gap),
                 "excess_gap": (axes[:2], self.excess_gap),
             },
-            {"step": self.step},
+            {"step": self.step, "unexpanded": self.unexpanded},
         )
 
 
@@ -701,6 +711,7 @@ def simulate_resistance(
         entropy_gap,
         means[:, :, 0] - means[:, :, 1],
         float(step),
+        float(mixture.unexpanded[[p, a]].max()),
     )
 
 
@@ -746,6 +757,8 @@ class Rebound:
         Scores of p_p, p_a and p_t themselves; the first NaN where D_p has no leaf of either.
     step : float
         Of the fixed-step regime.
+    unexpanded : float
+        As in `AlignmentBudget`: above 0 scores are those of what was read, and none is certain.
     """
 
     positive: Float[np.ndarray, "positive"]
@@ -758,6 +771,7 @@ class Rebound:
     score_align: float
     score_perturb: float
     step: float
+    unexpanded: float
 
     @property
     def first_drop(self) -> Float[np.ndarray, "2 positive"]:
@@ -795,7 +809,7 @@ class Rebound:
             },
             {
                 name: getattr(self, name)
-                for name in ("level", "score_pretrain", "score_align", "score_perturb", "step")
+                for name in ("level", "score_pretrain", "score_align", "score_perturb", "step", "unexpanded")
             },
         )
 
@@ -889,7 +903,8 @@ def simulate_rebound(
         odds = np.where(above > 0, above / (aim + top) if aim + top > 0 else np.inf, 0.0)
         needed[r] = (n_p + positives) * odds if speed is None else np.log1p(odds) / speed
     aim, start = 0.5 + aim, 0.5 + start
-    return Rebound(positives, negatives, score, drop, needed, aim, start, 0.5 + top, 0.5 - top, float(step))
+    scores, share = (start, 0.5 + top, 0.5 - top), float(mixture.unexpanded[roles].max())
+    return Rebound(positives, negatives, score, drop, needed, aim, *scores, float(step), share)
 
 
 @_interop.comparable
@@ -909,6 +924,8 @@ class ReboundFactor:
         As in `Rebound`.
     score, drop : float arrays, shape (2, V, P, N)
         As in `Rebound`.
+    unexpanded : float array, shape (V,)
+        As in `Rebound`, at each value.
     """
 
     factor: str
@@ -917,6 +934,7 @@ class ReboundFactor:
     negative: Float[np.ndarray, "negative"]
     score: Float[np.ndarray, "2 values positive negative"]
     drop: Float[np.ndarray, "2 values positive negative"]
+    unexpanded: Float[np.ndarray, "values"]
 
     @property
     def first_drop(self) -> Float[np.ndarray, "2 values positive"]:
@@ -979,7 +997,12 @@ class ReboundFactor:
             "positive": self.positive,
             "negative": self.negative,
         }
-        return _dataset(coordinates, {"score": (axes, self.score), "drop": (axes, self.drop)}, {})
+        arrays = {
+            "score": (axes, self.score),
+            "drop": (axes, self.drop),
+            "unexpanded": ((self.factor,), self.unexpanded),
+        }
+        return _dataset(coordinates, arrays, {})
 
 
 def rebound_by_depth(
@@ -1087,7 +1110,8 @@ def rebound_by_pretraining(
 
 def _factor(factor: str, values: Float[np.ndarray, "values"], found: list[Rebound]) -> ReboundFactor:
     score, drop = (np.stack([getattr(each, name) for each in found], axis=1) for name in ("score", "drop"))
-    return ReboundFactor(factor, values, found[0].positive, found[0].negative, score, drop)
+    shares = np.array([each.unexpanded for each in found])
+    return ReboundFactor(factor, values, found[0].positive, found[0].negative, score, drop, shares)
 
 
 def _growing(name: str, value: Any) -> Float[np.ndarray, "values"]:

@@ -61,6 +61,10 @@ limit on the digits. Beyond the limit the sign is "undecided at this precision".
 
 Where the first method proves a sign but the sum cancels to less than 2^-10 of sum h_i h_t / q, the value is
 still taken from the other two, up to 2^17 leaves. Signs are sought there up to 2^22 leaves.
+
+**Trees that were read in part.** A mixture of these has one row of many that the trees allow, so what the
+three methods prove of it proves nothing. There a sign is certified if the bounds of `unexpanded` have it in
+every completion, and undecided otherwise.
 """
 
 import math
@@ -82,6 +86,8 @@ from .tree import TokenTree
 if TYPE_CHECKING:
     import pandas
 
+    from .unexpanded import Completions
+
 Sign = Literal[-1, 0, 1] | None
 
 
@@ -102,13 +108,14 @@ class Elasticity:
     overlap_pretrain, overlap_align : float
         S_pt and S_at.
     signs : tuple of two
-        Signs of gamma_p' and gamma_a', each -1, 0 or 1 and proved, or None if undecided.
+        Signs of gamma_p' and gamma_a', each -1, 0 or 1 and proved, or None if undecided. Where trees were
+        read in part, proved for every way in which the unexpanded mass can lie.
     holds : bool or None
         Whether gamma_p' < 0 < gamma_a'; None if the proved signs leave it open.
     certified : bool
         Whether both signs are proved.
     certificate : str
-        How each sign was decided.
+        How each sign was decided, or why not.
     """
 
     k: float
@@ -134,7 +141,7 @@ class Elasticity:
         return (
             f"Elasticity(k={self.k:.6g}, l={self.l:.6g}, holds={self.holds}, signs={self.signs}, "
             f"dgamma_pretrain={self.dgamma_pretrain:.6g}, dgamma_align={self.dgamma_align:.6g}, "
-            f"ratio={self.ratio:.6g})"
+            f"ratio={self.ratio:.6g}{'' if self.certified else f', certificate={self.certificate!r}'})"
         )
 
     def _repr_html_(self) -> str:
@@ -180,6 +187,10 @@ def elasticity(
     others as accurate as `Mixture.response`. Theorem 4.2 of the paper; the module's docstring has the proof
     of the bounds.
 
+    Where trees were read in part, derivatives, ratio and overlaps are those of the reading that
+    `Mixture.from_trees` makes. Signs are then decided by bounds over every completion, over any vocabulary,
+    at the cost of `unexpanded_bounds`; one that is zero or that they leave open is None.
+
     Examples
     --------
     >>> decided = elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 4)))
@@ -188,20 +199,45 @@ def elasticity(
     >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
     (0, 1)
     """
+    roles = _roles(mixture, pretrain, align, perturb)
+    unit = _checks.log_base(base) * mixture.tokens(per)
+    return _elasticity(mixture, roles, unit, _completions(mixture))
+
+
+def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
+    """Positions of D_p, D_a and D_t."""
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
     if mixture.n_datasets < 3:
         raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
-    given = {"pretrain": pretrain, "align": align, "perturb": perturb}
-    p, a, t = (mixture.index(dataset, name) for name, dataset in given.items())
-    if len({p, a, t}) < 3:
+    given = zip(("pretrain", "align", "perturb"), datasets, strict=True)
+    p, a, t = roles = [mixture.index(dataset, name) for name, dataset in given]
+    if len(set(roles)) < 3:
         raise ValueError(f"pretrain, align, perturb = {p}, {a}, {t}: must be three different datasets")
-    unit = _checks.log_base(base) * mixture.tokens(per)
+    return roles
+
+
+def _completions(mixture: Mixture) -> "Completions | None":
+    """What is known of the mixture's trees, where part of their mass is unexpanded."""
+    if mixture.unread is None:
+        return None
+    from .unexpanded import Completions
+
+    return Completions(mixture.unread)
+
+
+def _elasticity(
+    mixture: Mixture, roles: Sequence[int], unit: float, completions: "Completions | None"
+) -> Elasticity:
+    p, a, t = roles
     sizes = mixture.exact_sizes
     k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
 
     sums = _float_sums(mixture, t)
     found = [_decide(mixture, i, t, sums) for i in (p, a)]
+    if completions is not None:
+        bounds = completions.excess(sizes)
+        found = [_certain(mixture, one, bounds[:, i, t]) for one, i in zip(found, (p, a), strict=True)]
     step = float(mixture.weights[a]) / unit
     excess_p, excess_a = found[0].excess, found[1].excess
     signs = found[0].sign, found[1].sign
@@ -278,6 +314,15 @@ def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
         return _Decision(_sign(exact.over), value, exact.method)
     limit = ": too many leaves" if mixture.n_leaves > INTEGER_LEAVES else " at this precision"
     return _Decision(None, rounded, f"undecided{limit}")
+
+
+def _certain(mixture: Mixture, read: _Decision, bounds: Float[np.ndarray, "2"]) -> _Decision:
+    """The decision where part of the mass is unexpanded: what was read alone proves nothing."""
+    sign = _sign(int(bounds[0] > 0) - int(bounds[1] < 0))
+    if sign:
+        return read._replace(sign=sign, method="bounds over every completion of the unexpanded mass")
+    share = f"an unexpanded share of up to {mixture.unexpanded.max():.3g}"
+    return read._replace(sign=None, method=f"undecided: {share} leaves it open")
 
 
 def _sign(number: int) -> Sign:
@@ -367,7 +412,8 @@ def published_form(
     Returns
     -------
     Mixture
-        Datasets D_p, D_a, D_t of sizes k, 1, l. Where the parts are exact so is their mean.
+        Datasets D_p, D_a, D_t of sizes k, 1, l. Where the parts are exact so is their mean. What is
+        unexpanded in a part is so in every dataset that has it, and lies in the same place in all.
 
     Raises
     ------
@@ -388,15 +434,21 @@ def published_form(
            [ 0,  0,  1,  0],
            [ 0,  0,  0,  5]])
     """
+    unread = None
     if isinstance(parts, Sequence) and any(isinstance(part, TokenTree) for part in parts):
         from_trees = Mixture.from_trees(cast(Sequence[TokenTree], parts), depth=depth)
-        rows, depth = from_trees.rows, from_trees.depth
+        rows, depth, unread = from_trees.rows, from_trees.depth, from_trees.unread
     else:
         rows = Rows(parts, "parts")
     if len(rows.values) < 3:
         raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
     distributions = np.concatenate([rows.mean()[None], rows.values[1:3]])
-    return Mixture(distributions, _sizes(k, l), names, depth)
+    mixture = Mixture(distributions, _sizes(k, l), names, depth)
+    if unread is not None:
+        m = len(unread.trees)
+        own = [tuple(Fraction(i == part) for i in range(m)) for part in (1, 2)]
+        mixture._unread = unread._replace(means=((Fraction(1, m),) * m, *own))
+    return mixture
 
 
 def three_dataset_form(
@@ -530,7 +582,7 @@ def response_curve(
 
     Notes
     -----
-    O(L N M).
+    O(L N M). Where trees were read in part, signs are bounded at every l anew, and the trees sorted once.
 
     Examples
     --------
@@ -539,8 +591,9 @@ def response_curve(
     >>> [found.signs for found in curve.elasticities]
     [(-1, 1), (0, 1), (1, 1)]
     """
-    roles = [mixture.index(dataset) for dataset in (pretrain, align, perturb)]
-    p, a, t = roles
+    p, a, t = roles = _roles(mixture, pretrain, align, perturb)
+    unit = _checks.log_base(base) * mixture.tokens(per)
+    completions = _completions(mixture)
     points = np.atleast_1d(_checks.positive("l", l))
     if points.ndim > 1:
         raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
@@ -550,13 +603,12 @@ def response_curve(
         sizes[t] = Fraction(point) * sizes[a]
         grown = mixture.with_sizes(sizes)
         rates.append(grown.rates(base, per=per)[roles])
-        elasticities.append(elasticity(grown, p, a, t, base, per))
+        elasticities.append(_elasticity(grown, roles, unit, completions))
     others = [i for i in range(mixture.n_datasets) if i != t]
     without = Mixture(mixture.rows.values[others], [sizes[i] for i in others])
     lengths = np.where(without.rows.values.any(axis=0), without.ideal_lengths(), np.inf)
     given = mixture.distributions[roles]
     start = np.multiply(given, lengths, out=np.zeros_like(given), where=given > 0).sum(axis=1)
-    unit = _checks.log_base(base) * mixture.tokens(per)
     return ResponseCurve(
         points,
         float(sizes[p] / sizes[a]),

@@ -32,7 +32,7 @@ from copy import copy
 from fractions import Fraction
 from functools import cached_property
 from numbers import Rational
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ from . import _checks, _html, _interop
 from ._excess import EXACT_LEAVES, STEADY, integer_excess
 from .huffman import huffman_lengths
 from .information import divergence_terms
-from .tree import TokenTree, align
+from .tree import TokenTree, _trees, align
 
 if TYPE_CHECKING:
     import pandas
@@ -63,6 +63,21 @@ EXTENSION_LIMIT = 10**7
 """Largest number of blocks of leaves that `Mixture` gives codewords to."""
 
 _INT64_MAX = 2**63 - 1
+
+
+class Unread(NamedTuple):
+    """What a mixture remembers of its trees where part of their mass was not looked at."""
+
+    trees: tuple[TokenTree, ...]
+    """Pruned to the mixture's depth."""
+    means: tuple[tuple[Fraction, ...], ...] | None = None
+    """Share of every tree in each dataset; None where dataset i is tree i."""
+
+    @property
+    def shares(self) -> Float[np.ndarray, "datasets"]:
+        """Share of each dataset's mass that is unexpanded."""
+        shares = np.array([tree.unexpanded_weight / tree.total_weight for tree in self.trees])
+        return shares if self.means is None else np.array(self.means, np.float64) @ shares
 
 
 class Mixture:
@@ -106,6 +121,8 @@ class Mixture:
     array([1.5465547 , 1.67807191])
     """
 
+    _unread: Unread | None = None
+
     def __init__(
         self,
         distributions: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction]], "datasets leaves"],
@@ -148,19 +165,28 @@ class Mixture:
         -----
         Counted trees keep their integer counts, so verdicts on them can be exact. O(nodes log nodes).
 
+        Every unexpanded leaf is one leaf, the same for all trees that have it: as if its mass lay on one
+        token that no tree lists. Rates, overlaps and all other figures are those of that reading. What is
+        certified holds wherever the mass lies (`elasticity`); `unexpanded` says how much there is, and
+        `unexpanded_bounds` what it can change. Rows handed to `Mixture` itself are taken as known.
+
         Examples
         --------
         >>> web, chat = TokenTree.from_sequences(["0", "0", "1"]), TokenTree.from_sequences(["1"])
         >>> Mixture.from_trees([web, chat], depth=1)
         Mixture(2 datasets, 2 leaves, depth 1: D1 3, D2 1)
         """
-        trees = list(trees)
+        trees = _trees(trees)
+        deepest = max(tree.depth for tree in trees) if depth is None else depth
+        trees = [tree.prune(deepest) for tree in trees]
         weights = align(trees, depth, weights=True)
         totals = [tree.total_weight for tree in trees]
         if weights.dtype.kind == "f":
             weights = weights / np.asarray(totals, np.float64)[:, None]
-        deepest = max(tree.depth for tree in trees)
-        return cls(weights, totals if sizes is None else sizes, names, deepest if depth is None else depth)
+        mixture = cls(weights, totals if sizes is None else sizes, names, deepest)
+        if any(tree.unexpanded_weight > 0 for tree in trees):
+            mixture._unread = Unread(tuple(trees))
+        return mixture
 
     # What was given
 
@@ -198,6 +224,27 @@ class Mixture:
     def depth(self) -> int | None:
         """Depth d of the joint tree, if known."""
         return self._depth
+
+    @property
+    def unread(self) -> Unread | None:
+        """The trees, where some of their mass is unexpanded."""
+        return self._unread
+
+    @property
+    def unexpanded(self) -> Float[np.ndarray, "datasets"]:
+        """Share of each dataset's mass that nobody looked at, at this depth, shape (N,).
+
+        Zero for arrays and for trees of data.
+
+        Examples
+        --------
+        >>> from tokentree.adapters import read_model
+        >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
+        >>> trees = [read_model(coin, depth=2, max_nodes=n) for n in (6, 10)]
+        >>> Mixture.from_trees(trees).unexpanded, Mixture.from_trees(trees, depth=1).unexpanded
+        (array([0.5, 0. ]), array([0., 0.]))
+        """
+        return np.zeros(self.n_datasets) if self._unread is None else self._unread.shares
 
     @property
     def n_datasets(self) -> int:
@@ -576,7 +623,8 @@ class Mixture:
         Returns
         -------
         pandas.DataFrame
-            Index dataset; columns size, weight, leaves (M_i), rate and normalized_rate, of the ideal code.
+            Index dataset; columns size, weight, leaves (M_i), unexpanded (a share of the mass), rate and
+            normalized_rate, of the ideal code.
 
         Raises
         ------
@@ -598,19 +646,21 @@ class Mixture:
             "size": self.sizes,
             "weight": self.weights,
             "leaves": self.leaf_counts,
+            "unexpanded": self.unexpanded,
             "rate": self.rates(base, per=per),
             "normalized_rate": self.normalized_rates(base, per=per),
         }
         return _interop.frame(columns, "dataset")
 
     def __eq__(self, other: object) -> bool:
-        """Whether the same was given: rows in the same form, exact sizes, names and depth."""
+        """Whether the same was given: rows in the same form, exact sizes, names, depth and unread trees."""
         if not isinstance(other, Mixture):
             return NotImplemented
         return (
             (self._sizes, self._names, self._depth) == (other._sizes, other._names, other._depth)
             and self._rows.values.dtype == other._rows.values.dtype
             and np.array_equal(self._rows.values, other._rows.values)
+            and self._unread == other._unread
         )
 
     def __hash__(self) -> int:
@@ -618,7 +668,7 @@ class Mixture:
 
     def __getstate__(self) -> dict[str, Any]:
         # What was given, without what was computed from it.
-        return {name: self.__dict__[name] for name in ("_rows", "_sizes", "_names", "_depth")}
+        return {name: getattr(self, name) for name in ("_rows", "_sizes", "_names", "_depth", "_unread")}
 
     def _repr_html_(self) -> str:
         return _html.mixture_html(self)
@@ -635,7 +685,8 @@ class Mixture:
         shown = [f"{name} {n}" for name, n in zip(self._names[:6], self._shown_sizes(6), strict=True)]
         more = ["..."] if self.n_datasets > 6 else []
         depth = "" if self._depth is None else f", depth {self._depth}"
-        shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}"
+        shares = "" if self._unread is None else f", unexpanded share {_interop.span(self.unexpanded)}"
+        shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}{shares}"
         return f"Mixture({shape}: {', '.join(shown + more)})"
 
 

@@ -50,7 +50,8 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     Raises
     ------
     ValueError
-        If ``length < 1``, ``depth < 1``, ``base <= 1``, or the tree is cut above `depth`.
+        If ``length < 1``, ``depth < 1``, ``base <= 1``, the tree is cut above `depth`, or part of its mass
+        down to `depth` is unexpanded.
 
     Notes
     -----
@@ -65,6 +66,7 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     """
     length = _checks.integer("length", length, at_least=1)
     tree, depth = _pruned(tree, depth)
+    _checks.whole("tree", tree, "its entropy is not known; unexpanded_bounds([tree]) has bounds, its rates")
     p = tree.leaf_probabilities
     bits = float(entropy(p, base))
     # Rounding must not lift a whole entropy over itself. Division, logarithm and product lose at most 9 units

@@ -35,6 +35,7 @@ most. Masses are multiplied by 2^512, which is exact, so what underflows is far 
 """
 
 import math
+import operator
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, NamedTuple
@@ -45,7 +46,7 @@ from jaxtyping import Float, Int
 
 from . import _checks, _interop
 from ._bands import EOS, REST
-from .mixture import SCALE, _exact_sizes, inverse_root
+from .mixture import SCALE, Unread, _exact_sizes, inverse_root
 from .tree import TokenTree, _trees, _union
 
 _U = 2.0**-52
@@ -178,16 +179,14 @@ def unexpanded_bounds(
     trees = _trees(trees)
     n = len(trees)
     exact = _exact_sizes([tree.total_weight for tree in trees] if sizes is None else sizes, n)
-    total = sum(exact)
-    w = np.array([float(size / total) for size in exact])
+    w = _weights(exact)
     q = _checks.integer("vocabulary_size", vocabulary_size or trees[0].alphabet_size, trees[0].alphabet_size)
     known = _known(trees, depth, q)
     rates = _rates(known, w) / unit
     overlap = _overlaps(known, w)
-    outwards = np.array([-np.inf, np.inf])[:, None, None]
-    excess = _conserve(np.nextafter(1 - overlap[::-1], outwards), w)
-    response = excess / (float(total) * unit)
-    low, high = np.nextafter(1 - excess[::-1], outwards)
+    excess = _conserve(_from_one(overlap), w)
+    response = excess / (float(sum(exact)) * unit)
+    low, high = _from_one(excess)
     return UnexpandedBounds(
         rates[0] * (1 - 2 * _U),
         rates[1] * (1 + 2 * _U),
@@ -197,6 +196,47 @@ def unexpanded_bounds(
         response[1] + 4 * _U * np.abs(response[1]),
         known.rest.sum(axis=1) / SCALE,
     )
+
+
+class Completions:
+    """Bounds of 1 - S_it in every completion of a mixture's trees, at any sizes and over any vocabulary.
+
+    A tree does not tell its vocabulary: its alphabet may leave out ids that its unexpanded leaves stand for.
+    One symbol more than the alphabet has can stand for all of these, for overlaps do not ask how many leaves
+    a pool may fill. With it the reading that `Mixture.from_trees` makes is a completion, and so a sign that
+    is certain is also that of the mixture's own figures. Datasets that are means of trees are bounded through
+    those, S being bilinear.
+    """
+
+    def __init__(self, unread: Unread) -> None:
+        self._known = _known(list(unread.trees), None, unread.trees[0].alphabet_size + 1)
+        self._means = unread.means
+
+    def excess(self, sizes: Sequence[Fraction]) -> Float[np.ndarray, "2 datasets datasets"]:
+        """Lower and upper bounds at these sizes; the trees are not sorted again."""
+        w = _weights(sizes)
+        if self._means is None:
+            return _conserve(_from_one(_overlaps(self._known, w)), w)
+        amounts = [sum(map(operator.mul, sizes, shares)) for shares in zip(*self._means, strict=True)]
+        parts = _weights(amounts)
+        found = _conserve(_from_one(_overlaps(self._known, parts)), parts)
+        means = np.array(self._means, np.float64)
+        slack = (2 * len(parts) + 8) * _U * (means @ np.abs(found).max(axis=0) @ means.T)
+        return _conserve(_widened(means @ found @ means.T, slack), w)
+
+
+def _weights(sizes: Sequence[Fraction]) -> Float[np.ndarray, "datasets"]:
+    total = sum(sizes)
+    return np.array([float(size / total) for size in sizes])
+
+
+def _from_one(
+    bounds: Float[np.ndarray, "2 datasets datasets"],
+) -> Float[np.ndarray, "2 datasets datasets"]:
+    """Bounds of 1 - S from those of S, or the other way round."""
+    outwards = np.array([-np.inf, np.inf])[:, None, None]
+    turned: Float[np.ndarray, "2 datasets datasets"] = np.nextafter(1 - bounds[::-1], outwards)
+    return turned
 
 
 class _Known(NamedTuple):

@@ -21,6 +21,7 @@ from matplotlib.transforms import ScaledTranslation
 from .. import _checks
 from ..mixture import Mixture, inverse_root
 from ..springs import ChainMotion, FisherSprings, SpringChain
+from ..unexpanded import Completions
 from ._style import GREYS, axes, line, mark, number, plain
 
 FEW = 4
@@ -49,7 +50,8 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
     -------
     Axes
         The longest side lies level. Arrows are the forces n_i (p_i - q); they add up to zero. Their scale is
-        its own, and is named. The origin is q.
+        its own, and is named. The origin is q. Where trees were read in part, what the legend says of two
+        rates is marked unless it holds wherever the unexpanded mass lies.
 
     Raises
     ------
@@ -104,10 +106,15 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
     _label(ax, np.zeros(2), _free_direction(angles[pulled]), "$q$", away=12, centred=True)
     handles = []
     overlap, excess = mixture.overlap(), -mixture.total_size * mixture.response(base=math.e)
+    uncertain = np.zeros(overlap.shape, dtype=bool)
+    if mixture.unread is not None:
+        low, high = Completions(mixture.unread).excess(mixture.exact_sizes)
+        uncertain = (low <= 0) & (high >= 0)
     for nth, (i, t) in enumerate(combinations(range(len(points)), 2)):
         style = {**line(nth), "linewidth": 1.2}
         pair = f"{plain(mixture.names[i])}, {plain(mixture.names[t])}"
         verdict = _verdict(float(overlap[i, t]), float(excess[i, t]))
+        verdict += " as read, not certain" if uncertain[i, t] else ""
         handles.append(Line2D([], [], label=f"{pair}: {verdict}", **style))
         if pulled[i] and pulled[t]:
             ax.add_patch(_arc(ax, float(angles[i]), float(angles[t]), 22 + 6 * nth, **style))

@@ -344,7 +344,7 @@ def plot_survival(
     Raises
     ------
     ValueError
-        If there is no data, an entry is negative or not finite, or all are zero.
+        If there is no data, an entry is negative or not finite, all are zero, or a tree has unexpanded mass.
     TypeError
         If an array does not hold real numbers.
 
@@ -380,7 +380,13 @@ def _survival(
     name: str, data: TokenTree | Annotated[npt.ArrayLike, "_"]
 ) -> tuple[Float[np.ndarray, "points"], Float[np.ndarray, "points"]]:
     """Distinct masses above zero and the share of all at or above each, thinned evenly along the curve."""
-    array = data.leaf_probabilities if isinstance(data, TokenTree) else _checks.real_array(name, data)
+    if isinstance(data, TokenTree):
+        _checks.whole(
+            name, data, "that is the mass of many leaves; prune it, or give the masses that are known"
+        )
+        array = data.leaf_probabilities
+    else:
+        array = _checks.real_array(name, data)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}: must be one row of masses")
     _checks.nonnegative(name, array)
