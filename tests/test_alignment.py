@@ -16,6 +16,7 @@ from scipy.optimize import linprog
 from scipy.stats import linregress
 
 from tokentree import Mixture, TokenTree, cross_entropy, entropy, kl_divergence, published_form
+from tokentree.adapters import read_model
 from tokentree.alignment import (
     NEGATIVE,
     PAPER_NEEDED,
@@ -756,8 +757,38 @@ def test_rebound_by_depth_prunes():
         np.testing.assert_array_equal(found.drop[:, i], one.drop)
         np.testing.assert_array_equal(found.score[:, i], one.score)
     assert found.grows.shape == found.later_slower.shape == (2, 4)
+    assert found.unexpanded.tolist() == [0, 0]
     with pytest.raises(ValueError, match="needs at least 3"):
         found.fit("counts")
+
+
+def test_what_nobody_looked_at_is_said():
+    rows = np.log([[0.5, 0.5], [0.75, 0.25], [0.25, 0.75]])
+    # Seven nodes are all that there are; with six the less likely symbol is not expanded.
+    trees = [
+        read_model(lambda prefixes, row=row: np.tile(row, (len(prefixes), 1)), 2, max_nodes=nodes)
+        for row, nodes in zip(rows, (7, 6, 6), strict=True)
+    ]
+    trees.append(trees[0])
+    mixture = Mixture.from_trees(trees, [8, 2, 1, 1])
+    assert mixture.unexpanded.tolist() == [0, 0.25, 0.25, 0]
+    for call, share in (
+        (lambda: inverse_alignment_budget(mixture, 0.01, align=3, inverse=0), 0),
+        (lambda: inverse_alignment_budget(mixture, 0.01, align=3, inverse=2), 0.25),
+        (lambda: inverse_alignment_budget(mixture, 0.01, align=1, inverse=0), 0.25),
+        (lambda: least_alignment_budget(mixture, 0.01), 0.25),
+        (lambda: least_alignment_budget(mixture, 0.01, align=3), 0),
+        (lambda: simulate_resistance(mixture), 0.25),
+        (lambda: simulate_resistance(mixture, align=3), 0),
+        (lambda: simulate_rebound(mixture, align=3), 0.25),
+    ):
+        found = call()
+        assert found.unexpanded == share
+        assert f"unexpanded={found.unexpanded}" in repr(found)
+        plain = found.to_dict()
+        assert plain.get("attrs", plain)["unexpanded"] == share
+    assert rebound_by_depth(trees[:3]).unexpanded.tolist() == [0, 0.25]
+    assert rebound_by_pretraining(mixture).unexpanded.tolist() == [0.25] * 3
 
 
 def test_rebound_by_pretraining_and_its_fit():

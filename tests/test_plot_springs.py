@@ -16,7 +16,8 @@ from matplotlib.patches import Arc
 from matplotlib.quiver import Quiver
 from PIL import Image
 
-from tokentree import FisherSprings, Mixture, SpringChain, kl_divergence, published_form
+from tokentree import FisherSprings, Mixture, SpringChain, kl_divergence, published_form, unexpanded_bounds
+from tokentree.adapters import read_model
 from tokentree.plotting.springs import (
     animate_springs,
     plot_chain_motion,
@@ -128,6 +129,23 @@ def test_angles_say_which_rates_rise(sizes):
             assert ("obtuse, rates rise" in label) == (moved > 0)
             assert ("acute, rates fall" in label) == (moved < 0)
         assert label.startswith(f"D{i + 1}, D{t + 1}: $S = {exact[i, t] + 1:.3g} ")
+
+
+def test_what_is_not_certain_of_rates_is_marked():
+    # Where a twentieth of the last dataset lies decides whether it goes with the first.
+    rows = np.log([[0.9, 0.09, 0.01], [0.1, 0.8, 0.1], [0.89, 0.06, 0.05]])
+    trees = [
+        read_model(lambda prefixes, row=row: np.tile(row, (len(prefixes), 1)), 1, top_k=k)
+        for row, k in zip(rows, (3, 3, 2), strict=True)
+    ]
+    mixture = Mixture.from_trees(trees, [10, 1, 1])
+    bounds = unexpanded_bounds(trees, [10, 1, 1])
+    open_ = [bounds.sign(i, t) == 0 for i, t in combinations(range(3), 2)]
+    assert open_ == [False, True, False]
+    found = labels(plot_fisher_triangle(mixture))[:3]
+    assert [label.endswith(" as read, not certain") for label in found] == open_
+    known = Mixture(mixture.rows.values, [10, 1, 1])
+    assert not any("as read" in label for label in labels(plot_fisher_triangle(known)))
 
 
 def test_overlaps_near_one_keep_their_sign():

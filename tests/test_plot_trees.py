@@ -382,6 +382,12 @@ def test_survival_refuses_what_has_none(monkeypatch):
         plot_survival({"a": [1.0], "b": [0.0]})
     with pytest.raises(ValueError, match=r"masses\['a'\]\[1\] = -1.0: must be finite and >= 0"):
         plot_survival({"a": [1.0, -1.0]})
+    tree = read_model(lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5)), depth=2, max_nodes=6)
+    with pytest.raises(
+        ValueError, match=r"masses\['a'\] has an unexpanded share of 0.5: that is the mass of"
+    ):
+        plot_survival({"a": tree})
+    assert curves(plot_survival({"a": tree.prune(1)}, new()))
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=r"has shape \(1, 2\): must be one row"):
         plot_survival([[1.0, 2.0]])

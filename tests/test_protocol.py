@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokentree.adapters import read_model
 from tokentree.huffman import HuffmanCode, huffman_lengths
 from tokentree.protocol import BlockCodec, ideal_code_length
 from tokentree.tree import EOS, LeafKind, TokenTree
+from tokentree.unexpanded import unexpanded_bounds
 
 REFUSED = r"inside the codeword|must be one whole response|in other codewords"
 
@@ -227,7 +229,15 @@ def test_witnesses_on_both_sides_of_theorem_3_4():
 
 SOME = TokenTree.from_sequences(["0", "01"])
 CUT = TokenTree.from_sequences(["00", "01"], depth=2)
+READ = read_model(lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5)), depth=2, max_nodes=6)
 CODEC = BlockCodec(SOME)
+
+
+def test_code_length_where_all_is_known():
+    assert ideal_code_length(READ, 1, depth=1) == 1
+    bounds = unexpanded_bounds([READ])
+    # What the error points to: the whole tree's entropy is 2 bits.
+    assert bounds.rates_lower[0] < 2 < bounds.rates_upper[0]
 
 
 @pytest.mark.parametrize(
@@ -249,6 +259,11 @@ CODEC = BlockCodec(SOME)
         (lambda: ideal_code_length(SOME, 0), ValueError, "length = 0: must be an integer >= 1"),
         (lambda: ideal_code_length(SOME, 1, depth=0), ValueError, "depth = 0: must be an integer >= 1"),
         (lambda: ideal_code_length(SOME, 1, base=1), ValueError, "base = 1: the base of a logarithm must be"),
+        (
+            lambda: ideal_code_length(READ, 1),
+            ValueError,
+            "tree has an unexpanded share of 0.5: its entropy is",
+        ),
         (lambda: ideal_code_length(CUT, 1, depth=3), ValueError, "depth = 3: the tree is cut at depth 2"),
     ],
 )

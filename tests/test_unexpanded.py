@@ -577,6 +577,11 @@ def test_what_is_unexpanded_stays_with_the_mixture():
         assert "unexpanded share" in other._repr_html_()
         assert other.to_frame()["unexpanded"].tolist() == [0.25] * 3
     assert changed[2] == mixture
+    # A pickle of before there was such a thing.
+    plain = Mixture([[1, 0]], [1])
+    older = Mixture.__new__(Mixture)
+    older.__dict__.update({name: value for name, value in plain.__getstate__().items() if name != "_unread"})
+    assert older == plain
     with pytest.raises(ValueError, match="read-only"):
         mixture.unread.trees[0].weights[0] = 1
 
