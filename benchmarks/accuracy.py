@@ -770,11 +770,9 @@ def tail_rows() -> Iterator[Row]:
         yield row(
             "fit_tail.standard_error", name, "60 digits", fit.standard_error, exponent / mpmath.sqrt(len(x))
         )
-        values = sorted(set(fractions(x)))
-        above = [float((np.asarray(x) >= float(v)).sum() / len(x)) for v in values]
         gaps = [
-            abs(share - mpmath.exp(-exponent * log(v / least)))
-            for share, v in zip(above, values, strict=True)
+            abs(number(Fraction(len(x) - i, len(x))) - mpmath.exp(-exponent * log(v / least)))
+            for i, v in enumerate(sorted(fractions(x)))
         ]
         yield row("fit_tail.distance", name, "60 digits", fit.distance, max(gaps), 1)
     counts = rng.zipf(2.1, 3000)

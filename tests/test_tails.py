@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import warnings
+from importlib import resources
 from itertools import pairwise
 
 import jaxtyping
@@ -113,27 +114,32 @@ def test_zeta_draws_follow_the_law(alpha, q):
 
 
 def by_definition(data: np.ndarray, discrete: bool) -> list[tuple[float, float, float]]:
-    """Threshold, exponent and distance of every candidate."""
+    """Threshold, exponent and distance of every candidate: point by point, or over every integer."""
     rows = []
     for x_m in np.unique(data)[:-1].tolist():
-        tail = data[data >= x_m]
-        points = np.unique(tail)
+        tail = np.sort(data[data >= x_m])
         mean = np.mean(np.log(tail / x_m))
         if discrete:
             alpha = float(zeta_exponents(np.array([float(x_m)]), np.array([mean]))[0])
-            sums = special.zeta(alpha + 1, points)
+            points = np.arange(x_m, tail[-1] + 2)
+            whole = special.zeta(alpha + 1, x_m)
             # Numbers below lose digits.
-            law = np.where(sums > 1e-290, sums, np.nan) / sums[0]
+            masses = points ** -(alpha + 1) / (whole if whole > 1e-290 else np.nan)
+            law = 1 - np.append(0, masses.cumsum()[:-1])
+            share = 1 - np.searchsorted(tail, points) / len(tail)
         else:
             alpha = 1 / mean
-            law = (points / x_m) ** -alpha
-        share = np.array([np.mean(tail >= x) for x in points])
+            law = (tail / x_m) ** -alpha
+            share = 1 - np.arange(len(tail)) / len(tail)
         rows.append((x_m, alpha, float(np.abs(law - share).max())))
     return rows
 
 
 @given(st.one_of(floats, tied, integers))
 @settings(max_examples=3 * settings.default.max_examples)
+@example([1, 1, 49])  # The distance is that at 2, where there are no data.
+@example([1, 1, 1, 7])  # And here that at 8.
+@example([0.5, 0.5, 0.5, 1.0, 3.0])
 def test_threshold_has_the_least_distance_of_all(data):
     data = np.array(data)
     assume(len(set(data)) > 1)
@@ -186,10 +192,82 @@ def test_given_threshold(data, threshold):
     assert fit.exponent == pytest.approx(len(tail) / np.log(tail / threshold).sum(), rel=1e-9)
     assert fit.standard_error == pytest.approx(fit.exponent / math.sqrt(len(tail)))
     assert fit.mass_share == pytest.approx(tail.sum() / data.sum())
-    # SciPy's distance looks at both sides of every step, ours at P(X >= x), from the left.
-    both = stats.kstest(tail, lambda x: 1 - (x / threshold) ** -fit.exponent).statistic
-    most_tied = np.unique(tail, return_counts=True)[1].max() / len(tail)
-    assert fit.distance - 1e-9 <= both <= fit.distance + most_tied + 1e-9
+
+
+@given(st.one_of(floats, tied), st.one_of(st.floats(1e-3, 1e3), st.sampled_from([0.1, 0.5, 1.0])))
+@example([1.0, 1.0, 1.0, 1.0, 2.0, 3.0], 1.0)
+@example([1.15, 1.9], 1.0)  # Nothing lies at the threshold.
+def test_the_supremum_over_all_x_is_larger_by_one_nth_at_most(data, threshold):
+    """SciPy's looks at all of every step, however many masses are tied there."""
+    tail = np.array(data)[np.array(data) >= threshold]
+    assume(len(set(tail)) > 1)
+    fit = fit_tail(data, threshold)
+    supremum = stats.kstest(tail, lambda x: 1 - (x / threshold) ** -fit.exponent).statistic
+    assert fit.distance - 1e-9 <= supremum <= fit.distance + 1 / len(tail) + 1e-9
+
+
+@given(tied)
+def test_equal_masses_count_as_masses_that_nearly_coincide(data):
+    """Raised by up to 4e-13 of themselves, so that no two are equal and order is kept."""
+    assume(len(set(data)) > 1)
+    spread = np.sort(data) * (1 + 1e-14 * np.arange(len(data)))
+    assert len(set(spread)) == len(data)
+    fit, near = fit_tail(data, min(data)), fit_tail(spread, min(data))
+    assert (near.exponent, near.distance) == pytest.approx((fit.exponent, fit.distance), rel=1e-9, abs=1e-9)
+
+
+def test_ties_that_plfit_and_igraph_agree_on():
+    """Both give the threshold 2.2 and the distance 0.22665; seen from the left alone 1.1 would be nearer."""
+    fit = fit_tail([1.1 * y for y in (1, 1, 1, 1, 2, 3, 5, 9)])
+    assert fit.threshold == 2.2
+    assert fit.exponent == pytest.approx(4 / math.log(1.5 * 2.5 * 4.5), rel=1e-14)
+    assert fit.distance == pytest.approx(0.5 - 2.5**-fit.exponent, rel=1e-13)
+    # The other three of the four masses of 1.1 lie as far below the law as they are many.
+    assert fit_tail(fit.values.repeat(fit.counts), 1.1).distance == pytest.approx(3 / 8, rel=1e-13)
+
+
+# --- Clauset, Shalizi and Newman's Table 6.1: eight of its rows, from the data that powerlaw ships.
+
+TABLE = {
+    # Data: whether integers, n, unit of the threshold; threshold, density exponent, n_tail and p as printed.
+    "words": (True, 18_855, 1, "7", "1.95", 2958, 0.49),
+    "terrorism": (True, 9101, 1, "12", "2.4", 547, 0.68),
+    "blackouts": (False, 211, 1000, "230", "2.3", 59, 0.62),
+    "cities": (False, 19_447, 1000, "52.46", "2.37", 580, 0.76),
+    "fires": (False, 203_785, 1, "6324", "2.2", 521, 0.05),
+    "flares": (False, 12_773, 1, "323", "1.79", 1711, 1.00),
+    "quakes": (False, 19_302, 1000, "0.794", "1.64", 11_697, 0.00),
+    "surnames": (False, 2753, 1000, "111.92", "2.5", 239, 0.20),
+}
+
+
+def published(name: str) -> np.ndarray:
+    path = resources.files(powerlaw) / "reference_data" / f"{name}.txt"
+    if not path.is_file():
+        pytest.skip(f"this powerlaw has no reference_data/{name}.txt")
+    with path.open() as lines:
+        return np.loadtxt(lines, dtype=float)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_table_of_clauset_shalizi_and_newman(name):
+    discrete, n, unit, threshold, exponent, n_tail, _ = TABLE[name]
+    fit = fit_tail(published(name), discrete=discrete)
+    assert (fit.n, fit.n_tail) == (n, n_tail)
+
+    def printed(value: float, as_in: str) -> str:
+        return f"{value:.{len(as_in.partition('.')[2])}f}"
+
+    assert printed(fit.threshold / unit, threshold) == threshold
+    assert printed(fit.density_exponent, exponent) == exponent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLE)
+def test_verdicts_of_clauset_shalizi_and_newman(name):
+    discrete, *_, p_value = TABLE[name]
+    fit = fit_tail(published(name), discrete=discrete, n_bootstrap=400, rng=0)
+    assert fit.plausible == (p_value > 0.1)
 
 
 @given(integers, st.integers(1, 20))

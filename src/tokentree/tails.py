@@ -8,9 +8,11 @@ distance, a bootstrap p-value, and Vuong's likelihood ratios.
 A.7 and `ParetoMass`. CSN and most software name the exponent of the density, alpha + 1: `density_exponent`.
 For counts the law is x^-(alpha + 1) / zeta(alpha + 1, x_m) on the integers from x_m on.
 
-**Distance.** The largest difference between P(X >= x) in the data and in the law over the data points x, as
-in the package powerlaw and, for continuous data, in the authors' own programs. In continuous data the
-supremum over all x is larger by the share of the most tied point at most.
+**Distance.** The largest difference between P(X >= x) in the data and in the law, after Kolmogorov and
+Smirnov, taken as in CSN's own programs: for integers over all integers x, also those between the data; of n
+continuous masses the i-th smallest is set against 1 - (i - 1) / n. Equal masses are counted one by one, so
+that both ends of their step are looked at, and the distance is that of masses which nearly coincide. The
+supremum over all x is larger by 1/n at most.
 
 **Every threshold, exactly, without trying all.** Sums over the spacings of logs give every exponent at once.
 A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds from
@@ -125,7 +127,7 @@ class TailFit:
     threshold_given : bool
         Whether the caller chose it.
     distance : float
-        Kolmogorov-Smirnov distance of the tail from the fitted law, as the module defines it.
+        Kolmogorov-Smirnov distance of the tail from the fitted law: see `fit_tail`.
     discrete : bool
         Whether the law is that of integers.
     values, counts : arrays, shape (V,)
@@ -376,6 +378,12 @@ def fit_tail(
     *Exponent.* For continuous masses n_tail / sum log(x / x_m), with standard error alpha / sqrt(n_tail); for
     integers the root of the score of the zeta law, with that of the information.
 
+    *Distance.* The largest difference between P(X >= x) in the tail and in the law, as in CSN's programs: for
+    integers over all integers x, also those between the data; of n continuous masses the i-th smallest is set
+    against 1 - (i - 1) / n, equal ones one by one, as if they nearly coincided. The supremum over all x, that
+    of ``scipy.stats.kstest``, is larger by 1/n at most. Rounded masses are tied and replicates are not, so
+    that rounding counts against the law; pass counts as integers, not divided by their total.
+
     *Threshold.* The exact minimum: see the module's docstring. Sorting aside, time is about linear in n.
 
     *p-value* (CSN, section 4.1). A replicate draws each of n points from the fitted tail with probability
@@ -489,6 +497,8 @@ class _Sample(NamedTuple):
     """Of each value over the first."""
     at_least: Float[np.ndarray, " values"]
     """Number of points from each value on."""
+    step_ends: Float[np.ndarray, " values"]
+    """The same at the other end of the step: from the last of equal points on, or for integers beyond."""
     exponents: Float[np.ndarray, " candidates"]
     sums: Float[np.ndarray, " candidates"] | None
     """For integers, `zeta_sums` of each exponent from its value on."""
@@ -506,19 +516,31 @@ class _Sample(NamedTuple):
         means = (at_least[1:] * steps)[::-1].cumsum()[::-1] / at_least[:-1]
         logs = np.append(0.0, steps.cumsum())
         if not discrete:
-            return cls(values, logs, at_least, 1 / means, None)
+            # At a threshold that was given there may be no point.
+            step_ends = at_least - np.maximum(counts - 1, 0)
+            return cls(values, logs, at_least, step_ends, 1 / means, None)
         exponents = zeta_exponents(values[:-1], means)
-        return cls(values, logs, at_least, exponents, zeta_sums(exponents + 1, values[:-1])[0])
+        sums = zeta_sums(exponents + 1, values[:-1])[0]
+        return cls(values, logs, at_least, at_least - counts, exponents, sums)
 
     def differences(self, i: Any, j: Any) -> Float[np.ndarray, " points"]:
-        """P(X >= x_j | X >= x_i) under the law fitted from x_i on, less that of the data, absolute."""
+        """Of data and law from x_i on, in P(X >= x | X >= x_i), at both ends of the step at x_j."""
         law = np.exp(self.exponents[i] * (self.logs[i] - self.logs[j]))
+        beyond = law
         if self.sums is not None:
             # As if continuous, but for what a sum is to its integral.
             points = np.broadcast_to(self.values[j], law.shape)
             sums = zeta_sums(np.broadcast_to(self.exponents[i] + 1, law.shape), points)[0]
             law *= (sums / points) / (self.sums[i] / self.values[i])
-        differences: Float[np.ndarray, " points"] = np.abs(law - self.at_least[j] / self.at_least[i])
+            # The first term of each sum is 1, for x_j itself.
+            beyond = law - law / sums
+        n = self.at_least[i]
+        starts, ends = self.at_least[j] / n, self.step_ends[j] / n
+        # In place: with a million points, new arrays cost as much as the arithmetic.
+        for shares, survival in ((starts, law), (ends, beyond)):
+            shares -= survival
+            np.abs(shares, out=shares)
+        differences: Float[np.ndarray, " points"] = np.maximum(starts, ends, out=starts)
         return differences
 
 

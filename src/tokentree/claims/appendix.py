@@ -76,8 +76,7 @@ pairs = Counter(pair for pair in zip(text, text[1:]) if all("a" <= letter <= "z"
 counts = sorted(pairs.values())
 n, least = len(counts), counts[0]
 alpha = n / sum(log(x / least) for x in counts)
-survival = {x: (n - i) / n for i, x in reversed(list(enumerate(counts)))}
-distance = max(abs(share - (least / x) ** alpha) for x, share in survival.items())
+distance = max(abs(1 - i / n - (least / x) ** alpha) for i, x in enumerate(counts))
 assert alpha < 1  # the mean of this law is infinite
 assert distance * sqrt(n) > 3  # far beyond 1.63, the 1 % point of Kolmogorov's law
 """,
