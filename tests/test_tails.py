@@ -6,6 +6,7 @@ import math
 import warnings
 from importlib import resources
 from itertools import pairwise
+from typing import Any
 
 import jaxtyping
 import mpmath as mp
@@ -574,11 +575,21 @@ def peer(data, **arguments):
         return powerlaw.Fit(data, verbose=0, **arguments)
 
 
-@pytest.mark.parametrize("name", CONTINUOUS + DISCRETE)
+def all_but_slow(*slow: str) -> list[Any]:
+    """Every shape of data; those on which the peer takes a second or more are marked."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in CONTINUOUS + DISCRETE
+    ]
+
+
+@pytest.mark.parametrize("name", all_but_slow("lognormal", "exponential"))
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize("bounded", [True, False])
 def test_agrees_with_powerlaw(name, seed, bounded):
-    """By default powerlaw leaves out density exponents from 3 on. For integers it is asked to be exact."""
+    """By default powerlaw leaves out density exponents from 3 on. For integers it is asked to be exact.
+
+    It looks at the data only: where values are tied, or integers have gaps that count, it would not agree.
+    """
     data = draws(name, 2000, seed)
     arguments = {} if bounded else {"parameter_ranges": {"alpha": [0, None]}}
     theirs = peer(data, discrete=name in DISCRETE, estimate_discrete=False, **arguments)
@@ -589,7 +600,7 @@ def test_agrees_with_powerlaw(name, seed, bounded):
     assert ours.distance == pytest.approx(theirs.D, abs=1e-3 if name in DISCRETE else 1e-9)
 
 
-@pytest.mark.parametrize("name", CONTINUOUS + DISCRETE)
+@pytest.mark.parametrize("name", all_but_slow("geometric", "rounded lognormal"))
 def test_alternatives_are_at_least_as_likely_as_those_of_powerlaw(name):
     data = draws(name, 1000, seed=8)
     threshold = np.quantile(data, 0.4, method="higher").item()
