@@ -1,6 +1,8 @@
 """Mutation testing: change one expression of a module at a time, and see whether its tests notice.
 
-    python .ci/mutate.py information [how many mutants to draw]
+    python .ci/mutate.py information [how many mutants to draw, 0 for all [revision]]
+
+With a revision, only lines that changed since are tried.
 
 pytest collects a module's tests once. Every mutant then runs in a fork, as new code for the functions that
 are there already, on the tests that reach its line, quickest first. What outlives them all is printed.
@@ -12,7 +14,9 @@ import gc
 import os
 import pickle
 import random
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +39,14 @@ CORE = {
     "huffman": (["huffman.py"], ["huffman", "protocol"]),
     "tree": (["tree.py", "_bands.py"], ["tree", "scale", "unexpanded", "notebook_reprs"]),
     "mixture": (["mixture.py"], ["mixture", "real_codes"]),
+    "unexpanded": (["unexpanded.py"], ["unexpanded"]),
+    "tails": (["tails.py"], ["tails"]),
+    "inputs": (["_checks.py"], ["inputs", "tree", "mixture"]),
+    "rates": (["rates.py", "depth.py"], ["rates", "depth", "modelled_depth"]),
+    "reader": (["adapters/reader.py"], ["read_model", "modelled_depth"]),
+    "transformers": (["adapters/huggingface.py"], ["huggingface"]),
+    "servers": (["adapters/completions.py", "adapters/saved.py"], ["completions", "saved"]),
+    "commands": (["cli.py", "_files.py"], ["cli", "files"]),
 }
 """Modules, with their files and tests."""
 
@@ -80,7 +92,7 @@ class Screen:
         """Do not look for the simplest example that fails, nor keep any."""
         from hypothesis import Phase, settings  # after pytest, which rewrites its plugins
 
-        profile, phases = settings.get_profile("tokentree"), (Phase.explicit, Phase.generate)
+        profile, phases = settings.get_profile("quick"), (Phase.explicit, Phase.generate)
         settings.register_profile("mutation", profile, phases=phases, database=None, derandomize=True)
         settings.load_profile("mutation")
 
@@ -126,15 +138,29 @@ class Screen:
         return seconds, {(path, line): tests for path in files for line, tests in found[path].items()}
 
 
-def main(module: str, sample: str = "") -> None:
+def changed(path: str, revision: str) -> set[int]:
+    """Lines of a file that are not those of an earlier revision."""
+    command = ["git", "diff", "--unified=0", revision, "--", path]
+    hunks = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.findall(r"^@@ .* \+(\d+)(?:,(\d+))? @@", hunks, re.MULTILINE)
+    return {int(start) + i for start, count in found for i in range(int(count or 1))}
+
+
+def main(module: str, sample: str = "", since: str = "") -> None:
     """Print the mutants of a module that its tests do not notice, and the score."""
     os.chdir(ROOT)
     files, tests = CORE[module]
     options = ["-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow"]
     options += [f"src/tokentree/{file}" for file in files] + [f"tests/test_{name}.py" for name in tests]
     sources = {str(PACKAGE / file): ast.parse((PACKAGE / file).read_text(encoding="utf-8")) for file in files}
-    every = [(path, n) for path, tree in sources.items() for n, _ in enumerate(mutants(tree))]
-    screen = Screen(random.Random(0).sample(every, int(sample or len(every))))
+    tried = {path: changed(path, since) if since else None for path in sources}
+    every = [
+        (path, n)
+        for path, tree in sources.items()
+        for n, (lines, *_) in enumerate(mutants(tree))
+        if tried[path] is None or not tried[path].isdisjoint(lines)
+    ]
+    screen = Screen(random.Random(0).sample(every, min(len(every), int(sample or 0) or len(every))))
     pytest.main(options, plugins=[screen])
     for path, number in sorted(screen.left):
         tree, lines, _ = mutated(path, number)
