@@ -4,14 +4,11 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float, Int, Num, Shaped
-
-if TYPE_CHECKING:
-    import tokentree.tree
 
 Item = TypeVar("Item")
 
@@ -92,11 +89,10 @@ def distributions(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "*batch 
     return array
 
 
-def whole(name: str, tree: "tokentree.tree.TokenTree", rule: str) -> None:
-    """Refuse a tree with unexpanded mass where a figure would pass it off as one leaf."""
-    if tree.unexpanded_weight > 0:
-        share = tree.unexpanded_weight / tree.total_weight
-        raise ValueError(f"{name} has an unexpanded share of {share:.3g}: {rule}")
+def whole(name: str, unexpanded: float, rule: str) -> None:
+    """Refuse a tree with an unexpanded share of mass where a figure would pass it off as one leaf."""
+    if unexpanded > 0:
+        raise ValueError(f"{name} has an unexpanded share of {unexpanded:.3g}: {rule}")
 
 
 def generator(rng: Any) -> np.random.Generator:

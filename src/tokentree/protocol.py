@@ -66,7 +66,8 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     """
     length = _checks.integer("length", length, at_least=1)
     tree, depth = _pruned(tree, depth)
-    _checks.whole("tree", tree, "its entropy is not known; unexpanded_bounds([tree]) has bounds, its rates")
+    share = tree.unexpanded_weight / tree.total_weight
+    _checks.whole("tree", share, "its entropy is not known; unexpanded_bounds([tree]) has bounds, its rates")
     p = tree.leaf_probabilities
     bits = float(entropy(p, base))
     # Rounding must not lift a whole entropy over itself. Division, logarithm and product lose at most 9 units

@@ -381,8 +381,9 @@ def _survival(
 ) -> tuple[Float[np.ndarray, "points"], Float[np.ndarray, "points"]]:
     """Distinct masses above zero and the share of all at or above each, thinned evenly along the curve."""
     if isinstance(data, TokenTree):
+        share = data.unexpanded_weight / data.total_weight
         _checks.whole(
-            name, data, "that is the mass of many leaves; prune it, or give the masses that are known"
+            name, share, "that is the mass of many leaves; prune it, or give the masses that are known"
         )
         array = data.leaf_probabilities
     else:
