@@ -350,7 +350,7 @@ def test_nothing_to_count():
         ([(0,), (1, 2)], ValueError, r"prefixes\[1\]\[1\] = 2: symbols must lie in 0..1"),
         ([(0, -1)], ValueError, r"prefixes\[0\]\[1\] = -1"),
         ([], ValueError, "prefixes is empty"),
-        ([(0.5,)], TypeError, "prefixes holds symbols of dtype float64"),
+        ([(0.5,)], TypeError, r"prefixes\[0\]\[0\] = 0.5: must be an integer"),
     ],
 )
 def test_bad_prefixes(prefixes, error, message, monkeypatch):

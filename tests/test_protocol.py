@@ -250,7 +250,7 @@ def test_code_length_where_all_is_known():
         (lambda: CODEC.encode("02"), ValueError, "sequence[1] = '2': symbols must lie in 0..1"),
         (lambda: CODEC.encode([0, 1, -1]), ValueError, "sequence[2] = -1: symbols must lie in 0..1"),
         (lambda: CODEC.code_length([5]), ValueError, "sequence[0] = 5: symbols must lie in 0..1"),
-        (lambda: CODEC.encode([0.0]), TypeError, "sequence holds symbols of dtype float64"),
+        (lambda: CODEC.encode([0.0]), TypeError, "sequence[0] = 0.0: must be an integer"),
         (lambda: CODEC.encode(7), TypeError, "sequence = 7: must be a string of digits or a sequence"),
         (lambda: CODEC.decode([]), ValueError, "bits hold 0 tokens with end-of-sequence at []: must be one"),
         (lambda: CODEC.decode([0, 2]), ValueError, "bits[1] = 2: bits are 0 or 1"),

@@ -30,10 +30,10 @@ from itertools import combinations
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float
 
 from . import _checks, _interop
+from ._checks import Numbers
 from .information import divergence_terms, entropy
 from .mixture import Mixture
 from .tree import TokenTree
@@ -349,7 +349,7 @@ def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
 
 
 def _epsilon(epsilon: float) -> float:
-    value = _checks.real_array("epsilon", epsilon)
+    value = _checks.float_array("epsilon", epsilon)
     if value.ndim or not (value == 0 or LEAST_EPSILON <= value < np.inf):
         raise ValueError(f"epsilon = {epsilon!r}: must be 0, or finite and >= {LEAST_EPSILON:g}")
     return float(value)
@@ -365,7 +365,7 @@ def _unit(distance: str, base: float) -> float:
 
 def _speed(step: Any) -> float:
     """-log(1 - step)."""
-    value = _checks.real_array("step", step)
+    value = _checks.float_array("step", step)
     if value.ndim or not 0 < value < 1:
         raise ValueError(f"step = {step!r}: must lie between 0 and 1")
     return -math.log1p(-float(value))
@@ -819,8 +819,8 @@ def simulate_rebound(
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
-    positive: Annotated[npt.ArrayLike | Sequence[float], "positive"] = POSITIVE,
-    negative: Annotated[npt.ArrayLike | Sequence[float], "negative"] = NEGATIVE,
+    positive: Annotated[Numbers, "positive"] = POSITIVE,
+    negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
     level: float | None = None,
 ) -> Rebound:
@@ -1007,12 +1007,12 @@ class ReboundFactor:
 
 def rebound_by_depth(
     trees: Sequence[TokenTree],
-    depths: Annotated[npt.ArrayLike | Sequence[float], "depths"] | None = None,
+    depths: Annotated[Numbers, "depths"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
-    positive: Annotated[npt.ArrayLike | Sequence[float], "positive"] = POSITIVE,
-    negative: Annotated[npt.ArrayLike | Sequence[float], "negative"] = NEGATIVE,
+    positive: Annotated[Numbers, "positive"] = POSITIVE,
+    negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
 ) -> ReboundFactor:
     r"""Section 5.3: rebound against the depth d that the model knows, Assumption 3.2's measure of its size.
@@ -1050,23 +1050,23 @@ def rebound_by_depth(
     trees = list(trees)
     if depths is None:
         depths = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
-    grid = _growing("depths", depths)
-    levels = [
-        _checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(np.asarray(depths).tolist())
-    ]
+    listed = _checks.array("depths", depths)
+    grid = _growing("depths", listed)
+    more, less = _growing("positive", positive), _growing("negative", negative)
+    levels = [_checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
     mixtures = [Mixture.from_trees(trees, depth=depth) for depth in levels]
-    found = [simulate_rebound(each, pretrain, align, perturb, positive, negative, step) for each in mixtures]
+    found = [simulate_rebound(each, pretrain, align, perturb, more, less, step) for each in mixtures]
     return _factor("depth", grid, found)
 
 
 def rebound_by_pretraining(
     mixture: Mixture,
-    sizes: Annotated[npt.ArrayLike | Sequence[float], "sizes"] | None = None,
+    sizes: Annotated[Numbers, "sizes"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
-    positive: Annotated[npt.ArrayLike | Sequence[float], "positive"] = POSITIVE,
-    negative: Annotated[npt.ArrayLike | Sequence[float], "negative"] = NEGATIVE,
+    positive: Annotated[Numbers, "positive"] = POSITIVE,
+    negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
 ) -> ReboundFactor:
     r"""Section 5.3: rebound against the amount of pre-training data.
@@ -1100,11 +1100,12 @@ def rebound_by_pretraining(
     p = _roles(mixture, pretrain, align, perturb)[0]
     listed = list(mixture.exact_sizes)
     grid = _growing("sizes", float(listed[p]) * np.array([1, 1.25, 1.5]) if sizes is None else sizes)
+    more, less = _growing("positive", positive), _growing("negative", negative)
     found = []
     for size in grid.tolist():
         listed[p] = Fraction(size)
         resized = mixture.with_sizes(listed)
-        found.append(simulate_rebound(resized, pretrain, align, perturb, positive, negative, step))
+        found.append(simulate_rebound(resized, pretrain, align, perturb, more, less, step))
     return _factor("pretrain size", grid, found)
 
 
@@ -1116,8 +1117,7 @@ def _factor(factor: str, values: Float[np.ndarray, "values"], found: list[Reboun
 
 def _growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
     """At least two finite numbers >= 0, increasing."""
-    listed = list(value) if isinstance(value, tuple) else value
-    array = _checks.real_array(name, listed).astype(np.float64, copy=False)
+    array = _checks.float_array(name, value)
     if array.ndim != 1 or array.size < 2:
         raise ValueError(f"{name} has shape {array.shape}: must be one-dimensional with at least 2 entries")
     _checks.nonnegative(name, array)

@@ -16,13 +16,14 @@ import numpy.typing as npt
 from jaxtyping import Float, Int, UInt8
 
 from . import _checks
+from ._checks import Numbers
 
 _PRECISION = 24
 """Bits of the probabilities that the coder works with."""
 
 
 def arithmetic_encode(
-    p: Annotated[npt.ArrayLike, "leaves"], symbols: Annotated[npt.ArrayLike, "message"]
+    p: Annotated[Numbers, "leaves"], symbols: Annotated[Numbers, "message"]
 ) -> UInt8[np.ndarray, "bits"]:
     r"""Bits that hold `symbols`, each coded with the probabilities `p`.
 
@@ -64,11 +65,11 @@ def arithmetic_encode(
     480
     """
     model, support = _model(p)
-    message = np.asarray(symbols)
+    message = _checks.integer_array("symbols", symbols)
     if message.ndim != 1:
         raise ValueError(f"symbols has shape {message.shape}: must be one-dimensional")
-    if message.size and message.dtype.kind not in "iu":
-        raise TypeError(f"symbols has dtype {message.dtype}: must be integers")
+    if message.dtype == np.bool_:
+        raise TypeError("symbols has dtype bool: must be integers")
     place = np.searchsorted(support, message)
     coded = place < support.size
     coded[coded] = support[place[coded]] == message[coded]
@@ -82,7 +83,7 @@ def arithmetic_encode(
 
 
 def arithmetic_decode(
-    p: Annotated[npt.ArrayLike, "leaves"], bits: Annotated[npt.ArrayLike, "bits"], n_symbols: int
+    p: Annotated[Numbers, "leaves"], bits: Annotated[Numbers, "bits"], n_symbols: int
 ) -> Int[np.ndarray, "message"]:
     """The `n_symbols` symbols that `arithmetic_encode` turned into `bits` with the same `p`.
 
@@ -118,7 +119,7 @@ def arithmetic_decode(
     array([3, 0, 2, 0])
     """
     model, support = _model(p)
-    stream = np.asarray(bits)
+    stream = _checks.array("bits", bits)
     if stream.ndim != 1 or stream.size % 32:
         raise ValueError(f"bits has shape {stream.shape}: must be one-dimensional, a multiple of 32 long")
     if not np.isin(stream, (0, 1)).all():
@@ -136,7 +137,7 @@ def arithmetic_decode(
     return decoded
 
 
-def _model(p: npt.ArrayLike) -> tuple[Any, Int[np.ndarray, "symbols"]]:
+def _model(p: Numbers) -> tuple[Any, Int[np.ndarray, "symbols"]]:
     """The coder's model of the symbols that occur, None for a sure thing, and which symbols they are."""
     row: Float[np.ndarray, "..."] = _checks.distributions("p", p)
     if row.ndim != 1:

@@ -17,16 +17,15 @@ with v = f(x) - f(y). So as depth grows, for the same datasets and sizes,
 Proofs and the smallest witnesses are in ``docs/depth.md``.
 """
 
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int
 
 from . import _checks, _interop
 from ._bands import REST
+from ._checks import Numbers
 from .elasticity import Elasticity, elasticity
 from .information import divergence_terms
 from .mixture import Mixture
@@ -105,14 +104,14 @@ class DepthCurve(NamedTuple):
 
 def depth_curve(
     trees: Sequence[TokenTree],
-    depths: Annotated[npt.ArrayLike, "depths"] | None = None,
-    sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"] | None = None,
+    depths: Annotated[Numbers, "depths"] | None = None,
+    sizes: Annotated[Numbers, "datasets"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
     base: float = 2,
     per: Literal["block", "token"] = "block",
-    names: Sequence[str] | None = None,
+    names: Iterable[str] | None = None,
 ) -> DepthCurve:
     r"""Rates, response and certified signs with the joint tree pruned to one depth after another.
 
@@ -160,11 +159,15 @@ def depth_curve(
     if depths is None:
         grid = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
     else:
-        listed = np.asarray(depths)
+        listed = _checks.array("depths", depths)
         if listed.ndim != 1 or not listed.size:
             raise ValueError(f"depths has shape {listed.shape}: must be one-dimensional and not empty")
         grid = [_checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
-    mixtures = [Mixture.from_trees(trees, sizes, depth, names) for depth in grid]
+    mixtures: list[Mixture] = []
+    for depth in grid:
+        mixtures.append(Mixture.from_trees(trees, sizes, depth, names))
+        # What was an iterator is at its end now.
+        sizes, names = mixtures[0].exact_sizes, mixtures[0].names
     return DepthCurve(
         np.array(grid),
         np.array([mixture.n_leaves for mixture in mixtures]),

@@ -68,16 +68,16 @@ every completion, and undecided otherwise.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float
 
 from . import _checks, _html, _interop
+from ._checks import Numbers
 from ._excess import EXACT_LEAVES, INTEGER_LEAVES, STEADY, integer_excess
 from .information import log1p_less
 from .mixture import BLOCK, SCALE, Mixture, Rows, exact_number, inverse_root
@@ -340,8 +340,8 @@ class ClosedForm(NamedTuple):
 
 def published_closed_form(
     parts: int,
-    k: Annotated[npt.ArrayLike, "*#grid"],
-    l: Annotated[npt.ArrayLike, "*#grid"],
+    k: Annotated[Numbers, "*#grid"],
+    l: Annotated[Numbers, "*#grid"],
     base: float = 2,
 ) -> ClosedForm:
     r"""Derivatives and ratio of the published form with m disjoint parts of any distributions.
@@ -390,10 +390,10 @@ def published_closed_form(
 
 
 def published_form(
-    parts: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction] | TokenTree], "parts leaves"],
+    parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"],
     k: float | Fraction,
     l: float | Fraction,
-    names: Sequence[str] = ("pretrain", "align", "perturb"),
+    names: Iterable[str] = ("pretrain", "align", "perturb"),
     depth: int | None = None,
 ) -> Mixture:
     r"""Theorem 4.2 as published: D_p is m equal parts, D_a is more of the second and D_t more of the third.
@@ -435,11 +435,12 @@ def published_form(
            [ 0,  0,  0,  5]])
     """
     unread = None
-    if isinstance(parts, Sequence) and any(isinstance(part, TokenTree) for part in parts):
-        from_trees = Mixture.from_trees(cast(Sequence[TokenTree], parts), depth=depth)
+    given = parts if _checks.is_array(parts) else _checks.items("parts", parts, "must be (m, M), or m trees")
+    if isinstance(given, list) and any(isinstance(part, TokenTree) for part in given):
+        from_trees = Mixture.from_trees(given, depth=depth)
         rows, depth, unread = from_trees.rows, from_trees.depth, from_trees.unread
     else:
-        rows = Rows(parts, "parts")
+        rows = Rows(given, "parts")
     if len(rows.values) < 3:
         raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
     distributions = np.concatenate([rows.mean()[None], rows.values[1:3]])
@@ -452,10 +453,10 @@ def published_form(
 
 
 def three_dataset_form(
-    distributions: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction]], "datasets leaves"],
+    distributions: Annotated[Numbers, "datasets leaves"],
     k: float | Fraction,
     l: float | Fraction,
-    names: Sequence[str] = ("D1", "D2", "D3"),
+    names: Iterable[str] = ("D1", "D2", "D3"),
     depth: int | None = None,
 ) -> Mixture:
     r"""Three separate datasets: D_1 the pre-training, D_2 the alignment, D_3 the perturbation; sizes k, 1, l.
@@ -558,7 +559,7 @@ class ResponseCurve(NamedTuple):
 
 def response_curve(
     mixture: Mixture,
-    l: Annotated[npt.ArrayLike, "points"],
+    l: Annotated[Numbers, "points"],
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
@@ -620,8 +621,8 @@ def response_curve(
 
 def published_closed_change(
     parts: int,
-    k: Annotated[npt.ArrayLike, "*#grid"],
-    l: Annotated[npt.ArrayLike, "*#grid"],
+    k: Annotated[Numbers, "*#grid"],
+    l: Annotated[Numbers, "*#grid"],
     base: float = 2,
 ) -> tuple[Float[np.ndarray, "..."] | np.float64, Float[np.ndarray, "..."] | np.float64]:
     r"""How far gamma_p and gamma_a have moved since l = 0, in the published form with disjoint parts.

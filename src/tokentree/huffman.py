@@ -20,11 +20,10 @@ and 2 (i - c[l]) + 1. No number exceeds the number of symbols, however long the 
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from numbers import Integral, Rational
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -32,6 +31,7 @@ import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped, UInt8
 
 from . import _checks, _html
+from ._checks import Numbers
 
 if TYPE_CHECKING:
     import tokentree.tree
@@ -56,7 +56,7 @@ _BLOCK = 2**14
 
 
 def huffman_lengths(
-    weights: Annotated[npt.ArrayLike | Sequence[Fraction], "leaves"],
+    weights: Annotated[Numbers, "leaves"],
 ) -> Int[np.ndarray, "leaves"]:
     r"""Codeword lengths of an optimal binary prefix code.
 
@@ -67,10 +67,10 @@ def huffman_lengths(
     Parameters
     ----------
     weights : array_like, shape (M,)
-        Weights >= 0, of any total. Integers of any size and an object array of integers or Fractions are
-        computed with exactly. With floats every merged weight is rounded to float64, so the cost may exceed
-        the optimum, by a factor of at most about 1 + M / 2**52. If all weights are zero every complete code
-        is optimal, and the lengths differ by at most one.
+        Weights >= 0, of any total. Integers of any size, and integers and Fractions together, are computed
+        with exactly. With floats every merged weight is rounded to float64, so the cost may exceed the
+        optimum, by a factor of at most about 1 + M / 2**52. If all weights are zero every complete code is
+        optimal, and the lengths differ by at most one.
 
     Returns
     -------
@@ -80,9 +80,10 @@ def huffman_lengths(
     Raises
     ------
     ValueError
-        If the weights are not one-dimensional, there are none, or one is negative or not finite.
+        If the weights are not one-dimensional, there are none, or one is negative, not finite or masked; or
+        if an integer beside floats is none that float64 has.
     TypeError
-        If the weights are not real numbers that fit int64, float64, int or Fraction.
+        If a weight is no int, float or Fraction, or Fractions stand beside floats.
 
     Notes
     -----
@@ -164,8 +165,8 @@ class HuffmanCode:
 
     lengths: Int[np.ndarray, "symbols"]
 
-    def __init__(self, lengths: Annotated[npt.ArrayLike, "symbols"]) -> None:
-        depths = _integers("lengths", lengths).astype(np.int64)
+    def __init__(self, lengths: Annotated[Numbers, "symbols"]) -> None:
+        depths = _integers("lengths", lengths)
         if not depths.size:
             raise ValueError("lengths is empty: a code needs at least one symbol")
         longest = depths.size - 1
@@ -175,6 +176,7 @@ class HuffmanCode:
             longest + 1,
             f"a complete code of {depths.size} symbols has lengths 0 to {longest}",
         )
+        depths = depths.astype(np.int64)
         depths.setflags(write=False)
         object.__setattr__(self, "lengths", depths)
         if self.kraft_sum != 1:
@@ -183,7 +185,7 @@ class HuffmanCode:
             raise ValueError(f"lengths have a Kraft sum {gap:.6g} {side} 1: a complete code has exactly 1")
 
     @classmethod
-    def from_weights(cls, weights: Annotated[npt.ArrayLike | Sequence[Fraction], "symbols"]) -> "HuffmanCode":
+    def from_weights(cls, weights: Annotated[Numbers, "symbols"]) -> "HuffmanCode":
         """Optimal code for `weights`: see `huffman_lengths` for what they may be and for what it raises."""
         return cls(huffman_lengths(weights))
 
@@ -209,7 +211,7 @@ class HuffmanCode:
         return total
 
     def expected_length(
-        self, p: Annotated[npt.ArrayLike, "*batch symbols"]
+        self, p: Annotated[Numbers, "*batch symbols"]
     ) -> Float[np.ndarray, "*batch"] | np.float64:
         """Mean codeword length when the symbols follow `p`.
 
@@ -242,7 +244,7 @@ class HuffmanCode:
         mean: Float[np.ndarray, "*batch"] | np.float64 = bits.sum(axis=-1)
         return mean
 
-    def encode(self, symbols: Annotated[npt.ArrayLike, "message"]) -> UInt8[np.ndarray, "bits"]:
+    def encode(self, symbols: Annotated[Numbers, "message"]) -> UInt8[np.ndarray, "bits"]:
         """Codewords of `symbols`, one after the other.
 
         Parameters
@@ -287,7 +289,7 @@ class HuffmanCode:
         return bits
 
     def decode(
-        self, bits: Annotated[npt.ArrayLike, "bits"], n_symbols: int | None = None
+        self, bits: Annotated[Numbers, "bits"], n_symbols: int | None = None
     ) -> Int[np.ndarray, "message"]:
         """Symbols whose codewords, one after the other, are `bits`.
 
@@ -437,26 +439,18 @@ class HuffmanCode:
 
 def _weights(value: Any) -> Shaped[np.ndarray, "leaves"]:
     """`value` in a dtype whose sums do not overflow: int64, float64, or objects that add exactly."""
-    weights = np.asarray(value)
+    weights = _checks.exact_array("weights", value)
     if weights.ndim != 1 or not weights.size:
         raise ValueError(
             f"weights has shape {weights.shape}: must be one-dimensional with at least one weight"
         )
-    if weights.dtype == object:
-        for i, weight in enumerate(weights):
-            if not isinstance(weight, Rational):
-                raise TypeError(f"weights[{i}] = {weight!r}: must be an integer or a Fraction")
-            if weight < 0:
-                raise ValueError(f"weights[{i}] = {weight}: must be >= 0")
-        # NumPy's own integers, which also are Integral, would overflow.
-        return np.array([int(w) if isinstance(w, Integral) else w for w in weights], dtype=object)
-    if weights.dtype != np.uint64:
-        weights = _checks.real_array("weights", weights)
     _checks.nonnegative("weights", weights)
+    if weights.dtype == object:
+        return weights
     with np.errstate(over="ignore"):
         total = weights.sum(dtype=np.float64)
-    if weights.dtype.kind in "iu":
-        return weights.astype(np.int64 if total < 2.0**62 else object, copy=False)
+    if weights.dtype == np.int64:
+        return weights if total < 2.0**62 else weights.astype(object)
     # A power of two scales exactly, but for weights some 2**2000 times too small to be noticed in the total.
     return weights if total < 2.0**1022 else np.ldexp(weights, -weights.size.bit_length())
 
@@ -585,15 +579,11 @@ def _passed(
     return passed
 
 
-def _integers(name: str, value: npt.ArrayLike) -> Shaped[np.ndarray, "entries"]:
+def _integers(name: str, value: Numbers) -> Shaped[np.ndarray, "entries"]:
     """`value` as a one-dimensional array of whole numbers."""
-    entries = np.asarray(value)
+    entries = _checks.integer_array(name, value)
     if entries.ndim != 1:
         raise ValueError(f"{name} has shape {entries.shape}: must be one-dimensional")
-    if not entries.size:
-        return entries.astype(np.int64)
-    if entries.dtype.kind not in "iub":
-        raise TypeError(f"{name} has dtype {entries.dtype}: must be integers")
     # An array of booleans would be a mask where it serves as an index.
     return entries.view(np.uint8) if entries.dtype == np.bool_ else entries
 

@@ -8,11 +8,11 @@ p log(1/0) = inf for p > 0.
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 import scipy
 from jaxtyping import Float
 
 from . import _checks
+from ._checks import Numbers
 
 # z**3 * polyval(_ATANH, z**2) = atanh(z) - z to the last digit for |z| <= 1/4.
 _ATANH = np.array([1.0 / n for n in range(25, 2, -2)])
@@ -22,7 +22,7 @@ _BLOCK = 2**13
 
 
 def entropy(
-    p: Annotated[npt.ArrayLike, "*batch leaves"], base: float = 2
+    p: Annotated[Numbers, "*batch leaves"], base: float = 2
 ) -> Float[np.ndarray, "*batch"] | np.float64:
     r"""Shannon entropy H(p) = -sum p log p.
 
@@ -57,8 +57,8 @@ def entropy(
 
 
 def cross_entropy(
-    p: Annotated[npt.ArrayLike, "*#batch leaves"],
-    q: Annotated[npt.ArrayLike, "*#batch leaves"],
+    p: Annotated[Numbers, "*#batch leaves"],
+    q: Annotated[Numbers, "*#batch leaves"],
     base: float = 2,
 ) -> Float[np.ndarray, "*batch"] | np.float64:
     r"""Cross-entropy -sum p log q: the mean length of the ideal code for q when the data follow p.
@@ -96,8 +96,8 @@ def cross_entropy(
 
 
 def kl_divergence(
-    p: Annotated[npt.ArrayLike, "*#batch leaves"],
-    q: Annotated[npt.ArrayLike, "*#batch leaves"],
+    p: Annotated[Numbers, "*#batch leaves"],
+    q: Annotated[Numbers, "*#batch leaves"],
     base: float = 2,
 ) -> Float[np.ndarray, "*batch"] | np.float64:
     r"""Kullback-Leibler divergence D(p || q) = sum p log(p / q), never negative.
@@ -176,7 +176,7 @@ def log1p_less(x: Float[np.ndarray, "*batch"] | np.float64) -> Float[np.ndarray,
     return less
 
 
-def _pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+def _pair(p: Numbers, q: Numbers) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
     p, q = _checks.distributions("p", p), _checks.distributions("q", q)
     if p.shape[-1] != q.shape[-1]:
         raise ValueError(f"p has {p.shape[-1]} leaves and q has {q.shape[-1]}: the last axes must match")

@@ -35,10 +35,10 @@ from numbers import Rational
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped
 
 from . import _checks, _html, _interop
+from ._checks import Numbers
 from ._excess import EXACT_LEAVES, STEADY, integer_excess
 from .huffman import huffman_lengths
 from .information import divergence_terms
@@ -88,12 +88,13 @@ class Mixture:
     Parameters
     ----------
     distributions : array_like, shape (N, M)
-        Row i is dataset i's distribution over the M leaves of the joint tree. A row of integers is read as
-        counts over their total, exactly; so is a row of Fractions. A row of floats is kept as given and must
-        sum to 1 within rounding.
-    sizes : sequence of N numbers
-        The |D_i|: ints, floats or Fractions between 2^-200 and 2^200, kept exactly.
-    names : sequence of N distinct strings, optional
+        Row i is dataset i's distribution over the M leaves of the joint tree, each read by itself. A row of
+        integers of any size is read as counts over their total, exactly; so is a row of Fractions. A row of
+        floats is kept as given and must sum to 1 within rounding; beside one, the masses of the others are
+        rounded to floats too.
+    sizes : array_like or other sequence of N numbers
+        The |D_i|: ints, floats, long doubles or Fractions between 2^-200 and 2^200, kept exactly.
+    names : N distinct strings in any sequence, optional
         Default: "D1", "D2", ...
     depth : int, optional
         Depth d of the joint tree, needed for anything per token.
@@ -125,9 +126,9 @@ class Mixture:
 
     def __init__(
         self,
-        distributions: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction]], "datasets leaves"],
-        sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"],
-        names: Sequence[str] | None = None,
+        distributions: Annotated[Numbers, "datasets leaves"],
+        sizes: Annotated[Numbers, "datasets"],
+        names: Iterable[str] | None = None,
         depth: int | None = None,
     ) -> None:
         self._rows = Rows(distributions)
@@ -139,9 +140,9 @@ class Mixture:
     def from_trees(
         cls,
         trees: Sequence[TokenTree],
-        sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"] | None = None,
+        sizes: Annotated[Numbers, "datasets"] | None = None,
         depth: int | None = None,
-        names: Sequence[str] | None = None,
+        names: Iterable[str] | None = None,
     ) -> "Mixture":
         r"""Mixture of the datasets counted in `trees`, over the leaves of their joint tree.
 
@@ -285,9 +286,7 @@ class Mixture:
             raise ValueError(f"{name} = {position}: must be below the number of datasets, {self.n_datasets}")
         return position
 
-    def with_sizes(
-        self, sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"]
-    ) -> "Mixture":
+    def with_sizes(self, sizes: Annotated[Numbers, "datasets"]) -> "Mixture":
         """The same datasets with other sizes; the distributions are shared, not copied.
 
         Examples
@@ -698,15 +697,15 @@ class Rows:
     """
 
     def __init__(self, values: Any, name: str = "distributions") -> None:
-        array = _exact_array(name, values)
+        array = _read_rows(name, values)
         if array.ndim != 2 or 0 in array.shape:
             raise ValueError(f"{name} has shape {array.shape}: must be (N, M), rows by leaves, neither zero")
         if array.dtype == np.float64:
             _checks.distributions(name, array)
-        elif array.dtype == object:
-            array = _integer_rows(name, array)
         else:
             _checks.nonnegative(name, array)
+        if array.dtype == object:
+            array = _integer_rows(array)
         self.values = _frozen(array)
         if array.dtype != np.float64 and 0 in self.totals:
             raise ValueError(f"{name}[{self.totals.index(0)}] sums to 0: every row needs some data")
@@ -719,10 +718,9 @@ class Rows:
         """The rows as float64 probabilities."""
         if self.values.dtype == np.float64:
             return self.values
-        # Python's division of integers of any size rounds once; so does float64 division below 2^53.
         p = np.empty(self.values.shape)
         for row, counts, total in zip(p, self.values, self.totals, strict=True):
-            row[:] = counts / (total if counts.dtype == object else float(total))
+            row[:] = _shares(counts, total)
         return _frozen(p)
 
     def rounding(self, leaves: slice) -> Float[np.ndarray, "datasets block"]:
@@ -812,15 +810,17 @@ def exact_number(name: str, value: Any) -> Fraction:
         raise TypeError(f"{name} = {value!r}: must be an int, a float or a Fraction")
     if isinstance(value, Rational):
         return Fraction(int(value.numerator), int(value.denominator))
-    if not math.isfinite(value):
+    if not np.isfinite(value):
         raise ValueError(f"{name} = {value}: must be finite")
-    return Fraction(float(value))
+    # Not float(value), which would round a long double.
+    return Fraction(*value.as_integer_ratio())
 
 
 def _exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
-    listed = sizes.tolist() if isinstance(sizes, np.ndarray) else sizes
-    if not isinstance(listed, Sequence) or isinstance(listed, str) or len(listed) != n:
-        raise ValueError(f"sizes = {sizes!r}: must be a sequence of {n} numbers, one a dataset")
+    rule = f"must be a sequence of {n} numbers, one a dataset"
+    listed = _checks.items("sizes", sizes, rule)
+    if len(listed) != n:
+        raise ValueError(f"sizes = {listed!r}: {rule}")
     exact = tuple(exact_number(f"sizes[{i}]", size) for i, size in enumerate(listed))
     for i, size in enumerate(exact):
         if not SIZE_RANGE[0] <= size <= SIZE_RANGE[1]:
@@ -829,48 +829,61 @@ def _exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
     return exact
 
 
-def _distinct_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
+def _distinct_names(names: Iterable[str] | None, n: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"D{i + 1}" for i in range(n))
-    if isinstance(names, str) or len(names) != n:
-        raise ValueError(f"names = {names!r}: must be {n} strings, one a dataset")
-    for i, name in enumerate(names):
+    rule = f"must be {n} strings, one a dataset"
+    listed = _checks.items("names", names, rule)
+    if len(listed) != n:
+        raise ValueError(f"names = {listed!r}: {rule}")
+    for i, name in enumerate(listed):
         if not isinstance(name, str):
             raise TypeError(f"names[{i}] = {name!r}: must be a string")
-        if name in names[:i]:
-            raise ValueError(f"names[{i}] = {name!r}: already the name of dataset {names.index(name)}")
-    return tuple(names)
+        if name in listed[:i]:
+            raise ValueError(f"names[{i}] = {name!r}: already the name of dataset {listed.index(name)}")
+    return tuple(listed)
 
 
-def _exact_array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
-    """`value` as an int64, float64 or object array, no integer rounded on the way."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} has rows of different lengths: must be (N, M), rows by leaves") from None
-    if array.dtype == np.float64 and not isinstance(value, np.ndarray) and (array >= 2.0**63).any():
-        # NumPy turns a list of integers beyond int64 into floats.
-        entries = np.asarray(value, dtype=object)
-        array = entries if all(isinstance(entry, Rational) for entry in entries.flat) else array
-    if array.dtype in (object, np.uint64):
-        return array.astype(object)
-    return _checks.real_array(name, array)
+def _read_rows(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
+    """Rows, each read by itself, as an array of int64, of float64, or of ints and Fractions."""
+    if _checks.is_array(value):
+        value = _checks.plain_array(name, value)
+        if value.dtype != object:
+            return _checks.exact_array(name, value)
+    listed = _checks.items(name, value, "must be (N, M), rows by leaves")
+    rows = [_checks.exact_array(f"{name}[{i}]", row) for i, row in enumerate(listed)]
+    if len({row.shape for row in rows}) > 1:
+        raise ValueError(f"{name} has rows of different lengths: must be (N, M), rows by leaves")
+    if any(row.dtype == np.float64 for row in rows) and rows[0].ndim == 1:
+        rows = [
+            row if row.dtype == np.float64 else _beside_floats(f"{name}[{i}]", row)
+            for i, row in enumerate(rows)
+        ]
+    return np.stack(rows) if rows else np.zeros(0)
 
 
-def _integer_rows(
-    name: str, values: Shaped[np.ndarray, "datasets leaves"]
-) -> Shaped[np.ndarray, "datasets leaves"]:
+def _beside_floats(name: str, row: Shaped[np.ndarray, "leaves"]) -> Float[np.ndarray, "leaves"]:
+    """Masses of a row of counts or Fractions, rounded to float64 as the rows that it stands beside."""
+    _checks.nonnegative(name, row)
+    counts = _integer_rows(row[None])[0] if row.dtype == object else row
+    total = _exact_sum(counts)
+    if not total:
+        raise ValueError(f"{name} sums to 0: every row needs some data")
+    return _shares(counts, total)
+
+
+def _shares(counts: Shaped[np.ndarray, "leaves"], total: int) -> Float[np.ndarray, "leaves"]:
+    # Python's division of integers of any size rounds once; so does float64 division below 2^53.
+    shares: Float[np.ndarray, "leaves"] = counts / (total if counts.dtype == object else float(total))
+    return shares.astype(np.float64, copy=False)
+
+
+def _integer_rows(values: Shaped[np.ndarray, "datasets leaves"]) -> Shaped[np.ndarray, "datasets leaves"]:
     """Rows of ints and Fractions as proportional rows of ints, int64 if they fit."""
-    for place, entry in np.ndenumerate(values):
-        if isinstance(entry, bool) or not isinstance(entry, Rational):
-            where = ", ".join(map(str, place))
-            raise TypeError(f"{name}[{where}] = {entry!r}: an object array must hold ints and Fractions only")
-    if (values < 0).any():
-        _checks.fail_at(name, values, values < 0, "must be >= 0")
     rows = np.empty(values.shape, object)
     for row, given in zip(rows, values, strict=True):
-        common = math.lcm(*(int(entry.denominator) for entry in given))
-        row[:] = [int(entry.numerator) * (common // int(entry.denominator)) for entry in given]
+        common = math.lcm(*(entry.denominator for entry in given))
+        row[:] = [entry.numerator * (common // entry.denominator) for entry in given]
     return rows.astype(np.int64) if rows.max() <= _INT64_MAX else rows
 
 

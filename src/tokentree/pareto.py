@@ -32,11 +32,11 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int
 from scipy import special
 
 from . import _checks, _interop
+from ._checks import Numbers
 from .information import log1p_less
 from .mixture import Mixture
 from .tails import fit_tail
@@ -162,7 +162,7 @@ class ParetoMass:
         return float(log1p_less(np.float64(1 / (self.alpha - 1)))) / scale
 
     def laplace(
-        self, s: Annotated[npt.ArrayLike, "..."], derivative: int = 0
+        self, s: Annotated[Numbers, "..."], derivative: int = 0
     ) -> Float[np.ndarray, "..."] | np.float64:
         r"""Laplace transform phi(s) = E[exp(-s Y)] of a leaf's mass Y, scaled to mean 1.
 
@@ -199,7 +199,7 @@ class ParetoMass:
         derivative = _checks.integer("derivative", derivative, at_least=0)
         if derivative > 2:
             raise ValueError(f"derivative = {derivative}: must be 0, 1 or 2")
-        points = np.asarray(_checks.real_array("s", s), np.float64)
+        points = _checks.float_array("s", s)
         _checks.nonnegative("s", points)
         alpha = self.alpha
         scale = (alpha - 1) / alpha
@@ -233,8 +233,8 @@ class ParetoLimit(NamedTuple):
 
 
 def pareto_limit(
-    alphas: Annotated[npt.ArrayLike, "*datasets"],
-    sizes: Annotated[npt.ArrayLike, "datasets"],
+    alphas: Annotated[Numbers, "*datasets"],
+    sizes: Annotated[Numbers, "datasets"],
     base: float = 2,
     merged: int = 1,
 ) -> ParetoLimit:
@@ -359,9 +359,9 @@ def _tilted(
     return log_phi.reshape(s.shape), (scale * mean).reshape(s.shape), variance.reshape(s.shape)
 
 
-def exponents(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "..."]:
+def exponents(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
     """`value` as exponents for which the limit is computed."""
-    array = _checks.real_array(name, value).astype(np.float64)
+    array = _checks.float_array(name, value)
     least, most = ALPHA_RANGE
     bad = ~((array >= least) & (array <= most))
     if bad.any():
@@ -474,10 +474,10 @@ class ParetoConvergence(NamedTuple):
 
 
 def pareto_convergence(
-    alphas: Annotated[npt.ArrayLike, "*datasets"],
-    sizes: Annotated[npt.ArrayLike, "datasets"],
-    n_leaves: Annotated[npt.ArrayLike, "trees"],
-    seeds: Annotated[npt.ArrayLike, "seeds"],
+    alphas: Annotated[Numbers, "*datasets"],
+    sizes: Annotated[Numbers, "datasets"],
+    n_leaves: Annotated[Numbers, "trees"],
+    seeds: Annotated[Numbers, "seeds"],
     base: float = 2,
 ) -> ParetoConvergence:
     r"""Overlaps and rates of sampled finite datasets, every sample kept, with the limit of many leaves.
@@ -512,16 +512,18 @@ def pareto_convergence(
     >>> bool((np.median(off, axis=1)[1] < np.median(off, axis=1)[0]).all())
     True
     """
-    limit = pareto_limit(alphas, sizes, base)
-    tails = np.broadcast_to(np.asarray(alphas, np.float64), np.shape(sizes))
-    counts = [_checks.integer(f"n_leaves[{i}]", m, 1) for i, m in enumerate(np.atleast_1d(n_leaves).tolist())]
-    starts = [_checks.integer(f"seeds[{i}]", seed, 0) for i, seed in enumerate(np.atleast_1d(seeds).tolist())]
+    n, alpha = _checks.float_array("sizes", sizes), exponents("alphas", alphas)
+    limit = pareto_limit(alpha, n, base)
+    tails = np.broadcast_to(alpha, n.shape)
+    given = np.atleast_1d(_checks.array("n_leaves", n_leaves), _checks.array("seeds", seeds))
+    counts = [_checks.integer(f"n_leaves[{i}]", m, 1) for i, m in enumerate(given[0].tolist())]
+    starts = [_checks.integer(f"seeds[{i}]", seed, 0) for i, seed in enumerate(given[1].tolist())]
     excess = np.empty((len(counts), len(starts), len(tails), len(tails)))
     rates = np.empty(excess.shape[:3])
     for i, m in enumerate(counts):
         for j, seed in enumerate(starts):
             rng = np.random.default_rng([seed, m])
-            mixture = Mixture([ParetoMass(float(alpha)).sample(m, rng) for alpha in tails], sizes)
+            mixture = Mixture([ParetoMass(float(alpha)).sample(m, rng) for alpha in tails], n)
             excess[i, j] = mixture.total_size * mixture.response(base=math.e)
             rates[i, j] = mixture.normalized_rates(base)
     return ParetoConvergence(np.array(counts), limit, excess, rates)

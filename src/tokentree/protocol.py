@@ -14,11 +14,11 @@ import math
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Int, Shaped, UInt8
 
 from . import _checks
 from ._bands import EOS
+from ._checks import Numbers
 from .huffman import HuffmanCode
 from .information import entropy
 from .tree import LeafKind, TokenTree
@@ -151,7 +151,7 @@ class BlockCodec:
         self._tokens = np.concatenate([tokens, np.ones(q + 1, dtype=np.int64)])
         self._keys = _sortable(paths)
 
-    def encode(self, sequence: str | Annotated[npt.ArrayLike, "n"]) -> UInt8[np.ndarray, "bits"]:
+    def encode(self, sequence: str | Annotated[Numbers, "n"]) -> UInt8[np.ndarray, "bits"]:
         """Code one response, end-of-sequence included.
 
         Parameters
@@ -171,11 +171,11 @@ class BlockCodec:
         """
         return self.code.encode(self._codes(sequence))
 
-    def code_length(self, sequence: str | Annotated[npt.ArrayLike, "n"]) -> int:
+    def code_length(self, sequence: str | Annotated[Numbers, "n"]) -> int:
         """Number of bits `encode` gives, without writing them; parameters and errors as there."""
         return int(self.code.lengths[self._codes(sequence)].sum())
 
-    def decode(self, bits: Annotated[npt.ArrayLike, "bits"]) -> Int[np.ndarray, "n"]:
+    def decode(self, bits: Annotated[Numbers, "bits"]) -> Int[np.ndarray, "n"]:
         """The response that `encode` turned into `bits`.
 
         Parameters
@@ -204,10 +204,9 @@ class BlockCodec:
             raise ValueError("bits spell a response in other codewords than encode gives it")
         return tokens[:-1]
 
-    def _codes(self, sequence: str | npt.ArrayLike) -> Int[np.ndarray, "codes"]:
+    def _codes(self, sequence: str | Numbers) -> Int[np.ndarray, "codes"]:
         """Leaves and letters that spell the response."""
-        row = sequence if isinstance(sequence, str) else np.asarray(sequence).tolist()
-        flat, _ = _checks.sequences("sequence", [row], self.tree.alphabet_size, single=True)
+        flat, _ = _checks.sequences("sequence", [sequence], self.tree.alphabet_size, single=True)
         n, d, n_leaves = flat.size, self.depth, len(self._keys)
         blocks = np.full((n // d + 1, d), EOS, dtype=self._paths.dtype)
         blocks.ravel()[:n] = flat.ravel()

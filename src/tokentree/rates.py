@@ -5,13 +5,13 @@ of every response is the cross-entropy of the data's leaves under the model's tr
 what real codes make of it is measured here side by side.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from . import _checks, _interop
+from ._checks import Numbers
 from .arithmetic import arithmetic_encode
 from .depth import modelled_depth
 from .huffman import huffman_lengths
@@ -78,7 +78,7 @@ class ModelRates(NamedTuple):
 def model_rates(
     model_tree: TokenTree,
     data_tree: TokenTree,
-    depths: Sequence[int] | None = None,
+    depths: Annotated[Numbers, "depths"] | None = None,
     base: float = 2,
     arithmetic: bool = False,
 ) -> ModelRates:
@@ -133,7 +133,7 @@ def model_rates(
         )
     if arithmetic and data_tree.weights.dtype.kind != "i":
         raise ValueError("arithmetic = True: data_tree holds masses, and only counted blocks can be coded")
-    grid = range(1, data_tree.depth + 1) if depths is None else depths
+    grid = range(1, data_tree.depth + 1) if depths is None else _checks.items("depths", depths)
     if not len(grid):
         raise ValueError("depths is empty: at least one depth is needed")
     hidden = model_tree.unexpanded_weight and modelled_depth(model_tree, data_tree, 0.0)

@@ -40,10 +40,10 @@ joins leaves of different parts.
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float, Int
 
 from . import _checks, _interop
+from ._checks import Numbers
 from .pareto import LEAST_WEIGHT, exponents, limits
 
 _CHUNK = 2**10
@@ -82,13 +82,13 @@ class SignMap(NamedTuple):
 
 
 def sign_map(
-    k: Annotated[npt.ArrayLike, "*#grid"],
-    l: Annotated[npt.ArrayLike, "*#grid"],
-    alpha: Annotated[npt.ArrayLike, "*#grid"] = 2.5,
+    k: Annotated[Numbers, "*#grid"],
+    l: Annotated[Numbers, "*#grid"],
+    alpha: Annotated[Numbers, "*#grid"] = 2.5,
     form: Literal["published", "three-dataset"] = "published",
-    shared: Annotated[npt.ArrayLike, "*#grid"] = 1.0,
+    shared: Annotated[Numbers, "*#grid"] = 1.0,
     parts: int = 3,
-    merged: Annotated[npt.ArrayLike, "*#grid"] = 1,
+    merged: Annotated[Numbers, "*#grid"] = 1,
 ) -> SignMap:
     r"""Decide Theorem 4.2's signs over a grid, for Pareto masses and many leaves.
 
@@ -142,7 +142,7 @@ def sign_map(
         "k": _checks.positive("k", k),
         "l": _checks.positive("l", l),
         "alpha": exponents("alpha", alpha),
-        "shared": _checks.real_array("shared", shared).astype(np.float64),
+        "shared": _checks.float_array("shared", shared),
         "merged": _checks.real_array("merged", merged),
     }
     outside = ~((given["shared"] >= 0) & (given["shared"] <= 1))

@@ -19,15 +19,15 @@ and where it is not, with proofs.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float
 
 from . import _checks, _interop
+from ._checks import Numbers
 from .information import divergence_terms, kl_divergence
 from .mixture import SCALE, Mixture, exact_number, inverse_root
 
@@ -110,20 +110,20 @@ class SpringChain:
     array([3., 1.])
     """
 
-    def __init__(
-        self, stiffness: Annotated[npt.ArrayLike, "springs"], names: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, stiffness: Annotated[Numbers, "springs"], names: Iterable[str] | None = None) -> None:
         k = np.array(_checks.positive("stiffness", stiffness))
         if k.ndim != 1 or k.size == 0:
             raise ValueError(f"stiffness has shape {k.shape}: must be (n,), one number a spring")
         k.flags.writeable = False
         self._stiffness = k
-        self._names = tuple(f"k{i + 1}" for i in range(k.size)) if names is None else tuple(names)
+        rule = f"must be {k.size} strings, one a spring"
+        default = [f"k{i + 1}" for i in range(k.size)]
+        self._names = tuple(default if names is None else _checks.items("names", names, rule))
         for i, name in enumerate(self._names):
             if not isinstance(name, str):
                 raise TypeError(f"names[{i}] = {name!r}: must be a string")
-        if isinstance(names, str) or len(self._names) != k.size:
-            raise ValueError(f"names = {names!r}: must be {k.size} strings, one a spring")
+        if len(self._names) != k.size:
+            raise ValueError(f"names = {names!r}: {rule}")
         # Not sum(1 / k): the compliance of a very soft spring may be beyond a float64.
         compliance = k.min() / k
         self._shares = compliance / math.fsum(compliance)
@@ -146,13 +146,13 @@ class SpringChain:
 
     # Between a wall and a load
 
-    def extensions(self, force: Annotated[npt.ArrayLike, "*batch"]) -> Float[np.ndarray, "*batch springs"]:
+    def extensions(self, force: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch springs"]:
         """Extension F / k_i of every spring under a force on the end, shape (..., n)."""
         extensions: Float[np.ndarray, "*batch springs"] = _finite("force", force)[..., None] / self._stiffness
         return extensions
 
     def force(
-        self, total_extension: Annotated[npt.ArrayLike, "*batch"]
+        self, total_extension: Annotated[Numbers, "*batch"]
     ) -> Float[np.ndarray, "*batch"] | np.float64:
         """Force k_eff x total extension that stretches the whole chain so far."""
         force: Float[np.ndarray, "*batch"] | np.float64 = (
@@ -160,7 +160,7 @@ class SpringChain:
         )[()]
         return force
 
-    def energy(self, force: Annotated[npt.ArrayLike, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
+    def energy(self, force: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
         """Energy F^2 / (2 k_eff) stored in the chain under a force on the end.
 
         Examples
@@ -174,8 +174,8 @@ class SpringChain:
 
     def under_load(
         self,
-        force: Annotated[npt.ArrayLike, "*batch"],
-        natural_lengths: Annotated[npt.ArrayLike, "springs"] = 0.0,
+        force: Annotated[Numbers, "*batch"],
+        natural_lengths: Annotated[Numbers, "springs"] = 0.0,
     ) -> ChainState:
         r"""The chain between a wall and a force on its end; an array of forces gives force-extension curves.
 
@@ -201,19 +201,19 @@ class SpringChain:
         array([[0., 1., 2.],
                [0., 4., 6.]])
         """
-        lengths = self._natural(natural_lengths)
-        extensions = self.extensions(force)
-        tensions = np.broadcast_to(_finite("force", force)[..., None], extensions.shape)
+        lengths, given = self._natural(natural_lengths), _finite("force", force)
+        extensions = self.extensions(given)
+        tensions = np.broadcast_to(given[..., None], extensions.shape)
         positions = np.cumsum(lengths + extensions, axis=-1)
-        return ChainState(_after_wall(positions), extensions, tensions, self.energy(force))
+        return ChainState(_after_wall(positions), extensions, tensions, self.energy(given))
 
     # Between two walls
 
     def between_walls(
         self,
-        distance: Annotated[npt.ArrayLike, "*#batch"],
-        natural_lengths: Annotated[npt.ArrayLike, "springs"] = 0.0,
-        pull: Annotated[npt.ArrayLike, "*#batch nodes"] | None = None,
+        distance: Annotated[Numbers, "*#batch"],
+        natural_lengths: Annotated[Numbers, "springs"] = 0.0,
+        pull: Annotated[Numbers, "*#batch nodes"] | None = None,
     ) -> ChainState:
         r"""The chain between two fixed walls, its inner nodes pulled or not.
 
@@ -280,7 +280,7 @@ class SpringChain:
     # Motion
 
     def frequencies(
-        self, masses: Annotated[npt.ArrayLike, "nodes"] = 1.0, held: bool = False
+        self, masses: Annotated[Numbers, "nodes"] = 1.0, held: bool = False
     ) -> Float[np.ndarray, "modes"]:
         r"""Natural angular frequencies of the chain without damping, from the highest down.
 
@@ -316,13 +316,13 @@ class SpringChain:
 
     def simulate(
         self,
-        times: Annotated[npt.ArrayLike, "times"],
-        masses: Annotated[npt.ArrayLike, "nodes"] = 1.0,
-        load: Annotated[npt.ArrayLike, "nodes"] = 0.0,
+        times: Annotated[Numbers, "times"],
+        masses: Annotated[Numbers, "nodes"] = 1.0,
+        load: Annotated[Numbers, "nodes"] = 0.0,
         mass_damping: float = 0.0,
         stiffness_damping: float = 0.0,
-        displacement: Annotated[npt.ArrayLike, "nodes"] = 0.0,
-        velocity: Annotated[npt.ArrayLike, "nodes"] = 0.0,
+        displacement: Annotated[Numbers, "nodes"] = 0.0,
+        velocity: Annotated[Numbers, "nodes"] = 0.0,
         held: bool = False,
         integrate: bool = False,
     ) -> ChainMotion:
@@ -499,12 +499,12 @@ class SpringChain:
             )
         return b
 
-    def _natural(self, lengths: npt.ArrayLike) -> Float[np.ndarray, "springs"]:
+    def _natural(self, lengths: Numbers) -> Float[np.ndarray, "springs"]:
         array = _finite("natural_lengths", lengths)
         _checks.nonnegative("natural_lengths", array)
         return _per("natural_lengths", array, self._stiffness.size)
 
-    def _masses(self, masses: npt.ArrayLike, held: bool) -> Float[np.ndarray, "nodes"]:
+    def _masses(self, masses: Numbers, held: bool) -> Float[np.ndarray, "nodes"]:
         free = self._stiffness.size - bool(held)
         if not free:
             raise ValueError("held = True: one spring between two walls has no node that is free to move")
@@ -643,7 +643,7 @@ class FisherSprings:
         blocks = self._mixture.centred_blocks()
         return _array(sum(divergence_terms(q, p, -d).sum(axis=1) for p, q, d in blocks)) / unit
 
-    def energy(self, node: Annotated[npt.ArrayLike, "leaves"] | None = None, base: float = 2) -> float:
+    def energy(self, node: Annotated[Numbers, "leaves"] | None = None, base: float = 2) -> float:
         r"""E(x) = sum n_i KL(p_i || x), in units of ``log(base)``.
 
         Parameters
@@ -744,8 +744,8 @@ class FisherSprings:
 
     def flow(
         self,
-        start: Annotated[npt.ArrayLike, "leaves"],
-        tau: Annotated[npt.ArrayLike, "*batch"],
+        start: Annotated[Numbers, "leaves"],
+        tau: Annotated[Numbers, "*batch"],
         towards: int | str | None = None,
         integrate: bool = False,
     ) -> Float[np.ndarray, "*batch leaves"]:
@@ -801,9 +801,7 @@ class FisherSprings:
         flowed: Float[np.ndarray, "*batch leaves"] = x * np.exp(-left) - target * np.expm1(-left)
         return flowed
 
-    def equivalent_size(
-        self, tau: Annotated[npt.ArrayLike, "*batch"]
-    ) -> Float[np.ndarray, "*batch"] | np.float64:
+    def equivalent_size(self, tau: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
         r"""T (e^tau - 1): training on D_t alone for tau equals adding so much of it; inf beyond a float64.
 
         Examples
@@ -820,16 +818,14 @@ class FisherSprings:
             size: Float[np.ndarray, "*batch"] | np.float64 = (self._mixture.total_size * np.expm1(times))[()]
         return size
 
-    def equivalent_time(
-        self, size: Annotated[npt.ArrayLike, "*batch"]
-    ) -> Float[np.ndarray, "*batch"] | np.float64:
+    def equivalent_time(self, size: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
         """log(1 + size / T), the inverse of `equivalent_size`."""
         sizes = _finite("size", size)
         _checks.nonnegative("size", sizes)
         tau: Float[np.ndarray, "*batch"] | np.float64 = np.log1p(sizes / self._mixture.total_size)[()]
         return tau
 
-    def _model(self, name: str, value: npt.ArrayLike) -> Float[np.ndarray, "leaves"]:
+    def _model(self, name: str, value: Numbers) -> Float[np.ndarray, "leaves"]:
         model = _checks.distributions(name, value)
         if model.shape != (self._mixture.n_leaves,):
             raise ValueError(
@@ -913,8 +909,8 @@ def _log_ratio(
     return logs
 
 
-def _finite(name: str, value: npt.ArrayLike) -> Float[np.ndarray, "*shape"]:
-    array: Float[np.ndarray, "*shape"] = _checks.real_array(name, value).astype(np.float64, copy=False)
+def _finite(name: str, value: Numbers) -> Float[np.ndarray, "*shape"]:
+    array: Float[np.ndarray, "*shape"] = _checks.float_array(name, value)
     if not np.isfinite(array).all():
         _checks.fail_at(name, array, ~np.isfinite(array), "must be finite")
     return array

@@ -27,10 +27,10 @@ from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int, Num
 
 from . import _checks, _interop
+from ._checks import Numbers
 from ._tail_laws import LAWS, Alternative, Law, Pareto, Tail, log_steps
 from ._zeta import zeta_draws, zeta_exponents, zeta_sums
 
@@ -213,7 +213,7 @@ class TailFit:
         return Tail.above(self.threshold, self.values, self.counts, self.discrete)
 
     def survival(
-        self, x: Annotated[npt.ArrayLike, "..."], model: str = "pareto"
+        self, x: Annotated[Numbers, "..."], model: str = "pareto"
     ) -> Float[np.ndarray, "..."] | np.float64:
         """P(X >= x) inside the tail, under the Pareto law or an alternative.
 
@@ -247,7 +247,9 @@ class TailFit:
             laws |= {each.name: each.law for each in self.comparisons}
         if model not in laws:
             raise ValueError(f"model = {model!r}: must be one of {', '.join(('pareto', *ALTERNATIVES))}")
-        points = np.maximum(_checks.positive("x", x), self.threshold)
+        # A count may lie between two floats.
+        given = _checks.real_array("x", x).astype(np.float64, copy=False)
+        points = np.maximum(_checks.positive("x", given), self.threshold)
         flat = np.ceil(points.ravel()) if self.discrete else points.ravel()
         values = np.exp(laws[model].log_survival(self._tail(), flat)).reshape(points.shape)
         # A 0-d array becomes a number.
@@ -326,7 +328,7 @@ class TailFit:
 
 
 def fit_tail(
-    masses: Annotated[npt.ArrayLike, "points"],
+    masses: Annotated[Numbers, "points"],
     threshold: float | None = None,
     *,
     discrete: bool | None = None,
@@ -437,10 +439,11 @@ def fit_tail(
     values, counts = np.unique(data, return_counts=True)
     row, where = (values, counts), "masses"
     if threshold is not None:
-        start = _checks.positive("threshold", threshold)
+        start = _checks.real_array("threshold", threshold)
         if start.ndim:
             raise ValueError(f"threshold has shape {start.shape}: must be one number")
-        row = _from(_whole("threshold", start) if discrete else start, values, counts)
+        least = _checks.positive("threshold", start.astype(np.float64))
+        row = _from(_whole("threshold", start) if discrete else least, values, counts)
         where = f"masses from the threshold {threshold!r} on"
     different = np.count_nonzero(row[1])
     if different < 2:

@@ -31,6 +31,7 @@ from jaxtyping import Float, Int, Num
 
 from . import _bands, _checks, _html, _interop, _runs
 from ._bands import EOS, REST, Nodes
+from ._checks import Numbers
 from ._files import load_arrays, save_arrays
 
 if TYPE_CHECKING:
@@ -219,8 +220,8 @@ class TokenTree:
 
     @staticmethod
     def from_sequences(
-        sequences: Iterable[str | Sequence[int] | npt.NDArray[Any]] | npt.NDArray[Any],
-        weights: Annotated[npt.ArrayLike, "sequences"] | None = None,
+        sequences: Iterable[str] | Annotated[Numbers, "sequences length"],
+        weights: Annotated[Numbers, "sequences"] | None = None,
         alphabet_size: int = 2,
         depth: int | None = None,
     ) -> "TokenTree":
@@ -495,7 +496,7 @@ class TokenTree:
         """Slice of the node arrays that holds the nodes at `depth`."""
         return slice(int(self.offsets[depth]), int(self.offsets[depth + 1]))
 
-    def weight(self, prefix: str | Sequence[int] | npt.NDArray[Any], eos: bool = False) -> int | float:
+    def weight(self, prefix: str | Annotated[Numbers, "length"], eos: bool = False) -> int | float:
         """Weight of all responses that begin with `prefix`; with `eos`, of the response `prefix` itself.
 
         Parameters
@@ -1060,7 +1061,7 @@ def _segment_sums(
     return sums
 
 
-def _sequence_weights(weights: npt.ArrayLike | None, n: int) -> Num[np.ndarray, "n"] | None:
+def _sequence_weights(weights: Numbers | None, n: int) -> Num[np.ndarray, "n"] | None:
     if weights is None:
         return None
     array = _checks.real_array("weights", weights)

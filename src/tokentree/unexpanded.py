@@ -41,11 +41,11 @@ from fractions import Fraction
 from typing import Annotated, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int
 
 from . import _checks, _interop
 from ._bands import EOS, REST
+from ._checks import Numbers
 from .mixture import SCALE, Unread, _exact_sizes, inverse_root
 from .tree import TokenTree, _trees, _union
 
@@ -120,7 +120,7 @@ class UnexpandedBounds(NamedTuple):
 
 def unexpanded_bounds(
     trees: Sequence[TokenTree],
-    sizes: Annotated[npt.ArrayLike | Sequence[float | Fraction], "datasets"] | None = None,
+    sizes: Annotated[Numbers, "datasets"] | None = None,
     depth: int | None = None,
     base: float = 2,
     vocabulary_size: int | None = None,

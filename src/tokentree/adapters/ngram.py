@@ -31,13 +31,13 @@ and Language 13 (1999).
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped
 
 from .. import _checks
+from .._checks import Numbers
 
 Smoothing = Literal["witten-bell", "kneser-ney"]
 
@@ -114,7 +114,7 @@ class NGramModel:
 
     @staticmethod
     def fit(
-        sequences: Iterable[str | Sequence[int] | npt.NDArray[Any]] | npt.NDArray[Any],
+        sequences: Iterable[str] | Annotated[Numbers, "sequences length"],
         order: int,
         alphabet_size: int = 2,
         smoothing: Smoothing = "witten-bell",

@@ -295,7 +295,7 @@ class _Reading:
     def ask(self, prefixes: list[Prefix]) -> "_Answer":
         """Put one question to the model, and check the answer. The next answer overwrites its `ids`."""
         try:
-            rows = np.asarray(self.model([self.prompt + prefix for prefix in prefixes]))
+            rows = _checks.array("its answer", self.model([self.prompt + prefix for prefix in prefixes]))
         except Exception as error:
             raise _Refused(f"the model failed: {type(error).__name__}: {error}") from error
         n = len(prefixes)

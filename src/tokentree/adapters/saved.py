@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped
 
 from .. import _checks
+from .._checks import Numbers
 from .._files import load_arrays, read_array, save_arrays
 from .reader import _ROUNDING, _SAME, NextTokenModel, Prefix, _bar
 
@@ -76,10 +76,10 @@ class SavedModel:
 
     @staticmethod
     def from_arrays(
-        probabilities: Annotated[npt.ArrayLike, "*contexts vocabulary"] | None = None,
+        probabilities: Annotated[Numbers, "*contexts vocabulary"] | None = None,
         *,
-        log_probabilities: Annotated[npt.ArrayLike, "*contexts vocabulary"] | None = None,
-        prefixes: Annotated[npt.ArrayLike, "contexts length"] | None = None,
+        log_probabilities: Annotated[Numbers, "*contexts vocabulary"] | None = None,
+        prefixes: Annotated[Numbers, "contexts length"] | None = None,
         eos: Collection[int] = (),
     ) -> "SavedModel":
         """A model from a table, or from recorded answers.
@@ -323,7 +323,7 @@ class Recording:
 
     def _ask(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
         # A copy, for a model may use its memory again.
-        rows = np.array(self._model(prefixes))
+        rows = np.array(_checks.array("the model's answer", self._model(prefixes)))
         SavedModel.from_arrays(log_probabilities=rows, prefixes=_padded(prefixes), eos=self.eos)
         width = self._empty.shape[1]
         if rows.shape[1] < width:
@@ -444,20 +444,19 @@ def _padded(prefixes: Sequence[Prefix]) -> Int[np.ndarray, "contexts length"]:
 
 def _floats(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
     """`value` as floats of its own precision, float64 for other numbers."""
-    if isinstance(value, np.ndarray) and value.dtype in _FLOATS:
-        return value
-    return _checks.real_array(name, value).astype(np.float64)
+    given = _checks.array(name, value)
+    return given if given.dtype in _FLOATS else _checks.float_array(name, given)
 
 
-def _places(prefixes: npt.ArrayLike, shape: tuple[int, ...]) -> dict[Prefix, int]:
+def _places(prefixes: Numbers, shape: tuple[int, ...]) -> dict[Prefix, int]:
     """Row of each prefix."""
-    array = np.asarray(prefixes)
+    array = _checks.integer_array("prefixes", prefixes)
     if array.ndim != 2 or len(array) != shape[0]:
         raise ValueError(
             f"prefixes has shape {array.shape}: must be ({shape[0]}, length), a row for each answer"
         )
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"prefixes has dtype {array.dtype}: must be integers")
+    if array.dtype == np.bool_:
+        raise TypeError("prefixes has dtype bool: must be integers")
     bad = (array < _PAD) | (array >= shape[1])
     if bad.any():
         _checks.fail_at("prefixes", array, bad, f"must lie in 0..{shape[1] - 1}, or be the padding -1")

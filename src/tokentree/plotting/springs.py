@@ -1,13 +1,11 @@
 """Pictures of section 4.3: springs in series, and the spring system that joint compression is."""
 
 import math
-from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float
 from matplotlib.animation import FuncAnimation
 from matplotlib.artist import Artist
@@ -19,6 +17,7 @@ from matplotlib.patches import Arc
 from matplotlib.transforms import ScaledTranslation
 
 from .. import _checks
+from .._checks import Numbers
 from ..mixture import Mixture, inverse_root
 from ..springs import ChainMotion, FisherSprings, SpringChain
 from ..unexpanded import Completions
@@ -243,7 +242,7 @@ def plot_chain_motion(
 def plot_invariant(
     mixture: Mixture | FisherSprings,
     dataset: int | str,
-    sizes: Annotated[npt.ArrayLike | Sequence[float], "sizes"],
+    sizes: Annotated[Numbers, "sizes"],
     ax: Axes | None = None,
     base: float = 2,
 ) -> Axes:
@@ -333,7 +332,7 @@ def plot_invariant(
 def animate_springs(
     mixture: Mixture,
     perturb: int | str,
-    sizes: Annotated[npt.ArrayLike | Sequence[float], "frames"],
+    sizes: Annotated[Numbers, "frames"],
     interval: float = 100,
     base: float = 2,
 ) -> FuncAnimation:
@@ -582,7 +581,7 @@ def _resized(mixture: Mixture, t: int, size: float) -> Mixture:
     return mixture.with_sizes(sizes)
 
 
-def _sizes(sizes: npt.ArrayLike | Sequence[float]) -> Float[np.ndarray, "sizes"]:
+def _sizes(sizes: Numbers) -> Float[np.ndarray, "sizes"]:
     grid = _checks.positive("sizes", sizes)
     if grid.ndim != 1 or grid.size == 0:
         raise ValueError(f"sizes has shape {grid.shape}: must be one-dimensional, with at least one entry")

@@ -1,13 +1,15 @@
 """Pictures of Theorem 4.2, of its limits, and of heavy tails."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from .. import _checks
+from .._checks import Numbers
 from ..depth import DepthCurve
 from ..elasticity import ResponseCurve, published_closed_change
 from ..mixture import Mixture
@@ -284,7 +286,7 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, unit: str = "sym
 
 
 def plot_extension_gap(
-    mixture: Mixture, extensions: Sequence[int] = (1, 2, 3, 4), ax: Axes | None = None
+    mixture: Mixture, extensions: Annotated[Numbers, "extensions"] = (1, 2, 3, 4), ax: Axes | None = None
 ) -> Axes:
     r"""How far Huffman codes for b leaves at once stay above the ideal rate, and the line 1 / b.
 
@@ -313,12 +315,14 @@ def plot_extension_gap(
     >>> plot_extension_gap(Mixture([[7, 1], [1, 1]], [8, 1]), [1, 2, 4, 8]).get_xscale()
     'log'
     """
-    if not len(extensions):
+    listed = _checks.items("extensions", extensions)
+    tried = [_checks.integer(f"extensions[{i}]", each, 1) for i, each in enumerate(listed)]
+    if not tried:
         raise ValueError("extensions is empty: at least one is needed")
     ax = axes(ax)
-    b = np.array(extensions)
-    joint = np.array([mixture.potential(code="huffman", extension=each) for each in extensions])
-    gaps = np.array([mixture.rates(code="huffman", extension=each) for each in extensions]) - mixture.rates()
+    b = np.array(tried)
+    joint = np.array([mixture.potential(code="huffman", extension=each) for each in tried])
+    gaps = np.array([mixture.rates(code="huffman", extension=each) for each in tried]) - mixture.rates()
     ax.plot(b, 1 / b, color="0.6", linewidth=0.8, label="$1/b$")
     gap = (joint - mixture.potential()) / mixture.total_size
     ax.plot(b, gap, "o", color="0.0", linestyle="-", label="joint data")
@@ -334,7 +338,7 @@ def plot_extension_gap(
             label=f"{name}, absolute value",
         )
     ax.set(xscale="log", yscale="log", xlabel="leaves a codeword, $b$")
-    ax.set_xticks(b, labels=[str(each) for each in extensions])
+    ax.set_xticks(b, labels=[str(each) for each in tried])
     ax.minorticks_off()
     ax.set_ylabel("rate above ideal (bits per block)")
     ax.legend(frameon=False)

@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import zip_longest
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -20,11 +19,12 @@ from matplotlib.ticker import MaxNLocator
 
 from .. import _checks
 from .._bands import EOS, REST
+from .._checks import Numbers
 from .._html import node_rows
 from ..elasticity import elasticity, published_closed_form, published_form
 from ..huffman import HuffmanCode
 from ..information import entropy
-from ..mixture import Mixture
+from ..mixture import Mixture, exact_number
 from ..tree import LeafKind, TokenTree
 from ._style import DASHES, axes, line
 
@@ -40,8 +40,6 @@ _CIRCLES = 200
 
 _VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "they fail"), None: ("0.6", "not decided")}
 """Face of a marker, and its name, by whether the signs of Theorem 4.2 hold."""
-
-_Numbers = float | Fraction | Sequence[float | Fraction] | npt.NDArray[Any]
 
 _POINTS = 3000
 """Points of a line that look like all of them."""
@@ -224,7 +222,7 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, unit: str = "symbo
 
 
 def plot_code_lengths(
-    p: TokenTree | Annotated[npt.ArrayLike, "leaves"],
+    p: TokenTree | Annotated[Numbers, "leaves"],
     ax: Axes | None = None,
     code: HuffmanCode | None = None,
 ) -> Axes:
@@ -319,9 +317,7 @@ def plot_code_lengths(
 
 
 def plot_survival(
-    masses: TokenTree
-    | Annotated[npt.ArrayLike, "leaves"]
-    | Mapping[str, TokenTree | Annotated[npt.ArrayLike, "_"]],
+    masses: TokenTree | Annotated[Numbers, "leaves"] | Mapping[str, TokenTree | Annotated[Numbers, "_"]],
     ax: Axes | None = None,
     unit: str = "leaf mass",
 ) -> Axes:
@@ -377,7 +373,7 @@ def plot_survival(
 
 
 def _survival(
-    name: str, data: TokenTree | Annotated[npt.ArrayLike, "_"]
+    name: str, data: TokenTree | Annotated[Numbers, "_"]
 ) -> tuple[Float[np.ndarray, "points"], Float[np.ndarray, "points"]]:
     """Distinct masses above zero and the share of all at or above each, thinned evenly along the curve."""
     if isinstance(data, TokenTree):
@@ -407,7 +403,7 @@ def _survival(
 
 def plot_rates(
     mixture: Mixture,
-    l: Annotated[npt.ArrayLike, "points"],
+    l: Annotated[Numbers, "points"],
     ax: Axes | None = None,
     normalized: bool = False,
     align: int | str = 1,
@@ -480,9 +476,9 @@ def plot_rates(
 
 
 def plot_ratio(
-    parts: Annotated[npt.ArrayLike | Sequence[Sequence[float | Fraction] | TokenTree], "parts leaves"],
-    k: _Numbers,
-    l: _Numbers,
+    parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"],
+    k: Annotated[Numbers | Fraction, "k"],
+    l: Annotated[Numbers | Fraction, "l"],
     ax: Axes | None = None,
 ) -> Axes:
     r"""The ratio -gamma_a' / (k gamma_p') of Theorem 4.2 against k, in the published form.
@@ -524,8 +520,9 @@ def plot_ratio(
     'log'
     """
     ks, ls = _sizes("k", k), _sizes("l", l)
-    mixture = published_form(parts, 1, 1)
-    m = len(cast(Sequence[object], parts))
+    given = _checks.plain_array("parts", parts) if _checks.is_array(parts) else _checks.items("parts", parts)
+    mixture = published_form(given, 1, 1)
+    m = len(given)
     found = [[elasticity(mixture.with_sizes([one, 1, each])) for one in ks] for each in ls]
     ax = axes(ax)
     # Past the ends, so that a single k has a line too.
@@ -564,12 +561,14 @@ def plot_ratio(
     return ax
 
 
-def _sizes(name: str, given: _Numbers) -> list[float | Fraction]:
+def _sizes(name: str, given: Numbers | Fraction) -> list[Any]:
     """One number, or a sequence of them, as it was given: all finite and > 0."""
-    sizes = [given] if isinstance(given, Fraction | float | int | np.number) else list(given)
+    sizes = [given] if isinstance(given, Fraction | float | int | np.number) else _checks.items(name, given)
     if not sizes:
         raise ValueError(f"{name} is empty: at least one size is needed")
-    _checks.positive(name, [float(size) for size in sizes])
+    for i, size in enumerate(sizes):
+        if exact_number(f"{name}[{i}]", size) <= 0:
+            raise ValueError(f"{name}[{i}] = {size}: must be finite and > 0")
     return sizes
 
 
