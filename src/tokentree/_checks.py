@@ -195,12 +195,12 @@ def _listed(name: str, value: Any) -> Any:
     """`value` as a list; itself if it is one, or a tuple, and None if it has no entries."""
     if isinstance(value, list | tuple):
         return value
+    if is_array(value):
+        return plain_array(name, value).tolist()
     if isinstance(value, Mapping):
         raise TypeError(f"{name} is a {type(value).__name__}: must be a sequence; pass its .values()")
     if isinstance(value, set | frozenset):
         raise TypeError(f"{name} is a {type(value).__name__}, which has no order: must be a sequence")
-    if is_array(value):
-        return plain_array(name, value).tolist()
     try:
         return list(value)
     except TypeError:
@@ -213,7 +213,7 @@ def _nested(name: str, listed: Sequence[Any], shape: tuple[int, ...]) -> Shaped[
         raise ValueError(f"{name} is nested more than {_MOST_AXES} deep: must be an array of numbers")
     kinds = set(map(type, listed))
     if not any(map(_holds_numbers, kinds)):
-        return _together(name, listed, shape)
+        return _together(name, listed, shape, kinds)
     if kinds <= {list, tuple}:
         lengths = set(map(len, listed))
         if len(lengths) > 1:
@@ -236,9 +236,11 @@ def _holds_numbers(kind: type) -> bool:
     return hasattr(kind, "__iter__") or hasattr(kind, "__array__")
 
 
-def _together(name: str, listed: Sequence[Any], shape: tuple[int, ...]) -> Shaped[np.ndarray, "..."]:
-    """Single entries, listed in the order of an array of this shape, as that array."""
-    kinds = set(map(type, listed))
+def _together(
+    name: str, listed: Sequence[Any], shape: tuple[int, ...], kinds: set[type] | None = None
+) -> Shaped[np.ndarray, "..."]:
+    """Single entries of these types, listed in the order of an array of this shape, as that array."""
+    kinds = set(map(type, listed)) if kinds is None else kinds
     flat: Shaped[np.ndarray, "n"]
     if kinds <= {float}:
         flat = np.fromiter(listed, np.float64, len(listed))
@@ -386,10 +388,14 @@ def sequences(
     else:
         value = list(value)
         kinds = set(map(type, value))
-        if not all(issubclass(kind, str | list | tuple) for kind in kinds):
+        arrays = {(row.ndim, row.dtype) for row in value} if kinds == {np.ndarray} else set()
+        alike = len(arrays) == 1 and value[0].ndim == 1 and value[0].dtype.kind in "iub"
+        if not alike and not all(issubclass(kind, str | list | tuple) for kind in kinds):
             value = [_response(name if single else f"{name}[{i}]", row) for i, row in enumerate(value)]
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
-        if all(issubclass(kind, str) for kind in kinds):
+        if alike:
+            flat = np.concatenate(value)
+        elif all(issubclass(kind, str) for kind in kinds):
             # Code points, so that a character outside ASCII fails as itself.
             points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
             flat = points.astype(np.int64) - ord("0")

@@ -232,7 +232,8 @@ class TokenTree:
         sequences : iterable of str or of integer sequences, or integer array of shape (n, length)
             One response each; strings hold decimal digits. Repeats add up; the empty response is allowed.
         weights : array_like, shape (n,), optional
-            Weight of each response: integers stay exact counts, floats are masses. Default: each counts 1.
+            Weight of each response: integers below 2**63 stay exact counts, floats are masses. Default: each
+            counts 1.
         alphabet_size : int
             Number q of symbols, at most 2**31; every symbol lies in 0, ..., q - 1.
         depth : int, optional
