@@ -89,9 +89,8 @@ def huffman_lengths(
     -----
     O(M log M). One sort of the weights; only codes of more than 64 levels sort the symbols too. Weights are
     merged in about as many vectorised rounds as the longest codeword has bits, or in a plain loop where that
-    is the faster; integers beyond int64 and Fractions take the loop, some microseconds each. The result depends
-    neither on this nor on the machine. Huffman (1952); the two queues
-    are van Leeuwen's (1976).
+    is the faster; integers beyond int64 and Fractions take the loop, some microseconds each. The result
+    depends neither on this nor on the machine. Huffman (1952); the two queues are van Leeuwen's (1976).
 
     Examples
     --------
