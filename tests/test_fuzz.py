@@ -477,6 +477,9 @@ def server(rng, folder):
     return True
 
 
+POST = http_post("http://localhost/")
+
+
 def reply(rng, folder):
     """Bytes that a server sends."""
     text = json.dumps(pick(rng, ANSWERS)).encode()
@@ -486,9 +489,9 @@ def reply(rng, folder):
         else b"[" * int(rng.integers(10**5))
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completions, "urlopen", lambda request, timeout: io.BytesIO(text))
+        patch.setattr(completions._Post, "_send", lambda self, content: (200, {}, text))
         try:
-            parse_response(http_post("http://localhost/")({}))
+            parse_response(POST({}))
         except REFUSED:
             return False
     return True
@@ -736,6 +739,7 @@ def unhooked(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
+@pytest.mark.filterwarnings("ignore:eos =")
 @pytest.mark.parametrize("name", TARGETS)
 def test_some_inputs(tmp_path, name):
     count = QUICK[TARGETS[name]]
@@ -779,6 +783,7 @@ def sealed(arrays):
         return ""
 
 
+@pytest.mark.filterwarnings("ignore:eos =")
 @pytest.mark.slow
 def test_a_hundred_thousand_inputs(tmp_path, capsys):
     tried = sum(QUICK.values())
