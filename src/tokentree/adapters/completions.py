@@ -12,15 +12,23 @@ Four shapes of answer are read, as OpenAI, vLLM and the server of llama.cpp writ
   ``top_probs`` where the server was asked for probabilities after sampling;
 - vLLM's ``return_tokens_as_token_ids``, which writes ``"token_id:123"`` for the token of that id.
 
-A token is its id where the answer gives one, else its bytes, else its text. Tokens of one text and different
-ids stay apart. Tokens that an answer cannot tell apart, as are the pieces of a character that vLLM writes as
-U+FFFD, are one token here, and their probabilities add up.
+A token is its id where the answer gives one (``id`` or ``token_id``), else its bytes, else its text. Tokens
+of one text and different ids stay apart. One token may be listed twice, as vLLM lists the one that it chose:
+entries of one name whose log-probabilities differ by at most `ROUNDING` are one token and count once. One id
+with two log-probabilities is an error. A name without an id that has two log-probabilities stands for tokens
+that the answer cannot tell apart, as are the pieces of a character that vLLM writes as U+FFFD: they are one
+token here, and their probabilities add up.
 
 Logarithms are natural. A number is read as follows.
 
-- Above 0 by at most `ROUNDING`: 0. Above that, or NaN: an error. So is a sum of probabilities above
-  1 + `ROUNDING`.
+- Above 0 by at most `ROUNDING`: 0. Above that, or NaN: an error.
 - null, -inf, or at most -9999.0, which OpenAI writes for "very unlikely" and vLLM for -inf: not known.
+
+The k probabilities after one prefix may add up to (1 + `ROUNDING`) (1 - 2^-24)^-k; more is an error.
+Servers divide by a sum in float32. An addition loses at most the factor 1 - 2^-24, and adding what is not
+listed makes no sum smaller. So the divisor, in whatever order it was added, is at least (1 - 2^-24)^k times
+what is listed. `ROUNDING` is for the exponentials and logarithms. What such a sum is above 1 is divided out
+of the rows of a model; `parse_response` returns what the answer says.
 """
 
 import json
@@ -28,8 +36,9 @@ import math
 import re
 import reprlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
@@ -44,7 +53,10 @@ from .._interop import optional
 from .reader import Prefix
 
 ROUNDING = 1e-5
-"""How far a probability or a sum of them may be above 1, as `read_model` allows in rows of float32."""
+"""How far a probability may be above 1, as `read_model` allows in rows of float32."""
+
+_UNIT = 2.0**-24
+"""Relative rounding of one addition in float32."""
 
 _UNLIKELY = -9999.0
 _TOKEN_ID = re.compile(r"token_id:(\d{1,18})")
@@ -99,11 +111,15 @@ class Position(NamedTuple):
         Its log-probability in nats, None if not known.
     known : dict of Token to float
         Log-probabilities in nats of all tokens that the answer tells, the chosen one's included.
+    id : int or None
+        The chosen token's id by a list ``token_ids`` that the answer has, as vLLM gives it on request. It is
+        also the token's own where the answer names no other tokens, or all by ids.
     """
 
     token: Token
     logprob: float | None
     known: dict[Token, float]
+    id: int | None = None
 
 
 class Choice(NamedTuple):
@@ -143,10 +159,9 @@ def parse_response(response: Mapping[str, Any]) -> list[Choice]:
 
     Notes
     -----
-    A choice without log-probabilities is an error unless its text is empty: then it has no positions. The
-    log-probability of the chosen token is usually repeated among the alternatives and then counts once;
-    without an id, a chosen token whose number is not there is another token of that name, and adds up.
-    O(size of the answer).
+    A choice without log-probabilities is an error unless its text is empty, or U+FFFD for a character that is
+    not whole, where llama.cpp gives none: then it has no positions. The chosen token is usually repeated
+    among the alternatives, and counts once. O(size of the answer).
 
     Examples
     --------
@@ -163,9 +178,10 @@ def _parse(response: Any, root: str) -> list[Choice]:
         name = root.rstrip(".: ") or "response"
         raise TypeError(f"{name} is a {type(response).__name__}: must be one decoded JSON object")
     if "completion_probabilities" in response:
-        items = _list(response, "completion_probabilities", root)
-        positions = _entries(items, f"{root}completion_probabilities")
-        return [Choice(positions, _optional(response, "stop_type", str, root))]
+        where = f"{root}completion_probabilities"
+        positions = _entries(_list(response, "completion_probabilities", root), where)
+        finish = _optional(response, "stop_type", str, root)
+        return [Choice(positions or _nothing(response.get("content"), [], where), finish)]
     if "choices" not in response:
         held = response["error"] if "error" in response else list(response)
         raise ValueError(f"{root}choices is missing; the answer holds {reprlib.repr(held)}")
@@ -180,15 +196,51 @@ def _parse(response: Any, root: str) -> list[Choice]:
 
 def _positions(choice: dict[str, Any], where: str) -> tuple[Position, ...]:
     logprobs = _optional(choice, "logprobs", dict, f"{where}.")
-    where = f"{where}.logprobs"
+    place = f"{where}.logprobs"
+    positions: tuple[Position, ...] = ()
     if logprobs is not None and logprobs.get("content") is not None:
-        return _entries(_list(logprobs, "content", f"{where}."), f"{where}.content")
-    if logprobs is not None and logprobs.get("tokens") is not None:
-        return _legacy(logprobs, where)
-    message = choice.get("message")
-    if choice.get("text") == "" or (isinstance(message, dict) and message.get("content") == ""):
+        positions = _entries(_list(logprobs, "content", f"{place}."), f"{place}.content")
+    elif logprobs is not None and logprobs.get("tokens") is not None:
+        positions = _legacy(logprobs, place)
+    if not positions:
+        message = choice.get("message")
+        text = message.get("content") if isinstance(message, dict) else choice.get("text")
+        return _nothing(text, logprobs, place)
+    for holder, root in ((logprobs, f"{place}."), (choice, f"{where}.")):
+        if ids := _optional(holder or {}, "token_ids", list, root):
+            before = _optional(holder or {}, "prompt_token_ids", list, root) or []
+            # An echoed prompt stands among the tokens, and its ids in a list of their own.
+            ids = [*before, *ids] if len(ids) < len(positions) else ids
+            return _numbered(positions, ids, f"{root}token_ids")
+    return positions
+
+
+def _nothing(text: Any, held: Any, where: str) -> tuple[Position, ...]:
+    """No positions, which is what an answer of no text has, or of none but a character's beginning."""
+    # llama.cpp keeps the log-probabilities of such tokens until the character is whole.
+    if isinstance(text, str) and not text.strip("\ufffd"):
         return ()
-    raise ValueError(f"{where} = {reprlib.repr(logprobs)}: holds no tokens; ask for log-probabilities")
+    beside = "" if text is None else f" beside the text {reprlib.repr(text)}"
+    raise ValueError(f"{where} = {reprlib.repr(held)}: holds no tokens{beside}; ask for log-probabilities")
+
+
+def _numbered(positions: tuple[Position, ...], ids: list[Any], where: str) -> tuple[Position, ...]:
+    """The positions with ids from a list of those of the chosen tokens."""
+    if len(ids) != len(positions):
+        raise ValueError(f"{where} has {len(ids)} entries, and the answer {len(positions)} tokens")
+    # A token that has an id where it is chosen and none where it is not would have two names.
+    alone = all(token == position.token for position in positions for token in position.known)
+    found = []
+    for i, (position, number) in enumerate(zip(positions, ids, strict=True)):
+        token, known = position.token, position.known
+        _expect(number, int, f"{where}[{i}]")
+        if token.id not in (None, number):
+            raise ValueError(f"{where}[{i}] = {number}: the token there has id {token.id}")
+        if alone:
+            token = replace(token, id=number)
+            known = dict.fromkeys([token], *known.values()) if known else {}
+        found.append(Position(token, position.logprob, known, number))
+    return tuple(found)
 
 
 def _entries(items: list[Any], where: str) -> tuple[Position, ...]:
@@ -208,6 +260,10 @@ def _entry(item: Any, where: str) -> tuple[Token, float | None, str]:
     """A token, its log-probability, and the path of that."""
     _expect(item, dict, where)
     number = _optional(item, "id", int, f"{where}.")
+    other = _optional(item, "token_id", int, f"{where}.")
+    if None not in (number, other) and number != other:
+        raise ValueError(f"{where}.token_id = {other}: its id is {number}")
+    number = other if number is None else number
     octets = _optional(item, "bytes", list, f"{where}.")
     if octets is not None:
         for i, octet in enumerate(octets):
@@ -258,29 +314,22 @@ def _token(text: str, raw: bytes | None = None, number: int | None = None) -> To
 def _position(
     token: Token, logprob: float | None, entries: list[tuple[Token, float | None, str]], where: str
 ) -> Position:
-    """Entries of one token put together."""
+    """Entries of one token put together, the chosen one among them."""
     parts: dict[Token, list[float]] = {}
-    for other, value, place in entries:
-        if value is not None:
-            held = parts.setdefault(other, [])
-            if other.id is None or not held:
-                held.append(value)
-            else:
-                _same(other, value, held[0], place)
-    if logprob is not None:
-        held = parts.setdefault(token, [])
-        if token.id is not None and held:
-            _same(token, logprob, held[0], where)
-        elif not any(abs(logprob - value) <= ROUNDING for value in held):
-            held.append(logprob)
+    for other, value, place in [*entries, (token, logprob, where)]:
+        if value is None:
+            continue
+        held = parts.setdefault(other, [])
+        if any(abs(value - before) <= ROUNDING for before in held):
+            continue
+        if held and other.id is not None:
+            raise ValueError(
+                f"{place} = {value}: the token of id {other.id} has {held[0]} at the same position"
+            )
+        held.append(value)
     sums = {other: _log_sum(values) for other, values in parts.items()}
     _check_sum(sums.values(), where)
     return Position(token, logprob, {other: min(value, 0.0) for other, value in sums.items()})
-
-
-def _same(token: Token, value: float, held: float, where: str) -> None:
-    if abs(value - held) > ROUNDING:
-        raise ValueError(f"{where} = {value}: the token of id {token.id} has {held} at the same position")
 
 
 def _log_sum(values: Sequence[float]) -> float:
@@ -288,10 +337,15 @@ def _log_sum(values: Sequence[float]) -> float:
     return top + math.log(math.fsum(math.exp(value - top) for value in values))
 
 
-def _check_sum(values: Iterable[float], where: str) -> None:
+def _check_sum(values: Collection[float], where: str, factor: float = 1.0) -> None:
+    """Refuse what adds up to more than `factor` and the rounding of a sum in float32."""
     total = math.fsum(map(math.exp, values))
-    if total > 1 + ROUNDING:
-        raise ValueError(f"{where}: the known probabilities add up to {total:.9g}, which is more than 1")
+    most = factor * (1 + ROUNDING) * (1 - _UNIT) ** -len(values)
+    if total > most:
+        raise ValueError(
+            f"{where}: the known probabilities add up to {total:.9g}, which is more than 1; "
+            f"rounding of {len(values)} explains {most:.9g}"
+        )
 
 
 def _logprob(value: Any, where: str, linear: bool = False) -> float | None:
@@ -394,6 +448,8 @@ class _Answers:
                 raise TypeError(f"eos[{i}] = {name!r}: must be a token's text or its id")
             token = Token(name) if isinstance(name, str) else Token(None, id=name)
             self._ends[name] = self.vocabulary.add(token)
+        self._met: set[str | int] = set()
+        self._stops: dict[Token, None] = {}
 
     def _known(self, prefix: Prefix) -> Mapping[int, float]:
         """Log-probabilities by symbol after `prefix`."""
@@ -407,8 +463,31 @@ class _Answers:
     def _symbol(self, token: Token) -> int:
         for name in (token.id, token.text):
             if name is not None and name in self._ends:
+                self._met.add(name)
                 return self._ends[name]
         return self.vocabulary.add(token)
+
+    def _check_end(self, position: Position, where: str) -> None:
+        """Refuse an end that has an id where it is chosen, and none where it is an alternative."""
+        if position.id in self._ends:
+            self._met.add(position.id)
+            if self._ends.keys().isdisjoint((position.token.id, position.token.text)):
+                raise ValueError(
+                    f"{where}: the token of id {position.id} is in eos, and the answer has ids for chosen "
+                    f"tokens only: add its name {position.token.key!r} to eos, or ask for ids"
+                )
+
+    def _note(self, choice: Choice) -> None:
+        """Keep in mind what an answer ended with, if it shows."""
+        if choice.positions and choice.finish_reason in ("stop", "eos"):
+            last = choice.positions[-1].token
+            if not last.text or len(choice.positions) == 1:
+                self._stops[last] = None
+
+    def _warn_of_ends(self) -> None:
+        """Tell of ends that no answer has named."""
+        if never := [name for name in self._ends if name not in self._met]:
+            warn_of_ends(never, [token for token in self._stops if self._symbol(token) not in self.eos])
 
     def _row(self, position: Position) -> dict[int, float]:
         """Log-probabilities by symbol; tokens of one end-of-sequence symbol add up."""
@@ -427,8 +506,18 @@ class _Answers:
         for row, prefix in zip(rows, prefixes, strict=True):
             known = self._known(prefix)
             if known:
-                row[list(known)] = list(known.values())
+                values = np.fromiter(known.values(), dtype=np.float64, count=len(known))
+                row[list(known)] = values - max(0.0, math.log(np.exp(values).sum()))
         return rows
+
+
+def warn_of_ends(names: Sequence[object], stops: Sequence[Token] = ()) -> None:
+    """Warn that what should end a sequence has not been met."""
+    hint = "a server may write it otherwise, llama.cpp as nothing at all: name it by its id"
+    if stops:
+        ends = [token.key for token in stops]
+        hint = f"the server stopped after {reprlib.repr(ends)} instead: is that the end?"
+    warnings.warn(f"eos = {reprlib.repr(list(names))} is in no answer so far; {hint}", stacklevel=4)
 
 
 class RecordedCompletions(_Answers):
@@ -455,13 +544,21 @@ class RecordedCompletions(_Answers):
     ------
     ValueError, TypeError
         If an answer is not as `parse_response` asks, with its place; if answers differ by more than
-        `tolerance`, or their union after a prefix adds up to more than 1, with the prefix; if no answer
-        gives a log-probability.
+        `tolerance`, or their union after a prefix adds up to more than rounding and `tolerance` explain, with
+        the prefix; if an id of `eos` is chosen in an answer that names its alternatives without ids; if no
+        answer gives a log-probability.
+
+    Warns
+    -----
+    UserWarning
+        If no answer has a token of `eos`. Servers write ends in their own ways: llama.cpp gives every special
+        token the empty text, so only its id names it.
 
     Notes
     -----
     A finish_reason of "stop" adds nothing: the end-of-sequence token has a probability only where the answer
-    gives one. O(size of the answers).
+    gives one. Where the probabilities after a prefix add up to more than 1, within the bounds above, the row
+    is divided by their sum. O(size of the answers).
 
     Examples
     --------
@@ -491,17 +588,20 @@ class RecordedCompletions(_Answers):
         self._rows: list[dict[int, float]] = [{}]
         for i, response in enumerate(responses):
             for j, choice in enumerate(_parse(response, f"responses[{i}].")):
+                self._note(choice)
                 node, path = 0, list[int]()
                 for position in choice.positions:
+                    where = f"responses[{i}], choice {j}: after {self._spell(path)}"
                     if position.known:
-                        where = f"responses[{i}], choice {j}: after {self._spell(path)}"
                         self._merge(self._rows[node], self._row(position), where, tolerance)
+                    self._check_end(position, where)
                     path.append(self._symbol(position.token))
                     node = self._below.setdefault((node, path[-1]), len(self._rows))
                     if node == len(self._rows):
                         self._rows.append({})
         if not any(self._rows):
             raise ValueError("responses give no log-probability at all")
+        self._warn_of_ends()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row for each prefix; -inf is "not known"."""
@@ -522,14 +622,14 @@ class RecordedCompletions(_Answers):
                     f"{held[symbol]} in an earlier answer: the model changed, or two tokens share that name; "
                     f"ask for ids, or raise tolerance = {tolerance:g}"
                 )
-        _check_sum(held.values(), where)
+        _check_sum(held.values(), where, math.exp(tolerance))
 
 
 class CompletionsServer(_Answers):
     """The model behind a completions endpoint, asked for one token after each prefix that is new.
 
     A partial next-token model, as `RecordedCompletions`. Answers are kept, so an interrupted read that is
-    started again asks only for what is missing.
+    started again asks only for what is missing; a `Recording` keeps them for the next process too.
 
     Parameters
     ----------
@@ -540,7 +640,8 @@ class CompletionsServer(_Answers):
         What stands before every prefix. Text: prefixes are sent as text. The server's token ids: prefixes
         are sent as ids, and every token in an answer must have one.
     top : int
-        Number of most likely tokens asked for; servers cap it.
+        Number of most likely tokens asked for. Servers cap it: OpenAI's at 5, vLLM's at 20 unless told
+        otherwise, llama.cpp's at the vocabulary.
     body : mapping, optional
         More fields of the request, or other values for ``max_tokens`` (1), ``temperature`` (0) and
         ``logprobs`` (`top`): ``{"model": ...}``; ``{"return_tokens_as_token_ids": True}`` for vLLM to give
@@ -553,6 +654,11 @@ class CompletionsServer(_Answers):
     ValueError, TypeError
         If an argument is not as above; when called, if an answer is not as `parse_response` asks or has no
         choice, a prefix has a symbol outside the vocabulary, or no answer told any token.
+
+    Warns
+    -----
+    UserWarning
+        As `RecordedCompletions`, when it is asked for nothing new, as `read_model` asks at its end.
 
     Notes
     -----
@@ -586,6 +692,8 @@ class CompletionsServer(_Answers):
         vocabulary: Vocabulary | None = None,
         eos: Iterable[str | int] = (),
     ) -> None:
+        if not callable(post):
+            raise TypeError(f"post is a {type(post).__name__}: must be callable on a request; see http_post")
         super().__init__(vocabulary, eos)
         self._rows: dict[Prefix, dict[int, float]] = {}
         self._post = post
@@ -597,9 +705,12 @@ class CompletionsServer(_Answers):
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row for each prefix; -inf is "not known"."""
+        asked = len(self._rows)
         for i, prefix in enumerate(prefixes):
             if tuple(prefix) not in self._rows:
                 self._rows[tuple(prefix)] = self._ask(tuple(prefix), f"prefixes[{i}]")
+        if prefixes and len(self._rows) == asked:
+            self._warn_of_ends()
         if not len(self.vocabulary):
             raise ValueError("no answer told any token: nothing is known of the model")
         return self._dense(prefixes)
@@ -618,12 +729,14 @@ class CompletionsServer(_Answers):
         choices = _parse(self._post({"prompt": prompt, **self._body}), root)
         if not choices:
             raise ValueError(f"{root}choices is empty")
+        self._note(choices[0])
         for position in choices[0].positions[:1]:
             for token in position.known:
                 if isinstance(self._prompt, str) and token.text is None and token.id not in self._ends:
                     raise ValueError(f"{root}token {token.id} has an id and no text: give the prompt as ids")
                 if not isinstance(self._prompt, str) and token.id is None and token.text not in self._ends:
                     raise ValueError(f"{root}token {token.text!r} has no id: give the prompt as text")
+            self._check_end(position, root.removesuffix(": "))
             return self._row(position)
         return {}
 
