@@ -1,5 +1,6 @@
 """Saved models against direct look-ups; files that hold none."""
 
+import json
 import os
 import re
 import subprocess
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tokentree.adapters import read_along, read_model, saved
+from tokentree.adapters import CompletionsServer, Vocabulary, read_along, read_model, saved
+from tokentree.adapters.completions import Token
 from tokentree.adapters.saved import Recording, SavedModel, record
 from tokentree.tree import TokenTree
 
@@ -349,6 +351,135 @@ def test_what_cannot_be_gone_on_with(tmp_path):
         Recording(other, tmp_path / "damaged.npz")
 
 
+SERVER = r"""
+    import hashlib, json, math
+
+    NAMES = ["", "\u00e9", "\ud83d", *"abcdefghijklmnopqrstuvwxyz"]
+
+    def answered(prompt):
+        # Three tokens after each prompt, other ones each time; the first of all ends.
+        known = {}
+        for rank in range(3):
+            digest = hashlib.sha256(json.dumps([prompt, rank]).encode()).digest()
+            token = digest[0] % len(NAMES) if prompt else 2 * rank
+            known[token] = math.log(0.4 - 0.1 * rank + digest[1] / 16384)
+        return known
+
+    asked = []
+
+    def post(body):
+        asked.append(body["prompt"])
+        if len(asked) == stop:
+            raise KeyboardInterrupt
+        top = [{"token": NAMES[i], "id": i, "logprob": x} for i, x in answered(body["prompt"]).items()]
+        return {"choices": [{"logprobs": {"content": [top[0] | {"top_logprobs": top}]}}]}
+"""
+
+FIRST = """
+    import sys, warnings
+    from tokentree.adapters import CompletionsServer, Recording, read_model
+
+    stop = int(sys.argv[2])
+    model = CompletionsServer(post, [], eos=[0])
+    with warnings.catch_warnings(record=True), Recording(model, sys.argv[1]) as kept:
+        read_model(kept, 4, max_nodes=150, batch_size=4, progress=False)
+    print(json.dumps(asked[:-1]))
+"""
+
+
+def test_a_read_from_a_server_goes_on_in_a_new_process(tmp_path):
+    path = tmp_path / "answers.npz"
+    script = textwrap.dedent(SERVER) + textwrap.dedent(FIRST)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path), "11"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    before = json.loads(done.stdout)
+    assert len(before) == 10
+
+    here = {"stop": None}
+    exec(textwrap.dedent(SERVER), here)
+    whole = CompletionsServer(here["post"], [], eos=[0])
+    tree = read_model(whole, 4, max_nodes=150, batch_size=4, progress=False)
+    here["asked"].clear()
+    # What it knows at first is less than what the other process knew at its end.
+    model = CompletionsServer(here["post"], [], eos=[0])
+    held = SavedModel.load(path)
+    assert len(model.vocabulary) < held.vocabulary_size < len(whole.vocabulary)
+    with Recording(model, path) as kept:
+        assert read_model(kept, 4, max_nodes=150, batch_size=4, progress=False) == tree
+    assert list(kept.vocabulary) == list(whole.vocabulary)
+    # What was kept is not asked again, but for the first question.
+    kept_before = [[held.vocabulary[symbol].id for symbol in prefix] for prefix in held._places]
+    assert 1 < len(kept_before) < len(before)
+    assert [prompt for prompt in here["asked"] if prompt in kept_before] == [[]]
+    loaded = SavedModel.load(path)
+    assert read_model(loaded, 4, max_nodes=150, batch_size=4, progress=False) == tree
+    assert [vars(token) for token in loaded.vocabulary] == [vars(token) for token in whole.vocabulary]
+
+
+@given(
+    st.lists(
+        st.builds(
+            Token,
+            st.none() | st.text(st.characters(exclude_categories=()), max_size=3),
+            st.none() | st.binary(max_size=3),
+            st.none() | st.integers(0, 10**18),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_recorded_vocabulary_is_read_back(tmp_path_factory, tokens):
+    path = tmp_path_factory.mktemp("record") / "answers.npz"
+
+    def model(prefixes):
+        return np.zeros((len(prefixes), len(model.vocabulary))) - 9
+
+    model.vocabulary, model.partial = Vocabulary(tokens), True
+    recorded = record(model, [()], path)
+    assert recorded.vocabulary is model.vocabulary
+    loaded = SavedModel.load(path).vocabulary
+    assert [vars(token) for token in loaded] == [vars(token) for token in model.vocabulary]
+
+
+def test_vocabularies_that_do_not_agree(tmp_path):
+    path = tmp_path / "answers.npz"
+
+    def model(*names, ids=True):
+        def answer(prefixes):
+            return np.log(np.full((len(prefixes), 3), 1 / 3))
+
+        answer.vocabulary = Vocabulary(Token(name) for name in names)
+        return answer
+
+    record(model("a", "b", "c"), [()], path)
+    # The same so far, and more than the file has: its first three stand for the same.
+    with Recording(model("a", "b"), path) as kept:
+        assert [token.text for token in kept.vocabulary] == ["a", "b", "c"]
+    record(model("a", "b", "c", "d"), [(), (0,)], path)
+    assert [token.text for token in SavedModel.load(path).vocabulary] == ["a", "b", "c"]
+    message = (
+        f"path = {str(path)!r} has the token 'b' for symbol 1, and the model 'c': give it the same eos, and"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Recording(model("a", "c"), path)
+    # A model without names goes on with those of the file.
+    with Recording(SavedModel.load(path), path) as kept:
+        kept([(1,)])
+    assert SavedModel.load(path).vocabulary[2].text == "c"
+    np.savez(path, log_probabilities=np.zeros((1, 3)) - 9, prefixes=[[-1]])
+    with pytest.raises(ValueError, match="holds no vocabulary: what its symbols stand for is not known"):
+        Recording(model("a", "b"), path)
+
+
+def test_a_recording_tells_of_an_end_without_probability(tmp_path):
+    rows = [[-np.inf, -1.0, -1.0], [-np.inf, -1.0, -1.0]]
+    model = SavedModel.from_arrays(log_probabilities=rows, prefixes=[[-1], [1]], eos=[0, 1])
+    with pytest.warns(UserWarning, match=r"eos = \[0\] is in no answer so far"):
+        record(model, [(), (1,)], tmp_path / "answers.npz")
+
+
 def test_a_recording_is_the_model_to_a_reader(tmp_path):
     model = Slow()
     model.partial, model.rounding = True, 0.5
@@ -425,6 +556,17 @@ def test_files_that_hold_no_model(tmp_path, monkeypatch):
     refused(save(probabilities=coin, eos=[0.5]), re.escape("eos[0] = 0.5"))
     refused(save(probabilities=coin, eos=1), re.escape("eos has shape (): must be one-dimensional"))
     refused(save(probabilities=coin, prefixes=[[0.0], [1.0]]), "prefixes has dtype float64")
+    names = np.array([b'["a", null, null]', b'["b", "62", 1]'])
+    assert save(probabilities=coin, vocabulary=names)
+    assert list(SavedModel.load(path).vocabulary) == [Token("a"), Token("b", b"b", 1)]
+    bad = "vocabulary has shape (1,) and dtype |S17: must be bytes, of shape (2,)"
+    refused(save(probabilities=coin, vocabulary=names[:1]), re.escape(bad))
+    refused(
+        save(probabilities=coin, vocabulary=[1, 2]), "vocabulary has shape .* and dtype int64: must be bytes"
+    )
+    refused(save(probabilities=coin, vocabulary=names[[0, 0]]), r"vocabulary\[1\] = .*: stands there twice")
+    for item in (b"", b"3", b"[]", b'["a", "6", 1]', b'["a", null, "1"]', b"[1, null, 1]", b"[" * 10**5):
+        refused(save(probabilities=coin, vocabulary=np.array([names[0], item])))
     for content in (b"", b"text", b"\x93NUMPY", b"PK\x03\x04"):
         path.write_bytes(content)
         refused(path)

@@ -46,7 +46,7 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from .. import _checks
 from .._interop import optional
@@ -422,6 +422,28 @@ class Vocabulary(Sequence[Token]):
         if symbol == len(self._tokens):
             self._tokens.append(token)
         return symbol
+
+    def _packed(self, size: int) -> Shaped[np.ndarray, "size"]:
+        """The first tokens, each as JSON."""
+        return np.array(
+            [
+                json.dumps([token.text, None if token.raw is None else token.raw.hex(), token.id]).encode()
+                for token in self[:size]
+            ]
+        )
+
+    @staticmethod
+    def _unpacked(packed: Shaped[np.ndarray, "size"]) -> "Vocabulary":
+        """The tokens of `_packed`."""
+        vocabulary = Vocabulary()
+        for i, item in enumerate(packed):
+            text, raw, number = json.loads(item)
+            for value, kind in ((text, str), (raw, str), (number, int)):
+                if value is not None:
+                    _expect(value, kind, f"vocabulary[{i}]")
+            if vocabulary.add(Token(text, None if raw is None else bytes.fromhex(raw), number)) != i:
+                raise ValueError(f"vocabulary[{i}] = {item!r}: stands there twice")
+        return vocabulary
 
     def __len__(self) -> int:
         return len(self._tokens)

@@ -4,7 +4,9 @@ What a file holds is told by its arrays' names, so that any program can write on
 
 - ``probabilities`` or ``log_probabilities`` (natural logarithms), a row over the vocabulary for each context;
 - ``prefixes``, if the rows are recorded answers, in whose order they stand; otherwise they are a table;
-- ``eos``, the symbols that end a sequence, if there are any.
+- ``eos``, the symbols that end a sequence, if there are any;
+- ``vocabulary``, if the symbols stand for a server's tokens: for each symbol, as bytes of JSON, a list of the
+  token's text, its bytes in hexadecimal and its id, null where the server does not say.
 
 A lone array (.npy) is a table of probabilities. A model that runs on one machine only can be recorded there
 and read anywhere. What `record` writes has a format, a version and a SHA-256 besides, which are checked.
@@ -21,13 +23,14 @@ from jaxtyping import Float, Int, Shaped
 from .. import _checks
 from .._checks import Numbers
 from .._files import load_arrays, read_array, save_arrays
+from .completions import Vocabulary, warn_of_ends
 from .reader import _ROUNDING, _SAME, NextTokenModel, Prefix, _bar
 
 _FORMAT = "tokentree.SavedModel"
 _VERSION = 1
 _INTERVAL = 60.0
 """Seconds between two writings of a recording under way."""
-_NAMES = ("probabilities", "log_probabilities", "prefixes", "eos")
+_NAMES = ("probabilities", "log_probabilities", "prefixes", "eos", "vocabulary")
 _PAD = -1
 _FLOATS = (np.float16, np.float32, np.float64)
 
@@ -51,6 +54,8 @@ class SavedModel:
         Symbols that end a sequence.
     partial : bool
         Whether -inf means "not known": True for recorded answers.
+    vocabulary : Vocabulary or None
+        The tokens that the symbols stand for, if a server's answers were recorded.
 
     Examples
     --------
@@ -66,6 +71,7 @@ class SavedModel:
         eos: frozenset[int],
         order: int | None,
         places: dict[Prefix, int],
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self._rows = rows
         self._places = places
@@ -73,6 +79,7 @@ class SavedModel:
         self.order = order
         self.eos = eos
         self.partial = order is None
+        self.vocabulary = vocabulary
 
     @staticmethod
     def from_arrays(
@@ -180,8 +187,17 @@ class SavedModel:
                 ends = arrays.pop("eos", np.zeros(0, int))
                 if ends.ndim != 1:
                     raise ValueError(f"eos has shape {ends.shape}: must be one-dimensional")
+                packed = arrays.pop("vocabulary", None)
                 # Each symbol once: a list of a billion zeros takes eight times the memory of the array.
-                return SavedModel.from_arrays(**arrays, eos=np.unique(ends).tolist())
+                model = SavedModel.from_arrays(**arrays, eos=np.unique(ends).tolist())
+                if packed is not None:
+                    if packed.shape != (model.vocabulary_size,) or packed.dtype.kind != "S":
+                        raise ValueError(
+                            f"vocabulary has shape {packed.shape} and dtype {packed.dtype}: must be bytes, "
+                            f"of shape ({model.vocabulary_size},)"
+                        )
+                    model.vocabulary = Vocabulary._unpacked(packed)
+                return model
             except MemoryError:
                 raise
             # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
@@ -225,7 +241,8 @@ class Recording:
     """A model that keeps another one's answers in a file: it asks for no prefix twice, today or tomorrow.
 
     So a read of a slow model may be stopped at any moment, even by a power cut. Started again with the same
-    file it gives what it would have given, and asks for what is missing only::
+    file, in the same process or in a new one, it gives what it would have given, and asks for what is missing
+    only::
 
         with Recording(model, "answers.npz") as kept:
             tree = read_model(kept, depth=8)
@@ -242,20 +259,27 @@ class Recording:
     ----------
     eos, partial, rounding
         The model's.
+    vocabulary : Vocabulary or None
+        The model's, if it is a server's. The file holds it, and what the file holds is added to the model's.
 
     Raises
     ------
     ValueError, TypeError
-        If the file holds no recorded answers, or those of a model with other `eos`. When called, if an answer
-        is narrower than one before or refused by `SavedModel.from_arrays`, or if the first answer in the file
-        is not the model's: the first call asks for it again.
+        If the file holds no recorded answers, those of a model with other `eos`, or symbols that stand for
+        other tokens than the model's. When called, if an answer is narrower than one before or refused by
+        `SavedModel.from_arrays`, or if the first answer in the file is not the model's: the first call asks
+        for it again.
     OSError
         If the file cannot be read or written, or its directory is missing.
 
+    Warns
+    -----
+    UserWarning
+        When the ``with`` block ends, if a model is partial and has given some `eos` no probability at all.
+
     Notes
     -----
-    Rows that get wider as a partial model meets new tokens are filled up with -inf. Such a model can be gone
-    on with only if it gives tokens the same symbols: a `Vocabulary` is not written. The last question of
+    Rows that get wider as a partial model meets new tokens are filled up with -inf. The last question of
     `read_model`, which is the first one again, is answered from memory. Holds and writes V numbers for each
     prefix. A process that is killed while it writes leaves a second file behind, as with `TokenTree.save`.
 
@@ -281,6 +305,8 @@ class Recording:
         self.eos = frozenset(getattr(model, "eos", ()))
         self.partial = bool(getattr(model, "partial", False))
         self.rounding = float(getattr(model, "rounding", _SAME))
+        vocabulary = getattr(model, "vocabulary", None)
+        self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else None
         self._rows: dict[Prefix, Float[np.ndarray, "vocabulary"]] = {}
         self._empty: Float[np.ndarray, "0 vocabulary"] = np.empty((0, 0), np.float16)
         self._unproved = False
@@ -295,6 +321,7 @@ class Recording:
                 raise ValueError(
                     f"path = {name!r} has eos {sorted(held.eos)}, and the model has {sorted(self.eos)}"
                 )
+            self._join(held.vocabulary)
             self._rows = {prefix: held._rows[place] for prefix, place in held._places.items()}
             self._empty = held._rows[:0]
             self._unproved = bool(self._rows)
@@ -308,6 +335,8 @@ class Recording:
     def __exit__(self, *error: object) -> None:
         if self._changed:
             self._write()
+        if self.partial and error[0] is None:
+            self._warn_of_ends()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row for each prefix."""
@@ -320,6 +349,33 @@ class Recording:
             if time.monotonic() >= self._due:
                 self._write()
         return self._answers(prefixes)
+
+    def _join(self, held: Vocabulary | None) -> None:
+        """Give the model the vocabulary of the file; refuse one that gives tokens other symbols."""
+        if self.vocabulary is None:
+            self.vocabulary = held
+            return
+        name = os.fspath(self._path)
+        if held is None:
+            raise ValueError(f"path = {name!r} holds no vocabulary: what its symbols stand for is not known")
+        for symbol, (old, new) in enumerate(zip(held, self.vocabulary, strict=False)):
+            if old != new:
+                raise ValueError(
+                    f"path = {name!r} has the token {old.key!r} for symbol {symbol}, and the model "
+                    f"{new.key!r}: give it the same eos, and the vocabulary of SavedModel.load(path) or none"
+                )
+        for token in held:
+            self.vocabulary.add(token)
+
+    def _warn_of_ends(self) -> None:
+        """Tell of ends that have had no probability."""
+        never = set(self.eos)
+        for row in self._rows.values():
+            never -= {symbol for symbol in never if symbol < len(row) and row[symbol] > -np.inf}
+            if not never:
+                return
+        vocabulary = self.vocabulary or ()
+        warn_of_ends([vocabulary[i].key if i < len(vocabulary) else i for i in sorted(never)])
 
     def _ask(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
         # A copy, for a model may use its memory again.
@@ -353,6 +409,8 @@ class Recording:
     def _write(self) -> None:
         began = time.monotonic()
         prefixes = list(self._rows)
+        width = self._empty.shape[1]
+        tokens = {} if self.vocabulary is None else {"vocabulary": self.vocabulary._packed(width)}
         save_arrays(
             self._path,
             _FORMAT,
@@ -360,6 +418,7 @@ class Recording:
             log_probabilities=self._answers(prefixes),
             prefixes=_padded(prefixes),
             eos=np.array(sorted(self.eos), np.int64),
+            **tokens,
         )
         self._changed = False
         # A tenth of the time at most goes into writing.
@@ -392,7 +451,7 @@ def record(
     Returns
     -------
     SavedModel
-        All answers in the file, with the model's `eos`.
+        All answers in the file, with the model's `eos` and vocabulary.
 
     Raises
     ------
@@ -429,9 +488,8 @@ def record(
         for start in range(0, len(wanted), size):
             kept(wanted[start : start + size])
             show(min(start + size, len(wanted)))
-    return SavedModel(
-        kept._answers(kept._rows), kept.eos, None, {prefix: i for i, prefix in enumerate(kept._rows)}
-    )
+    places = {prefix: i for i, prefix in enumerate(kept._rows)}
+    return SavedModel(kept._answers(kept._rows), kept.eos, None, places, kept.vocabulary)
 
 
 def _padded(prefixes: Sequence[Prefix]) -> Int[np.ndarray, "contexts length"]:
