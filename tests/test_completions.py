@@ -1,14 +1,25 @@
 """Completions APIs: answers written from a known model, in every shape, and read back."""
 
+import asyncio
 import copy
 import json
 import math
+import os
+import pickle
 import re
+import signal
+import sys
+import time
 import tracemalloc
+import warnings
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from fractions import Fraction
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
+from types import SimpleNamespace
 
 import jaxtyping
 import numpy as np
@@ -16,7 +27,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentree.adapters import read_model
+from tokentree.adapters import ReadError, Recording, completions, read_model
 from tokentree.adapters.completions import (
     ROUNDING,
     CompletionsServer,
@@ -157,6 +168,7 @@ def test_recorded_answers_tell_the_model_where_they_went(shape, drawn, random):
     assert model([]).shape == (0, len(vocabulary))
 
 
+@pytest.mark.filterwarnings("ignore:eos =")
 @given(samples())
 def test_a_recorded_model_is_read_into_a_tree(drawn):
     seed, answers = drawn
@@ -220,9 +232,44 @@ def test_tokens_that_cannot_be_told_apart_add_up():
     assert known(chosen) == {"�": pytest.approx(math.log(0.4375))}
 
 
-def test_an_id_has_one_probability():
+def test_a_token_listed_twice_counts_once():
+    tops = [{"token": name, "bytes": list(name.encode()), "logprob": x}
+            for name, x in [("A", -1.5), ("A", -1.5), ("B", -1.8)]]  # fmt: skip
+    [choice] = parse_response(one(token="A", bytes=[65], logprob=-1.5, top_logprobs=tops))
+    assert choice.positions[0].known == {Token("A", b"A"): -1.5, Token("B", b"B"): -1.8}
     twice = [{"token": "a", "id": 1, "logprob": -1.0}, {"token": "A", "id": 1, "logprob": -1.0}]
     assert known(one(id=1, top_logprobs=twice)) == {1: -1.0}
+
+
+def names(kind, i):
+    """How the i-th token is named in one of four ways; without ids, the last two are named alike."""
+    text = "abc��"[i]
+    return {
+        "id": {"token": "x", "id": i},
+        "token_id": {"token": "x", "token_id": i},
+        "bytes": {"token": text, "bytes": list(text.encode())},
+        "text": {"token": text},
+    }[kind]
+
+
+@given(
+    st.sampled_from(["id", "token_id", "bytes", "text"]),
+    st.lists(st.integers(0, 4), min_size=1, max_size=8),
+    st.integers(0, 4),
+    st.integers(0, 99),
+)
+def test_lists_with_repetitions_tell_what_sets_do(kind, listed, chosen, seed):
+    # The probabilities of two tokens differ by far more than rounding.
+    p = np.random.default_rng(seed).permutation([0.4, 0.2, 0.1, 0.05, 0.025])
+    tops = [names(kind, i) | {"logprob": math.log(p[i])} for i in listed]
+    found = known(one(**names(kind, chosen), logprob=math.log(p[chosen]), top_logprobs=tops))
+    expected = {}
+    for i in {*listed, chosen}:
+        key = i if "id" in kind else "abc??"[i]
+        expected[key] = expected.get(key, 0.0) + p[i]
+    told = {k if "id" in kind else (k.decode() if kind == "bytes" else k).replace("�", "?"): math.exp(x)
+            for k, x in found.items()}  # fmt: skip
+    assert told == pytest.approx(expected, rel=1e-12)
 
 
 def test_bytes_as_legacy_answers_write_them():
@@ -276,9 +323,91 @@ def test_ends_of_one_name_add_up():
 def test_a_finish_reason_adds_nothing():
     response = one()
     response["choices"][0]["finish_reason"] = "stop"
-    model = RecordedCompletions([response], eos=["</s>"])
+    with pytest.warns(
+        UserWarning, match=r"eos = \['</s>'\] is in no answer so far; the server stopped after"
+    ):
+        model = RecordedCompletions([response], eos=["</s>"])
     assert (model([(1,)]) == -np.inf).all()
     np.testing.assert_array_equal(model([()]), np.float32([[-np.inf, -1.0]]))
+
+
+def llama(p=(0.5, 0.25), stop=True, **fields):
+    """What llama.cpp writes where it ends: an id, an empty text, and no bytes."""
+    end, a = ({"token": text, "bytes": list(text.encode()), "id": i, "logprob": math.log(x)}
+              for text, i, x in zip(["", "a"], [2, 7], p, strict=True))  # fmt: skip
+    answer = one(**(end if stop else a), top_logprobs=[end, a])
+    answer["choices"][0] |= {"text": "", "finish_reason": "stop" if stop else "length"} | fields
+    return answer
+
+
+def test_an_end_that_no_answer_names_is_told():
+    with pytest.warns(UserWarning, match=r"eos = \['<\|im_end\|>'\] is in no .* stopped after \[2\] instead"):
+        RecordedCompletions([llama()], eos=["<|im_end|>"])
+    with pytest.warns(
+        UserWarning, match=r"eos = \[9\] is in no answer .* llama.cpp as nothing at all: name it"
+    ):
+        RecordedCompletions([llama(stop=False)], eos=[2, 9])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = RecordedCompletions([llama()], eos=[2])
+    assert read_model(model, depth=1).weight([], eos=True) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_read_tells_of_an_end_that_no_answer_names(tmp_path, recorded):
+    model = CompletionsServer(lambda body: llama(), eos=["<|im_end|>"])
+
+    def read():
+        if recorded:
+            with Recording(model, tmp_path / "answers.npz") as kept:
+                read_model(kept, depth=2)
+        else:
+            read_model(model, depth=2)
+
+    with pytest.warns(UserWarning, match=r"eos = \['<\|im_end\|>'\] is in no answer so far"):
+        read()
+    model = CompletionsServer(lambda body: llama(), eos=[2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = read_model(model, depth=2)
+    assert tree.weight([], eos=True) == pytest.approx(0.5)
+
+
+def test_ids_in_lists_of_their_own():
+    def vllm(tops=None, ids=(7, 2), start="a", **more):
+        logprobs = {"tokens": [start, "</s>"], "token_logprobs": [-1.0, -0.5], "top_logprobs": tops}
+        return {"choices": [{"logprobs": logprobs, "token_ids": ids and [*ids]} | more]}
+
+    for answer in (vllm(), vllm(ids=[2], prompt_token_ids=[7])):
+        model = RecordedCompletions([answer], eos=[2])
+        assert [(token.id, token.text) for token in model.vocabulary] == [(2, None), (7, "a")]
+        np.testing.assert_array_equal(model([(), (1,)]), np.float32([[-np.inf, -1.0], [-0.5, -np.inf]]))
+    # In the list's own shape, and where alternatives have no ids: then tokens keep their names.
+    answer = vllm(tops=[{"a": -1.0, "b": -2.0}, {"</s>": -0.5}], ids=None)
+    answer["choices"][0]["logprobs"]["token_ids"] = [7, 2]
+    [choice] = parse_response(answer)
+    assert [(position.id, position.token.id) for position in choice.positions] == [(7, None), (2, None)]
+    message = (
+        "responses[0], choice 0: after ['a']: the token of id 2 is in eos, and the answer has ids for chosen"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RecordedCompletions([answer], eos=[2])
+    model = RecordedCompletions([answer], eos=[2, "</s>"])
+    np.testing.assert_array_equal(model([(2,)])[0, 1], np.float32(-0.5))
+    answer = vllm([{"</s>": -1.0, "b": -2.0}, {"</s>": -0.5}], [2, 2], start="</s>")
+    with pytest.raises(ValueError, match=re.escape("add its name '</s>' to eos, or ask for ids")):
+        CompletionsServer(lambda body: answer, eos=[2])([()])
+    for answer, message in [
+        (vllm(ids=[7]), "choices[0].token_ids has 1 entries, and the answer 2 tokens"),
+        (vllm(ids=[7, "2"]), "choices[0].token_ids[1] = '2': must be of type int"),
+        (one(id=7, token_id=8), "choices[0].logprobs.content[0].token_id = 8: its id is 7"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+            parse_response(answer)
+    answer = one(id=7)
+    answer["choices"][0]["token_ids"] = [8]
+    with pytest.raises(ValueError, match=re.escape("token_ids[0] = 8: the token there has id 7")):
+        parse_response(answer)
 
 
 # Numbers
@@ -300,12 +429,93 @@ def test_rounding_above_zero_is_zero():
     assert known(one(logprob=-9998.5)) == {"a": -9998.5}
 
 
+def in_float32(terms):
+    """Terms over their sum, both as a server of float32 has them."""
+    total = np.float32(0)
+    for term in terms:
+        total += term
+    return terms / total
+
+
+def top(p):
+    """An answer that tells these probabilities."""
+    logs = np.log(p, where=p > 0, out=np.full(len(p), -np.inf, np.float32))
+    items = [{"token": "t", "id": i, "logprob": float(x)} for i, x in enumerate(logs)]
+    return {"choices": [{"logprobs": {"content": [items[0] | {"top_logprobs": items}]}}]}
+
+
+@given(
+    st.integers(0, 10**6), st.integers(1, 60), st.floats(0.0, 20.0), st.sampled_from(["down", "up", "any"])
+)
+def test_any_row_that_was_divided_by_a_sum_in_float32_is_taken(seed, n, spread, order):
+    rng = np.random.default_rng(seed)
+    terms = np.exp(rng.normal(0, spread, n).astype(np.float32) - np.float32(3 * spread))
+    terms = {"down": np.sort(terms)[::-1], "up": np.sort(terms), "any": terms}[order]
+    listed = in_float32(terms)[rng.random(n) < 0.7]
+    # The bound itself, in exact numbers: a divided term is rounded once more.
+    least = Fraction(1) - Fraction(1, 2**24)
+    assert sum(map(Fraction, listed.tolist())) <= (1 + Fraction(1, 2**23)) / least ** len(listed)
+    if len(listed):
+        RecordedCompletions([top(listed)])
+
+
+def test_rows_that_add_up_to_more_than_one_are_divided(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    # Each term after the first is just too small to change the sum, and so the first stays 1.
+    n = 4000
+    p = in_float32(np.float32([1, *[0.999 * 2**-24] * n]))
+    total = p.sum(dtype=np.float64)
+    assert total > 1 + 10 * ROUNDING
+    model = RecordedCompletions([top(p)])
+    rows = model([()]).astype(np.float64)
+    np.testing.assert_allclose(np.exp(rows[0]), p / total, rtol=1e-5)
+    assert read_model(model, depth=1).unexpanded_weight == 0
+    assert sum(map(math.exp, known(top(p)).values())) == pytest.approx(total, rel=1e-6)
+    # Three times as much is no rounding.
+    p[1:] *= 3
+    with pytest.raises(
+        ValueError, match=r"add up to 1\.0007.* which is more than 1; rounding of 4001 explains 1\.00024"
+    ):
+        parse_response(top(p))
+
+
+def test_answers_within_a_tolerance_may_add_up_to_more_by_it():
+    answers = [one(token=name, logprob=math.log(p)) for name, p in [("a", 0.51), ("b", 0.4999)]]
+    with pytest.raises(ValueError, match=r"after \[\]: the known probabilities add up to 1.0099"):
+        RecordedCompletions(answers)
+    [row] = np.exp(RecordedCompletions(answers, tolerance=0.01)([()]))
+    np.testing.assert_allclose(row, np.array([0.51, 0.4999]) / 1.0099, rtol=1e-6)
+
+
 def test_choices_without_tokens():
     assert parse_response({"choices": []}) == []
-    empty = [{"text": "", "logprobs": None}, {"message": {"content": ""}, "finish_reason": "stop"}]
-    assert [choice.positions for choice in parse_response({"choices": empty})] == [(), ()]
+    empty = [{"text": "", "logprobs": None}, {"message": {"content": ""}, "finish_reason": "stop"},
+             {"text": "\ufffd", "logprobs": None}]  # fmt: skip
+    assert [choice.positions for choice in parse_response({"choices": empty})] == [(), (), ()]
     model = RecordedCompletions([{"choices": empty}, one()])
     np.testing.assert_array_equal(model([()]), np.float32([[-1.0]]))
+    assert parse_response({"content": "", "completion_probabilities": []})[0].positions == ()
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"text": "Hello", "logprobs": {"tokens": [], "token_logprobs": []}},
+        {"text": "Hello", "logprobs": {"content": []}},
+        {"message": {"content": "Hello"}, "logprobs": {"content": []}},
+        {"message": {"content": "Hello"}, "text": "", "logprobs": None},
+    ],
+)
+def test_a_text_without_tokens_is_refused(choice):
+    message = (
+        re.escape("choices[0].logprobs = ") + ".*holds no tokens beside the text 'Hello'; ask for log-prob"
+    )
+    with pytest.raises(ValueError, match=message):
+        parse_response({"choices": [choice]})
+    with pytest.raises(
+        ValueError, match=r"completion_probabilities = \[\]: holds no tokens beside the text 'H'"
+    ):
+        parse_response({"content": "H", "completion_probabilities": []})
 
 
 def test_a_model_that_changed_its_answer():
@@ -437,7 +647,14 @@ def test_bad_answers_are_refused_with_their_place(monkeypatch, response, error, 
          "the answer after []: token 5 has an id and no text: give the prompt as ids"),
         (lambda: CompletionsServer(lambda body: one(), [1])([()]), ValueError,
          "the answer after []: token 'a' has no id: give the prompt as text"),
+        (lambda: CompletionsServer("http://a/"), TypeError, "post is a str: must be callable"),
         (lambda: http_post("file:///etc/passwd"), ValueError, "url = 'file:///etc/passwd': must start with"),
+        (lambda: http_post("http://localhost:x/"), ValueError, "url = 'http://localhost:x/': Invalid"),
+        (lambda: http_post("http://me:it@localhost/"), ValueError, "url has a user name or a password"),
+        (lambda: http_post("http://a/", timeout=0), ValueError, "timeout = 0: must be seconds, fin"),
+        (lambda: http_post("http://a/", patience=-1), ValueError, "patience = -1: must be seconds, f"),
+        (lambda: http_post("http://a/", {"X Y": "1"}), ValueError, "the name of a header is none: mus"),
+        (lambda: http_post("http://a/", {"X": None}), TypeError, "headers['X'] is a NoneType: must be a str"),
     ],
 )  # fmt: skip
 def test_bad_input(monkeypatch, call, error, message):
@@ -525,17 +742,25 @@ def test_the_prefixes_of_a_long_answer_take_no_more_than_the_answer(monkeypatch)
 
 @contextmanager
 def served(answer):
-    """A local server that answers a body with JSON, bytes, or a status and a text; and the bodies it got."""
+    """A local server, and the bodies it got.
+
+    It answers a body with JSON or bytes, with a status, a text and headers, or by a function of its handler.
+    """
     bodies = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            found = answer(bodies[-1]) if self.headers["X-Key"] != "wrong" else (401, "no such key")
-            status, content = found if isinstance(found, tuple) else (200, found)
+            found = answer(bodies[-1]) if self.headers["X-Key"] != "wrong" else (401, "no such key: wrong")
+            if callable(found):
+                found(self)
+                return
+            status, content, *headers = found if isinstance(found, tuple) else (200, found)
             content = content.encode() if isinstance(content, str) else content
             content = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
+            for name, value in (headers[0] if headers else {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content) + 5 * content.startswith(b"short")))
             self.end_headers()
             self.wfile.write(content)
@@ -685,6 +910,14 @@ def test_only_the_next_token_counts():
     np.testing.assert_array_equal(model([()]), np.float32([[-1.0]]))
 
 
+@pytest.fixture
+def waits(monkeypatch):
+    """Waits, which take no time."""
+    found = []
+    monkeypatch.setattr(completions, "time", SimpleNamespace(sleep=found.append))
+    return found
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
@@ -693,20 +926,193 @@ def test_only_the_next_token_counts():
         ('{"choices": [', ValueError, "answered with what is no whole JSON: Expecting value"),
         (b"\xff\xfe\xff", ValueError, "answered with what is no whole JSON"),
         ("[" * 10**5, ValueError, "answered with what is no whole JSON"),
-        ("short", OSError, "broke off: IncompleteRead(5 bytes read, 5 more expected)"),
+        ("short", OSError, "broke off: RemoteProtocolError: "),
+        (
+            (400, "too many"),
+            OSError,
+            "answered 400: too many; asked for logprobs = 20: servers cap it, so try",
+        ),
     ],
 )
 def test_servers_that_fail(answer, error, message):
-    with served(lambda body: answer) as (url, _), pytest.raises(error, match=re.escape(message)) as caught:
-        http_post(url, timeout=10)({"prompt": ""})
-    assert str(caught.value).startswith(url)
+    with (
+        served(lambda body: answer) as (url, bodies),
+        pytest.raises(error, match=re.escape(message)) as caught,
+    ):
+        http_post(url, timeout=10, patience=0)({"prompt": "", "logprobs": 20})
+    assert str(caught.value).startswith(f"{url} ")
+    assert len(bodies) == 1
 
 
-def test_headers_are_sent_and_never_shown():
+def test_headers_are_sent_and_never_shown(waits):
     with served(lambda body: one()) as (url, _):
         assert http_post(url, {"X-Key": "right"})({}) == one()
-        with pytest.raises(OSError, match="answered 401: no such key") as caught:
+        with pytest.raises(OSError, match=re.escape("answered 401: no such key: [hidden]")) as caught:
             http_post(url, {"X-Key": "wrong"})({})
         assert "wrong" not in str(caught.value)
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(OSError, match=f"{url} cannot be reached: ConnectionRefusedError: .* tried 3 times"):
         http_post(url)({})
+    assert waits == [0.5, 1.0]
+
+
+KEY = "sk-0123456789"
+
+
+def echoing(status):
+    """An answer that repeats the key."""
+    return lambda handler: (
+        handler.send_response(status),
+        handler.send_header("Location", handler.path + "&again"),
+        handler.end_headers(),
+        handler.wfile.write(f"{'x' * 485}{handler.headers['Authorization']} {handler.path}".encode()),
+    )
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 429, 500, 503])
+def test_a_key_is_in_no_error(status, tmp_path):
+    with served(lambda body: echoing(status)) as (url, _):
+        post = http_post(f"{url}?v=1&key={KEY[::-1]}", {"Authorization": f"Bearer {KEY}"}, patience=0)
+        model = CompletionsServer(post)
+        with pytest.raises(ReadError) as caught, Recording(model, tmp_path / "answers.npz") as kept:
+            read_model(kept, depth=1)
+    shown, error = [repr(post)], caught.value
+    while error is not None:
+        shown += [str(error), repr(error), repr(vars(error)), pickle.dumps(error.args).decode("latin-1")]
+        error = error.__cause__ or error.__context__
+    assert not any(part in text for text in shown for part in (KEY, KEY[::-1], KEY[:5]))
+    assert f"{url}?v=1&key=[hidden]" in shown[1]
+    for holder in (post, model):
+        with pytest.raises(TypeError, match="may hold a key and is not pickled") as refused:
+            pickle.dumps(holder)
+        assert KEY not in str(refused.value)
+
+
+def test_a_key_is_in_no_recording(tmp_path):
+    path = tmp_path / "answers.npz"
+    with served(lambda body: one()) as (url, _):
+        model = CompletionsServer(http_post(url, {"Authorization": f"Bearer {KEY}"}))
+        with Recording(model, path) as kept:
+            read_model(kept, depth=1)
+    with np.load(path) as arrays:
+        assert not any(KEY.encode() in array.tobytes() for array in arrays.values())
+
+
+@pytest.mark.parametrize(
+    "value", [f"{KEY}\n", f"Bearer {KEY}\r\nX: y", f"{KEY} ", f"\t{KEY}", f"{KEY}\x00", "é" + KEY]
+)
+def test_a_key_that_is_no_header_is_not_quoted(value):
+    with pytest.raises(
+        ValueError, match=r"headers\['Authorization'\] has '.*' at place \d+ of \d+: must"
+    ) as caught:
+        http_post("http://localhost/", {"Authorization": value})
+    assert KEY[:5] not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(status):
+    with served(lambda body: one()) as (other, reached):
+        with served(lambda body: (status, "", {"Location": other})) as (url, _):
+            message = f"{url} answered {status}, location {other}: not followed"
+            with pytest.raises(OSError, match=re.escape(message)):
+                http_post(url, {"Authorization": f"Bearer {KEY}"})({})
+        assert reached == []
+
+
+def test_a_busy_server_is_waited_for(waits):
+    def later(seconds):
+        return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+    busy = [(429, "", {"Retry-After": "7"}), (503, ""), (429, "", {"Retry-After": "0"}), (504, ""),
+            (502, "", {"Retry-After": "soon"}), (429, "", {"Retry-After": later(90)}),
+            (408, "", {"Retry-After": later(-90)}), "short", one()]  # fmt: skip
+    answers = iter(busy)
+    with served(lambda body: next(answers)) as (url, bodies):
+        assert http_post(url)({"prompt": "x"}) == one()
+    assert bodies == [{"prompt": "x"}] * len(busy)
+    assert waits == [7.0, 1.0, 0.5, 4.0, 8.0, pytest.approx(89, abs=1.5), 0.5, 64.0]
+
+
+def test_a_server_that_stays_busy_is_given_up(waits):
+    with served(lambda body: (429, "slow down", {"Retry-After": "40"})) as (url, bodies):
+        message = (
+            "answered 429: slow down; tried 3 times, with 80 s of waiting, and 40 s more exceed patience"
+        )
+        with pytest.raises(OSError, match=re.escape(message)):
+            http_post(url, patience=100)({})
+    assert (len(bodies), waits) == (3, [40.0, 40.0])
+
+
+def dripping(headers):
+    """A whole answer, a byte every 20 ms: no single wait is long."""
+
+    def drip(handler):
+        text = json.dumps(one()).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text)
+        try:
+            handler.wfile.write(b"" if headers else head)
+            for octet in head + text if headers else text:
+                time.sleep(0.02)
+                handler.wfile.write(bytes([octet]))
+        except OSError:
+            pass
+
+    return drip
+
+
+@pytest.mark.parametrize("headers", [False, True])
+def test_a_timeout_is_a_whole_requests(headers):
+    with served(lambda body: dripping(headers)) as (url, bodies):
+        message = f"{url} gave no whole answer within timeout = 0.2 s"
+        with pytest.raises(TimeoutError, match=re.escape(message)):
+            http_post(url, timeout=0.2)({})
+    assert len(bodies) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an alarm")
+def test_a_request_is_interrupted():
+    reached, free = Event(), Event()
+
+    def hang(handler):
+        reached.set()
+        free.wait(10)
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    def alarm():
+        reached.wait(10)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with served(lambda body: hang) as (url, _):
+            Thread(target=alarm).start()
+            with pytest.raises(KeyboardInterrupt):
+                http_post(url, timeout=20)({})
+            assert not free.is_set()
+            free.set()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_request_inside_an_event_loop():
+    async def notebook(url):
+        return http_post(url)({})
+
+    with served(lambda body: one()) as (url, _):
+        assert asyncio.run(notebook(url)) == one()
+
+
+def test_a_proxy_is_taken_from_the_environment(monkeypatch):
+    for name in ("http_proxy", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with served(lambda body: one()) as (url, bodies):
+        monkeypatch.setenv("HTTP_PROXY", url)
+        assert http_post("http://nowhere.invalid/v1/completions")({"prompt": "x"}) == one()
+    assert bodies == [{"prompt": "x"}]
+
+
+def test_the_client_is_asked_for_when_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with pytest.raises(ImportError, match=re.escape("http_post needs httpx2: pip install 'tokentree[http]'")):
+        http_post("http://localhost/")
