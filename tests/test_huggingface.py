@@ -1,5 +1,6 @@
 """Readers of transformers models against plain forward passes of one whole prefix at a time."""
 
+import inspect
 import logging
 import subprocess
 import sys
@@ -148,7 +149,8 @@ class Fed:
 
 def bytes_a_token(model):
     with torch.no_grad():
-        kept = model(torch.tensor([[0]]), use_cache=True).past_key_values
+        output = model(torch.tensor([[0]]), use_cache=True)
+    (kept,) = (value for value in output.values() if isinstance(value, transformers.DynamicCache))
     return sum(tensor.nbytes for layer in kept.layers for tensor in (layer.keys, layer.values))
 
 
@@ -469,6 +471,80 @@ def test_what_is_no_causal_language_model_is_refused():
     for model in (headless, t5, torch.nn.Linear(2, 2), "gpt2"):
         with pytest.raises(ValueError, match=f"model is a {type(model).__name__}: must be a causal"):
             CausalLM(model)
+
+
+class Renamed(transformers.GPT2LMHeadModel):
+    """GPT-2 whose forward names the cache as it likes, whatever this release of transformers calls it."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        parent = inspect.signature(transformers.GPT2LMHeadModel.forward).parameters
+        (self.theirs,) = {"cache", "past_key_values"} & parent.keys()
+
+    def named(self, kept, input_ids, attention_mask, options):
+        return super().forward(input_ids, attention_mask=attention_mask, **{self.theirs: kept}, **options)
+
+
+class TakesCache(Renamed):
+    def forward(self, input_ids=None, attention_mask=None, cache=None, use_cache=None, return_dict=None):
+        return self.named(cache, input_ids, attention_mask, {"use_cache": use_cache})
+
+
+class TakesPastKeyValues(Renamed):
+    def forward(self, input_ids=None, past_key_values=None, attention_mask=None, **options):
+        return self.named(past_key_values, input_ids, attention_mask, options)
+
+
+class TakesAnotherName(Renamed):
+    def forward(self, input_ids=None, attention_mask=None, memory=None, use_cache=None, return_dict=None):
+        return self.named(memory, input_ids, attention_mask, {"use_cache": use_cache})
+
+
+class HandsOn(torch.nn.Module):
+    """As adapters and compilers do: what the wrapped model takes, it takes without naming it."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.inner = model
+        for name in ("config", "generation_config", "device", "dtype", "can_generate"):
+            setattr(self, name, getattr(model, name))
+
+    def forward(self, *args, **options):
+        return self.inner(*args, **options)
+
+
+def like_gpt2(kind):
+    if kind is HandsOn:
+        return HandsOn(build("gpt2")).eval()
+    model = kind(CONFIGS["gpt2"]()).eval().double()
+    model.load_state_dict(shared("gpt2").state_dict())
+    return model
+
+
+TWO_LEVELS = [[(3, 4)], [(3, 4, 5), (3, 4, 6)]]
+
+
+@pytest.mark.parametrize("kind", [TakesCache, TakesPastKeyValues, HandsOn])
+def test_the_cache_is_passed_under_the_name_that_the_model_takes(kind):
+    model = like_gpt2(kind)
+    reader = CausalLM(model)
+    with Fed(model) as fed:
+        found = np.concatenate([reader(level) for level in TWO_LEVELS])
+    assert fed.tokens == 2 + 1 + 1
+    correct = [expected("gpt2", prefix) for level in TWO_LEVELS for prefix in level]
+    np.testing.assert_allclose(found, correct, rtol=0, atol=1e-12)
+
+
+def test_a_cache_under_an_unknown_name_is_not_reused_and_the_reader_says_so():
+    model = like_gpt2(TakesAnotherName)
+    with pytest.warns(UserWarning, match="TakesAnotherName takes neither `cache` nor `past_key_values`"):
+        reader = CausalLM(model)
+    with Fed(model) as fed:
+        found = np.concatenate([reader(level) for level in TWO_LEVELS])
+    assert fed.tokens == 2 + 3 + 3
+    correct = [expected("gpt2", prefix) for level in TWO_LEVELS for prefix in level]
+    np.testing.assert_allclose(found, correct, rtol=0, atol=1e-12)
+    CausalLM(model, cache_bytes=0)
 
 
 def test_transformers_has_nothing_to_warn_of():

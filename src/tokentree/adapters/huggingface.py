@@ -7,6 +7,7 @@ feeds the model what is missing, most often one token for each prefix.
 """
 
 import inspect
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -60,7 +61,8 @@ class CausalLM:
     Prefixes are grouped by length and never padded. Keys and values are reused in attention of the usual
     kinds, sliding windows included, for which they are kept beyond the window. Models that keep something
     else, state-space and hybrid ones among them, are fed whole prefixes each time. So are those whose rotary
-    embeddings change with the length of the text (``dynamic``, ``longrope``).
+    embeddings change with the length of the text (``dynamic``, ``longrope``), and those whose ``forward``
+    takes no cache as ``cache`` (transformers from 5.24 on) or ``past_key_values``, of which it warns.
 
     Batching and reuse change the rounding, in the model's own dtype: from 1e-6 to 1e-5 in a log-probability
     in float32, and 0.01 in float16. ``model.float()`` and ``model.double()`` are there for this.
@@ -108,6 +110,7 @@ class CausalLM:
         self._cache_bytes = _checks.integer("cache_bytes", cache_bytes, 0)
         # Of the (B, L, V) logits the last position is enough, where the architecture can leave out the rest.
         last_only = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._cache_name = _cache_name(model)
         self._options: dict[str, int] = {"return_dict": True} | ({"logits_to_keep": 1} if last_only else {})
         self._weights: tuple[Any, ...] = ()
         self._refresh()
@@ -202,7 +205,8 @@ class CausalLM:
             slots = self._store.reserve(prefixes, paths)
             if slots is not None:
                 past = len(paths[0])
-                options = {"use_cache": True, "past_key_values": _cache(self._store.pools, slots, past)}
+                filled = _cache(self._store.pools, slots, past)
+                options = {"use_cache": True, self._cache_name: filled}
         ids = torch.tensor([prefix[past:] for prefix in prefixes], device=device)
         # Without a mask, models warn of prefixes that begin or end with the padding token.
         mask = torch.ones((len(prefixes), len(prefixes[0])), dtype=torch.int64, device=device)
@@ -233,8 +237,14 @@ class CausalLM:
                 input_ids=token, attention_mask=torch.ones_like(token), use_cache=True, **self._options
             )
         self.vocabulary_size: int = output.logits.shape[-1]
-        kept = getattr(output, "past_key_values", None)
-        self._store = _store(model, kept, self._cache_bytes, self.vocabulary_size)
+        self._store = _store(model, output, self._cache_bytes, self.vocabulary_size)
+        if self._store and not self._cache_name:
+            self._store = None
+            warnings.warn(
+                f"forward of {type(model).__name__} takes neither `cache` nor `past_key_values`: nothing is "
+                "reused, and every prefix is fed whole; pass cache_bytes=0 if that is meant",
+                stacklevel=3,
+            )
         self._weights = weights
 
     def _check_lengths(self, lengths: Int[np.ndarray, "batch"]) -> None:
@@ -271,10 +281,28 @@ class CausalLM:
         return token
 
 
-def _store(model: Any, kept: Any, cache_bytes: int, vocabulary_size: int) -> "_KeyValueStore | None":
-    """A store for what the model has `kept` of one token; None where reuse has no room or could be wrong."""
+def _cache_name(model: Any) -> str:
+    """What the model's forward calls the cache; empty where it takes none that is known.
+
+    `cache` from transformers 5.24 on, and `past_key_values` before and in code of the model's own. What wraps
+    a model, as adapters and compilers do, hands on what it does not name.
+    """
+    for module in model.modules():
+        parameters = inspect.signature(module.forward).parameters
+        for name in ("cache", "past_key_values"):
+            if name in parameters:
+                return name
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            break
+    return ""
+
+
+def _store(model: Any, output: Any, cache_bytes: int, vocabulary_size: int) -> "_KeyValueStore | None":
+    """A store for what the model keeps of one token; None where reuse has no room or could be wrong."""
     from transformers import cache_utils
 
+    # By its type: the output has it under one name or another.
+    kept: Any = next((value for value in output.values() if isinstance(value, cache_utils.Cache)), None)
     if type(kept) is not cache_utils.DynamicCache:
         return None
     # Where a window slides over the keys, the mask hides those outside it. They need not be dropped.
