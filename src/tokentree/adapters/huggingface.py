@@ -409,8 +409,13 @@ def _cache(pools: list[Any], slots: Int[np.ndarray, "batch length"], past: int) 
     from transformers import DynamicCache
 
     index = torch.from_numpy(slots).to(pools[0].device)
+
+    @cache  # One index serves all layers of a kind.
+    def rows(heads: int, device: Any) -> Any:
+        return index.to(device)[:, None] * heads + torch.arange(heads, device=device)[:, None]
+
     filled = DynamicCache()
-    filled.layers = [_layer()(*pair, index, past) for pair in zip(pools[::2], pools[1::2], strict=True)]
+    filled.layers = [_layer()(*pair, rows, past) for pair in zip(pools[::2], pools[1::2], strict=True)]
     return filled
 
 
@@ -422,24 +427,25 @@ def _layer() -> Any:
     class SlotLayer(DynamicLayer):  # type: ignore[misc]  # an untyped base
         """Gathers keys and values when their layer's turn comes, so no two layers' are copied at once."""
 
-        def __init__(self, keys: Any, values: Any, slots: Any, past: int) -> None:
+        def __init__(self, keys: Any, values: Any, rows: Any, past: int) -> None:
             super().__init__()
             self.pools = keys, values
-            self.slots = slots.to(keys.device)
+            self.rows = rows
             self.past = self.length = past
             self.is_initialized = True
 
         def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-            self.length = self.slots.shape[1]
+            self.length = self.past + key_states.shape[2]
             return self.through(self.pools[0], key_states), self.through(self.pools[1], value_states)
 
         def through(self, pool: Any, states: Any) -> Any:
-            """All keys or values of the layer, once the new ones have been kept."""
-            pool[self.slots[:, self.past :]] = states.transpose(1, 2)
+            """All keys or values of the layer, contiguous as the parent's, once the new ones are kept."""
+            rows = self.rows(pool.shape[1], pool.device)
+            flat = pool.view(-1, pool.shape[2])
+            flat[rows[:, :, self.past :]] = states
             if not self.past:
-                return states
-            gathered = pool.index_select(0, self.slots.flatten())
-            return gathered.view(*self.slots.shape, *pool.shape[1:]).transpose(1, 2)
+                return states.contiguous()
+            return flat.index_select(0, rows.flatten()).view(*rows.shape, -1)
 
         def get_seq_length(self, *args: Any) -> int:
             return self.length
