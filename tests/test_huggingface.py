@@ -4,6 +4,7 @@ import inspect
 import logging
 import subprocess
 import sys
+import warnings
 from functools import cache
 
 import jaxtyping
@@ -46,6 +47,12 @@ CONFIGS = {
     # Two heads of keys for four of queries, and positions by rotation.
     "llama": lambda: transformers.LlamaConfig(**LLAMA, num_key_value_heads=2),
     "gpt_neox": lambda: transformers.GPTNeoXConfig(**LLAMA),
+    # Takes keys that are contiguous only.
+    "gpt_neox_japanese": lambda: transformers.GPTNeoXJapaneseConfig(
+        **{name: value for name, value in LLAMA.items() if name != "intermediate_size"}
+    ),
+    # Positions count what is not padding, so that token 0 shifts those after it.
+    "roberta": lambda: transformers.RobertaConfig(**LLAMA, is_decoder=True),
     # Positions from the mask.
     "opt": lambda: transformers.OPTConfig(
         **{
@@ -89,6 +96,12 @@ CONFIGS = {
     "lfm2": lambda: transformers.Lfm2Config(
         **LLAMA, num_key_value_heads=2, layer_types=["conv", "full_attention"]
     ),
+    # Frequencies change with the length beyond 64, and stay so for what is shorter.
+    "dynamic": lambda: transformers.LlamaConfig(
+        **LLAMA,
+        num_key_value_heads=2,
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 4.0},
+    ),
     "longrope": lambda: transformers.LlamaConfig(
         **LLAMA,
         num_key_value_heads=2,
@@ -102,7 +115,7 @@ CONFIGS = {
         },
     ),
 }
-WHOLE = {"mamba", "lfm2", "longrope"}
+WHOLE = {"mamba", "lfm2", "dynamic", "longrope"}
 """What is fed whole prefixes: it keeps more or other than keys and values, or changes them later."""
 FLOAT32 = {"bloom"}
 """What takes the softmax of its attention in float32 whatever its dtype."""
@@ -165,9 +178,16 @@ def ask(model, prefixes, batch_size):
     return np.concatenate([model(batch) for batch in batches])
 
 
-@pytest.mark.parametrize("tokens_kept", [0, 25, None])
-@pytest.mark.parametrize("batch_size", [1, 3, 64])
-@pytest.mark.parametrize("name", CONFIGS)
+def sweep():
+    """Every batch size and room for every architecture; all but some are slow."""
+    for name in CONFIGS:
+        for batch_size in (1, 3, 64):
+            for tokens_kept in (0, 25, None):
+                quick = name in ("gpt2", "llama") or (batch_size, tokens_kept) in ((3, 25), (64, None))
+                yield pytest.param(name, batch_size, tokens_kept, marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("name", "batch_size", "tokens_kept"), list(sweep()))
 def test_answers_are_those_of_plain_forward_passes(name, batch_size, tokens_kept):
     rng = np.random.default_rng(7)
     prompt = tuple(rng.integers(0, V, 12).tolist())
@@ -219,8 +239,8 @@ def test_a_tree_read_level_by_level_feeds_each_node_once(name):
     prompt = tuple(range(3, 33))
     levels = [
         [prompt],
-        [(*prompt, a) for a in range(4)],
-        [(*prompt, a, b) for a in range(4) for b in range(4)],
+        [(*prompt, a) for a in range(1, 5)],
+        [(*prompt, a, b) for a in range(1, 5) for b in range(1, 5)],
     ]
     reader = CausalLM(model)
     with Fed(model) as fed:
@@ -356,8 +376,10 @@ def test_only_the_last_logits_are_computed():
     model = build("llama")
     shapes = []
     model.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.logits.shape)))
-    CausalLM(model)([(3, 4, 5), (6, 7, 8)])
-    assert set(shapes) == {(1, 1, V), (2, 1, V)}
+    reader = CausalLM(model)
+    shapes.clear()
+    reader([(3, 4, 5), (6, 7, 8)])
+    assert shapes == [(2, 1, V)]
 
 
 def test_layers_of_the_cache_grow_one_after_another():
@@ -403,6 +425,99 @@ def test_prefixes_longer_than_the_model_takes_are_refused(name):
         CausalLM(model)([(3,), (3,) * 65])
     with pytest.raises(ValueError, match=r"prefixes\[0\] has 65 tokens, bos included"):
         CausalLM(model, bos=1)([(3,) * 64])
+
+
+def yarn():
+    parameters = {"rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.0}
+    parameters["original_max_position_embeddings"] = 64
+    return transformers.LlamaConfig(**LLAMA, rope_parameters=parameters)
+
+
+def mpt():
+    return transformers.MptConfig(vocab_size=V, d_model=32, n_heads=4, n_layers=1, max_seq_len=64)
+
+
+def xlnet(attn_type="uni", std=0.2):
+    return transformers.XLNetConfig(
+        vocab_size=V, d_model=32, n_head=4, d_inner=48, n_layer=2, attn_type=attn_type, initializer_range=std
+    )
+
+
+def from_config(config, dtype=torch.float64):
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(config).eval().to(dtype)
+
+
+@pytest.mark.parametrize(
+    ("config", "limit", "why"),
+    [
+        # One of the positions is for padding.
+        (CONFIGS["roberta"], 63, r"config.max_position_embeddings is 64, and 1 of them are for padding"),
+        (yarn, 256, "config.max_position_embeddings"),
+        (mpt, 64, "config.max_seq_len"),
+        (CONFIGS["dynamic"], None, ""),
+        (xlnet, None, ""),
+    ],
+)
+def test_the_limit_is_what_the_model_takes(config, limit, why):
+    model = from_config(config())
+    prefix = tuple(np.random.default_rng(0).integers(1, V, limit or 150).tolist())
+    np.testing.assert_allclose(CausalLM(model)([prefix])[0], plain(model, prefix), rtol=0, atol=1e-12)
+    if limit:
+        with pytest.raises(ValueError, match=rf"prefixes\[0\] has {limit + 1} tokens: .* {limit} \({why}"):
+            CausalLM(model)([(*prefix, 1)])
+
+
+def test_a_longer_text_leaves_no_trace():
+    rng = np.random.default_rng(0)
+    reader = CausalLM(build("dynamic"))
+    for length in (70, 64, 65, 3, 90, 66, 64):
+        prefix = tuple(rng.integers(0, V, length).tolist())
+        correct = plain(build("dynamic"), prefix)
+        np.testing.assert_allclose(reader([prefix])[0], correct, rtol=0, atol=1e-12)
+
+
+def either_way(kind, causal, std):
+    if kind == "XLNet":
+        return xlnet("uni" if causal else "bi", std)
+    if kind == "XLM":
+        sizes = {"vocab_size": V, "emb_dim": 32, "n_layers": 2, "n_heads": 4}
+        return transformers.XLMConfig(**sizes, causal=causal, init_std=std, embed_init_std=std)
+    config = getattr(transformers, f"{kind}Config")
+    return config(**{**LLAMA, "initializer_range": std}, is_decoder=causal)
+
+
+# Both as it is before any training, when all tokens seem alike, and as it may be after.
+@pytest.mark.parametrize("std", [0.02, 0.2])
+@pytest.mark.parametrize("kind", ["Bert", "Roberta", "XLMRoberta", "Electra", "RoFormer", "XLM", "XLNet"])
+def test_a_model_that_looks_ahead_is_refused(kind, std):
+    looks_ahead = from_config(either_way(kind, False, std), torch.float32)
+    with pytest.raises(ValueError, match=rf"model is a {kind}\w+ whose answer .* is_decoder=True"):
+        CausalLM(looks_ahead, eos=())
+    model = from_config(either_way(kind, True, std), torch.float32)
+    prefixes = [(3, 4), (3, 4, 5)]
+    correct = [plain(model, prefix) for prefix in prefixes]
+    np.testing.assert_allclose(CausalLM(model, eos=())(prefixes), correct, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "opt"])
+def test_answers_of_a_dynamically_quantized_model_do_not_depend_on_the_batch(name):
+    quantize = pytest.importorskip("torch.ao.quantization").quantize_dynamic
+    with warnings.catch_warnings():
+        # That there will be another way to quantize.
+        warnings.simplefilter("ignore")
+        model = quantize(build(name, torch.float32), {torch.nn.Linear}, dtype=torch.qint8)
+        reader = CausalLM(model, bos=1)
+        assert reader.rounding == 0.05
+        prompt = (5, 6, 7, 8)
+        options = {"prompt": prompt, "max_nodes": 500, "progress": False}
+        trees = [read_model(reader, 3, batch_size=batch_size, **options) for batch_size in (1, 64)]
+        with torch.no_grad():
+            # The last token's alone, for the scale is that of all logits that are asked for.
+            output = model(torch.tensor([(1, *prompt)]), use_cache=False, logits_to_keep=1)
+    assert trees[0] == trees[1]
+    correct = output.logits[0, -1].double().softmax(-1)[3].item()
+    assert trees[0].weight([3]) == pytest.approx(correct, rel=1e-12)
 
 
 @pytest.mark.parametrize("token", [V, -1])
@@ -521,6 +636,31 @@ def like_gpt2(kind):
     return model
 
 
+class Sums(Renamed):
+    """What else is in the batch shows in its answers."""
+
+    def forward(self, input_ids=None, attention_mask=None, cache=None, use_cache=None, return_dict=None):
+        output = self.named(None, input_ids, attention_mask, {"use_cache": use_cache})
+        output.logits = output.logits * (1 + len(input_ids) / 100)
+        return output
+
+
+class Forgets(Renamed):
+    """Takes a cache, and does not use it."""
+
+    def forward(self, input_ids=None, attention_mask=None, cache=None, use_cache=None, return_dict=None):
+        return self.named(None, input_ids, None, {"use_cache": use_cache})
+
+
+class Breaks(Renamed):
+    """Takes a cache, and breaks on it."""
+
+    def forward(self, input_ids=None, attention_mask=None, cache=None, use_cache=None, return_dict=None):
+        if cache is not None:
+            raise RuntimeError("view size is not compatible")
+        return self.named(None, input_ids, attention_mask, {"use_cache": use_cache})
+
+
 TWO_LEVELS = [[(3, 4)], [(3, 4, 5), (3, 4, 6)]]
 
 
@@ -535,9 +675,17 @@ def test_the_cache_is_passed_under_the_name_that_the_model_takes(kind):
     np.testing.assert_allclose(found, correct, rtol=0, atol=1e-12)
 
 
-def test_a_cache_under_an_unknown_name_is_not_reused_and_the_reader_says_so():
-    model = like_gpt2(TakesAnotherName)
-    with pytest.warns(UserWarning, match="TakesAnotherName takes neither `cache` nor `past_key_values`"):
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (TakesAnotherName, "TakesAnotherName takes neither `cache` nor `past_key_values`"),
+        (Forgets, "what is kept changes answers of Forgets by .* in total variation"),
+        (Breaks, "Breaks fails on what is kept, with RuntimeError: view size is not compatible"),
+    ],
+)
+def test_a_cache_that_does_not_work_is_not_reused_and_the_reader_says_so(kind, why):
+    model = like_gpt2(kind)
+    with pytest.warns(UserWarning, match=f"{why}.*: no keys and values are reused"):
         reader = CausalLM(model)
     with Fed(model) as fed:
         found = np.concatenate([reader(level) for level in TWO_LEVELS])
@@ -545,6 +693,15 @@ def test_a_cache_under_an_unknown_name_is_not_reused_and_the_reader_says_so():
     correct = [expected("gpt2", prefix) for level in TWO_LEVELS for prefix in level]
     np.testing.assert_allclose(found, correct, rtol=0, atol=1e-12)
     CausalLM(model, cache_bytes=0)
+
+
+def test_answers_that_depend_on_the_batch_are_asked_for_one_by_one():
+    model = like_gpt2(Sums)
+    with pytest.warns(UserWarning, match="answers of Sums depend on the batch, by .*: each prefix"):
+        reader = CausalLM(model)
+    prefixes = [(3, 4), (3, 4, 5), (3, 4, 6)]
+    correct = [plain(model, prefix) for prefix in prefixes]
+    np.testing.assert_allclose(reader(prefixes), correct, rtol=0, atol=1e-12)
 
 
 def test_transformers_has_nothing_to_warn_of():

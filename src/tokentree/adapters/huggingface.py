@@ -10,6 +10,7 @@ import inspect
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -46,13 +47,14 @@ class CausalLM:
     vocabulary_size : int
         Width of the model's logits.
     rounding : float
-        Total variation between two answers to one question that rounding explains.
+        Total variation between two answers to one question that rounding explains: 0.05 in 16 bits and for
+        quantized models, else 0.001.
 
     Raises
     ------
     ValueError
-        If the model is not a causal language model or is in training mode, or if `bos` or `eos` lies outside
-        its vocabulary.
+        If the model is not a causal language model, or reads in both directions as BERT does without
+        ``is_decoder=True``; if it is in training mode; or if `bos` or `eos` lies outside its vocabulary.
     ImportError
         If torch or transformers is missing.
 
@@ -62,7 +64,14 @@ class CausalLM:
     kinds, sliding windows included, for which they are kept beyond the window. Models that keep something
     else, state-space and hybrid ones among them, are fed whole prefixes each time. So are those whose rotary
     embeddings change with the length of the text (``dynamic``, ``longrope``), and those whose ``forward``
-    takes no cache as ``cache`` (transformers from 5.24 on) or ``past_key_values``, of which it warns.
+    takes no cache as ``cache`` (transformers from 5.24 on) or ``past_key_values``, and any that a cache makes
+    answer otherwise in the trial below; of both it warns. Where padding takes no position, as in RoBERTa,
+    prefixes with the padding token are fed whole.
+
+    A trial of 16 pairs of tokens comes first: the answer after one must not depend on the next, and answers
+    must be the same alone, in a batch and with reuse. Models that fail in a batch, and all that
+    ``quantize_dynamic`` made, whose scales are those of the batch, are fed one whole prefix at a time: right
+    for any `batch_size`, and slow.
 
     Batching and reuse change the rounding, in the model's own dtype: from 1e-6 to 1e-5 in a log-probability
     in float32, and 0.01 in float16. ``model.float()`` and ``model.double()`` are there for this.
@@ -91,7 +100,7 @@ class CausalLM:
         cache_bytes: int = 2**30,
     ) -> None:
         try:
-            import torch  # noqa: F401 (is it there at all?)
+            import torch
             import transformers  # noqa: F401 (is it there at all?)
         except ImportError as error:
             raise ImportError(
@@ -110,14 +119,33 @@ class CausalLM:
         self._cache_bytes = _checks.integer("cache_bytes", cache_bytes, 0)
         # Of the (B, L, V) logits the last position is enough, where the architecture can leave out the rest.
         last_only = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._last_only: dict[str, int] = {"logits_to_keep": 1} if last_only else {}
         self._cache_name = _cache_name(model)
-        self._options: dict[str, int] = {"return_dict": True} | ({"logits_to_keep": 1} if last_only else {})
+        kinds = [type(module).__module__ for module in model.modules()]
+        # Its scale is that of all activations that are fed together.
+        self._one_by_one = any(kind.startswith("torch.ao.nn.quantized.dynamic") for kind in kinds)
+        if self._one_by_one:
+            self._cache_bytes = 0
+        quantized = self._one_by_one or getattr(config, "quantization_config", None) is not None
+        # Batching and reuse move answers in 16 bits by some hundredths.
+        self.rounding = 0.05 if quantized or model.dtype.itemsize < 4 else 1e-3
+        self._rescaled = any("dynamic" in kind for kind in _rotary_kinds(model))
+        # Where padding takes no position, the first ones in the table are not for other tokens.
+        self._unused_positions = max(
+            (
+                module.padding_idx + 1
+                for name, module in model.named_modules()
+                if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None
+            ),
+            default=0,
+        )
+        self._skipped: frozenset[int] = frozenset()
         self._weights: tuple[Any, ...] = ()
         self._refresh()
         self._start = () if bos is None else (self._token("bos", bos),)
         self.eos = self._ends(eos)
-        # Batching and reuse move answers in 16 bits by some hundredths.
-        self.rounding = 0.05 if model.dtype.itemsize < 4 else 1e-3
+        with torch.inference_mode():
+            self._probe()
 
     def __call__(self, prefixes: Sequence[tuple[int, ...]], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Log-probabilities, in nats, of the token after each prefix.
@@ -135,8 +163,8 @@ class CausalLM:
         Raises
         ------
         ValueError
-            If a prefix is empty and there is no `bos`, is longer than the model allows, or holds a token
-            outside the vocabulary; or if the model is in training mode.
+            If a prefix is empty and there is no `bos`, is longer than the model's config allows, or holds a
+            token outside the vocabulary; or if the model is in training mode.
         TypeError
             If a token is not an integer.
 
@@ -172,8 +200,16 @@ class CausalLM:
     def _answer(self, group: list[tuple[int, ...]]) -> Float[np.ndarray, "batch vocabulary"]:
         """Answers for distinct prefixes of equal length."""
         store = self._store
+        if self._one_by_one:
+            return np.concatenate([self._forward([prefix]) for prefix in group])
         if store is None:
             return self._forward(group)
+        skipped = self._skipped
+        if skipped and (whole := [prefix for prefix in group if not skipped.isdisjoint(prefix)]):
+            found = dict(zip(whole, self._forward(whole), strict=True))
+            if rest := [prefix for prefix in group if prefix not in found]:
+                found.update(zip(rest, self._answer(rest), strict=True))
+            return np.stack([found[prefix] for prefix in group])
         store.tick()
         common: tuple[int, ...] = ()
         if len(group) > 1:
@@ -196,9 +232,6 @@ class CausalLM:
         self, prefixes: list[tuple[int, ...]], paths: list[list[int]] | None = None
     ) -> Float[np.ndarray, "batch vocabulary"]:
         """Answers for prefixes of equal length; `paths` are the slots of their first tokens, equally many."""
-        import torch
-
-        device = self._model.device
         past = 0
         options: dict[str, Any] = {"use_cache": False}
         if self._store is not None and paths is not None:
@@ -207,13 +240,24 @@ class CausalLM:
                 past = len(paths[0])
                 filled = _cache(self._store.pools, slots, past)
                 options = {"use_cache": True, self._cache_name: filled}
+        if self._rescaled and len(prefixes[0]) >= self._config.max_position_embeddings:
+            # The frequencies of a longer text stay until the model is fed a short one.
+            self._output([prefixes[0][:1]], use_cache=False)
+        output = self._output(prefixes, past, **options, **self._last_only)
+        return _log_softmax(output.logits[:, -1])
+
+    def _output(self, prefixes: Sequence[tuple[int, ...]], past: int = 0, **options: Any) -> Any:
+        """What the model makes of prefixes of equal length, fed without their first `past` tokens."""
+        import torch
+
+        device = self._model.device
         ids = torch.tensor([prefix[past:] for prefix in prefixes], device=device)
         # Without a mask, models warn of prefixes that begin or end with the padding token.
         mask = torch.ones((len(prefixes), len(prefixes[0])), dtype=torch.int64, device=device)
-        output = self._model(input_ids=ids, attention_mask=mask, **options, **self._options)
-        log_p = torch.log_softmax(output.logits[:, -1], dim=-1, dtype=torch.float64)
-        answers: Float[np.ndarray, "batch vocabulary"] = log_p.cpu().numpy()
-        return answers
+        if getattr(self._config, "model_type", None) == "xlnet":
+            # As a decoder it takes no mask of more than one prefix, and needs none.
+            mask = None
+        return self._model(input_ids=ids, attention_mask=mask, return_dict=True, **options)
 
     def _refresh(self) -> None:
         """Refuse training mode, and start anew if the weights are not those of the last call."""
@@ -231,21 +275,81 @@ class CausalLM:
         if weights == self._weights:
             return
         # One token tells for certain what configurations only hint at: the vocabulary and the kind of cache.
-        token = torch.zeros((1, 1), dtype=torch.int64, device=model.device)
         with torch.inference_mode():
-            output = model(
-                input_ids=token, attention_mask=torch.ones_like(token), use_cache=True, **self._options
-            )
+            output = self._output([(0,)], use_cache=True)
         self.vocabulary_size: int = output.logits.shape[-1]
         self._store = _store(model, output, self._cache_bytes, self.vocabulary_size)
+        self._weights = weights
+
+    def _probe(self) -> None:
+        """Refuse a model that looks ahead, and do without what would show in its answers.
+
+        Some pairs of tokens tell for certain what configurations only hint at.
+        """
+        name = type(self._model).__name__
         if self._store and not self._cache_name:
-            self._store = None
+            self._forgo_reuse(f"forward of {name} takes neither `cache` nor `past_key_values`")
+        tokens = sorted({(2 * i + 1) * self.vocabulary_size // 8 for i in range(4)})
+        pairs: list[tuple[int, ...]] = [(a, b) for a in tokens for b in tokens]
+        if self._limit()[0] < 2:
+            return
+        logits = self._output(pairs, use_cache=False).logits
+        if logits.shape[:2] != (len(pairs), 2):
+            return
+        first, both = np.exp(_log_softmax(logits)).swapaxes(0, 1)
+        first = first.reshape(len(tokens), len(tokens), -1)
+        # An untrained model tells its tokens apart by little, and rounding is as little then.
+        slack = self.rounding * max(self.rounding, _apart(first, first[:1]))
+        if (ahead := _apart(first, first[:, :1])) > slack:
+            raise ValueError(
+                f"model is a {name} whose answer after one token depends on the next one, by up to "
+                f"{ahead:.2g} in total variation: it reads in both directions, and is no causal language "
+                "model. Load it as a decoder if it was trained as one, with is_decoder=True (BERT, RoBERTa, "
+                "ELECTRA and their kin), causal=True (XLM) or attn_type='uni' (XLNet)"
+            )
+        if not self._one_by_one and (apart := _apart(both[-1], np.exp(self._forward(pairs[-1:])))) > slack:
+            self._one_by_one, self._cache_bytes, self._store = True, 0, None
             warnings.warn(
-                f"forward of {type(model).__name__} takes neither `cache` nor `past_key_values`: nothing is "
-                "reused, and every prefix is fed whole; pass cache_bytes=0 if that is meant",
+                f"answers of {name} depend on the batch, by {apart:.2g} in total variation: each prefix is "
+                "fed whole and by itself, which is slow",
                 stacklevel=3,
             )
-        self._weights = weights
+        if self._store is None:
+            return
+        # What is kept of these is not for later.
+        untouched = deepcopy(self._store)
+        try:
+            self._answer([(a,) for a in tokens])
+            apart = _apart(both, np.exp(self._answer(pairs)))
+            skips = self._skips_padding(tokens, slack)
+        except Exception as error:
+            self._forgo_reuse(f"{name} fails on what is kept, with {type(error).__name__}: {error}")
+            return
+        self._store = untouched
+        if apart > slack:
+            self._forgo_reuse(f"what is kept changes answers of {name} by {apart:.2g} in total variation")
+        elif skips:
+            self._skipped = frozenset([self._config.pad_token_id])
+
+    def _skips_padding(self, tokens: list[int], slack: float) -> bool:
+        """Whether padding takes no position in a whole prefix, which moves what comes after it."""
+        padding = getattr(self._config, "pad_token_id", None)
+        others = [token for token in tokens if token != padding]
+        if not (isinstance(padding, int) and 0 <= padding < self.vocabulary_size and others):
+            return False
+        prefix = (others[0], padding, others[-1])
+        if self._limit()[0] < len(prefix):
+            return False
+        self._answer([prefix[:2]])
+        return _apart(np.exp(self._answer([prefix])), np.exp(self._forward([prefix]))) > slack
+
+    def _forgo_reuse(self, reason: str) -> None:
+        self._cache_bytes, self._store = 0, None
+        warnings.warn(
+            f"{reason}: no keys and values are reused, and prefixes are fed whole, which is slow. "
+            "cache_bytes=0 says that this is meant",
+            stacklevel=4,
+        )
 
     def _check_lengths(self, lengths: Int[np.ndarray, "batch"]) -> None:
         if not lengths.min():
@@ -254,13 +358,29 @@ class CausalLM:
                 f"prefixes[{lengths.argmin()}] is empty: the model needs a token to start from. Begin the "
                 f"prompt with one, or pass bos= to put it before every prefix (config.bos_token_id is {bos})"
             )
-        limit = getattr(self._config, "max_position_embeddings", None)
-        if limit is not None and lengths.max() > limit:
+        limit, source = self._limit()
+        if lengths.max() > limit:
             i = int(np.argmax(lengths > limit))
             raise ValueError(
                 f"prefixes[{i}] has {lengths[i]} tokens{', bos included' if self._start else ''}: the model "
-                f"takes at most {limit} (config.max_position_embeddings)"
+                f"takes at most {limit} ({source})"
             )
+
+    def _limit(self) -> tuple[float, str]:
+        """How many tokens the model takes at most, and what says so."""
+        names = "max_position_embeddings", "max_target_positions", "max_seq_len"
+        limits = [(getattr(self._config, name, None), name) for name in names]
+        # XLNet takes any number, and writes it as -1.
+        limit, name = next(((n, name) for n, name in limits if isinstance(n, int) and n > 0), (0, ""))
+        if not limit or self._rescaled:
+            return np.inf, ""
+        if unused := self._unused_positions:
+            return limit - unused, f"config.{name} is {limit}, and {unused} of them are for padding"
+        rope = getattr(self._config, "rope_parameters", None) or {}
+        if rope.get("rope_type") == "yarn":
+            stretched = (rope.get("factor") or 1) * rope.get("original_max_position_embeddings", limit)
+            limit = max(limit, int(stretched))
+        return limit, f"config.{name}; raise it if the model takes more"
 
     def _ends(self, eos: int | Iterable[int] | None) -> frozenset[int]:
         name = "eos"
@@ -297,6 +417,29 @@ def _cache_name(model: Any) -> str:
     return ""
 
 
+def _rotary_kinds(model: Any) -> set[str]:
+    """How the model's rotary embeddings are scaled, in any layer."""
+    kinds: set[str] = set()
+    for module in model.modules():
+        kind = getattr(module, "rope_type", None)
+        kinds.update(map(str, kind.values() if isinstance(kind, dict) else [kind]))
+    return kinds
+
+
+def _log_softmax(logits: Any) -> Float[np.ndarray, "*batch vocabulary"]:
+    import torch
+
+    answers: Float[np.ndarray, "*batch vocabulary"] = (
+        torch.log_softmax(logits, dim=-1, dtype=torch.float64).cpu().numpy()
+    )
+    return answers
+
+
+def _apart(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) -> float:
+    """The largest total variation between rows of the two."""
+    return float(np.abs(p - q).sum(axis=-1).max() / 2)
+
+
 def _store(model: Any, output: Any, cache_bytes: int, vocabulary_size: int) -> "_KeyValueStore | None":
     """A store for what the model keeps of one token; None where reuse has no room or could be wrong."""
     from transformers import cache_utils
@@ -309,12 +452,9 @@ def _store(model: Any, output: Any, cache_bytes: int, vocabulary_size: int) -> "
     plain = cache_utils.DynamicLayer, cache_utils.DynamicSlidingWindowLayer
     if any(type(layer) not in plain for layer in kept.layers):
         return None
-    for module in model.modules():
-        # Keys are kept as rotated when they were new; these kinds rotate all of them anew in a longer text.
-        rotary = getattr(module, "rope_type", None)
-        kinds = rotary.values() if isinstance(rotary, dict) else [rotary]
-        if any(kind == "longrope" or "dynamic" in str(kind) for kind in kinds):
-            return None
+    # Keys are kept as rotated when they were new; these kinds rotate all of them anew in a longer text.
+    if any(kind == "longrope" or "dynamic" in kind for kind in _rotary_kinds(model)):
+        return None
     tensors = [tensor for layer in kept.layers for tensor in (layer.keys, layer.values)]
     capacity = cache_bytes // sum(tensor.nbytes for tensor in tensors)
     return _KeyValueStore(tensors, capacity, vocabulary_size) if capacity else None
