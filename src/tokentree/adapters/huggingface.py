@@ -129,7 +129,7 @@ class CausalLM:
         quantized = self._one_by_one or getattr(config, "quantization_config", None) is not None
         # Batching and reuse move answers in 16 bits by some hundredths.
         self.rounding = 0.05 if quantized or model.dtype.itemsize < 4 else 1e-3
-        self._rescaled = any("dynamic" in kind for kind in _rotary_kinds(model))
+        self._rescaled = [m for m in model.modules() if any("dynamic" in kind for kind in _rotary_kinds(m))]
         # Where padding takes no position, the first ones in the table are not for other tokens.
         self._unused_positions = max(
             (
@@ -240,9 +240,8 @@ class CausalLM:
                 past = len(paths[0])
                 filled = _cache(self._store.pools, slots, past)
                 options = {"use_cache": True, self._cache_name: filled}
-        if self._rescaled and len(prefixes[0]) >= self._config.max_position_embeddings:
-            # The frequencies of a longer text stay until the model is fed a short one.
-            self._output([prefixes[0][:1]], use_cache=False)
+        for module in self._rescaled:
+            _restore_frequencies(module)
         output = self._output(prefixes, past, **options, **self._last_only)
         return _log_softmax(output.logits[:, -1])
 
@@ -417,13 +416,20 @@ def _cache_name(model: Any) -> str:
     return ""
 
 
-def _rotary_kinds(model: Any) -> set[str]:
-    """How the model's rotary embeddings are scaled, in any layer."""
-    kinds: set[str] = set()
-    for module in model.modules():
-        kind = getattr(module, "rope_type", None)
-        kinds.update(map(str, kind.values() if isinstance(kind, dict) else [kind]))
-    return kinds
+def _rotary_kinds(module: Any) -> list[str]:
+    """How the module itself scales rotary embeddings: in one way or, where layers differ, in several."""
+    kinds = getattr(module, "rope_type", None)
+    return [str(kind) for kind in (kinds.values() if isinstance(kinds, dict) else [kinds])]
+
+
+def _restore_frequencies(module: Any) -> None:
+    """Undo what a longer text did to dynamic rotary embeddings, which stay so for shorter ones."""
+    for name in [*vars(module), *module._buffers]:
+        if name.endswith("original_inv_freq"):
+            current = name.replace("original_", "")
+            setattr(module, current, getattr(module, name).to(getattr(module, current).device))
+        elif name.endswith("max_seq_len_cached"):
+            setattr(module, name, module.original_max_seq_len)
 
 
 def _log_softmax(logits: Any) -> Float[np.ndarray, "*batch vocabulary"]:
@@ -453,7 +459,8 @@ def _store(model: Any, output: Any, cache_bytes: int, vocabulary_size: int) -> "
     if any(type(layer) not in plain for layer in kept.layers):
         return None
     # Keys are kept as rotated when they were new; these kinds rotate all of them anew in a longer text.
-    if any(kind == "longrope" or "dynamic" in kind for kind in _rotary_kinds(model)):
+    kinds = [kind for module in model.modules() for kind in _rotary_kinds(module)]
+    if any(kind == "longrope" or "dynamic" in kind for kind in kinds):
         return None
     tensors = [tensor for layer in kept.layers for tensor in (layer.keys, layer.values)]
     capacity = cache_bytes // sum(tensor.nbytes for tensor in tensors)
