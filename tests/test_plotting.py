@@ -5,8 +5,29 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from tokentree import ParetoMass, published_closed_change, published_form, response_curve
-from tokentree.plotting import plot_rate_change, plot_tail_fit
+from test_plot_springs import recorded
+from tokentree import (
+    ParetoMass,
+    SpringChain,
+    inverse_alignment_budget,
+    pareto_convergence,
+    published_closed_change,
+    published_form,
+    response_curve,
+)
+from tokentree.plotting import (
+    animate_springs,
+    plot_budget,
+    plot_extension_gap,
+    plot_fisher_triangle,
+    plot_force_extension,
+    plot_invariant,
+    plot_pareto_convergence,
+    plot_rate_change,
+    plot_rates,
+    plot_survival,
+    plot_tail_fit,
+)
 from tokentree.tails import ALTERNATIVES
 
 PARTS = [[3, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 2, 5]]
@@ -110,3 +131,39 @@ def test_tail_fit_thins_what_cannot_be_seen():
         own = np.abs(np.diff(np.log(fit.values if each is x else np.arange(50_000, 0, -1))))
         assert steps.max() <= 1e-3 + own.max() / np.ptp(np.log(each))
     assert ax.get_xlabel() == "leaf mass $x$"
+
+
+def named(names):
+    return published_form(PARTS, 10, 1, names)
+
+
+NAMED = {
+    plot_budget: lambda names: plot_budget(
+        {name: [inverse_alignment_budget(named(names), 0.1)] for name in names}
+    ),
+    plot_extension_gap: lambda names: plot_extension_gap(named(names), [1, 2]),
+    plot_fisher_triangle: lambda names: plot_fisher_triangle(named(names)),
+    plot_force_extension: lambda names: plot_force_extension(SpringChain([1, 2, 3], names=names)),
+    plot_invariant: lambda names: plot_invariant(named(names), 2, [0.5, 2]),
+    plot_pareto_convergence: lambda names: plot_pareto_convergence(
+        dict.fromkeys(names, pareto_convergence(3, [5, 1], n_leaves=[10, 100], seeds=range(3))), (0, 1)
+    ),
+    plot_rates: lambda names: plot_rates(named(names), [0.5, 1]),
+    plot_survival: lambda names: plot_survival(dict.fromkeys(names, np.arange(1, 9))),
+    animate_springs: lambda names: recorded(
+        animate_springs(named(names), 2, [1, 2]), lambda left, right: right
+    )[0],
+}
+"""Every plot that has given names in its legend."""
+
+
+@pytest.mark.parametrize("plot", NAMED)
+def test_a_legend_has_names_that_begin_with_an_underscore(plot):
+    names = ["_a", "__b", "c_"]
+    legend = NAMED[plot](names).get_legend()
+    legend.figure.canvas.draw()
+    shown = [text.get_text().lstrip("\u200b") for text in legend.get_texts()]
+    plain = [text.get_text() for text in NAMED[plot](["x", "y", "z"]).get_legend().get_texts()]
+    assert len(shown) == len(plain)
+    for name in names:
+        assert any(name in each for each in shown), (name, shown)

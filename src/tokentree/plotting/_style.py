@@ -12,6 +12,9 @@ DASHES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, ()), (0, (6, 2)), (0, (2,
 GREYS = ("0.0", "0.3", "0.45", "0.6")
 """Grey levels beside them, black first."""
 
+_NOTHING = "\u200b"
+"""A space without width."""
+
 
 def axes(ax: Axes | None) -> Axes:
     """`ax`, or those of a new figure."""
@@ -26,6 +29,11 @@ def line(i: int) -> dict[str, Any]:
 def mark(marker: str, label: str, **style: Any) -> Line2D:
     """What stands in the legend for something that is no line."""
     return Line2D([], [], linestyle="", marker=marker, label=label, **style)
+
+
+def listed(name: object) -> str:
+    """A name as it stands in a legend, from which Matplotlib leaves out what begins with an underscore."""
+    return f"{_NOTHING}{name}" if str(name).startswith("_") else str(name)
 
 
 def number(value: float, digits: int = 4) -> str:

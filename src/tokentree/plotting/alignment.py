@@ -20,7 +20,7 @@ from ..alignment import (
     Regime,
     Resistance,
 )
-from ._style import DASHES, GREYS, axes, line, mark, number
+from ._style import DASHES, GREYS, axes, line, listed, mark, number
 
 MARKERS = "osD^"
 
@@ -75,7 +75,7 @@ def plot_budget(budgets: Mapping[str, Sequence[AlignmentBudget]], ax: Axes | Non
         shares.append(share)
         finite = (ratio > 0) & (ratio < np.inf)
         style = line(nth)
-        ax.plot(share[finite], ratio[finite], **style, marker=MARKERS[nth % 4], ms=4, label=name)
+        ax.plot(share[finite], ratio[finite], **style, marker=MARKERS[nth % 4], ms=4, label=listed(name))
         ends |= _edges(ax, share, ratio, str(style["color"]))
         if (ratio == np.inf).any() and limit[0] > 0:
             label = None if limited else "least that can be left"

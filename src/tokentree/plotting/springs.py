@@ -21,7 +21,7 @@ from .._checks import Numbers
 from ..mixture import Mixture, inverse_root
 from ..springs import ChainMotion, FisherSprings, SpringChain
 from ..unexpanded import Completions
-from ._style import GREYS, axes, line, mark, number, plain
+from ._style import GREYS, axes, line, listed, mark, number, plain
 
 FEW = 4
 """Lines told apart by dashes; of more, only the extremes are named."""
@@ -114,7 +114,7 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
         pair = f"{plain(mixture.names[i])}, {plain(mixture.names[t])}"
         verdict = _verdict(float(overlap[i, t]), float(excess[i, t]))
         verdict += " as read, not certain" if uncertain[i, t] else ""
-        handles.append(Line2D([], [], label=f"{pair}: {verdict}", **style))
+        handles.append(Line2D([], [], label=listed(f"{pair}: {verdict}"), **style))
         if pulled[i] and pulled[t]:
             ax.add_patch(_arc(ax, float(angles[i]), float(angles[t]), 22 + 6 * nth, **style))
     note = (
@@ -181,7 +181,7 @@ def plot_force_extension(
     for i in range(k.size):
         style: dict[str, Any] = {"color": "0.85", "linewidth": 0.6, "zorder": 1}
         if i in named:
-            label = f"{plain(chain.names[i])}, $k = {number(k[i])}$"
+            label = f"{listed(plain(chain.names[i]))}, $k = {number(k[i])}$"
             marks = {"marker": "o", "markevery": [1], "markersize": 4, "markerfacecolor": "1.0"}
             style = {**line(1 + named.index(i)), **marks, "label": label}
         ax.plot(extensions[:, i], forces, **style)
@@ -296,7 +296,7 @@ def plot_invariant(
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     handles = []
     every = max(1, grid.size // 10)
-    for i, name in enumerate(map(plain, mixture.names)):
+    for i, name in enumerate(listed(plain(name)) for name in mixture.names):
         handles += ax.plot(grid, forward[:, i], **line(i), label=rf"{name}, KL$(p\,\Vert\,q)$")
         label = rf"{name}, KL$(q\,\Vert\,p)$"
         if np.isnan(reverse[:, i]).all():
@@ -412,7 +412,7 @@ def animate_springs(
 
     right.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     for i, name in enumerate(map(plain, mixture.names)):
-        right.plot(grid, changes[:, i], **line(i), label=name)
+        right.plot(grid, changes[:, i], **line(i), label=listed(name))
     (now,) = right.plot([], [], "o", color="0.0", markerfacecolor="1.0", zorder=5, label="now")
     right.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
     right.set_ylabel(rf"$|D_i|\,\Delta\gamma_i$ since the first frame ({_unit(base)})")

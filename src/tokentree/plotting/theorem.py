@@ -16,7 +16,7 @@ from ..mixture import Mixture
 from ..pareto import ParetoConvergence
 from ..signmap import SignMap
 from ..tails import ALTERNATIVES, TailFit
-from ._style import DASHES, GREYS, axes
+from ._style import DASHES, GREYS, axes, listed, plain
 
 
 def plot_rate_change(
@@ -144,7 +144,7 @@ def plot_pareto_convergence(
             off = np.abs(one.normalized_rates[:, :, entry] - one.limit.normalized_rates[entry])
         low, median, high = np.quantile(off, (0.1, 0.5, 0.9), axis=1)
         ax.fill_between(one.n_leaves, low, high, color=GREYS[i % 4], alpha=0.15, linewidth=0)
-        ax.plot(one.n_leaves, median, color=GREYS[i % 4], linestyle=DASHES[i % 4], label=name)
+        ax.plot(one.n_leaves, median, color=GREYS[i % 4], linestyle=DASHES[i % 4], label=listed(name))
         if i == len(found) - 1:
             guide = median[0] * np.sqrt(one.n_leaves[0] / one.n_leaves)
             ax.plot(one.n_leaves, guide, color="0.5", linewidth=0.8, linestyle=":", label="$M^{-1/2}$")
@@ -335,7 +335,7 @@ def plot_extension_gap(
             marker="sD^v"[i % 4],
             markerfacecolor="1.0",
             ms=4,
-            label=f"{name}, absolute value",
+            label=listed(f"{plain(name)}, absolute value"),
         )
     ax.set(xscale="log", yscale="log", xlabel="leaves a codeword, $b$")
     ax.set_xticks(b, labels=[str(each) for each in tried])

@@ -26,7 +26,7 @@ from ..huffman import HuffmanCode
 from ..information import entropy
 from ..mixture import Mixture, exact_number
 from ..tree import LeafKind, TokenTree
-from ._style import DASHES, axes, line
+from ._style import DASHES, axes, line, listed, plain
 
 _LEAVES = {
     LeafKind.EOS: ("o", "0.0", "end of sequence"),
@@ -362,7 +362,7 @@ def plot_survival(
     survivals = {name: _survival(f"masses[{name!r}]", data) for name, data in named.items()}
     ax = axes(ax)
     for i, (name, (values, survival)) in enumerate(survivals.items()):
-        ax.plot(values, survival, drawstyle="steps-pre", label=name, **line(i))
+        ax.plot(values, survival, drawstyle="steps-pre", label=listed(name), **line(i))
         # A single mass has no length of its own.
         ax.plot(values[-1:], survival[-1:], ".", color=line(i)["color"], ms=4)
     ax.set(xscale="log", yscale="log", xlabel=f"{unit} $x$", ylabel="share of the leaves at or above $x$")
@@ -463,7 +463,7 @@ def plot_rates(
         rates[i] = (grown.normalized_rates if normalized else grown.rates)(base, code, per)
     ax = axes(ax)
     for i, (name, rate) in enumerate(zip(mixture.names, rates.T, strict=True)):
-        ax.plot(points, rate, label=name, **line(i))
+        ax.plot(points, rate, label=listed(plain(name)), **line(i))
     information = {2: "bits", math.e: "nats"}.get(base, f"log {base:g}")
     what = r"normalised rate $\gamma_i - \log\,M_i$" if normalized else r"rate $\gamma_i$"
     ax.set(
