@@ -852,7 +852,7 @@ def test_an_interrupted_read_goes_on_where_it_stopped():
 
     model = CompletionsServer(post, "Say: ", eos=["</s>"])
     with pytest.warns(UserWarning, match="interrupted"):
-        read_model(model, depth=3, batch_size=1)
+        read_model(model, depth=3, batch_size=1, keep_on_interrupt=True)
     read_model(model, depth=3)
     # The one that was interrupted is asked again.
     assert sorted(calls) == sorted([*{*calls}, calls[3]])

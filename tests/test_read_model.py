@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 import zlib
 from fractions import Fraction
 
@@ -475,7 +476,12 @@ def test_a_model_that_fails_late_leaves_what_was_read():
 
 
 @pytest.mark.parametrize("along", [False, True])
-def test_an_interrupted_read_returns_what_it_has(along):
+@pytest.mark.parametrize(("prompt", "asked"), [(True, None), (False, True)])
+def test_an_interrupted_read_returns_what_it_has_at_a_prompt_or_if_asked_to(
+    monkeypatch, along, prompt, asked
+):
+    if prompt:
+        monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     model, calls = Toy(2, zeros=False), itertools.count()
     data = read_model(model, 4)
 
@@ -486,10 +492,24 @@ def test_an_interrupted_read_returns_what_it_has(along):
 
     read, what = (read_along, data) if along else (read_model, 4)
     with pytest.warns(UserWarning, match="interrupted after 3 prefixes: the rest is unexpanded"):
-        tree = read(interrupted, what, batch_size=1)
+        tree = read(interrupted, what, batch_size=1, keep_on_interrupt=asked)
     valid(tree)
     assert tree.prune(1) == data.prune(1)
     assert tree.unexpanded_weight > 0
+
+
+@pytest.mark.parametrize(("prompt", "asked"), [(True, False), (False, None)])
+def test_an_interrupt_ends_a_read_in_a_program_or_if_asked_to(monkeypatch, prompt, asked):
+    if prompt:
+        monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    data = TokenTree.from_sequences(["00", "01"])
+
+    def interrupted(prefixes):
+        raise KeyboardInterrupt
+
+    for read, what in ((read_model, 2), (read_along, data)):
+        with pytest.raises(KeyboardInterrupt):
+            read(interrupted, what, keep_on_interrupt=asked)
 
 
 def test_a_model_that_changes_its_answer():

@@ -240,7 +240,7 @@ def test_a_read_stopped_anywhere_goes_on(tmp_path, stop):
     whole = read_model(Slow(), 4, **options)
     first, second = Slow(stop), Slow()
     with pytest.warns(UserWarning, match="interrupted"), Recording(first, path) as kept:
-        assert read_model(kept, 4, **options).n_nodes < whole.n_nodes
+        assert read_model(kept, 4, **options, keep_on_interrupt=True).n_nodes < whole.n_nodes
     with Recording(second, path) as kept:
         assert read_model(kept, 4, **options) == whole
     questions = [prefix for batch in [*first.asked, *second.asked[bool(stop) :]] for prefix in batch]

@@ -13,6 +13,7 @@ least mass unexpanded: that only falls where a prefix one level above the last i
 
 import heapq
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -85,6 +86,7 @@ def read_model(
     batch_size: int = 64,
     renormalize: bool = False,
     progress: bool = True,
+    keep_on_interrupt: bool | None = None,
 ) -> TokenTree:
     """Token tree of a language model's responses, the most probable prefixes first.
 
@@ -111,13 +113,16 @@ def read_model(
         only, which is divided out.
     progress : bool
         Show a progress bar on stderr once the read has taken two seconds.
+    keep_on_interrupt : bool, optional
+        What Ctrl-C does to the read: True warns and returns what it has, the rest unexpanded; False raises
+        KeyboardInterrupt, as it does elsewhere. Default: True at a prompt or in a notebook, where a person
+        reads the warning, and False in a program, which would go on with half a tree.
 
     Returns
     -------
     TokenTree
         Masses (float64) of total weight 1 over the alphabet of all ids but the trailing end-of-sequence ones.
-        `TokenTree.unexpanded_weight` is the mass not looked at. If the read is interrupted from the keyboard,
-        it warns and returns what it has.
+        `TokenTree.unexpanded_weight` is the mass not looked at.
 
     Raises
     ------
@@ -154,7 +159,7 @@ def read_model(
     budget = _Budget(max_nodes)
     frontier = _Frontier()
 
-    with reading.guard(budget.kept), _bar(progress) as show:
+    with reading.guard(budget.kept, keep_on_interrupt), _bar(progress) as show:
         while batch := frontier.pop(reading.batch_size, budget.floor):
             prefixes = [prefix for _, prefix in batch]
             answer = reading.ask(prefixes)
@@ -189,6 +194,7 @@ def read_along(
     batch_size: int = 64,
     renormalize: bool = False,
     progress: bool = True,
+    keep_on_interrupt: bool | None = None,
 ) -> TokenTree:
     """Token tree of a language model's masses on the nodes of a data tree.
 
@@ -197,7 +203,7 @@ def read_along(
 
     Parameters
     ----------
-    model, prompt, eos, batch_size, renormalize, progress
+    model, prompt, eos, batch_size, renormalize, progress, keep_on_interrupt
         As in `read_model`.
     tree : TokenTree
         The data, in token ids of the model.
@@ -229,7 +235,7 @@ def read_along(
     """
     reading = _Reading(model, prompt, eos, batch_size, renormalize, tree.depth)
     asked: set[Prefix] = set()
-    with reading.guard(lambda: asked, tree.alphabet_size), _bar(progress) as show:
+    with reading.guard(lambda: asked, keep_on_interrupt, tree.alphabet_size), _bar(progress) as show:
         masses = np.ones(1)
         for depth in range(tree.depth):
             below = tree.level(depth + 1)
@@ -448,12 +454,18 @@ class _Reading:
 
     @contextmanager
     def guard(
-        self, kept: Callable[[], Collection[Prefix]], alphabet_size: int | None = None
+        self,
+        kept: Callable[[], Collection[Prefix]],
+        keep_on_interrupt: bool | None,
+        alphabet_size: int | None = None,
     ) -> Iterator[None]:
-        """Keep what was read if the model fails or the keyboard interrupts it."""
+        """Keep what was read if the model fails, or the keyboard interrupts a read that a person watches."""
         try:
             yield
         except KeyboardInterrupt:
+            # Python's prompt and IPython set it, for programs to tell.
+            if not (hasattr(sys, "ps1") if keep_on_interrupt is None else keep_on_interrupt):
+                raise
             warnings.warn(f"interrupted after {len(kept())} prefixes: the rest is unexpanded", stacklevel=4)
         except _Refused as error:
             raise ReadError(str(error), self.tree(kept(), alphabet_size)) from error.__cause__

@@ -29,7 +29,11 @@ def text_masses() -> dict[str, Num[np.ndarray, "leaves"]]:
         {f"{depth} letters": letters.prune(depth).leaves().weight for depth in (1, 2, 3, 4)}
         | {f"{depth} bits": bits.prune(depth).leaves().weight for depth in (8, 16, 24)}
         | {"words": np.array(list(words.values()))}
-        | {"3-gram model, 3 letters": read_model(model, 3, progress=False).leaf_probabilities}
+        | {
+            "3-gram model, 3 letters": read_model(
+                model, 3, progress=False, keep_on_interrupt=False
+            ).leaf_probabilities
+        }
     )
 
 

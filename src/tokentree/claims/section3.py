@@ -379,7 +379,10 @@ def assumption_3_2(evidence: Evidence) -> Finding:
 
     def depths(smoothing: Literal["witten-bell", "kneser-ney"], data: TokenTree) -> list[int]:
         models = (NGramModel.fit(fitted, order, 27, smoothing, end=False) for order in ORDERS)
-        along = (read_along(model, data, batch_size=4096, progress=False) for model in models)
+        along = (
+            read_along(model, data, batch_size=4096, progress=False, keep_on_interrupt=False)
+            for model in models
+        )
         return [modelled_depth(tree, data, tolerance=1.0).depth for tree in along]
 
     grown, fallen, unseen = (
