@@ -9,6 +9,12 @@ them by name.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from . import _signals
+
+if _signals.is_command():
+    # Before the imports below: they take longest.
+    _signals.take_over()
+
 from ._bands import EOS, REST
 from .elasticity import (
     ClosedForm,

@@ -1,19 +1,23 @@
-"""Files of arrays: whole or not there, checked before they are believed, and no larger than they say."""
+"""Files: whole or not there; arrays in them checked before they are believed, and no larger than they say."""
 
 import contextlib
+import errno
 import hashlib
 import math
 import operator
 import os
 import secrets
-from collections.abc import Collection, Mapping
-from io import BufferedIOBase
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from io import BufferedIOBase, BytesIO
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Shaped
+
+from . import _signals
 
 _HEADER = ("format", "version", "sha256")
 
@@ -26,35 +30,114 @@ _SHORT = 4096
 _CHUNK = 1 << 20
 
 
-def save_arrays(path: str | os.PathLike[str], form: str, version: int, **arrays: npt.ArrayLike) -> None:
-    """Write a compressed .npz archive with its format, version and digest.
+@contextlib.contextmanager
+def replacing(*paths: str | os.PathLike[str]) -> Iterator[list[BufferedIOBase]]:
+    """Files open for writing that take the places of `paths`, together, once the block ends without an error.
 
-    Atomic, and safe against a power cut once it returns: an interrupted write leaves an older file whole.
+    Every path has its old file or the whole new one, also after an interrupt, a kill or a power cut; after an
+    error in the block all have the old. Links are followed and permissions kept. A pipe or a device gets its
+    bytes last.
     """
+    parts = [_Part(os.fspath(path)) for path in paths]
+    try:
+        yield [part.open() for part in parts]
+        for part in parts:
+            part.settle()
+        _signals.check()
+        with _signals.postponed():
+            for part in parts:
+                part.replace()
+    finally:
+        for part in parts:
+            part.discard()
+    if os.name == "posix":
+        for folder in {os.path.dirname(part.target) for part in parts if part.stream is None}:
+            _sync(folder)
+    for part in parts:
+        if part.stream is not None:
+            with open(part.path, "wb") as file:
+                file.write(part.stream.getvalue())
+
+
+def probe(*paths: str | os.PathLike[str]) -> None:
+    """Raise the OSError that `replacing` would, and leave the files as they are."""
+    for path in paths:
+        part = _Part(os.fspath(path))
+        try:
+            part.open()
+        finally:
+            part.discard()
+
+
+class _Part:
+    """What is to be a file: its bytes stand beside the place that it will take."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.target = os.path.realpath(path)
+        self.name = f"{self.target}.{secrets.token_hex(8)}.part"
+        self.file: BufferedIOBase | None = None
+        self.stream: BytesIO | None = None
+
+    def open(self) -> BufferedIOBase:
+        try:
+            mode = os.stat(self.path).st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is not None and (stat.S_ISDIR(mode) or not os.access(self.path, os.W_OK)):
+            number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EACCES
+            raise OSError(number, os.strerror(number), self.path)
+        if mode is not None and not stat.S_ISREG(mode):
+            self.stream = BytesIO()
+            return self.stream
+        _signals.unfinished.add(self.name)
+        try:
+            # Beside the target, so that replacing it is one step; opened plainly, so that the umask applies.
+            self.file = open(self.name, "xb")  # noqa: SIM115 - closed by settle or discard
+            if mode is not None:
+                os.chmod(self.name, stat.S_IMODE(mode))
+        except OSError as error:
+            error.filename = self.path
+            raise
+        return self.file
+
+    def settle(self) -> None:
+        if self.file is not None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+
+    def replace(self) -> None:
+        if self.file is not None:
+            os.replace(self.name, self.target)
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.file is not None:
+                self.file.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self.name)
+        _signals.unfinished.discard(self.name)
+
+
+def _sync(folder: str) -> None:
+    """Put new names on disk, as they are once their directory is; some file systems keep no such promise."""
+    with contextlib.suppress(OSError):
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def save_arrays(path: str | os.PathLike[str], form: str, version: int, **arrays: npt.ArrayLike) -> None:
+    """Write a compressed .npz archive with its format, version and digest, as `replacing` writes."""
     # First in the directory, where damage can hide what follows an entry: such a file still tells its format.
     header = {"format": np.array(form), "version": np.array(version), "sha256": np.array("")}
     contents: dict[str, Any] = header | {name: np.asarray(array) for name, array in arrays.items()}
     contents["sha256"] = np.array(digest(contents))
-    # Beside the target, so that replacing it is one step; opened plainly, so that the umask applies.
-    temporary = f"{os.fspath(path)}.{secrets.token_hex(8)}.part"
-    try:
-        with open(temporary, "xb") as file:
-            np.savez_compressed(file, **contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
-    if os.name == "posix":
-        # The new name is on disk once its directory is; some file systems keep no such promise.
-        with contextlib.suppress(OSError):
-            directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+    with replacing(path) as (file,):
+        np.savez_compressed(file, **contents)
 
 
 def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:

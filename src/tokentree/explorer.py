@@ -29,13 +29,13 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
 
 from . import _checks
+from ._files import replacing
 from .elasticity import published_form, three_dataset_form
 from .mixture import Mixture, exact_number
 from .pareto import ParetoMass
@@ -213,7 +213,7 @@ def write_explorer(path: str | os.PathLike[str], explorer: Explorer | None = Non
     Parameters
     ----------
     path : str or path
-        File to write. A file that is there is replaced.
+        File to write. A file that is there is replaced, once the whole page is on disk.
     explorer : Explorer, optional
         Default: ``explore()``.
 
@@ -226,7 +226,8 @@ def write_explorer(path: str | os.PathLike[str], explorer: Explorer | None = Non
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_explorer(Path(folder) / "explorer.html", explore(k=1000))
+    ...     write_explorer(os.path.join(folder, "explorer.html"), explore(k=1000))
     """
     page = (explore() if explorer is None else explorer).page
-    Path(path).write_text(page, encoding="utf-8")
+    with replacing(path) as (file,):
+        file.write(page.encode())

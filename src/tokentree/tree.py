@@ -803,8 +803,9 @@ class TokenTree:
 
         Notes
         -----
-        O(nodes). The file is on the disk when this returns. A process that is killed while it writes leaves
-        a second file behind, ``path`` with random digits and ``.part``, which may be deleted.
+        O(nodes). The file is on the disk when this returns. A link is followed, and the permissions of a file
+        that is replaced are kept. A process that is killed while it writes leaves a second file behind,
+        ``path`` with random digits and ``.part``, which may be deleted.
         """
         save_arrays(
             path,

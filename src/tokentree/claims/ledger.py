@@ -2,15 +2,16 @@
 
 import json
 import math
+import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from .. import _html, _interop
+from .._files import replacing
 
 if TYPE_CHECKING:
     import pandas
@@ -165,17 +166,22 @@ class Ledger(Sequence[Finding]):
                 lines += ["", "```python", finding.witness.rstrip(), "```"]
         return "\n".join(lines) + "\n"
 
-    def to_json(self, path: str | Path) -> None:
-        """Write `to_dict` to a file, as JSON."""
-        plain = self.to_dict()
-        for finding in plain["findings"]:
-            # JSON has no infinity.
-            finding["figures"] = {
-                name: str(figure) if isinstance(figure, float) and not math.isfinite(figure) else figure
-                for name, figure in finding["figures"].items()
-            }
-        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_dict` to a file, as JSON. A file that is there is replaced, once all is on disk."""
+        with replacing(path) as (file,):
+            file.write(as_json(self))
+
+
+def as_json(ledger: Ledger) -> bytes:
+    """The file that `Ledger.to_json` writes."""
+    plain = ledger.to_dict()
+    for finding in plain["findings"]:
+        # JSON has no infinity.
+        finding["figures"] = {
+            name: str(figure) if isinstance(figure, float) and not math.isfinite(figure) else figure
+            for name, figure in finding["figures"].items()
+        }
+    return f"{json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
 def shown(figure: Figure) -> str:
