@@ -122,7 +122,7 @@ def section_of(finding):
 
 
 def test_the_ledger_has_every_claim_in_the_order_of_the_paper(ledger):
-    assert [finding.id for finding in ledger] == list(EXPECTED)
+    assert [finding.id for finding in ledger] == list(EXPECTED) == list(claims.BY_ID)
     assert ledger.decided
 
 
@@ -133,12 +133,23 @@ def test_verify_decides_the_claims_on_the_evidence_of_its_seed(monkeypatch, caps
         seeds.append(evidence.seed)
         return section3.sft_loss(evidence)
 
-    monkeypatch.setattr(claims, "CLAIMS", (section4.springs_in_series, spy))
+    monkeypatch.setattr(claims, "BY_ID", {"springs": section4.springs_in_series, "spy": spy})
     found = verify(seed=5)
     assert [finding.id for finding in found] == ["introduction/springs", "section-3.1/sft-loss"]
     assert (found.seed, seeds) == (5, [5])
     assert verify().seed == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_verify_decides_what_it_is_asked_for_in_the_order_of_the_paper(monkeypatch):
+    wanted = ["section-3.1/sft-loss", "introduction/springs"]
+    for name in set(claims.BY_ID) - {*wanted}:
+        monkeypatch.setitem(claims.BY_ID, name, lambda _: pytest.fail("was not asked for"))
+    assert [finding.id for finding in verify(claims=wanted)] == wanted[::-1]
+    with pytest.raises(ValueError, match=r"claims\[1\] = 'springs': must be one of introduction/springs$"):
+        verify(claims=[wanted[0], "springs"])
+    with pytest.raises(TypeError, match="claims = 'springs' is one id: pass a list of ids"):
+        verify(claims="springs")
 
 
 @by_name
