@@ -1,13 +1,17 @@
 """The command line, run as a person would."""
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 
 from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity, figures
-from tokentree.claims import section4
+from tokentree.adapters import NGramModel
+from tokentree.claims import appendix, evidence, section3, section4
 
 
 @pytest.fixture
@@ -20,6 +24,14 @@ def files(tmp_path):
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     return [tmp_path / name for name in texts]
+
+
+SOURCES = {"PYTHONPATH": os.path.dirname(os.path.dirname(cli.__file__))}
+
+
+def only(monkeypatch, *decided):
+    """Let these be all the claims there are."""
+    monkeypatch.setattr(claims, "BY_ID", {claim.__name__: claim for claim in decided})
 
 
 def run(*arguments):
@@ -44,8 +56,10 @@ def test_help_shows_an_example(command, capsys):
 
 def test_verify_prints_the_ledger_and_writes_it(capsys, tmp_path, monkeypatch):
     path = tmp_path / "ledger.json"
-    monkeypatch.setattr(claims, "CLAIMS", (section4.ratio, section4.three_datasets))
-    monkeypatch.setattr(figures, "gallery", lambda seed: {"one": figures.trees, "two": figures.ratio})
+    only(monkeypatch, section4.springs_in_series, section3.sft_loss)
+    monkeypatch.setattr(
+        figures, "gallery", lambda seed=0: {"one.png": figures.trees, "two.png": figures.trees}
+    )
     assert run("verify", "--json", path, "--figures", tmp_path / "figures", "--seed", 1) == 0
     shown = capsys.readouterr().out
     plain = json.loads(path.read_text(encoding="utf-8"))
@@ -60,10 +74,10 @@ def test_verify_prints_the_ledger_and_writes_it(capsys, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_figures_draws_the_gallery(tmp_path, capsys):
     assert run("figures", "--out", tmp_path / "out") == 0
-    drawn = {path.stem: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    drawn = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert drawn.keys() == figures.gallery().keys()
     for name, data in drawn.items():
-        assert data.startswith(b"GIF" if name == "springs" else b"\x89PNG")
+        assert data.startswith(b"GIF" if name == "springs.gif" else b"\x89PNG")
     assert capsys.readouterr().out == ""
 
 
@@ -78,23 +92,32 @@ def test_explore_writes_one_page(tmp_path, capsys):
     assert "is a file, must be a directory" in capsys.readouterr().err
 
 
-def test_verify_one_claim_prints_its_witness(capsys, monkeypatch):
-    monkeypatch.setattr(claims, "CLAIMS", (section4.three_datasets,))
-    assert run("verify", "--claim", "theorem-4.2/three-datasets") == 0
-    assert "# both rise" in capsys.readouterr().out
+def test_verify_decides_the_one_claim_it_is_asked_for(capsys, monkeypatch, tmp_path):
+    for each in claims.BY_ID:
+        monkeypatch.setitem(claims.BY_ID, each, lambda _: pytest.fail("was not asked for"))
+    name = "introduction/springs"
+    monkeypatch.setitem(claims.BY_ID, name, section4.springs_in_series)
+    assert run("verify", "--claim", name, "--json", tmp_path / "ledger.json") == 0
+    assert "assert" in capsys.readouterr().out
+    plain = json.loads((tmp_path / "ledger.json").read_text(encoding="utf-8"))
+    assert [finding["id"] for finding in plain["findings"]] == [name]
 
 
 def test_verify_unknown_claim(capsys, monkeypatch):
-    monkeypatch.setattr(claims, "CLAIMS", (section4.three_datasets,))
+    monkeypatch.setattr(claims, "BY_ID", {each: lambda _: pytest.fail("decided") for each in claims.BY_ID})
     assert run("verify", "--claim", "nothing") == 2
-    assert "theorem-4.2/three-datasets" in capsys.readouterr().err
+    assert set(claims.BY_ID) <= set(capsys.readouterr().err.split())
+    assert run("verify", "--claim", "three") == 2
+    listed = capsys.readouterr().err.split()
+    assert "theorem-4.2/three-datasets" in listed
+    assert "theorem-4.2/ratio" not in listed
 
 
 def test_undecided_is_exit_code_one(monkeypatch, capsys):
     def doubtful(evidence):
         return claims.Finding("doubt", "?", "nowhere", Verdict.UNDECIDED, "", "", {}, "assert 2 > 1")
 
-    monkeypatch.setattr(claims, "CLAIMS", (doubtful,))
+    only(monkeypatch, doubtful)
     assert run("verify") == 1
     assert "undecided" in capsys.readouterr().out
 
@@ -199,7 +222,7 @@ def test_no_output_goes_over_the_data(files, option, capsys):
 
 
 def test_unwritable_outputs_are_refused_before_the_work(files, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "verify", lambda *_, **__: pytest.fail("the work was done first"))
+    monkeypatch.setattr(claims, "verify", lambda *_, **__: pytest.fail("the work was done first"))
     (tmp_path / "file").write_text("")
     for option, path, message in (
         ("--json", tmp_path, "must be a file in a directory that exists"),
@@ -210,11 +233,174 @@ def test_unwritable_outputs_are_refused_before_the_work(files, tmp_path, capsys,
         assert message in capsys.readouterr().err
 
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="has no such files")
+
+
+@linux
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("verify", "--json"), ("verify", "--markdown"), ("verify", "--figures"), ("figures", "--out")],
+)
+def test_a_file_that_the_system_refuses_is_refused_before_the_work(capsys, monkeypatch, command, option):
+    monkeypatch.setattr(claims, "verify", lambda *_: pytest.fail("the work was done first"))
+    monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("the work was done first"))
+    assert run(command, option, "/proc/target") == 2
+    assert f"{option} /proc/target: cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_a_read_only_file_stays(tmp_path, capsys, monkeypatch):
+    (tmp_path / "old").write_text("old")
+    # Root may write everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert run("verify", "--json", tmp_path / "old") == 2
+    assert "cannot be written: Permission denied" in capsys.readouterr().err
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """No work may be done."""
+    monkeypatch.setattr(TokenTree, "from_file", lambda *_: pytest.fail("the work was done first"))
+
+
+def test_no_picture_goes_over_the_data(files, tmp_path, capsys, unread):
+    data = tmp_path / "response.png"
+    data.write_bytes(files[1].read_bytes())
+    assert run("measure", files[0], data, files[2], "--depth", 8, "--figures", tmp_path) == 2
+    assert f"{data} would be written over" in capsys.readouterr().err
+    assert data.read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_no_output_goes_over_the_data_by_another_name(files, tmp_path, capsys, unread, link):
+    other = tmp_path / "other"
+    link(files[1], other)
+    for option, path in (("--json", other), ("--json", tmp_path / "." / "align")):
+        assert run("measure", *files, "--depth", 8, option, path) == 2
+        assert "the data to be measured" in capsys.readouterr().err
+    # Nor among it.
+    (tmp_path / "folder").mkdir()
+    files[0].rename(tmp_path / "folder" / "pretrain")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for given, target in (("folder", "link"), ("link", "folder")):
+        out = tmp_path / target / "new"
+        assert run("measure", tmp_path / given, *files[1:], "--depth", 8, "--figures", out) == 2
+        assert "among, the data to be measured" in capsys.readouterr().err
+
+
+def test_two_outputs_are_two_files(files, tmp_path, capsys, unread, monkeypatch):
+    monkeypatch.setattr(claims, "verify", lambda *_: pytest.fail("the work was done first"))
+    (tmp_path / "one").write_text("")
+    os.link(tmp_path / "one", tmp_path / "two")
+    (tmp_path / "three").symlink_to(tmp_path / "new")
+    for one, two in (("new", "new"), ("one", "two"), ("three", "new")):
+        assert run("verify", "--json", tmp_path / one, "--markdown", tmp_path / two) == 2
+        assert "is the same file as that of --json" in capsys.readouterr().err
+    picture = tmp_path / "response.png"
+    assert run("measure", *files, "--depth", 8, "--json", picture, "--figures", tmp_path) == 2
+    assert f"--figures {tmp_path}: {picture} is the same file as that of --json" in capsys.readouterr().err
+    with open(tmp_path / "one", "w") as stream, redirect_stdout(stream):
+        assert run("verify", "--json", tmp_path / "two") == 2
+    assert "is the same file as that of standard output" in capsys.readouterr().err
+    with open(files[0], "a") as stream, redirect_stdout(stream):
+        assert run("measure", *files, "--depth", 8) == 2
+    assert "standard output: is written over the data" in capsys.readouterr().err
+
+
+@linux
+def test_a_pipe_gets_its_bytes(files):
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as pipe:
+        assert run("measure", *files, "--depth", 8, "--json", f"/dev/fd/{writer}") == 0
+        os.close(writer)
+        assert json.load(pipe)["depth"] == 8
+
+
+@linux
+def test_a_device_is_written_to_and_stays_one(files):
+    assert run("measure", *files, "--depth", 8, "--json", "/dev/null") == 0
+    assert not os.path.isfile("/dev/null")
+
+
+def test_an_output_that_is_a_link_stays_one_and_keeps_its_permissions(files, tmp_path):
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "old").chmod(0o640)
+    (tmp_path / "link").symlink_to(tmp_path / "old")
+    assert run("measure", *files, "--depth", 8, "--json", tmp_path / "link") == 0
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "old").read_text())["depth"] == 8
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o640
+
+
+def test_no_file_is_written_unless_all_are(files, tmp_path, monkeypatch):
+    (tmp_path / "old").write_text("old")
+
+    def fail(*_):
+        raise OSError("no ink")
+
+    monkeypatch.setattr(figures, "draw", fail)
+    out = tmp_path / "out"
+    assert run("measure", *files, "--depth", 8, "--json", tmp_path / "old", "--figures", out) == 2
+    assert (tmp_path / "old").read_text() == "old"
+    assert not out.exists()
+
+
+@linux
+@pytest.mark.parametrize(("full", "code"), [(False, 141), (True, 2)])
+def test_files_are_written_though_nobody_reads_the_screen(files, tmp_path, capsys, monkeypatch, full, code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe, open("/dev/full", "w") as device:
+        monkeypatch.setattr(sys, "stdout", device if full else pipe)
+        assert run("measure", *files, "--depth", 8, "--json", tmp_path / "found.json") == code
+    assert json.loads((tmp_path / "found.json").read_text())["depth"] == 8
+    said = capsys.readouterr().err
+    assert said == ("tokentree measure: [Errno 28] No space left on device\n" if full else "")
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_takes_nothing_away(files, tmp_path, capsys, monkeypatch, closed):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, closed, None)
+        assert run("measure", *files, "--depth", 8, "--json", tmp_path / "found.json") == 0
+        assert run("measure", *files, "--depth", 0) == 2
+        assert getattr(sys, closed) is None
+    assert json.loads((tmp_path / "found.json").read_text())["depth"] == 8
+    shown, said = capsys.readouterr()
+    assert ("Theorem 4.2" in shown) is (closed == "stderr")
+    assert ("--depth 0" in said) is (closed == "stdout")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks a shell")
+def test_the_process_with_all_streams_closed(files, tmp_path):
+    program = f"'{sys.executable}' -m tokentree measure pretrain align perturb --depth 8 --json f.json"
+    done = subprocess.run(["sh", "-c", f"{program} <&- >&- 2>&-"], cwd=tmp_path, env=os.environ | SOURCES)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "f.json").read_text())["depth"] == 8
+
+
+@pytest.mark.parametrize(
+    "work",
+    [appendix.text_masses, lambda: section3.assumption_3_2(claims.Evidence()), figures.trees],
+    ids=["masses", "assumption 3.2", "figure"],
+)
+def test_an_interrupted_read_ends_what_it_was_for(monkeypatch, work):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evidence, "python_text", lambda: {"topics": (Path(__file__),)})
+    monkeypatch.setattr(appendix, "python_text", evidence.python_text)
+    # Even where a person has begun it, who would get half a tree from a read of their own.
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    monkeypatch.setattr(NGramModel, "__call__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        work()
+
+
 def test_interrupted(monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "verify", stop)
+    monkeypatch.setattr(claims, "verify", stop)
     assert run("verify") == 130
 
 
@@ -234,19 +420,39 @@ def test_summary_never_cuts_a_name(capsys, monkeypatch):
         ),
         seed=0,
     )
-    monkeypatch.setattr(cli, "verify", lambda *_, **__: ledger)
-    assert run("verify") == 0
-    shown = capsys.readouterr().out
-    assert "theorem-4.2/three-datasets-condition " in shown
-    assert max(map(len, shown.splitlines())) <= 80
+    monkeypatch.setattr(claims, "verify", lambda *_, **__: ledger)
+    for columns in (80, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert run("verify") == 0
+        shown = capsys.readouterr().out
+        assert "theorem-4.2/three-datasets-condition " in shown
+        assert shown.split().count("some") == 8
+        assert max(map(len, shown.splitlines())) <= columns
 
 
 def test_narrow_terminals_show_every_digit(files, capsys, monkeypatch):
     shown = {}
-    for columns in ("60", "200"):
+    for columns in ("200", "60", "50", "30", "0"):
         monkeypatch.setenv("COLUMNS", columns)
         assert run("measure", *files, "--depth", 12) == 0
         shown[columns] = capsys.readouterr().out
-    assert max(map(len, shown["60"].splitlines())) <= 60
-    assert shown["60"].split() == shown["200"].split()
-    assert "…" not in shown["60"]
+    for columns in ("60", "50", "30"):
+        assert max(map(len, shown[columns].splitlines())) <= int(columns)
+        assert {word for word in shown["200"].split() if word.strip("─")} <= {*shown[columns].split()}
+    # A table has its header once, a list has it in each entry.
+    assert shown["60"].split() == shown["200"].split() == shown["0"].split()
+
+
+def test_a_finding_shows_every_digit_on_a_narrow_terminal(capsys, monkeypatch):
+    numbers = {f"a figure with a long name, at x = {i / 7}": i * 1.234567e-5 for i in range(1, 9)}
+
+    def found(evidence):
+        return claims.Finding("one", "?", "nowhere", Verdict.HOLDS, "", "proof", numbers, "assert 2 > 1")
+
+    only(monkeypatch, found)
+    words = {}
+    for columns in ("200", "50", "30"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run("verify", "--claim", "found") == 0
+        words[columns] = sorted(capsys.readouterr().out.replace(":", " ").split())
+    assert words["200"] == words["50"] == words["30"]

@@ -1,10 +1,11 @@
 """The gallery that the command line draws: whole figures, made of the plots of `plotting`."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from . import _checks
 from .alignment import (
     inverse_alignment_budget,
     least_alignment_budget,
@@ -118,7 +120,7 @@ def trees() -> Figure:
     data = ["0", "00", "0110", "0111", "10", "101", "1100", "1101", "111"]
     plot_tree(TokenTree.from_sequences(data).prune(3), left)
     model = NGramModel.fit(data, order=3)
-    plot_tree(read_model(model, 4, max_nodes=24), right)
+    plot_tree(read_model(model, 4, max_nodes=24, keep_on_interrupt=False), right)
     return figure
 
 
@@ -247,36 +249,42 @@ Picture = Callable[[], Figure] | Callable[[], FuncAnimation]
 
 
 def gallery(seed: int = 0) -> dict[str, Picture]:
-    """Figures by name, drawn when called for."""
+    """Figures by the name of their file, drawn when called for."""
     return {
-        "published-form": published,
-        "sign-map-published": partial(map_of_signs, "published"),
-        "sign-map-restated": partial(map_of_signs, "three-dataset"),
-        "depth": depths,
-        "convergence": partial(convergence, seed),
-        "trees": trees,
-        "codes": codes,
-        "masses": partial(masses, seed),
-        "rates": rates,
-        "ratio": ratio,
-        "fisher-triangle": springs,
-        "hooke": hooke,
-        "resistance": resistance,
-        "rebound": rebound,
-        "factors": factors,
-        "springs": animation,
+        "published-form.png": published,
+        "sign-map-published.png": partial(map_of_signs, "published"),
+        "sign-map-restated.png": partial(map_of_signs, "three-dataset"),
+        "depth.png": depths,
+        "convergence.png": partial(convergence, seed),
+        "trees.png": trees,
+        "codes.png": codes,
+        "masses.png": partial(masses, seed),
+        "rates.png": rates,
+        "ratio.png": ratio,
+        "fisher-triangle.png": springs,
+        "hooke.png": hooke,
+        "resistance.png": resistance,
+        "rebound.png": rebound,
+        "factors.png": factors,
+        "springs.gif": animation,
     }
 
 
-def save(directory: Path, figures: Mapping[str, Picture]) -> None:
-    """Draw each figure into the directory, as PNG or as GIF if it moves, and name it on standard error."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, draw in figures.items():
-        picture = draw()
-        if isinstance(picture, FuncAnimation):
-            path = directory / f"{name}.gif"
-            picture.save(path, writer=PillowWriter(fps=10))
-        else:
-            path = directory / f"{name}.png"
-            picture.savefig(path, dpi=120)
-        print(f"drawn: {path}", file=sys.stderr)
+def draw(figures: Mapping[str, Picture], progress: bool = False) -> dict[str, bytes]:
+    """What is to stand in each figure's file; a progress bar on standard error shows how far it is."""
+    return {
+        name: _drawn(picture())
+        for name, picture in _checks.tracked(list(figures.items()), "Drawing", progress)
+    }
+
+
+def _drawn(picture: Figure | FuncAnimation) -> bytes:
+    if isinstance(picture, Figure):
+        stream = BytesIO()
+        picture.savefig(stream, format="png", dpi=120)
+        return stream.getvalue()
+    # An animation is written to a named file only.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "animation.gif"
+        picture.save(path, writer=PillowWriter(fps=10))
+        return path.read_bytes()
