@@ -315,8 +315,8 @@ def plot_extension_gap(
     >>> plot_extension_gap(Mixture([[7, 1], [1, 1]], [8, 1]), [1, 2, 4, 8]).get_xscale()
     'log'
     """
-    listed = _checks.items("extensions", extensions)
-    tried = [_checks.integer(f"extensions[{i}]", each, 1) for i, each in enumerate(listed)]
+    given = enumerate(_checks.items("extensions", extensions))
+    tried = [_checks.integer(f"extensions[{i}]", each, 1) for i, each in given]
     if not tried:
         raise ValueError("extensions is empty: at least one is needed")
     ax = axes(ax)
