@@ -532,9 +532,9 @@ def test_ratio_takes_trees():
 def test_ratio_refuses():
     with pytest.raises(ValueError, match="k is empty"):
         plot_ratio(PARTS, [], 1)
-    with pytest.raises(ValueError, match=r"k\[1\] = -1.0: must be finite and > 0"):
+    with pytest.raises(ValueError, match=r"k\[1\] = -1: must be finite and > 0"):
         plot_ratio(PARTS, [1, -1], 1)
-    with pytest.raises(ValueError, match=r"l\[0\] = 0.0: must be finite and > 0"):
+    with pytest.raises(ValueError, match=r"l\[0\] = 0: must be finite and > 0"):
         plot_ratio(PARTS, 1, 0)
     with pytest.raises(ValueError, match="parts has 2 rows"):
         plot_ratio(PARTS[:2], 1, 1)

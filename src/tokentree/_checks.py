@@ -77,7 +77,7 @@ def items(name: str, value: Any, rule: str = "must be a sequence") -> list[Any]:
     ]
 
 
-def array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
+def array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
     """`value` as an array. All arrays come in through this door: no number is rounded, nothing masked used.
 
     What no dtype holds exactly comes as an array of objects. An array of objects is read as a list of them.
