@@ -21,9 +21,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from . import _checks, _interop
+from . import _checks, _interop, _masses
 from ._bands import REST
 from ._checks import Numbers
 from .elasticity import Elasticity, elasticity
@@ -238,7 +238,7 @@ def modelled_depth(
 
     Notes
     -----
-    O(nodes log nodes) for all depths together. Where the model has not looked, the log-sum inequality gives
+    O(nodes log nodes) for all depths together, also where masses are below the range of float64. Where the model has not looked, the log-sum inequality gives
     the lower bound P log(P / Q) from the data's mass P there and the model's Q; there is no upper one, for
     the data may stand where the model has nothing. The data are the empirical distribution: the divergence
     contains their sampling error, and a model that memorises them may beat their source. Assumption 3.2.
@@ -254,39 +254,76 @@ def modelled_depth(
     unit = _checks.log_base(base)
     if not (isinstance(tolerance, int | float | np.number) and tolerance >= 0):
         raise ValueError(f"tolerance = {tolerance!r}: must be a number >= 0")
-    if data_tree.unexpanded_weight:
+    _refuse_open(data_tree)
+    trees = [model_tree, data_tree]
+    deepest = min((t.depth for t in trees if t.is_cut), default=max(t.depth for t in trees))
+    lower, upper = (bound / unit for bound in Joined.of(model_tree, data_tree, deepest).divergences())
+    least, most = (int(np.count_nonzero(bound <= tolerance + _ROUNDING / unit)) for bound in (upper, lower))
+    return ModelledDepth(least, most, np.arange(1, len(lower) + 1), lower, upper)
+
+
+def _refuse_open(data_tree: TokenTree) -> None:
+    if data_tree._is_open:
         raise ValueError(
             f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be known"
         )
-    trees = [model_tree, data_tree]
-    deepest = min((t.depth for t in trees if t.is_cut), default=max(t.depth for t in trees))
-    trees = [tree.prune(deepest) for tree in trees]
-    union, (model_at, data_at) = _union(trees, mixed=True)
-    q, p = np.zeros(union.n_nodes), np.zeros(union.n_nodes)
-    q[model_at] = trees[0].weights / trees[0].total_weight
-    p[data_at] = trees[1].weights / trees[1].total_weight
-    known = np.zeros(union.n_nodes, dtype=bool)
-    known[model_at] = True
-    levels = np.repeat(np.arange(union.depth + 1), np.diff(union.offsets))
-    parents = union.parents + union.offsets[np.maximum(levels - 1, 0)]
 
-    # Data below a known node but on none of its known children: in its unexpanded leaf, or nowhere.
-    rest = np.full(union.n_nodes, -1)
-    rest[parents[union.symbols == REST]] = np.flatnonzero(union.symbols == REST)
-    strays = np.flatnonzero(~known & known[parents] & (p > 0))
-    inside = rest[parents[strays]] >= 0
-    np.add.at(p, rest[parents[strays[inside]]], p[strays[inside]])
-    lost = strays[~inside]
 
-    terms = np.where(known, divergence_terms(p, q, p - q), 0.0)
-    terms[lost] = np.inf
-    closed = (union.symbols < 0) | ~known
-    open_ = np.add.reduceat(np.where(closed, 0.0, terms), union.offsets[:-1])
-    shut = np.cumsum(np.add.reduceat(np.where(closed, terms, 0.0), union.offsets[:-1]))
-    # It never decreases; sums of other terms might, in the last digit.
-    lower = np.maximum.accumulate((open_ + shut)[1:]) / unit
-    hidden = np.cumsum(np.bincount(levels, (union.symbols == REST) * p)) > 0
-    upper = np.where(hidden[1:], np.inf, lower)
-    depths = np.arange(1, union.depth + 1)
-    least, most = (int(np.count_nonzero(bound <= tolerance + _ROUNDING / unit)) for bound in (upper, lower))
-    return ModelledDepth(least, most, depths, lower, upper)
+class Joined(NamedTuple):
+    """A model's tree and a data tree, node by node. Masses are over the totals, written as in `_masses`."""
+
+    union: TokenTree
+    """Of both trees, for its shape."""
+    model: Float[np.ndarray, "nodes"]
+    data: Float[np.ndarray, "nodes"]
+    known: Bool[np.ndarray, "nodes"]
+    """Whether the model lists the node."""
+    data_at: Int[np.ndarray, "data"]
+    """Where the data's own nodes stand."""
+
+    @classmethod
+    def of(cls, model_tree: TokenTree, data_tree: TokenTree, depth: int) -> "Joined":
+        """Both pruned to `depth`."""
+        trees = [tree.prune(depth) for tree in (model_tree, data_tree)]
+        union, places = _union(trees, mixed=True)
+        masses = np.zeros((2, union.n_nodes))
+        for row, tree, place in zip(masses, trees, places, strict=True):
+            row[place] = tree._shares
+        known = np.zeros(union.n_nodes, dtype=bool)
+        known[places[0]] = True
+        return cls(union, *masses, known, places[1])
+
+    def divergences(self) -> tuple[Float[np.ndarray, "depths"], Float[np.ndarray, "depths"]]:
+        """Bounds of KL(data || model) in nats, pruned to each depth from 1 on."""
+        union, known, occurs = self.union, self.known, self.data != 0
+        levels, parents = union._depths_and_parents()
+        q, p = _masses.rounded(self.model), _masses.rounded(self.data).copy()
+
+        # Data below a known node but on none of its known children: in its unexpanded leaf, or nowhere.
+        rest = np.full(union.n_nodes, -1)
+        rest[parents[union.symbols == REST]] = np.flatnonzero(union.symbols == REST)
+        strays = np.flatnonzero(~known & known[parents] & occurs)
+        inside = rest[parents[strays]] >= 0
+        np.add.at(p, rest[parents[strays[inside]]], p[strays[inside]])
+        occurs[rest[parents[strays[inside]]]] = True
+        lost = strays[~inside]
+
+        terms = np.where(known, divergence_terms(p, q, p - q), 0.0)
+        faint = np.flatnonzero(_masses.faint(self.model) & (p > 0))
+        terms[faint] = p[faint] * (np.log(p[faint]) - self.model[faint] - 1)
+        terms[lost] = np.inf
+        # It never decreases; sums of other terms might, in the last digit.
+        lower = np.maximum.accumulate(by_depth(union, terms, (union.symbols < 0) | ~known))
+        hidden = np.cumsum(np.bincount(levels, (union.symbols == REST) & occurs)) > 0
+        return lower, np.where(hidden[1:], np.inf, lower)
+
+
+def by_depth(
+    tree: TokenTree, terms: Float[np.ndarray, "nodes"], closed: Bool[np.ndarray, "nodes"]
+) -> Float[np.ndarray, "depths"]:
+    """Sum of the terms of the leaves of the tree pruned to each depth from 1 on; closed nodes stay leaves."""
+    starts = tree.offsets[:-1]
+    here = np.add.reduceat(np.where(closed, 0.0, terms), starts)
+    above = np.cumsum(np.add.reduceat(np.where(closed, terms, 0.0), starts))
+    sums: Float[np.ndarray, "depths"] = (here + above)[1:]
+    return sums

@@ -5,21 +5,25 @@ of every response is the cross-entropy of the data's leaves under the model's tr
 what real codes make of it is measured here side by side.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
 
-from . import _checks, _interop
+from . import _checks, _interop, _masses
 from ._checks import Numbers
 from .arithmetic import arithmetic_encode
-from .depth import modelled_depth
+from .depth import Joined, _refuse_open, by_depth
 from .huffman import huffman_lengths
-from .information import cross_entropy, entropy
-from .tree import TokenTree, align
+from .tree import TokenTree
 
 if TYPE_CHECKING:
     import pandas
+
+_CODES = 1000
+"""Depths at which Huffman codes are built unasked."""
 
 
 @_interop.comparable
@@ -37,7 +41,8 @@ class ModelRates(NamedTuple):
     log_loss : float array, shape (D,)
         Cross-entropy of the data's leaves under the model's; inf where the model has no mass.
     huffman : float array, shape (D,)
-        Mean codeword length of the Huffman code built on the model's leaves; NaN where log_loss is inf.
+        Mean codeword length of the Huffman code built on the model's leaves; NaN where log_loss is inf, and
+        where no code was built: see `model_rates`.
     arithmetic : float array, shape (D,)
         Length of all blocks, coded arithmetically with the model's leaves, over their number; NaN where
         log_loss is inf, or where it was not asked for.
@@ -81,6 +86,7 @@ def model_rates(
     depths: Annotated[Numbers, "depths"] | None = None,
     base: float = 2,
     arithmetic: bool = False,
+    huffman: bool | None = None,
 ) -> ModelRates:
     r"""Rates of a dataset under a model: its log-loss beside the token tree's own rate and real codes.
 
@@ -96,6 +102,9 @@ def model_rates(
         2 for bits, ``math.e`` for nats.
     arithmetic : bool
         Also code all blocks arithmetically; needs counts, and the extra ``coding``.
+    huffman : bool, optional
+        Build the Huffman codes, one for each depth. Default: if at most 1,000 depths are asked for, and then
+        where no leaf of the model weighs less than 2^-1022.
 
     Returns
     -------
@@ -109,14 +118,17 @@ def model_rates(
     ------
     ValueError
         If alphabets differ, `depths` is empty, a depth is below 1 or below a cut, the data have unexpanded
-        mass, or lie where the model has, or `arithmetic` is asked for masses.
+        mass, or lie where the model has, `arithmetic` is asked for masses, or `huffman` for leaves that weigh
+        less than 2^-1022.
     ImportError
         If `arithmetic` is asked for and constriction is not installed.
 
     Notes
     -----
-    Leaves that only the model has, its unexpanded ones among them, are symbols of its codes too. O(D (nodes
-    log nodes)), and O(blocks) for arithmetic coding. Section 3.1 and Definition 3.3 of the paper.
+    Leaves that only the model has, its unexpanded ones among them, are symbols of its codes too. The first
+    columns take O(nodes log nodes) for all depths together, and are right also where masses are below the
+    range of float64, as those of documents of a few hundred tokens are. Codes take O(M log M) for the M leaves
+    at each depth, and O(blocks) for arithmetic coding. Section 3.1 and Definition 3.3 of the paper.
 
     Examples
     --------
@@ -126,35 +138,70 @@ def model_rates(
     >>> rates.entropy, rates.log_loss
     (array([0.54356444, 1.06127812]), array([1., 2.]))
     """
-    unit = _checks.log_base(base) / np.log(2)
-    if data_tree.unexpanded_weight:
-        raise ValueError(
-            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be known"
-        )
-    if arithmetic and data_tree.weights.dtype.kind != "i":
+    scale = _checks.log_base(base)
+    _refuse_open(data_tree)
+    if arithmetic and not isinstance(data_tree.total_weight, int):
         raise ValueError("arithmetic = True: data_tree holds masses, and only counted blocks can be coded")
-    grid = range(1, data_tree.depth + 1) if depths is None else _checks.items("depths", depths)
-    if not len(grid):
+    wanted = range(1, data_tree.depth + 1) if depths is None else _checks.items("depths", depths)
+    grid = [_checks.integer("depths", depth, 1) for depth in wanted]
+    if not grid:
         raise ValueError("depths is empty: at least one depth is needed")
-    hidden = model_tree.unexpanded_weight and modelled_depth(model_tree, data_tree, 0.0)
-    rows = []
-    for depth in grid:
-        depth = _checks.integer("depths", depth, 1)
-        if hidden and not np.array_equal(hidden.lower[:depth], hidden.upper[:depth]):
-            raise ValueError(
-                f"model_tree has not looked at some of the data within depth {depth}: read_along the data, "
-                "or see what modelled_depth can say"
-            )
-        p, q = align([data_tree, model_tree], depth)
-        leaves = data_tree.prune(depth).leaves()
-        loss = float(cross_entropy(p, q, base))
-        huffman = coded = np.nan
-        if np.isfinite(loss):
-            huffman = float(p[q > 0] @ huffman_lengths(q[q > 0])) / unit
+    for name, tree in (("data_tree", data_tree), ("model_tree", model_tree)):
+        if max(grid) > tree.depth and tree.is_cut:
+            raise ValueError(f"depths: {max(grid)} is too deep, for {name} is cut at depth {tree.depth}")
+    joined = Joined.of(model_tree, data_tree, max(grid))
+    if model_tree._is_open:
+        lower, upper = joined.divergences()
+        open_from = np.append(np.flatnonzero(lower != upper) + 1, np.inf)[0]
+        for depth in grid:
+            if depth >= open_from:
+                raise ValueError(
+                    f"model_tree has not looked at some of the data within depth {depth}: read_along the "
+                    "data, or see what modelled_depth can say"
+                )
+    data = data_tree.prune(max(grid))
+    p, closed = _masses.rounded(data._shares), data.symbols < 0
+    # The last depth's leaves stay those of every deeper one.
+    at = np.minimum(grid, data.depth) - 1
+    losses = -_masses.logs(joined.model[joined.data_at])
+    with np.errstate(invalid="ignore"):
+        # What occurs, however rarely, and cannot, costs infinitely much.
+        losses = np.where(data._shares == 0, 0.0, np.where(losses < np.inf, p * losses, np.inf))
+    loss = by_depth(data, losses, closed)[at] / scale
+    mean = by_depth(data, scipy.special.entr(p), closed)[at] / scale
+    # A response passes one node on each level that it reaches.
+    passing = np.add.reduceat(_masses.rounded(data._nodes[2]), data.offsets[1:-1])
+    tokens = (np.cumsum(passing, dtype=np.float64) / data.total_weight)[at]
+    codes = np.full((2, len(grid)), np.nan)
+    if arithmetic or huffman or (huffman is None and len(grid) <= _CODES):
+        counts = np.zeros(joined.union.n_nodes, np.int64)
+        if arithmetic:
+            counts[joined.data_at] = data.weights
+        for i, leaves in enumerate(_leaves(joined.union, grid)):
+            q, n = joined.model[leaves], counts[leaves]
+            if loss[i] == np.inf:
+                continue
+            out_of_range = _masses.faint(q).any()
+            if huffman and out_of_range:
+                raise ValueError(
+                    f"huffman = True: at depth {grid[i]} model_tree has masses below 2**-1022, of which float64 "
+                    "makes no code; ask for depths above it, or leave huffman out"
+                )
+            if huffman is not False and not out_of_range and (huffman or len(grid) <= _CODES):
+                codes[0, i] = joined.data[leaves][q > 0] @ huffman_lengths(q[q > 0])
             if arithmetic:
-                # The data's leaves stand among the joint ones in their own order.
-                blocks = np.repeat(np.flatnonzero(p), leaves.weight[leaves.weight > 0])
-                coded = arithmetic_encode(q, blocks).size / data_tree.total_weight / unit
-        rows.append((depth, leaves.depth @ leaves.probability, entropy(p, base), loss, huffman, coded))
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    return ModelRates(*columns)
+                # The coder gives what is possible 2^-24 at least.
+                q = np.where(q != 0, np.maximum(_masses.rounded(q), _masses.LEAST), 0.0)
+                blocks = np.repeat(np.flatnonzero(n), n[n > 0])
+                codes[1, i] = arithmetic_encode(q, blocks).size / data.total_weight
+    huffman_rate, arithmetic_rate = codes * (np.log(2) / scale)
+    return ModelRates(np.array(grid), tokens, mean, loss, huffman_rate, arithmetic_rate)
+
+
+def _leaves(union: TokenTree, grid: Sequence[int]) -> Iterator[Int[np.ndarray, "leaves"]]:
+    """Leaves of the tree pruned to each depth, in lexicographic order."""
+    order, closed = union._leaves_before(), np.flatnonzero(union.symbols < 0)
+    for depth in grid:
+        here = union.level(min(depth, union.depth))
+        nodes = np.append(closed[: np.searchsorted(closed, here.start)], np.arange(here.start, here.stop))
+        yield nodes[np.argsort(order[nodes])]

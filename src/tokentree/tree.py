@@ -14,9 +14,12 @@ Invariants, which every function here may rely on and must keep:
 * A `REST` leaf carries what its parent weighs beyond its other children: the mass of continuations that
   nobody looked at. The weight of every other node is known whatever is missing below it.
 * Counts are int64 and are only ever added, so merging is exact, associative and commutative.
+* A positive mass below 2^-1022 stands as its natural logarithm, a negative number (see `_masses`). The root's
+  never does. `weights` refuses such trees, so what takes masses from there need not know.
 * Arrays are read-only and shared between trees.
 """
 
+import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,9 +30,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
-from . import _bands, _checks, _html, _interop, _runs
+from . import _bands, _checks, _html, _interop, _masses, _runs
 from ._bands import EOS, REST, Nodes
 from ._checks import Numbers
 from ._files import load_arrays, save_arrays
@@ -206,8 +209,57 @@ class TokenTree:
 
     @property
     def weights(self) -> Num[np.ndarray, "nodes"]:
-        """Count (int64) or mass (float64) of the responses through each node."""
+        """Count (int64) or mass (float64) of the responses through each node.
+
+        Raises
+        ------
+        ValueError
+            If a positive mass is below 2^-1022, as masses of long responses under a model are: float64 cannot
+            hold it. The message says from which depth on. `log_weights` and `log_weight` know such masses,
+            and so do `prune`, `merge`, `binarize`, `save`, `==`, `model_rates` and `modelled_depth`.
+        """
+        return self._within_range("tree")
+
+    @cached_property
+    def log_weights(self) -> Float[np.ndarray, "nodes"]:
+        """Natural logarithm of each node's weight, however small that is; -inf where it is zero.
+
+        Examples
+        --------
+        >>> from tokentree.adapters import read_along
+        >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
+        >>> document = TokenTree.from_sequences([[0, 1] * 1000], depth=2000)
+        >>> bits = -read_along(coin, document).log_weights / np.log(2)
+        >>> print(bits.max().round(9))
+        2000.0
+        """
+        logs = _masses.logs(self._nodes[2])
+        logs.flags.writeable = False
+        return logs
+
+    @cached_property
+    def _first_faint(self) -> int | None:
+        """The first node whose mass is below the range of float64."""
+        weights = self._nodes[2]
+        if isinstance(self._source, _bands.Bands) or weights.dtype.kind == "i" or weights.min() >= 0:
+            return None
+        return int(np.argmax(_masses.faint(weights)))
+
+    def _within_range(self, name: str) -> Num[np.ndarray, "nodes"]:
+        """Weights of all nodes, if float64 can hold them; `name` is what the error calls the tree."""
+        if self._first_faint is not None:
+            depth = int(np.searchsorted(self.offsets, self._first_faint, side="right")) - 1
+            prune = f"prune it to depth {depth - 1} or less, or " if depth > 1 else ""
+            raise ValueError(
+                f"{name} has masses below 2**-1022 at depth {depth}, which float64 cannot hold: {prune}"
+                "use log_weights"
+            )
         return self._nodes[2]
+
+    @cached_property
+    def _shares(self) -> Float[np.ndarray, "nodes"]:
+        """Weights over the total weight, as `_masses` writes them."""
+        return _masses.shares(self._nodes[2], self.total_weight)
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self._source
@@ -490,8 +542,19 @@ class TokenTree:
         >>> read_model(coin, depth=2, max_nodes=6).unexpanded_weight
         0.5
         """
-        weight: int | float = self.weights[self.symbols == REST].sum().item()
+        rests = self._nodes[2][self.symbols == REST]
+        weight: int | float = _masses.rounded(rests).sum().item()
+        if weight < _masses.LEAST and _masses.faint(rests).any():
+            raise ValueError(
+                f"tree has the unexpanded weight exp({np.logaddexp.reduce(_masses.logs(rests))}), which "
+                "float64 cannot hold: use log_weights"
+            )
         return weight
+
+    @cached_property
+    def _is_open(self) -> bool:
+        """Whether any mass is unexpanded."""
+        return bool((self._nodes[2][self.symbols == REST] != 0).any())
 
     def level(self, depth: int) -> slice:
         """Slice of the node arrays that holds the nodes at `depth`."""
@@ -516,7 +579,7 @@ class TokenTree:
         ------
         ValueError
             If a symbol is outside the alphabet, the prefix runs below the depth at which the tree was cut, or
-            its weight is part of what was not expanded.
+            its weight is part of what was not expanded, or positive and below 2^-1022.
 
         Notes
         -----
@@ -528,6 +591,30 @@ class TokenTree:
         >>> tree.weight("0"), tree.weight("0", eos=True), tree.weight("1")
         (3, 1, 0)
         """
+        node = self._find(prefix, eos)
+        weight: int | float = 0 if node is None else self._nodes[2][node].item()
+        if weight < 0:
+            raise ValueError(
+                f"the weight is exp({weight}), which float64 cannot hold: log_weight gives its logarithm"
+            )
+        return weight
+
+    def log_weight(self, prefix: str | Sequence[int] | npt.NDArray[Any], eos: bool = False) -> float:
+        """Natural logarithm of `weight`, however small that is; -inf where no response passes.
+
+        Parameters, errors and cost are those of `weight`. In a model's tree it is the log-probability of the
+        prefix.
+
+        Examples
+        --------
+        >>> TokenTree.from_leaves({"0": 0.5, "1": 0.5}).log_weight("0")
+        -0.6931471805599453
+        """
+        node = self._find(prefix, eos)
+        return -math.inf if node is None else float(self.log_weights[node])
+
+    def _find(self, prefix: str | Sequence[int] | npt.NDArray[Any], eos: bool) -> int | None:
+        """The node that `prefix` leads to, if there is one; or its end-of-sequence."""
         flat, _ = _checks.sequences("prefix", [prefix], self.alphabet_size, single=True)
         path = [*flat.ravel().tolist(), *([EOS] if eos else [])]
         node = 0
@@ -540,15 +627,27 @@ class TokenTree:
             if node == last or self.symbols[here][node] != token:
                 if first < last and self.symbols[here][first] == REST:
                     raise ValueError(f"prefix = {prefix!r} was not expanded below depth {depth - 1}")
-                return 0
-        weight: int | float = self.weights[self.offsets[len(path)] + node].item()
-        return weight
+                return None
+        return int(self.offsets[len(path)]) + node
 
     @cached_property
     def _leaf_nodes(self) -> Int[np.ndarray, "leaves"]:
-        # Count the leaves below each node upwards, then hand out places in lexicographic order downwards.
+        nodes = np.empty(self.n_leaves, dtype=np.int64)
+        where = np.flatnonzero(self._is_leaf)
+        nodes[self._leaves_before()[where]] = where
+        nodes.flags.writeable = False
+        return nodes
+
+    @property
+    def _is_leaf(self) -> Bool[np.ndarray, "nodes"]:
         leaf = self.symbols < 0
         leaf[self.level(self.depth)] = True
+        return leaf
+
+    def _leaves_before(self) -> Int[np.ndarray, "nodes"]:
+        """How many leaves come before each node and what is below it, in lexicographic order."""
+        # Count the leaves below each node upwards, then hand out places downwards.
+        leaf = self._is_leaf
         below = leaf.astype(np.int64)
         before: list[Int[np.ndarray, "..."]] = []
         for depth in range(self.depth, 0, -1):
@@ -561,11 +660,7 @@ class TokenTree:
         for depth in range(1, self.depth + 1):
             above = place[self.level(depth - 1)]
             place[self.level(depth)] = above[self.parents[self.level(depth)]] + before.pop()
-        nodes = np.empty(self.n_leaves, dtype=np.int64)
-        where = np.flatnonzero(leaf)
-        nodes[place[where]] = where
-        nodes.flags.writeable = False
-        return nodes
+        return place
 
     def _paths(self, nodes: Int[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves depth"]:
         depth = np.searchsorted(self.offsets, nodes, side="right") - 1
@@ -608,7 +703,7 @@ class TokenTree:
 
     @cached_property
     def leaf_probabilities(self) -> Float[np.ndarray, "leaves"]:
-        """Weight of each leaf over the total weight, in lexicographic order; shape (M,)."""
+        """Weight of each leaf over the total weight, in lexicographic order; shape (M,). Errors: `weights`."""
         probabilities: Float[np.ndarray, "leaves"] = self.weights[self._leaf_nodes] / self.weights[0]
         probabilities.flags.writeable = False
         return probabilities
@@ -691,11 +786,11 @@ class TokenTree:
             return TokenTree(2, self.offsets, self._source)
         width = (self.alphabet_size - 1).bit_length()
         # Per new level: token, parent and weight. `above` maps nodes of the old level to the new one.
-        levels = [(self.symbols[:1].astype(np.int8), self.parents[:1], self.weights[:1])]
+        levels = [(self.symbols[:1].astype(np.int8), self.parents[:1], self._nodes[2][:1])]
         above = np.zeros(1, dtype=np.int32)
         for depth in range(1, self.depth + 1):
             here = self.level(depth)
-            symbols, weights = self.symbols[here], self.weights[here]
+            symbols, weights = self.symbols[here], self._nodes[2][here]
             mixed = np.intersect1d(self.parents[here][symbols == REST], self.parents[here][symbols >= 0])
             if len(mixed):
                 path = self._paths(self.offsets[depth - 1 : depth] + mixed[:1])[0, : depth - 1]
@@ -713,7 +808,7 @@ class TokenTree:
                 new[1:] = (token[1:] != token[:-1]) | (up[1:] != up[:-1])
                 first = np.flatnonzero(new)
                 bit = np.where(token[first] < 0, token[first], token[first] & 1).astype(np.int8)
-                levels.append((bit, up[first], _segment_sums(weights[on], first)))
+                levels.append((bit, up[first], _masses.segment_sums(weights[on], first)))
                 parents = parents.copy()
                 parents[on] = (np.cumsum(new) - 1).astype(np.int32)
             above = parents
@@ -803,9 +898,10 @@ class TokenTree:
 
         Notes
         -----
-        O(nodes). The file is on the disk when this returns. A link is followed, and the permissions of a file
-        that is replaced are kept. A process that is killed while it writes leaves a second file behind,
-        ``path`` with random digits and ``.part``, which may be deleted.
+        O(nodes). Masses below 2^-1022 are written as their natural logarithms, which are negative. The file is
+        on the disk when this returns. A link is followed, and the permissions of a file that is replaced are
+        kept. A process that is killed while it writes leaves a second file behind, ``path`` with random digits
+        and ``.part``, which may be deleted.
         """
         save_arrays(
             path,
@@ -814,7 +910,7 @@ class TokenTree:
             alphabet_size=self.alphabet_size,
             symbols=self.symbols,
             parents=self.parents,
-            weights=self.weights,
+            weights=self._nodes[2],
             offsets=self.offsets,
         )
 
@@ -857,11 +953,11 @@ class TokenTree:
             return NotImplemented
         return (
             self.alphabet_size == other.alphabet_size
-            and self.weights.dtype == other.weights.dtype
+            and self._nodes[2].dtype == other._nodes[2].dtype
             and np.array_equal(self.offsets, other.offsets)
             and np.array_equal(self.symbols, other.symbols)
             and np.array_equal(self.parents, other.parents)
-            and np.array_equal(self.weights, other.weights)
+            and np.array_equal(self._nodes[2], other._nodes[2])
         )
 
     def __repr__(self) -> str:
@@ -970,15 +1066,16 @@ def align(
             if depth > tree.depth and tree.is_cut:
                 raise ValueError(f"depth = {depth}: trees[{i}] is cut at depth {tree.depth}")
         trees = [tree.prune(depth) for tree in trees]
+    values = [tree._within_range(f"trees[{i}]") for i, tree in enumerate(trees)]
     union, places = _union(trees, mixed=True)
     rank = np.full(union.n_nodes, -1, dtype=np.int64)
     rank[union._leaf_nodes] = np.arange(union.n_leaves)
-    dtype = np.result_type(*(tree.weights for tree in trees))
+    dtype = np.result_type(*values)
     leaves = np.zeros((len(trees), union.n_leaves), dtype=dtype if weights else np.float64)
-    for row, tree, place in zip(leaves, trees, places, strict=True):
+    for row, value, place in zip(leaves, values, places, strict=True):
         column = rank[place]
         on = column >= 0
-        row[column[on]] = tree.weights[on] if weights else tree.weights[on] / tree.weights[0]
+        row[column[on]] = value[on] if weights else value[on] / value[0]
     return leaves
 
 
@@ -1045,22 +1142,13 @@ def _union(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list
     where = [np.concatenate([union.offsets[level] + p for level, p in enumerate(place)]) for place in places]
     weights = np.zeros(union.n_nodes, dtype=np.int64 if counted else np.float64)
     for tree, at in zip(trees, where, strict=True):
-        weights[at] += tree.weights
+        _masses.add_to(weights, at, tree._nodes[2])
     return TokenTree(q, union.offsets, (union.symbols, union.parents, weights)), where
 
 
 def _join(q: int, levels: list[Nodes]) -> TokenTree:
     symbols, parents, weights = (np.concatenate(column) for column in zip(*levels, strict=True))
     return TokenTree(q, np.cumsum([0, *(len(level[0]) for level in levels)]), (symbols, parents, weights))
-
-
-def _segment_sums(
-    values: Num[np.ndarray, "n"], first: Int[np.ndarray, "segments"]
-) -> Num[np.ndarray, "segments"]:
-    if len(values) == 0:
-        return values
-    sums: Num[np.ndarray, "segments"] = np.add.reduceat(values, first)
-    return sums
 
 
 def _sequence_weights(weights: Numbers | None, n: int) -> Num[np.ndarray, "n"] | None:
@@ -1106,7 +1194,10 @@ def _validate(
         raise ValueError("level offsets do not rise from 0 to the number of nodes")
     if symbols[0] != 0 or parents[0] != 0 or (symbols < REST).any() or (symbols >= q).any():
         raise ValueError("a symbol is outside the alphabet")
-    if not ((weights >= 0) & (weights < np.inf)).all() or weights[0] == 0:
+    # As its logarithm stands no mass but one that is below the range of float64, or by rounding just above.
+    positive = (weights >= 0) & (weights < np.inf)
+    faint = (weights > -np.inf) & (weights < -708) & (weights.dtype.kind == "f")
+    if not (positive | faint).all() or not weights[0] > 0:
         raise ValueError("a weight is negative or not finite, or the total is zero")
 
     def refuse(
@@ -1142,9 +1233,14 @@ def _validate(
         refuse(inner != has, above, hang, down=1)
         expected = weights[above.start : above.stop][inner]
         # Masses add up to the rounding of their sums; counts exactly, and that not by wrapping round 2**64.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             sums = np.add.reduceat(weight, first, dtype=np.float64)
             off = ~(np.abs(sums - expected) <= _checks.SUM_TOLERANCE * expected)
+            if (weight < 0).any():
+                sums, expected = _masses.logs(_masses.segment_sums(weight, first)), _masses.logs(expected)
+                # Logarithms of long paths are themselves rounded by more than that.
+                slack = _checks.SUM_TOLERANCE + 2.0**-50 * np.abs(expected)
+                off = ~((np.abs(sums - expected) <= slack) & (expected > -np.inf) | (sums == expected))
         if weights.dtype == np.int64:
             off |= np.add.reduceat(weight, first) != expected
         refuse(off, first + here.start, "weights at depth {} do not add up")

@@ -1,7 +1,8 @@
 """Language models into token trees.
 
 A model is anything that turns prefixes into next-token distributions; the mass of a node is the product of
-the model's probabilities along its path. A whole tree has V^d leaves, so a read looks at the most probable
+the model's probabilities along its path, or its logarithm where the product is below the range of float64
+(`_masses`). A whole tree has V^d leaves, so a read looks at the most probable
 prefixes first and stops at a budget. What it did not look at stays in the tree, as unexpanded leaves with
 their mass.
 
@@ -18,13 +19,14 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice, pairwise
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float, Int
 
-from .. import _checks
+from .. import _checks, _masses
 from .._bands import EOS, REST, Nodes
 from ..tree import TokenTree, _join
 
@@ -38,6 +40,9 @@ _SAME = 1e-3
 
 _TINY = 5e-324
 """The least positive number."""
+
+_LONG = 16
+"""Prefixes on one path that are worth a question of their own."""
 
 _NEAR = 16
 """How many children of a prefix are put in order at first."""
@@ -54,6 +59,11 @@ class NextTokenModel(Protocol):
     sum to less than one because -inf means "not known" and not "impossible"; such a model may also return
     wider rows as it meets new tokens. `rounding`: the total variation between two answers to one question
     that its rounding explains, 0.001 unless it says otherwise.
+
+    So is a method, ``along(sequence, start, stop)``: the answers to ``sequence[:i]`` for i from `start` to
+    ``stop - 1``, a row each, where stop is at most ``len(sequence) + 1``. A transformer has them in one
+    forward pass. `read_along` then hands over a long document once and asks for its rows piece by piece,
+    instead of handing over all its prefixes, which together are as long as the square of the document.
     """
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> npt.NDArray[np.floating[Any]]:
@@ -137,8 +147,10 @@ def read_model(
     Notes
     -----
     Beside the model: O(V log V) and one heap operation an expansion, and memory for the nodes written down.
-    Leaf masses are products of float64 probabilities, within about depth * V * 2^-53 of exact. Definition 3.1
-    of the paper, with a model in the place of the data.
+    Leaf masses are products of float64 probabilities, within about depth * V * 2^-53 of exact; where they
+    are below 2^-1022 their logarithms are kept, right within depth * 2^-53 of their size: see
+    `TokenTree.log_weights`. An id of probability below 2^-1074 counts as impossible. Definition 3.1 of the
+    paper, with a model in the place of the data.
 
     Examples
     --------
@@ -157,30 +169,32 @@ def read_model(
         raise ValueError(f"min_probability = {min_probability!r}: must lie in [0, 1]")
     reading = _Reading(model, prompt, eos, batch_size, renormalize, depth)
     budget = _Budget(max_nodes)
-    frontier = _Frontier()
+    frontier = _Frontier(min_probability)
 
     with reading.guard(budget.kept, keep_on_interrupt), _bar(progress) as show:
         while batch := frontier.pop(reading.batch_size, budget.floor):
-            prefixes = [prefix for _, prefix in batch]
+            prefixes = [prefix for _, prefix, _ in batch]
             answer = reading.ask(prefixes)
             listed = np.flatnonzero(answer.ids if width is None else _largest(answer.ids, width))
-            tokens, masses, ends = reading.expand(
-                prefixes, np.array([-key for key, _ in batch]), answer, listed
-            )
-            for (key, prefix), start, end in zip(batch, [0, *ends], ends, strict=False):
+            where = [(up, prefix[-1] if prefix else 0, len(prefix)) for _, prefix, up in batch]
+            numbers = range(reading.count, reading.count + len(batch))
+            tokens, chances, ends = reading.expand(np.array(where, np.int64).T, answer, listed)
+            weights = np.repeat([-key for key, _, _ in batch], np.diff(ends, prepend=0))
+            keys = -_masses.product(weights, chances)
+            for number, (key, prefix, _), start, end in zip(numbers, batch, [0, *ends], ends, strict=False):
                 first = start + int(np.searchsorted(tokens[start:end], 0))
                 inner = len(prefix) + 1 < depth
                 # A prefix that may be expanded later holds the place of its unexpanded leaf until then.
-                budget.add(key, prefix, end - start - 1 + (end - first if inner else 0))
+                budget.add(key, prefix, end - start - 1 + (end - first if inner else 0), number)
                 if inner:
-                    frontier.push(prefix, tokens[first:end], masses[first:end], min_probability)
+                    frontier.push(number, prefix, tokens[first:end], keys[first:end])
             budget.cut()
             if not budget.expansions:
                 needs = 1 + len(tokens) + (int(np.count_nonzero(tokens >= 0)) if depth > 1 else 0)
                 raise _Refused(
                     f"max_nodes = {max_nodes}: the first expansion makes {needs}; raise it, or give top_k"
                 )
-            show(len(reading.answers))
+            show(reading.count)
         reading.check()
     return reading.tree(budget.kept())
 
@@ -222,7 +236,13 @@ def read_along(
 
     Notes
     -----
-    One question for each prefix of the data that goes on: ``n_nodes - n_leaves`` of them.
+    One question for each prefix of the data that goes on: ``n_nodes - n_leaves`` of them. A document of n
+    tokens has n prefixes of n / 2 tokens on average, and to hand them over takes as many words of memory a
+    batch as its prefixes have tokens; a model with a method ``along`` (`NextTokenModel`) gets the document
+    once, if the tree's paths are long ones. All other work is linear in the nodes.
+
+    Masses below 2^-1022 are kept as logarithms (`TokenTree.log_weights`), also where it is one probability
+    that is as small. Rounding takes no more than n * 2^-53 of the logarithm at depth n.
 
     Examples
     --------
@@ -234,37 +254,91 @@ def read_along(
     2.0
     """
     reading = _Reading(model, prompt, eos, batch_size, renormalize, tree.depth)
-    asked: set[Prefix] = set()
-    with reading.guard(lambda: asked, keep_on_interrupt, tree.alphabet_size), _bar(progress) as show:
-        masses = np.ones(1)
-        for depth in range(tree.depth):
-            below = tree.level(depth + 1)
-            parents, symbols = tree.parents[below], tree.symbols[below]
-            inner = np.flatnonzero(tree.symbols[tree.level(depth)] >= 0)
-            paths = tree._paths(tree.offsets[depth] + inner)[:, :depth].tolist()
-            found = np.empty(len(parents))
-            for start in range(0, len(inner), reading.batch_size):
-                nodes = inner[start : start + reading.batch_size]
-                prefixes = [tuple(path) for path in paths[start : start + reading.batch_size]]
-                children = slice(*np.searchsorted(parents, [nodes[0], nodes[-1] + 1]))
-                rows = np.searchsorted(nodes, parents[children])
-                ids = symbols[children].astype(np.int64)
-                answer = reading.ask(prefixes)
-                if (most := int(ids.max())) >= reading.width:
-                    raise _Refused(f"tree holds {most}: the model's ids end at {reading.width - 1}")
-                if final := set(reading.eos).intersection(ids.tolist()):
-                    raise _Refused(
-                        f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
-                    )
-                chances = np.where(ids < 0, answer.ends[rows], answer.ids[rows, ids])
-                found[children] = masses[nodes][rows] * chances
-                listed = (rows * reading.width + ids)[ids >= 0]
-                reading.expand(prefixes, masses[nodes], answer, listed, np.unique(rows[ids < 0]))
-                asked.update(prefixes)
-                show(len(asked))
-            masses = found
+    depths, above = tree._depths_and_parents()
+    symbols = tree.symbols.astype(np.int64)
+    number = np.zeros(tree.n_nodes, np.int64)
+    # All nodes but the root are the children of those that go on, in the same order.
+    counts = np.bincount(above[1:], minlength=tree.n_nodes)
+    begin = 1 + np.cumsum(counts) - counts
+    guard = reading.guard(lambda: range(reading.count), keep_on_interrupt, tree.alphabet_size)
+    with guard, _bar(progress) as show:
+        for nodes, prefixes in _questions(tree, np.flatnonzero(counts), above, reading):
+            answer = reading.ask(prefixes)
+            rows = np.repeat(np.arange(len(nodes)), counts[nodes])
+            first = np.cumsum(counts[nodes]) - counts[nodes]
+            ids = symbols[np.arange(len(rows)) + (begin[nodes] - first)[rows]]
+            if (most := int(ids.max())) >= reading.width:
+                raise _Refused(f"tree holds {most}: the model's ids end at {reading.width - 1}")
+            if final := set(reading.eos).intersection(ids.tolist()):
+                raise _Refused(
+                    f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
+                )
+            number[nodes] = np.arange(reading.count, reading.count + len(nodes))
+            listed = (rows * reading.width + ids)[ids >= 0]
+            where = np.stack([number[above[nodes]], symbols[nodes], depths[nodes]])
+            reading.expand(where, answer, listed, np.unique(rows[ids < 0]))
+            show(reading.count)
         reading.check()
-    return reading.tree(asked, tree.alphabet_size)
+    return reading.tree(range(reading.count), tree.alphabet_size)
+
+
+def _questions(
+    tree: TokenTree, inner: Int[np.ndarray, "inner"], above: Int[np.ndarray, "nodes"], reading: "_Reading"
+) -> Iterator[tuple[Int[np.ndarray, "batch"], Sequence[Prefix]]]:
+    """The nodes that go on and their prefixes, some at a time, none before its parent."""
+    size = reading.batch_size
+    # Paths that begin at the root or beside a path, and go on from child to first child.
+    heir = np.full(tree.n_nodes, -1)
+    heir[above[inner[:0:-1]]] = inner[:0:-1]
+    heads = np.append(0, inner[1:][heir[above[inner[1:]]] != inner[1:]])
+    if not hasattr(reading.model, "along") or len(inner) < _LONG * len(heads):
+        prefixes = _prefixes(tree)
+        for start in range(0, len(inner), size):
+            yield inner[start : start + size], list(islice(prefixes, size))
+        return
+    heirs, parents, symbols = heir.tolist(), above.tolist(), tree.symbols.tolist()
+    skip = len(reading.prompt)
+    for head in heads.tolist():
+        path = [head]
+        while path[-1]:
+            path.append(parents[path[-1]])
+        path.reverse()
+        first = len(path) - 1
+        while (node := heirs[path[-1]]) >= 0:
+            path.append(node)
+        sequence = reading.prompt + tuple(symbols[node] for node in path[1:])
+        for start in range(first, len(path), size):
+            nodes = np.array(path[start : start + size])
+            yield nodes, _Positions(sequence, skip + start, skip + start + len(nodes), skip)
+
+
+def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
+    """Prefixes of the nodes that go on, level by level."""
+    above: list[Prefix] = []
+    for depth in range(tree.depth):
+        here = tree.level(depth)
+        symbols = tree.symbols[here].tolist()
+        if depth:
+            parents = tree.parents[here].tolist()
+            above = [(*above[up], token) for up, token in zip(parents, symbols, strict=True)]
+        else:
+            above = [()]
+        yield from (prefix for prefix, token in zip(above, symbols, strict=True) if token >= 0)
+
+
+class _Positions(Sequence[Prefix]):
+    """The prefixes of a sequence from one length to another, made when they are looked at."""
+
+    def __init__(self, sequence: Prefix, start: int, stop: int, skip: int) -> None:
+        self.sequence, self.start, self.stop = sequence, start, stop
+        self.skip = skip
+        """Length of the prompt, which the sequence begins with and the prefixes do not."""
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.sequence[self.skip : range(self.start, self.stop)[i]]
 
 
 class _Reading:
@@ -293,15 +367,23 @@ class _Reading:
         self.same = float(getattr(model, "rounding", _SAME))
         self.first: Float[np.ndarray, "tokens"] | None = None
         self.room = np.empty((0, 0))
-        self.flat: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"]]] = []
-        self.size = 0
-        self.answers: dict[Prefix, tuple[int, int]] = {}
-        """Where each prefix's children begin and end in `flat`."""
+        self.count = 0
+        """Expansions so far; each has a number, in the order in which they were asked for."""
+        self.where: list[Int[np.ndarray, "3 _"]] = []
+        """Of every expansion: the number of the one above it, its last token, and its depth."""
+        self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
+        """Their children, one expansion's after the other's: tokens, probabilities, and how many."""
 
-    def ask(self, prefixes: list[Prefix]) -> "_Answer":
+    def _call(self, prefixes: Sequence[Prefix]) -> Any:
+        if isinstance(prefixes, _Positions):
+            along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
+            return along(prefixes.sequence, prefixes.start, prefixes.stop)
+        return self.model([self.prompt + prefix for prefix in prefixes])
+
+    def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
         """Put one question to the model, and check the answer. The next answer overwrites its `ids`."""
         try:
-            rows = _checks.array("its answer", self.model([self.prompt + prefix for prefix in prefixes]))
+            rows = _checks.array("its answer", self._call(prefixes))
         except Exception as error:
             raise _Refused(f"the model failed: {type(error).__name__}: {error}") from error
         n = len(prefixes)
@@ -327,9 +409,11 @@ class _Reading:
             self._refuse(rows, sums, low, slack, prefixes)
         # What a row lacks beyond rounding is not known; a row of nothing has nothing to divide.
         whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
-        known /= np.where(whole, sums, 1)[:, None]
+        divisors = np.where(whole, sums, 1)
+        known /= divisors[:, None]
         final = [token for token in self.eos if token < self.width]
-        checked = _Answer(np.where(whole, 0, 1 - sums), known[:, final].sum(axis=1), known)
+        ends = known[:, final].sum(axis=1)
+        checked = _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
         known[:, final] = 0
         if self.first is None:
             self.first = checked.row(0)
@@ -341,7 +425,7 @@ class _Reading:
         sums: Float[np.ndarray, "batch"],
         low: float,
         slack: float,
-        prefixes: list[Prefix],
+        prefixes: Sequence[Prefix],
     ) -> None:
         """Say what is wrong with the first row that is no distribution, if one is."""
         for bad, rule in ((np.isnan(rows), "is no number"), (rows > slack, "must not be above 0")):
@@ -363,41 +447,45 @@ class _Reading:
 
     def expand(
         self,
-        prefixes: list[Prefix],
-        weights: Float[np.ndarray, "batch"],
+        where: Int[np.ndarray, "3 batch"],
         answer: "_Answer",
         listed: Int[np.ndarray, "listed"],
         ending: Int[np.ndarray, "ending"] | None = None,
     ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"], list[int]]:
         """Write down the listed ids, end-of-sequence, and all else as `REST`.
 
-        `listed` are places in the answer's flattened ids, `ending` the rows that show their end-of-sequence
-        even where it is impossible. Gives the token and mass of every child, and where each row's end.
+        `where` is as in `self.where`, `listed` are places in the answer's flattened ids, `ending` the rows
+        that show their end-of-sequence even where it is impossible. Gives the token and probability of every
+        child, and where each row's end.
         """
         ids = answer.ids.ravel()
-        chances = ids[listed]
+        rows, columns = np.divmod(listed, self.width)
+        chances, closing = ids[listed], answer.ends
         # What is left of the answer is not listed; summed by itself it keeps its digits.
         ids[listed] = 0
         rest = answer.unknown + answer.ids.sum(axis=1)
-        has_rest, has_end = rest > 0, answer.ends > 0
+        has_rest, has_end = rest > 0, closing > 0
         if ending is not None:
             has_end[ending] = True
-        rows, columns = np.divmod(listed, self.width)
+        if chances.min(initial=1) < _masses.LEAST:
+            faint = np.flatnonzero(chances < _masses.LEAST)
+            chances[faint] = _masses.of_logs(answer.logs(rows[faint], columns[faint]))
+        if self.eos and (faint := np.flatnonzero(has_end & (closing < _masses.LEAST))).size:
+            final = [token for token in self.eos if token < self.width]
+            closing[faint] = _masses.of_logs(np.logaddexp.reduce(answer.logs(faint[:, None], final), axis=1))
         extra = np.cumsum(has_rest.astype(np.int64) + has_end)
         at = np.arange(len(listed)) + extra[rows]
-        stops = extra + np.cumsum(np.bincount(rows, minlength=len(prefixes)))
+        stops = extra + np.cumsum(np.bincount(rows, minlength=len(rest)))
         starts = np.append(0, stops[:-1])
-        tokens, masses = np.empty(stops[-1], np.int32), np.empty(stops[-1])
-        tokens[at], masses[at] = columns, chances * weights[rows]
-        tokens[starts[has_rest]], masses[starts[has_rest]] = REST, (rest * weights)[has_rest]
+        tokens, found = np.empty(stops[-1], np.int32), np.empty(stops[-1])
+        tokens[at], found[at] = columns, chances
+        tokens[starts[has_rest]], found[starts[has_rest]] = REST, rest[has_rest]
         at = (starts + has_rest)[has_end]
-        tokens[at], masses[at] = EOS, (answer.ends * weights)[has_end]
-        ends = stops.tolist()
-        for prefix, start, end in zip(prefixes, [0, *ends], ends, strict=False):
-            self.answers[prefix] = (self.size + start, self.size + end)
-        self.flat.append((tokens, masses))
-        self.size += len(tokens)
-        return tokens, masses, ends
+        tokens[at], found[at] = EOS, closing[has_end]
+        self.where.append(where)
+        self.children.append((tokens, found, stops - starts))
+        self.count += len(stops)
+        return tokens, found, stops.tolist()
 
     def check(self) -> None:
         """Ask the first question again; refuse a model that answers otherwise now."""
@@ -412,50 +500,51 @@ class _Reading:
                 f"{apart:.2g} apart in total variation; is dropout on?"
             )
 
-    def tree(self, kept: Collection[Prefix], alphabet_size: int | None = None) -> TokenTree:
+    def tree(self, kept: Collection[int], alphabet_size: int | None = None) -> TokenTree:
         """The tree of the expansions in `kept`; every other prefix gets its mass as an unexpanded leaf."""
         q = alphabet_size or max(1, self.width)
         while alphabet_size is None and q > 1 and q - 1 in self.eos:
             q -= 1
-        symbols = np.concatenate([tokens for tokens, _ in self.flat]) if self.flat else np.zeros(0, np.int32)
-        masses = np.concatenate([mass for _, mass in self.flat]) if self.flat else np.zeros(0)
-        by_depth: dict[int, list[Prefix]] = {}
-        for prefix in sorted(kept):
-            by_depth.setdefault(len(prefix), []).append(prefix)
         token = np.min_scalar_type(-q)
         levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), np.ones(1))]
-        nodes: dict[Prefix, int] = {(): 0}
-        for depth in range(self.depth):
+        if not self.count:
+            return _join(q, [*levels, (np.full(1, REST, token), np.zeros(1, np.int32), np.ones(1))])
+        up, last, depths = np.concatenate(self.where, axis=1)
+        symbols, chances, sizes = (np.concatenate(column) for column in zip(*self.children, strict=True))
+        begin = np.cumsum(sizes) - sizes
+        expanded = np.fromiter(kept, np.int64, len(kept))
+        expanded = expanded[np.argsort(depths[expanded], kind="stable")]
+        ends = np.searchsorted(depths[expanded], np.arange(self.depth + 1), side="right").tolist()
+        # The place of each expansion in its level.
+        node = np.zeros(self.count, np.int64)
+        here = expanded[: ends[0]]
+        for end, next_end in pairwise(ends):
             above, _, weights = levels[-1]
             inner = above >= 0
             if not inner.any():
                 break
-            prefixes = by_depth.get(depth, [])
-            expanded = np.array([nodes[prefix] for prefix in prefixes], dtype=np.int64)
-            spans = np.array([self.answers[prefix] for prefix in prefixes], dtype=np.int64).reshape(-1, 2)
             count = inner.astype(np.int64)
-            count[expanded] = spans[:, 1] - spans[:, 0]
+            count[node[here]] = sizes[here]
             first = np.cumsum(count) - count
             parents = np.repeat(np.arange(len(above), dtype=np.int32), count)
-            tokens, found = np.full(len(parents), REST, token), weights[parents]
-            # Entry i of a span goes to place i of its prefix's children.
-            counts = count[expanded]
+            tokens, found = np.full(len(parents), REST, token), np.ones(len(parents))
+            # Child i of an expansion goes to place i of its node's children.
+            counts = sizes[here]
             place = np.arange(counts.sum())
-            begin = np.cumsum(counts) - counts
-            into = place + np.repeat(first[expanded] - begin, counts)
-            out_of = place + np.repeat(spans[:, 0] - begin, counts)
-            tokens[into], found[into] = symbols[out_of], masses[out_of]
-            levels.append((tokens, parents, found))
-            below = by_depth.get(depth + 1, [])
+            before = np.cumsum(counts) - counts
+            into = place + np.repeat(first[node[here]] - before, counts)
+            out_of = place + np.repeat(begin[here] - before, counts)
+            tokens[into], found[into] = symbols[out_of], chances[out_of]
+            levels.append((tokens, parents, _masses.product(weights[parents], found)))
+            here = expanded[end:next_end]
             keys = parents * np.int64(q - REST) + (tokens - np.int64(REST))
-            wanted = [nodes[prefix[:-1]] * (q - REST) + prefix[-1] - REST for prefix in below]
-            nodes = dict(zip(below, np.searchsorted(keys, wanted).tolist(), strict=True))
+            node[here] = np.searchsorted(keys, node[up[here]] * (q - REST) + last[here] - REST)
         return _join(q, levels)
 
     @contextmanager
     def guard(
         self,
-        kept: Callable[[], Collection[Prefix]],
+        kept: Callable[[], Collection[int]],
         keep_on_interrupt: bool | None,
         alphabet_size: int | None = None,
     ) -> Iterator[None]:
@@ -480,6 +569,17 @@ class _Answer(NamedTuple):
     """End-of-sequence."""
     ids: Float[np.ndarray, "batch vocabulary"]
     """Every id; zero where it ends the sequence."""
+    rows: npt.NDArray[np.floating[Any]]
+    """The logarithms that the model gave, end-of-sequence included; valid until the next question."""
+    divisors: Float[np.ndarray, "batch"]
+    """What their exponentials were divided by."""
+
+    def logs(
+        self, rows: Int[np.ndarray, "*n"], columns: Int[np.ndarray, "*n"] | list[int]
+    ) -> Float[np.ndarray, "..."]:
+        """Logarithms of probabilities that are too small for float64."""
+        found: Float[np.ndarray, "..."] = self.rows[rows, columns] - np.log(self.divisors[rows])
+        return found
 
     def row(self, i: int) -> Float[np.ndarray, "tokens"]:
         """One row of all three, copied."""
@@ -493,44 +593,47 @@ class _Refused(Exception):
 class _Frontier:
     """Prefixes to expand, the most probable first, ties in lexicographic order.
 
-    The children of a prefix wait in line: only the first of each family is in the heap, and only as many are
-    put in order as come near it.
+    A prefix's key is minus its mass; below the range of float64 minus its logarithm, which is positive, so that
+    the order is that of the masses all the way down. The children of a prefix wait in line: only the first of
+    each family is in the heap, and only as many are put in order as come near it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least: float) -> None:
+        """Prefixes that weigh less than `least`, or nothing, are left out."""
+        self.last = -least if least >= _masses.LEAST else -math.log(least) if least > 0 else math.inf
         self.heap: list[tuple[float, Prefix, int, int]] = [(-1.0, (), -1, 0)]
-        self.families: list[tuple[Prefix, list[tuple[float, int]], Any]] = []
+        self.families: dict[int, tuple[Prefix, list[tuple[float, int]], Any]] = {}
 
     def push(
-        self, prefix: Prefix, tokens: Int[np.ndarray, "n"], masses: Float[np.ndarray, "n"], least: float
+        self, number: int, prefix: Prefix, tokens: Int[np.ndarray, "n"], keys: Float[np.ndarray, "n"]
     ) -> None:
-        """Add the children of `prefix` that weigh `least` or more, and more than nothing."""
-        if not masses.min(initial=np.inf) >= max(least, _TINY):
-            tokens, masses = tokens[may := masses >= max(least, _TINY)], masses[may]
-        self.families.append((prefix, [], (tokens, masses)))
-        self._next(len(self.families) - 1, 0)
+        """Add the children of `prefix`, the expansion of that number."""
+        may = (keys <= self.last) & (keys != 0)
+        self.families[number] = (prefix, [], (tokens[may], keys[may]))
+        self._next(number, 0)
 
     def _next(self, family: int, rank: int) -> None:
-        prefix, line, (tokens, masses) = self.families[family]
+        prefix, line, (tokens, keys) = self.families[family]
         if rank == len(line):
             if not len(tokens):
+                del self.families[family]
                 return
-            n = len(tokens) - 4 * rank - _NEAR
-            near = masses > np.partition(masses, n)[n] if n > 0 else np.ones(len(tokens), dtype=bool)
+            n = 4 * rank + _NEAR - 1
+            near = keys < np.partition(keys, n)[n] if n < len(keys) - 1 else np.ones(len(tokens), dtype=bool)
             if not near.any():
                 near[:] = True
-            order = np.flatnonzero(near)[np.argsort(-masses[near], kind="stable")]
-            line.extend(zip((-masses[order]).tolist(), tokens[order].tolist(), strict=True))
-            self.families[family] = (prefix, line, (tokens[~near], masses[~near]))
+            order = np.flatnonzero(near)[np.argsort(keys[near], kind="stable")]
+            line.extend(zip(keys[order].tolist(), tokens[order].tolist(), strict=True))
+            self.families[family] = (prefix, line, (tokens[~near], keys[~near]))
         key, token = line[rank]
         heapq.heappush(self.heap, (key, (*prefix, token), family, rank))
 
-    def pop(self, n: int, floor: tuple[float, Prefix]) -> list[tuple[float, Prefix]]:
-        """Take at most `n` prefixes that come before `floor`."""
-        taken: list[tuple[float, Prefix]] = []
+    def pop(self, n: int, floor: tuple[float, Prefix]) -> list[tuple[float, Prefix, int]]:
+        """Take at most `n` prefixes that come before `floor`, with the expansion above each."""
+        taken: list[tuple[float, Prefix, int]] = []
         while self.heap and len(taken) < n and self.heap[0][:2] < floor:
             key, prefix, family, rank = heapq.heappop(self.heap)
-            taken.append((key, prefix))
+            taken.append((key, prefix, family))
             if family >= 0:
                 self._next(family, rank + 1)
         return taken
@@ -543,29 +646,29 @@ class _Budget:
         self.max_nodes = max_nodes
         # The root and its unexpanded leaf.
         self.nodes = 2
-        self.expansions: list[tuple[float, Prefix, int]] = []
+        self.expansions: list[tuple[float, Prefix, int, int]] = []
         self.floor: tuple[float, Prefix] = (math.inf, ())
         """The first expansion that does not fit, in order of probability."""
 
-    def add(self, key: float, prefix: Prefix, nodes: int) -> None:
+    def add(self, key: float, prefix: Prefix, nodes: int, number: int) -> None:
         """Count an expansion and the nodes that it adds."""
-        self.expansions.append((key, prefix, nodes))
+        self.expansions.append((key, prefix, nodes, number))
         self.nodes += nodes
 
     def cut(self) -> None:
         """Drop the least probable expansions that do not fit."""
         if self.nodes > self.max_nodes:
             self.expansions.sort()
-            nodes = 2 + np.cumsum([added for *_, added in self.expansions])
+            nodes = 2 + np.cumsum([added for *_, added, _ in self.expansions])
             fits = int(np.searchsorted(nodes, self.max_nodes, side="right"))
             self.floor = self.expansions[fits][:2]
             del self.expansions[fits:]
             self.nodes = int(nodes[fits - 1]) if fits else 2
 
-    def kept(self) -> set[Prefix]:
-        """The expansions that fit."""
+    def kept(self) -> list[int]:
+        """Numbers of the expansions that fit."""
         self.cut()
-        return {prefix for _, prefix, _ in self.expansions}
+        return [number for *_, number in self.expansions]
 
 
 def _largest(ids: Float[np.ndarray, "batch vocabulary"], k: int) -> Bool[np.ndarray, "batch vocabulary"]:
