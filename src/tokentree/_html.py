@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
+from . import _masses
 from ._bands import REST
 
 if TYPE_CHECKING:
@@ -128,13 +129,13 @@ def ledger_html(ledger: "tokentree.claims.ledger.Ledger") -> str:
 
 def tree_html(tree: "tokentree.tree.TokenTree") -> str:
     """A small tree as a picture, any other as a table of its levels."""
-    return tree_svg(tree) if tree.n_nodes <= PICTURE else _levels(tree)
+    return tree_svg(tree) if tree.n_nodes <= PICTURE and tree._first_faint is None else _levels(tree)
 
 
 def _levels(tree: "tokentree.tree.TokenTree") -> str:
     def row(depth: int) -> list[object]:
         here = tree.level(depth)
-        weights = tree.weights[here]
+        weights = _masses.rounded(tree._nodes[2][here])
         leaf = (tree.symbols[here] < 0) | (depth == tree.depth)
         return [depth, leaf.size, int(leaf.sum()), float(weights[leaf].sum()) / tree.total_weight]
 

@@ -1,8 +1,8 @@
 """Masses of any size, in float64: products of the probabilities along a long path leave its range.
 
-Where a positive mass is below 2^-1022, the least that float64 holds with all its digits, its natural logarithm
-stands in its place. That is a negative number, as no mass is. What follows reads and writes such arrays, and
-leaves those of ordinary masses, counts among them, as they are.
+Where a positive mass is below 2^-1022, the least that float64 holds with all its digits, its natural
+logarithm stands in its place: a negative number, as no mass is. What follows reads and writes such arrays,
+and leaves those of ordinary masses, counts among them, as they are.
 """
 
 import numpy as np
@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Int, Num
 LEAST = 2.0**-1022
 """Masses from here on stand for themselves."""
 
-_LOG_LEAST = -1022 * np.log(2.0)
+_LOG_2 = float(np.log(2.0))
+_LOG_LEAST = -1022 * _LOG_2
 
 
 def faint(masses: Num[np.ndarray, "*n"]) -> Bool[np.ndarray, "*n"]:
@@ -47,6 +48,32 @@ def product(a: Float[np.ndarray, "*n"], b: Float[np.ndarray, "*n"]) -> Float[np.
         at = np.flatnonzero(((found < LEAST) | faint(a)) & (a != 0) & (b != 0))
         found[at] = of_logs(logs(a[at]) + logs(b[at]))
     return found
+
+
+def scaled(masses: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Masses as numbers, 0 or at least 2^-500, times powers of 2, whose exponents are the second array.
+
+    So products of many are as exact as those of a few are in float64: two numbers may be multiplied before
+    they are scaled again.
+    """
+    numbers, exponents = masses.copy(), np.zeros(masses.shape)
+    small = np.flatnonzero(masses < 2.0**-500)
+    numbers[small], exponents[small] = np.frexp(np.maximum(masses[small], 0))
+    below = small[faint(masses[small])]
+    bits = masses[below] / _LOG_2
+    exponents[below] = np.floor(bits)
+    numbers[below] = np.exp2(bits - exponents[below])
+    return numbers, exponents
+
+
+def of_scaled(numbers: Float[np.ndarray, "n"], exponents: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """The masses that are numbers times powers of 2."""
+    masses = numbers.copy()
+    at = np.flatnonzero(exponents)
+    masses[at] = np.ldexp(numbers[at], np.maximum(exponents[at], -2000).astype(np.int64))
+    below = at[masses[at] < LEAST]
+    masses[below] = np.log(numbers[below]) + exponents[below] * _LOG_2
+    return masses
 
 
 def shares(masses: Num[np.ndarray, "n"], total: float) -> Float[np.ndarray, "n"]:

@@ -238,10 +238,11 @@ def modelled_depth(
 
     Notes
     -----
-    O(nodes log nodes) for all depths together, also where masses are below the range of float64. Where the model has not looked, the log-sum inequality gives
-    the lower bound P log(P / Q) from the data's mass P there and the model's Q; there is no upper one, for
-    the data may stand where the model has nothing. The data are the empirical distribution: the divergence
-    contains their sampling error, and a model that memorises them may beat their source. Assumption 3.2.
+    O(nodes log nodes) for all depths together. Masses below the range of float64, as those of long documents
+    are, enter by their logarithms. Where the model has not looked, the log-sum inequality gives the lower
+    bound P log(P / Q) from the data's mass P there and the model's Q; there is no upper one, for the data may
+    stand where the model has nothing. The data are the empirical distribution: the divergence contains their
+    sampling error, and a model that memorises them may beat their source. Assumption 3.2.
 
     Examples
     --------
@@ -286,12 +287,11 @@ class Joined(NamedTuple):
         """Both pruned to `depth`."""
         trees = [tree.prune(depth) for tree in (model_tree, data_tree)]
         union, places = _union(trees, mixed=True)
-        masses = np.zeros((2, union.n_nodes))
-        for row, tree, place in zip(masses, trees, places, strict=True):
-            row[place] = tree._shares
+        model, data = np.zeros((2, union.n_nodes))
+        model[places[0]], data[places[1]] = (tree._shares for tree in trees)
         known = np.zeros(union.n_nodes, dtype=bool)
         known[places[0]] = True
-        return cls(union, *masses, known, places[1])
+        return cls(union, model, data, known, places[1])
 
     def divergences(self) -> tuple[Float[np.ndarray, "depths"], Float[np.ndarray, "depths"]]:
         """Bounds of KL(data || model) in nats, pruned to each depth from 1 on."""

@@ -192,7 +192,7 @@ class HuffmanCode:
     @classmethod
     def from_tree(cls, tree: "tokentree.tree.TokenTree") -> "HuffmanCode":
         """Optimal code for the leaves of `tree`, leaf i in lexicographic order being symbol i."""
-        return cls.from_weights(tree.leaves().weight)
+        return cls.from_weights(tree.weights[tree._leaf_nodes])
 
     @cached_property
     def codewords(self) -> tuple[str, ...]:

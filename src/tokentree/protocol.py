@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from . import _checks
+from . import _checks, _masses
 from ._bands import EOS
 from ._checks import Numbers
 from .huffman import HuffmanCode
@@ -68,7 +68,8 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     tree, depth = _pruned(tree, depth)
     share = tree.unexpanded_weight / tree.total_weight
     _checks.whole("tree", share, "its entropy is not known; unexpanded_bounds([tree]) has bounds, its rates")
-    p = tree.leaf_probabilities
+    # In an entropy, masses below the range of float64 are as good as zero.
+    p = _masses.rounded(tree._shares[tree._leaf_nodes])
     bits = float(entropy(p, base))
     # Rounding must not lift a whole entropy over itself. Division, logarithm and product lose at most 9 units
     # 2^-53 of sum p (1 + |log p|), NumPy's pairwise sum at most log2 M + 12.

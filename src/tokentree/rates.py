@@ -127,8 +127,8 @@ def model_rates(
     -----
     Leaves that only the model has, its unexpanded ones among them, are symbols of its codes too. The first
     columns take O(nodes log nodes) for all depths together, and are right also where masses are below the
-    range of float64, as those of documents of a few hundred tokens are. Codes take O(M log M) for the M leaves
-    at each depth, and O(blocks) for arithmetic coding. Section 3.1 and Definition 3.3 of the paper.
+    range of float64, as those of documents of a few hundred tokens are. Codes take O(M log M) for the M
+    leaves at each depth, and O(blocks) for arithmetic coding. Section 3.1 and Definition 3.3 of the paper.
 
     Examples
     --------
@@ -172,30 +172,29 @@ def model_rates(
     # A response passes one node on each level that it reaches.
     passing = np.add.reduceat(_masses.rounded(data._nodes[2]), data.offsets[1:-1])
     tokens = (np.cumsum(passing, dtype=np.float64) / data.total_weight)[at]
-    codes = np.full((2, len(grid)), np.nan)
-    if arithmetic or huffman or (huffman is None and len(grid) <= _CODES):
-        counts = np.zeros(joined.union.n_nodes, np.int64)
+    build = len(grid) <= _CODES if huffman is None else huffman
+    lengths, bits = np.full((2, len(grid)), np.nan)
+    counts = np.zeros(joined.union.n_nodes, np.int64)
+    if arithmetic:
+        counts[joined.data_at] = data.weights
+    for i, leaves in enumerate(_leaves(joined.union, grid) if build or arithmetic else ()):
+        if loss[i] == np.inf:
+            continue
+        q = joined.model[leaves]
+        if build and not _masses.faint(q).any():
+            on = q > 0
+            lengths[i] = _masses.rounded(joined.data[leaves])[on] @ huffman_lengths(q[on])
+        elif huffman:
+            raise ValueError(
+                f"huffman = True: model_tree has masses below 2**-1022 at depth {grid[i]}, which float64 "
+                "cannot hold; give depths above it, or leave huffman out"
+            )
         if arithmetic:
-            counts[joined.data_at] = data.weights
-        for i, leaves in enumerate(_leaves(joined.union, grid)):
-            q, n = joined.model[leaves], counts[leaves]
-            if loss[i] == np.inf:
-                continue
-            out_of_range = _masses.faint(q).any()
-            if huffman and out_of_range:
-                raise ValueError(
-                    f"huffman = True: at depth {grid[i]} model_tree has masses below 2**-1022, of which float64 "
-                    "makes no code; ask for depths above it, or leave huffman out"
-                )
-            if huffman is not False and not out_of_range and (huffman or len(grid) <= _CODES):
-                codes[0, i] = joined.data[leaves][q > 0] @ huffman_lengths(q[q > 0])
-            if arithmetic:
-                # The coder gives what is possible 2^-24 at least.
-                q = np.where(q != 0, np.maximum(_masses.rounded(q), _masses.LEAST), 0.0)
-                blocks = np.repeat(np.flatnonzero(n), n[n > 0])
-                codes[1, i] = arithmetic_encode(q, blocks).size / data.total_weight
-    huffman_rate, arithmetic_rate = codes * (np.log(2) / scale)
-    return ModelRates(np.array(grid), tokens, mean, loss, huffman_rate, arithmetic_rate)
+            # The coder gives 2^-24 at least to all that is possible, however rare.
+            q = np.where(q != 0, np.maximum(_masses.rounded(q), _masses.LEAST), 0.0)
+            bits[i] = arithmetic_encode(q, np.repeat(np.arange(len(q)), counts[leaves])).size
+    unit = scale / np.log(2)
+    return ModelRates(np.array(grid), tokens, mean, loss, lengths / unit, bits / data.total_weight / unit)
 
 
 def _leaves(union: TokenTree, grid: Sequence[int]) -> Iterator[Int[np.ndarray, "leaves"]]:

@@ -703,7 +703,7 @@ class TokenTree:
 
     @cached_property
     def leaf_probabilities(self) -> Float[np.ndarray, "leaves"]:
-        """Weight of each leaf over the total weight, in lexicographic order; shape (M,). Errors: `weights`."""
+        """Weight of each leaf over the total weight, in lexicographic order, shape (M,); errors as `weights`."""
         probabilities: Float[np.ndarray, "leaves"] = self.weights[self._leaf_nodes] / self.weights[0]
         probabilities.flags.writeable = False
         return probabilities
@@ -898,10 +898,10 @@ class TokenTree:
 
         Notes
         -----
-        O(nodes). Masses below 2^-1022 are written as their natural logarithms, which are negative. The file is
-        on the disk when this returns. A link is followed, and the permissions of a file that is replaced are
-        kept. A process that is killed while it writes leaves a second file behind, ``path`` with random digits
-        and ``.part``, which may be deleted.
+        O(nodes). Masses below 2^-1022 are written as their natural logarithms, which are negative. The file
+        is on the disk when this returns. A link is followed, and the permissions of a file that is replaced
+        are kept. A process that is killed while it writes leaves a second file behind, ``path`` with random
+        digits and ``.part``, which may be deleted.
         """
         save_arrays(
             path,

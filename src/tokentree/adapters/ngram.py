@@ -219,11 +219,18 @@ class NGramModel:
 
         Notes
         -----
-        O(order log contexts) a prefix, and O(1) an entry and for each n-gram that goes on from it.
+        O(order log contexts) a prefix, however long, O(1) an entry and for each n-gram that goes on from it.
+        Only the last order - 1 tokens are looked at.
         """
         radix = self.alphabet_size + 2
-        flat, lengths = _checks.sequences("prefixes", prefixes, self.alphabet_size)
-        back = np.arange(1, len(self._orders) + 1)
+        n = len(self._orders)
+        try:
+            contexts = [prefix[max(0, len(prefix) - n) :] for prefix in prefixes]
+            flat, lengths = _checks.sequences("prefixes", contexts, self.alphabet_size)
+        except (TypeError, ValueError):
+            # To say where in the whole prefix.
+            flat, lengths = _checks.sequences("prefixes", prefixes, self.alphabet_size)
+        back = np.arange(1, n + 1)
         inside = back <= lengths[:, None]
         before = np.full(inside.shape, self.alphabet_size + 1, dtype=np.int64)
         before[inside] = flat.ravel()[(np.cumsum(lengths)[:, None] - back)[inside]]
@@ -250,6 +257,16 @@ class NGramModel:
             out[cell] = np.logaddexp(out[cell], log_weight[row] + level.log_probability[ngram])
             log_weight[rows] += level.log_backoff[place]
         return out
+
+    def along(
+        self, sequence: tuple[int, ...], start: int, stop: int, /
+    ) -> Float[np.ndarray, "batch vocabulary"]:
+        """Log-probabilities of the token after each of ``sequence[:start]`` to ``sequence[:stop - 1]``.
+
+        As calling the model gives them, without a copy of every prefix.
+        """
+        n = len(self._orders)
+        return self([sequence[max(0, end - n) : end] for end in range(start, stop)])
 
     def __repr__(self) -> str:
         return (

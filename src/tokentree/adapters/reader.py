@@ -148,8 +148,7 @@ def read_model(
     -----
     Beside the model: O(V log V) and one heap operation an expansion, and memory for the nodes written down.
     Leaf masses are products of float64 probabilities, within about depth * V * 2^-53 of exact; where they
-    are below 2^-1022 their logarithms are kept, right within depth * 2^-53 of their size: see
-    `TokenTree.log_weights`. An id of probability below 2^-1074 counts as impossible. Definition 3.1 of the
+    are below 2^-1022 their natural logarithms are kept instead, as exactly: see `TokenTree.log_weights`. An id of probability below 2^-1074 counts as impossible. Definition 3.1 of the
     paper, with a model in the place of the data.
 
     Examples
@@ -236,13 +235,13 @@ def read_along(
 
     Notes
     -----
-    One question for each prefix of the data that goes on: ``n_nodes - n_leaves`` of them. A document of n
-    tokens has n prefixes of n / 2 tokens on average, and to hand them over takes as many words of memory a
-    batch as its prefixes have tokens; a model with a method ``along`` (`NextTokenModel`) gets the document
-    once, if the tree's paths are long ones. All other work is linear in the nodes.
+    One question for each prefix of the data that goes on: ``n_nodes - n_leaves`` of them. Beside the model
+    the work is linear in the nodes, but for one thing: the n prefixes of a document of n tokens have n^2 / 2
+    tokens, and handing them over copies these, a batch at a time. A model with the method ``along`` of
+    `NextTokenModel` is handed the document once.
 
     Masses below 2^-1022 are kept as logarithms (`TokenTree.log_weights`), also where it is one probability
-    that is as small. Rounding takes no more than n * 2^-53 of the logarithm at depth n.
+    that is as small. They are right within about n * V * 2^-53 nats at depth n, and so is a log-loss.
 
     Examples
     --------
@@ -509,8 +508,11 @@ class _Reading:
         levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), np.ones(1))]
         if not self.count:
             return _join(q, [*levels, (np.full(1, REST, token), np.zeros(1, np.int32), np.ones(1))])
+        # Masses are numbers times powers of 2 until all are there.
+        scales = [np.zeros(1)]
         up, last, depths = np.concatenate(self.where, axis=1)
         symbols, chances, sizes = (np.concatenate(column) for column in zip(*self.children, strict=True))
+        chances, powers = _masses.scaled(chances)
         begin = np.cumsum(sizes) - sizes
         expanded = np.fromiter(kept, np.int64, len(kept))
         expanded = expanded[np.argsort(depths[expanded], kind="stable")]
@@ -527,19 +529,26 @@ class _Reading:
             count[node[here]] = sizes[here]
             first = np.cumsum(count) - count
             parents = np.repeat(np.arange(len(above), dtype=np.int32), count)
-            tokens, found = np.full(len(parents), REST, token), np.ones(len(parents))
+            tokens, found = np.full(len(parents), REST, token), weights[parents]
+            scale = scales[-1][parents]
             # Child i of an expansion goes to place i of its node's children.
             counts = sizes[here]
             place = np.arange(counts.sum())
             before = np.cumsum(counts) - counts
             into = place + np.repeat(first[node[here]] - before, counts)
             out_of = place + np.repeat(begin[here] - before, counts)
-            tokens[into], found[into] = symbols[out_of], chances[out_of]
-            levels.append((tokens, parents, _masses.product(weights[parents], found)))
+            tokens[into] = symbols[out_of]
+            found[into] *= chances[out_of]
+            scale[into] += powers[out_of]
+            found, shift = _masses.scaled(found)
+            levels.append((tokens, parents, found))
+            scales.append(scale + shift)
             here = expanded[end:next_end]
             keys = parents * np.int64(q - REST) + (tokens - np.int64(REST))
             node[here] = np.searchsorted(keys, node[up[here]] * (q - REST) + last[here] - REST)
-        return _join(q, levels)
+        offsets = np.cumsum([0, *map(len, scales)])
+        tokens, parents, numbers = (np.concatenate(column) for column in zip(*levels, strict=True))
+        return TokenTree(q, offsets, (tokens, parents, _masses.of_scaled(numbers, np.concatenate(scales))))
 
     @contextmanager
     def guard(
@@ -593,9 +602,9 @@ class _Refused(Exception):
 class _Frontier:
     """Prefixes to expand, the most probable first, ties in lexicographic order.
 
-    A prefix's key is minus its mass; below the range of float64 minus its logarithm, which is positive, so that
-    the order is that of the masses all the way down. The children of a prefix wait in line: only the first of
-    each family is in the heap, and only as many are put in order as come near it.
+    A prefix's key is minus its mass; below the range of float64 minus its logarithm, which is positive, so
+    that the order is that of the masses all the way down. The children of a prefix wait in line: only the
+    first of each family is in the heap, and only as many are put in order as come near it.
     """
 
     def __init__(self, least: float) -> None:

@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from .. import _checks
+from .. import _checks, _masses
 from .._bands import EOS, REST
 from .._checks import Numbers
 from .._html import node_rows
@@ -187,8 +187,9 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, unit: str = "symbo
     starts = tree.offsets[:-1]
     ends = np.add.reduceat(tree.symbols < 0, starts, dtype=np.int64)
     nodes = np.diff(tree.offsets)
+    weights = _masses.rounded(tree._nodes[2])
     closed, unexpanded = (
-        np.cumsum(np.add.reduceat(np.where(tree.symbols == kind, tree.weights, 0), starts)) / tree.weights[0]
+        np.cumsum(np.add.reduceat(np.where(tree.symbols == kind, weights, 0), starts)) / weights[0]
         for kind in (EOS, REST)
     )
     known = closed + unexpanded
