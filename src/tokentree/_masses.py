@@ -61,7 +61,7 @@ def scaled(masses: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "n"], Floa
     numbers[small], exponents[small] = np.frexp(np.maximum(masses[small], 0))
     below = small[faint(masses[small])]
     bits = masses[below] / _LOG_2
-    exponents[below] = np.floor(bits)
+    exponents[below] = np.floor(bits) + 1
     numbers[below] = np.exp2(bits - exponents[below])
     return numbers, exponents
 
@@ -69,7 +69,7 @@ def scaled(masses: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "n"], Floa
 def of_scaled(numbers: Float[np.ndarray, "n"], exponents: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     """The masses that are numbers times powers of 2."""
     masses = numbers.copy()
-    at = np.flatnonzero(exponents)
+    at = np.flatnonzero((exponents != 0) & (numbers > 0))
     masses[at] = np.ldexp(numbers[at], np.maximum(exponents[at], -2000).astype(np.int64))
     below = at[masses[at] < LEAST]
     masses[below] = np.log(numbers[below]) + exponents[below] * _LOG_2

@@ -703,7 +703,7 @@ class TokenTree:
 
     @cached_property
     def leaf_probabilities(self) -> Float[np.ndarray, "leaves"]:
-        """Weight of each leaf over the total weight, in lexicographic order, shape (M,); errors as `weights`."""
+        """Weight of each leaf over the total, in lexicographic order; shape (M,). Errors as for `weights`."""
         probabilities: Float[np.ndarray, "leaves"] = self.weights[self._leaf_nodes] / self.weights[0]
         probabilities.flags.writeable = False
         return probabilities

@@ -147,9 +147,10 @@ def read_model(
     Notes
     -----
     Beside the model: O(V log V) and one heap operation an expansion, and memory for the nodes written down.
-    Leaf masses are products of float64 probabilities, within about depth * V * 2^-53 of exact; where they
-    are below 2^-1022 their natural logarithms are kept instead, as exactly: see `TokenTree.log_weights`. An id of probability below 2^-1074 counts as impossible. Definition 3.1 of the
-    paper, with a model in the place of the data.
+    Leaf masses are products of float64 probabilities, within about depth * V * 2^-53 of exact. Where one is
+    below 2^-1022 its natural logarithm is kept instead, as exactly: see `TokenTree.log_weights`. An id of
+    probability below 2^-1074 counts as impossible. Definition 3.1 of the paper, with a model in the place of
+    the data.
 
     Examples
     --------
