@@ -613,7 +613,7 @@ class TokenTree:
         node = self._find(prefix, eos)
         return -math.inf if node is None else float(self.log_weights[node])
 
-    def _find(self, prefix: str | Sequence[int] | npt.NDArray[Any], eos: bool) -> int | None:
+    def _find(self, prefix: str | Numbers, eos: bool) -> int | None:
         """The node that `prefix` leads to, if there is one; or its end-of-sequence."""
         flat, _ = _checks.sequences("prefix", [prefix], self.alphabet_size, single=True)
         path = [*flat.ravel().tolist(), *([EOS] if eos else [])]
