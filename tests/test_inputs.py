@@ -570,6 +570,10 @@ def test_symbols_of_several_dtypes():
     assert tree == TokenTree.from_sequences(["01", "11", "10", "10"])
     with pytest.raises(ValueError, match=rf"^sequences\[1\]\[0\] = {2**64}: symbols must lie in 0\.\.1"):
         TokenTree.from_sequences([[0], [2**64]])
+    with pytest.raises(ValueError, match=rf"^sequences\[1\]\[0\] = {LARGE}: symbols must lie"):
+        TokenTree.from_sequences([np.array([0]), np.array([LARGE], np.uint64)])
+    with pytest.raises(TypeError, match=r"^sequences\[1\]\[0\] = 0.0: must be an integer"):
+        TokenTree.from_sequences([np.array([0]), np.array([0.0])])
     with pytest.raises(ValueError, match=r"^sequences\[1\]\[0\] is masked: "):
         TokenTree.from_sequences([[0], [np.ma.masked]])
     with pytest.raises(TypeError, match=r"^sequences\[0\]\[1\] = 'a': must be an integer; responses are seq"):

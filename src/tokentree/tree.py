@@ -1162,7 +1162,8 @@ def _sequence_weights(weights: Numbers | None, n: int) -> Num[np.ndarray, "n"] |
     with np.errstate(over="ignore"):
         total = float(array.sum(dtype=np.float64))
     if array.dtype.kind == "i" and total > 2.0**62 and sum(array.tolist()) > _MAX_COUNT:
-        raise ValueError(f"weights add up to {sum(array.tolist())}: counts must stay below 2**63")
+        rule = "counts must stay below 2**63; to use masses, pass floats"
+        raise ValueError(f"weights add up to {sum(array.tolist())}: {rule}")
     if not 0 < total < np.inf:
         raise ValueError(f"weights add up to {total}: the total must be finite and > 0")
     return array
