@@ -132,6 +132,7 @@ DOORS = {
         lambda x: TokenTree.from_sequences(["0", "1"], x), [3, 1], "counts"
     ),
     "TokenTree.weight prefix": Door(TREES[0].weight, [0, 1], "whole"),
+    "TokenTree.log_weight prefix": Door(TREES[0].log_weight, [0, 1], "whole"),
     "arithmetic_decode p": Door(lambda x: arithmetic_decode(x, CODED, 3), [0.5, 0.5], "floats"),
     "arithmetic_decode bits": Door(lambda x: arithmetic_decode([0.5, 0.5], x, 3), CODED.tolist(), "whole"),
     "arithmetic_encode p": Door(lambda x: arithmetic_encode(x, [0, 1, 1]), [0.5, 0.5], "floats"),

@@ -599,7 +599,7 @@ class TokenTree:
             )
         return weight
 
-    def log_weight(self, prefix: str | Sequence[int] | npt.NDArray[Any], eos: bool = False) -> float:
+    def log_weight(self, prefix: str | Annotated[Numbers, "length"], eos: bool = False) -> float:
         """Natural logarithm of `weight`, however small that is; -inf where no response passes.
 
         Parameters, errors and cost are those of `weight`. In a model's tree it is the log-probability of the
