@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tokentree import (
@@ -57,6 +57,7 @@ def assert_are(found, exact):
 
 
 @given(st.lists(st.tuples(fractions, fractions), min_size=1, max_size=5))
+@example([(Fraction(1, 2**2000), Fraction(1, 2**1500))])
 def test_products(pairs):
     a, b = zip(*pairs, strict=True)
     assert_are(_masses.product(written(a), written(b)), [x * y for x, y in pairs])
@@ -189,6 +190,9 @@ def test_a_model_that_answers_for_whole_sequences_gives_the_same_tree(arguments,
     found = read_along(model, data, prompt=prompt, batch_size=batch_size)
     assert found == read_along(Table(width, seed), data, prompt=prompt, batch_size=batch_size)
     prefixes = data.n_nodes - data.n_leaves
+    # Paths that end where no other response goes on.
+    ends = [row for row in map(tuple, rows) if not any(row == tuple(r[: len(row)]) != tuple(r) for r in rows)]
+    assert bool(model.asked) == (prefixes >= 16 * len(set(ends)))
     if model.asked:
         # Once to begin with, and once more to see whether the answer is still the same.
         assert model.called == [prompt]
@@ -197,7 +201,6 @@ def test_a_model_that_answers_for_whole_sequences_gives_the_same_tree(arguments,
         assert {n - 2 for n, *_ in model.asked} <= {len(row) for row in rows}
     else:
         assert len(model.called) == prefixes + 1
-        assert prefixes < 16 * len(rows)
 
 
 def test_what_a_model_says_of_positions_is_checked():
@@ -214,9 +217,9 @@ def test_what_a_model_says_of_positions_is_checked():
         (False, "of 0 is nan"),
     ):
         with pytest.raises(ReadError, match=message) as caught:
-            read_along(model, data)
+            read_along(model, data, prompt=[1])
         assert caught.value.tree.prune(1).total_weight == 1
-    assert str(caught.value).startswith(f"after prefix {(0, 1) * 35} the log-probability")
+    assert str(caught.value).startswith(f"after prefix {(0, 1) * 34 + (0,)} the log-probability")
 
 
 def test_n_gram_models_look_at_no_more_than_they_need():
@@ -245,6 +248,12 @@ def test_one_probability_below_the_range_of_floats(dtype, tiny):
     assert along.log_weight([0, 1, 0], eos=True) == pytest.approx(3 * tiny, rel=1e-14)
     loss = model_rates(along, data, base=math.e).log_loss
     assert loss.tolist() == pytest.approx(-tiny * np.array([0.5, 1, 1.5, 2]), rel=1e-14)
+
+
+def test_such_a_probability_is_renormalized():
+    data = TokenTree.from_sequences([[0]], depth=1)
+    along = read_along(lambda prefixes: np.array([[-801.0, -1.0]] * len(prefixes)), data, renormalize=True)
+    assert along.log_weight([0]) == pytest.approx(-800, rel=1e-15)
 
 
 def test_what_is_impossible_stays_so():
@@ -359,6 +368,15 @@ def test_damaged_logarithms_are_found_out(deep, tmp_path, place, weight, message
     weights[place] = weight
     TokenTree(4, deep.offsets, (deep.symbols, deep.parents, weights)).save(tmp_path / "bad")
     with pytest.raises(ValueError, match=message):
+        TokenTree.load(tmp_path / "bad")
+
+
+def test_something_below_nothing_is_found_out(deep, tmp_path):
+    weights = deep._nodes[2].copy()
+    # Two nodes a level: end-of-sequence, and what goes on.
+    weights[-5], weights[-4] = weights[-6], 0
+    TokenTree(4, deep.offsets, (deep.symbols, deep.parents, weights)).save(tmp_path / "bad")
+    with pytest.raises(ValueError, match="weights at depth 200 do not add up"):
         TokenTree.load(tmp_path / "bad")
 
 

@@ -88,6 +88,16 @@ def test_a_model_without_the_data():
     assert np.isnan(rates.arithmetic[1:]).all()
 
 
+def test_depths_in_any_order_and_below_the_last_leaves():
+    data = TokenTree.from_leaves({"0": 1, "11": 1})
+    rates = model_rates(data, data, [9, 1, 3], arithmetic=True)
+    assert rates.depths.tolist() == [9, 1, 3]
+    for column in rates[2:5]:
+        assert column.tolist() == [1, 1, 1]
+    assert rates.tokens.tolist() == [2.5, 1, 2.5]
+    assert rates.arithmetic[0] == rates.arithmetic[2]
+
+
 def test_bad_arguments():
     data = TokenTree.from_leaves({"0": 1, "11": 1})
     masses = TokenTree.from_leaves({"0": 0.5, "11": 0.5})
@@ -102,3 +112,5 @@ def test_bad_arguments():
         model_rates(data, data, depths=[0])
     with pytest.raises(ValueError, match="base = 0"):
         model_rates(data, data, base=0)
+    with pytest.raises(ValueError, match="depths: 2 is too deep, for model_tree is cut at depth 1"):
+        model_rates(data.prune(1), data, depths=[1, 2])
