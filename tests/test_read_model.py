@@ -336,7 +336,9 @@ def test_along_the_data_every_mass_is_exact(arguments, responses, depth, batch_s
     p, q = align([data, along])
     on = p > 0
     assert np.allclose(q[on], np.array(exact, dtype=float), rtol=1e-13, atol=0)
-    assert sum(map(len, model.asked)) == data.n_nodes - data.n_leaves + 1
+    # The first question is put twice, and once more at the end if there were others.
+    questions = data.n_nodes - data.n_leaves
+    assert sum(map(len, model.asked)) == questions + 1 + (questions > 1)
     # The chain rule: the log-loss over the leaves is the sum of the log-losses along the paths.
     loss = (
         math.inf
@@ -486,7 +488,7 @@ def test_an_interrupted_read_returns_what_it_has_at_a_prompt_or_if_asked_to(
     data = read_model(model, 4)
 
     def interrupted(prefixes):
-        if next(calls) == 3:
+        if next(calls) == 4:
             raise KeyboardInterrupt
         return model(prefixes)
 
@@ -513,14 +515,75 @@ def test_an_interrupt_ends_a_read_in_a_program_or_if_asked_to(monkeypatch, promp
 
 
 def test_a_model_that_changes_its_answer():
-    rng = np.random.default_rng(0)
+    rng, calls = np.random.default_rng(0), itertools.count()
 
     def dropout(prefixes):
+        next(calls)
         logits = rng.normal(size=(len(prefixes), 5))
         return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
-    with pytest.raises(ReadError, match=r"changed its answer: .* apart in total variation; is dropout on"):
+    with pytest.raises(
+        ReadError, match=r"changed its answer: .* apart in total variation, .*; is dropout on"
+    ):
         read_model(dropout, 2)
+    # Before the read, and not after it.
+    assert next(calls) == 2
+
+
+def test_a_model_that_changes_while_it_is_read():
+    model, calls = Toy(2, zeros=False), itertools.count()
+
+    def trained_meanwhile(prefixes):
+        # The first question twice, two more, and the first.
+        return model(prefixes) if next(calls) < 4 else np.log([[0.999, 0.001]])
+
+    with pytest.raises(ReadError, match="changed its answer") as caught:
+        read_model(trained_meanwhile, 2, batch_size=1)
+    assert caught.value.tree == read_model(model, 2)
+
+
+def server(rows, partial=True):
+    """A model that answers with what stands in `rows` for the length of a prefix."""
+
+    def answer(prefixes):
+        with np.errstate(divide="ignore"):
+            return np.log([rows[len(prefix)] for prefix in prefixes])
+
+    answer.partial = partial
+    return answer
+
+
+DRAWN = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize("eos", [(), (0,), (2,)])
+def test_a_server_that_reports_what_it_has_drawn(eos):
+    with pytest.warns(
+        UserWarning, match="certain of the first token and of the next.* temperature 1"
+    ) as caught:
+        tree = read_model(server(DRAWN), 3, eos=eos)
+    assert len(caught) == 1
+    assert tree.weight([1]) == 1
+    with pytest.warns(UserWarning, match="certain of the first"):
+        read_along(server(DRAWN), TokenTree.from_sequences([[1, 0], [1, 2]], alphabet_size=3, depth=2))
+
+
+@pytest.mark.parametrize(
+    ("rows", "options"),
+    [
+        # Certain of the first token, or of all but that; not certain, for there is more that is not known.
+        ([[0.0, 1.0, 0.0], [0.5, 0.25, 0.0]], {}),
+        ([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], {}),
+        ([[0.0, 0.9, 0.0], [0.9, 0.0, 0.0]], {}),
+        ([[0.0, 0.9, 0.0], [0.9, 0.0, 0.0]], {"renormalize": True}),
+    ],
+)
+def test_a_server_that_leaves_doubt_is_not_warned_of(rows, options):
+    read_model(server(rows), 2, **options)
+
+
+def test_a_model_that_gives_whole_rows_may_be_certain():
+    assert read_model(server(DRAWN, partial=False), 3).weight([1, 0, 2]) == 1
 
 
 @pytest.mark.parametrize(("drift", "noticed"), [(0.9e-3, False), (1.1e-3, True)])

@@ -138,8 +138,8 @@ def read_model(
     ------
     ReadError
         A ValueError. If the model fails, or answers with a wrong shape, a positive or NaN log-probability or
-        a row that does not sum to one; if it answers the first question otherwise at the end than at the
-        beginning (no other question is put twice); if an `eos` id is outside the vocabulary; or if one
+        a row that does not sum to one; if it answers the first question otherwise when asked again, at once
+        and at the end (no other question is put twice); if an `eos` id is outside the vocabulary; or if one
         expansion alone exceeds `max_nodes`. Its `tree` holds what was read before.
     ValueError, TypeError
         If an argument is not as above.
@@ -366,6 +366,7 @@ class _Reading:
         self.width = 0
         self.same = float(getattr(model, "rounding", _SAME))
         self.first: Float[np.ndarray, "tokens"] | None = None
+        self.sure = True
         self.room = np.empty((0, 0))
         self.count = 0
         """Expansions so far; each has a number, in the order in which they were asked for."""
@@ -381,7 +382,18 @@ class _Reading:
         return self.model([self.prompt + prefix for prefix in prefixes])
 
     def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
-        """Put one question to the model, and check the answer. The next answer overwrites its `ids`."""
+        """The checked answer to one question. The next answer overwrites its `ids`."""
+        answer = self._put(prefixes)
+        if self.first is None:
+            self.first = answer.row(0)
+            # Better known now than after the whole read.
+            answer = self._put(prefixes)
+            self._compare(answer)
+        self._doubt(answer)
+        return answer
+
+    def _put(self, prefixes: Sequence[Prefix]) -> "_Answer":
+        """Put one question to the model, and check the answer."""
         try:
             rows = _checks.array("its answer", self._call(prefixes))
         except Exception as error:
@@ -415,8 +427,6 @@ class _Reading:
         ends = known[:, final].sum(axis=1)
         checked = _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
         known[:, final] = 0
-        if self.first is None:
-            self.first = checked.row(0)
         return checked
 
     def _refuse(
@@ -488,16 +498,39 @@ class _Reading:
         return tokens, found, stops.tolist()
 
     def check(self) -> None:
-        """Ask the first question again; refuse a model that answers otherwise now."""
-        now = self.ask([()]).row(0)
+        """Ask the first question once more at the end, if there were others."""
+        if self.count > 1:
+            self._compare(self._put([()]))
+
+    def _compare(self, answer: "_Answer") -> None:
+        """Refuse a model that answers the first question otherwise now."""
         if self.first is None:
             return
         # A partial model may have met new tokens since; none of them can be known to it here.
-        apart = float(np.abs(now[: len(self.first)] - self.first).sum() / 2)
+        apart = float(np.abs(answer.row(0)[: len(self.first)] - self.first).sum() / 2)
         if apart > self.same:
             raise _Refused(
-                f"the model changed its answer: its first one and its last one to the same question are "
-                f"{apart:.2g} apart in total variation; is dropout on?"
+                f"the model changed its answer: two of its answers to the first question are {apart:.2g} "
+                f"apart in total variation, and rounding explains {self.same:g}; is dropout on? If it rounds "
+                "like that, say so in its attribute `rounding`"
+            )
+
+    def _doubt(self, answer: "_Answer") -> None:
+        """Warn of a server that is certain of every token: it may report what it has drawn."""
+        # What renormalising makes certain says nothing, and neither does a model that gives whole rows.
+        self.sure &= self.partial and not self.renormalize
+        if not self.sure:
+            return
+        self.sure = bool((np.maximum(answer.ends, answer.ids.max(axis=1)) == 1).all())
+        # The first may well be so, and what follows it is on one path.
+        if self.sure and self.count:
+            self.sure = False
+            warnings.warn(
+                "the model is certain of the first token and of the next: so answers a server that reports "
+                "probabilities after it has drawn at temperature 0, and the tree is a single path. Ask it at "
+                "temperature 1, for probabilities before sampling. If the model is as certain as that, "
+                "warnings.filterwarnings('ignore', 'the model is certain') silences this",
+                stacklevel=4,
             )
 
     def tree(self, kept: Collection[int], alphabet_size: int | None = None) -> TokenTree:
