@@ -556,11 +556,8 @@ def _cache(pools: list[Any], slots: Int[np.ndarray, "batch length"], past: int) 
     from transformers import DynamicCache
 
     index = torch.from_numpy(slots).to(pools[0].device)
-
-    @cache  # One index serves all layers of a kind.
-    def rows(heads: int, device: Any) -> Any:
-        return index.to(device)[:, None] * heads + torch.arange(heads, device=device)[:, None]
-
+    # One index serves all layers of a kind.
+    rows = cache(lambda heads, to: index.to(to)[:, None] * heads + torch.arange(heads, device=to)[:, None])
     filled = DynamicCache()
     filled.layers = [_layer()(*pair, rows, past) for pair in zip(pools[::2], pools[1::2], strict=True)]
     return filled
