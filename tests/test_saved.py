@@ -382,7 +382,7 @@ FIRST = """
     stop = int(sys.argv[2])
     model = CompletionsServer(post, [], eos=[0])
     with warnings.catch_warnings(record=True), Recording(model, sys.argv[1]) as kept:
-        read_model(kept, 4, max_nodes=150, batch_size=4, progress=False)
+        read_model(kept, 4, max_nodes=150, batch_size=4, progress=False, keep_on_interrupt=True)
     print(json.dumps(asked[:-1]))
 """
 

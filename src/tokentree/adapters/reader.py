@@ -293,8 +293,8 @@ def _questions(
     heads = np.append(0, inner[1:][heir[above[inner[1:]]] != inner[1:]])
     if not hasattr(reading.model, "along") or len(inner) < _LONG * len(heads):
         prefixes = _prefixes(tree)
-        for start in range(0, len(inner), size):
-            yield inner[start : start + size], list(islice(prefixes, size))
+        for start, stop in _batches(0, len(inner), size):
+            yield inner[start:stop], list(islice(prefixes, stop - start))
         return
     heirs, parents, symbols = heir.tolist(), above.tolist(), tree.symbols.tolist()
     skip = len(reading.prompt)
@@ -307,9 +307,17 @@ def _questions(
         while (node := heirs[path[-1]]) >= 0:
             path.append(node)
         sequence = reading.prompt + tuple(symbols[node] for node in path[1:])
-        for start in range(first, len(path), size):
-            nodes = np.array(path[start : start + size])
-            yield nodes, _Positions(sequence, skip + start, skip + start + len(nodes), skip)
+        for start, stop in _batches(first, len(path), size):
+            yield np.array(path[start:stop]), _Positions(sequence, skip + start, skip + stop, skip)
+
+
+def _batches(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """Spans of at most `size`. The first question of all is put alone, as it is when it is put again."""
+    if not start:
+        yield 0, 1
+        start = 1
+    for i in range(start, stop, size):
+        yield i, min(i + size, stop)
 
 
 def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
