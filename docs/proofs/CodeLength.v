@@ -66,18 +66,30 @@ rewrite -(ler_rat R) rmorph1 rmorph_sum /=; congr (_ <= _).
 by apply: eq_bigr => l _; rewrite rmorphX fmorphV /= ratr_nat.
 Qed.
 
+Lemma gapE (p : R) (l : nat) : 0 < p ->
+  - (p * log2 p) - p *+ l = p * ln (2%:R^-1 ^+ l / p) / ln 2%:R.
+Proof.
+move=> p0; rewrite ln_div ?qualifE ?half_gt0 // -mulrA mulrBl -/(log2 _) -/(log2 _) log2_half.
+by rewrite mulrBr mulrN mulr_natr addrC.
+Qed.
+
+Lemma gap_lt (p : R) (l : nat) : 0 < p -> p != 2%:R^-1 ^+ l ->
+  - (p * log2 p) - p *+ l < (2%:R^-1 ^+ l - p) / ln 2%:R.
+Proof.
+move=> p0 pNq; rewrite gapE // ltr_pmul2r ?invr_gt0 ?ln2_gt0 //.
+have q0 : 0 < 2%:R^-1 ^+ l / p by rewrite divr_gt0 ?half_gt0.
+have q1 : 2%:R^-1 ^+ l / p != 1.
+  by apply: contra pNq => /eqP/divr1_eq->.
+by rewrite -ltr_pdivl_mull // [p^-1 * _]mulrC mulrBl divff ?gt_eqF // ln_lt.
+Qed.
+
 (** The gap of one mass: p times its length falls short of - p log2 p by at most (2^-l - p) / ln 2. *)
 Lemma gap_le (p : R) (l : nat) : 0 <= p -> - (p * log2 p) - p *+ l <= (2%:R^-1 ^+ l - p) / ln 2%:R.
 Proof.
 rewrite le_eqVlt => /orP[/eqP<-|p0].
   by rewrite mul0r mul0rn !subr0 oppr0 divr_ge0 ?ltW ?half_gt0 ?ln2_gt0.
-have q0 : 0 < 2%:R^-1 ^+ l / p by rewrite divr_gt0 ?half_gt0.
-have := ln_le q0; rewrite ln_div ?qualifE ?half_gt0 // => le1.
-have -> : - (p * log2 p) - p *+ l = p * (ln (2%:R^-1 ^+ l) - ln p) / ln 2%:R.
-  rewrite -mulrA mulrBl -/(log2 _) -/(log2 _) log2_half mulrBr mulrN mulr_natr.
-  by rewrite addrC.
-rewrite ler_pmul2r ?invr_gt0 ?ln2_gt0 //.
-by have := ler_wpmul2l (ltW p0) le1; rewrite [p * (_ / _ - 1)]mulrBr mulr1 mulrCA mulfV ?mulr1 ?gt_eqF.
+have [Dp|pNq] := eqVneq p (2%:R^-1 ^+ l); last by rewrite ltW ?gap_lt.
+by rewrite gapE // -Dp divff ?gt_eqF // ln1 mulr0 subrr mul0r.
 Qed.
 
 Lemma entropy_gap (s : seq (R * nat)) : entropy (unzip1 s) - mean_length s
@@ -128,6 +140,107 @@ rewrite cost_mean_length -(entropy_perm P); apply: entropy_le_length.
 - by rewrite (perm_big _ P).
 - by rewrite size_lengths.
 by rewrite kraft_equality.
+Qed.
+
+Lemma masses_le1 (ps : seq R) : all (fun p => 0 < p) ps -> \sum_(p <- ps) p = 1 ->
+  {in ps, forall p, 0 < p <= 1}.
+Proof.
+move=> /allP ps0 ps1 p pps; rewrite ps0 //= -ps1 (big_rem _ pps) /= ler_addl big_seq.
+by apply: sumr_ge0 => q /mem_rem/ps0/ltW.
+Qed.
+
+(** Shannon's length of p is at least - log2 p, and less than - log2 p + 1. *)
+Theorem shannon_length_bounds (p : R) : 0 < p <= 1 ->
+  - log2 p <= (shannon_length p)%:R < - log2 p + 1.
+Proof.
+case/andP=> p0 p1; have l0 : 0 <= - log2 p.
+  rewrite -mulNr -lnV ?qualifE // divr_ge0 ?(ltW ln2_gt0) // ln_ge0 //.
+  by rewrite invf_ge1.
+have -> : (shannon_length p)%:R = (ceil (- log2 p))%:~R :> R.
+  by rewrite /shannon_length natr_absz ger0_norm // ceil_ge0.
+rewrite ceil_ge -ltr_subl_addr -[X in _ - X]mulr1z -rmorphB ceil_lt_int.
+by rewrite ltr_subl_addr ltr_addl.
+Qed.
+
+(** Shannon's lengths satisfy Kraft's inequality. *)
+Theorem shannon_kraft (ps : seq R) : all (fun p => 0 < p) ps -> \sum_(p <- ps) p = 1 ->
+  kraft [seq shannon_length p | p <- ps] <= 1.
+Proof.
+move=> ps0 ps1; rewrite -kraft_real big_map -[leRHS]ps1 big_seq [leRHS]big_seq.
+apply: ler_sum => p /(masses_le1 ps0 ps1) p01; have /andP[p0 _] := p01.
+have /andP[+ _] := shannon_length_bounds p01.
+rewrite ler_oppl -log2_half ler_pmul2r ?invr_gt0 ?ln2_gt0 //.
+by rewrite ler_ln ?qualifE ?half_gt0.
+Qed.
+
+(** L < H + 1: for masses p > 0 of sum 1, Huffman's tree costs less than the entropy plus one bit. *)
+Theorem huffman_lt_entropy (ps : seq R) :
+  all (fun p => 0 < p) ps -> \sum_(p <- ps) p = 1 -> cost (huffman ps) < entropy ps + 1.
+Proof.
+move=> ps0 ps1; apply: le_lt_trans (huffman_optimal (sum1_nil ps1) _ _ (shannon_kraft ps0 ps1)) _.
+- by apply: sub_all ps0 => p /ltW.
+- by rewrite size_map.
+rewrite -[X in _ + X]ps1 /entropy -sumrN -big_split /= /mean_length.
+have lt p : p \in ps -> p *+ shannon_length p < - (p * log2 p) + p.
+  move=> pps; have /andP[p0 p1] := masses_le1 ps0 ps1 pps.
+  have /andP[_] := shannon_length_bounds (masses_le1 ps0 ps1 pps).
+  by rewrite -(ltr_pmul2l p0) mulr_natr mulrDr mulr1 mulrN.
+rewrite (_ : zip _ _ = [seq (p, shannon_length p) | p <- ps]); last by elim: (ps) => //= p s ->.
+rewrite big_map /=; case: ps lt {ps0} ps1 => [_|p ps lt _]; first by move=> /sum1_nil.
+rewrite !big_cons; apply: ltr_le_add; first by apply/lt/mem_head.
+by rewrite big_seq [leRHS]big_seq; apply: ler_sum => q qps; apply/ltW/lt; rewrite inE qps orbT.
+Qed.
+
+(** L = H exactly when every mass is a power of 1/2. *)
+Theorem huffman_eq_entropy (ps : seq R) :
+  all (fun p => 0 < p) ps -> \sum_(p <- ps) p = 1 ->
+  cost (huffman ps) = entropy ps <-> {in ps, forall p, exists l : nat, p = 2%:R^-1 ^+ l}.
+Proof.
+move=> ps0 ps1; have ps_ge0 : all (fun p => 0 <= p) ps by apply: sub_all ps0 => p /ltW.
+have P := huffman_leaves (sum1_nil ps1); split=> [LH|pow].
+  set s := zip (leaves (huffman ps)) (lengths (huffman ps)).
+  have s_ps : unzip1 s = leaves (huffman ps) by rewrite unzip1_zip ?size_lengths.
+  have s_ls : unzip2 s = lengths (huffman ps) by rewrite unzip2_zip ?size_lengths.
+  have s0 x : x \in s -> 0 < x.1.
+    by move=> xs; apply: (allP ps0); rewrite -(perm_mem P) -s_ps map_f.
+  have gap0 : \sum_(x <- s) (- (x.1 * log2 x.1) - x.1 *+ x.2) = 0.
+    by rewrite -entropy_gap s_ps (entropy_perm P) -cost_mean_length LH subrr.
+  have slack x : x \in s ->
+      0 <= (2%:R^-1 ^+ x.2 - x.1) / ln 2%:R - (- (x.1 * log2 x.1) - x.1 *+ x.2).
+    by move=> /s0/ltW x0; rewrite subr_ge0 gap_le.
+  have : \sum_(x <- s) ((2%:R^-1 ^+ x.2 - x.1) / ln 2%:R - (- (x.1 * log2 x.1) - x.1 *+ x.2)) == 0.
+    rewrite eq_le; apply/andP; split; last by rewrite big_seq; apply: sumr_ge0.
+    rewrite sumrB gap0 subr0; apply: gaps_le; first by rewrite s_ps (perm_big _ P).
+    by rewrite s_ls kraft_equality.
+  rewrite big_seq psumr_eq0 // => /allP tight p; rewrite -(perm_mem P) -s_ps => /mapP[x xs ->].
+  exists x.2; apply/eqP; have := tight x xs; rewrite xs subr_eq0; apply: contraLR => neq.
+  by rewrite gt_eqF // gap_lt // s0.
+have [ls Dps] : exists ls, ps = [seq 2%:R^-1 ^+ l | l <- ls].
+  elim: (ps) pow => [|p s IH] pow; first by exists [::].
+  have [l ->] := pow p (mem_head _ _).
+  have [|ls ->] := IH; last by exists (l :: ls).
+  by move=> q qs; apply: pow; rewrite inE qs orbT.
+apply/le_anti; rewrite entropy_le_huffman // andbT.
+have ls1 : kraft ls <= 1 by rewrite -kraft_real -[leRHS]ps1 Dps big_map.
+apply: le_trans (huffman_optimal (sum1_nil ps1) ps_ge0 _ ls1) _; first by rewrite Dps size_map.
+rewrite Dps /entropy -sumrN big_map le_eqVlt; apply/orP; left; apply/eqP.
+rewrite (_ : zip _ _ = [seq (2%:R^-1 ^+ l, l) | l <- ls]); last by elim: (ls) => //= l s ->.
+by rewrite /mean_length big_map; apply: eq_bigr => l _; rewrite log2_half mulrN opprK mulr_natr.
+Qed.
+
+(** The printed length is within one bit: the distance from L to H rounded up is less than 1. *)
+Theorem printed_length (ps : seq R) : all (fun p => 0 < p) ps -> \sum_(p <- ps) p = 1 ->
+  `|cost (huffman ps) - (ceil (entropy ps))%:~R| < 1.
+Proof.
+move=> ps0 ps1; have lt := huffman_lt_entropy ps0 ps1.
+have le : entropy ps <= cost (huffman ps).
+  by apply: entropy_le_huffman ps1; apply: sub_all ps0 => p /ltW.
+have ge := ceil_ge (entropy ps).
+have cl : (ceil (entropy ps))%:~R - 1 < entropy ps.
+  by rewrite -[X in _ - X]mulr1z -rmorphB ceil_lt_int ltr_subl_addr ltr_addl.
+rewrite ltr_norml; apply/andP; split.
+  by rewrite ltr_subr_addl -ltr_subr_addr opprK -ltr_subl_addr (lt_le_trans cl).
+by rewrite ltr_subl_addl; apply: lt_le_trans lt _; rewrite ler_add2r.
 Qed.
 
 End CodeLength.
