@@ -78,6 +78,38 @@ case/orP=> /mapP[u' u'l ->] /orP[] /mapP[v' v'l ->] //; rewrite prefix_cons /= =
 exact: pr.
 Qed.
 
+(** The words that begin with b, without it. *)
+Definition tails (b : bool) (ws : seq (seq bool)) : seq (seq bool) :=
+  [seq behead w | w <- ws & (w != [::]) && (head false w == b)].
+
+Lemma mem_tails b ws w : (w \in tails b ws) = (b :: w \in ws).
+Proof.
+apply/mapP/idP => [[v]|bw]; last by exists (b :: w); rewrite // mem_filter eqxx.
+by rewrite mem_filter => /andP[/andP[v0 /eqP <-] vws] ->; case: v v0 vws.
+Qed.
+
+Lemma tails_split ws : [::] \notin ws ->
+  perm_eq ws (map (cons false) (tails false ws) ++ map (cons true) (tails true ws)).
+Proof.
+move=> e; rewrite -(perm_filterC (fun w => head false w == false)) perm_sym.
+have E b : map (cons b) (tails b ws) = [seq w <- ws | head false w == b].
+  rewrite -map_comp -[RHS]map_id (_ : [seq w <- ws | (w != [::]) && _] = [seq w <- ws | head false w == b]).
+    apply/eq_in_map => w; rewrite mem_filter => /andP[/eqP <-].
+    by case: w => [|c w] //= ews; rewrite ews in e.
+  by apply: eq_in_filter => w; case: w => [ews|//]; rewrite ews in e.
+rewrite !E perm_cat2l (@eq_filter _ _ (fun w => head false w == true)) // => w /=.
+by case: head.
+Qed.
+
+Lemma kraft_tails ws : [::] \notin ws -> kraft [seq size w | w <- ws]
+  = kraft [seq size w | w <- tails false ws] / 2%:R + kraft [seq size w | w <- tails true ws] / 2%:R.
+Proof.
+move=> e; rewrite (kraft_perm (perm_map size (tails_split e))) map_cat kraft_cat.
+have E b s : kraft (map size (map (cons b) s)) = kraft (map size s) / 2%:R.
+  by rewrite -kraft_succ -!map_comp.
+by rewrite !E.
+Qed.
+
 (** Kraft's inequality: in every prefix code, sum over codewords of 2^-length <= 1. *)
 Theorem kraft_inequality (ws : seq (seq bool)) :
   prefix_free ws -> kraft [seq size w | w <- ws] <= 1.
@@ -88,35 +120,81 @@ have [e|e] := boolP ([::] \in ws).
   apply/perm_small_eq => //; apply: uniq_perm => // w; rewrite inE.
   by apply/idP/eqP => [wws|-> //]; rewrite (pws _ _ e wws) ?prefix0s.
 have [-> | ws_n0] := eqVneq ws [::]; first by rewrite /kraft big_nil.
-pose tails b := [seq behead w | w <- ws & head false w == b].
-have tailP b w : (w \in tails b) = (b :: w \in ws).
-  apply/mapP/idP => [[v]|bw]; last by exists (b :: w); rewrite // mem_filter eqxx.
-  by rewrite mem_filter => /andP[/eqP <- vws] ->; case: v vws e => //= [->].
-have ws_split : perm_eq ws (map (cons false) (tails false) ++ map (cons true) (tails true)).
-  rewrite -(perm_filterC (fun w => head false w == false)) perm_sym.
-  have E b : map (cons b) (tails b) = [seq w <- ws | head false w == b].
-    rewrite -map_comp -[RHS]map_id; apply/eq_in_map => w; rewrite mem_filter => /andP[/eqP <-].
-    by case: w => [|c w] //= ews; rewrite ews in e.
-  rewrite !E perm_cat2l (@eq_filter _ _ (fun w => head false w == true)) // => w /=.
-  by case: head.
+have ws_split := tails_split e.
 have sizes : (\sum_(w <- ws) size w
-    = \sum_(w <- tails false) size w + \sum_(w <- tails true) size w + size ws)%N.
+    = \sum_(w <- tails false ws) size w + \sum_(w <- tails true ws) size w + size ws)%N.
   rewrite (perm_size ws_split) (perm_big _ ws_split) big_cat size_cat !size_map !big_map /= addnACA.
   by rewrite -!sum1_size -!big_split /=; congr (_ + _)%N; apply: eq_bigr => w _; rewrite addn1.
-have small b : kraft [seq size w | w <- tails b] <= 1.
+have small b : kraft [seq size w | w <- tails b ws] <= 1.
   apply: IH.
     rewrite -ltnS; apply: leq_trans lt_n; rewrite ltnS sizes -addn1.
     apply: leq_add; last by rewrite lt0n size_eq0.
     by case: b; rewrite ?leq_addr ?leq_addl.
   split=> [|u v]; last first.
-    rewrite !tailP => uw vw uv; have : b :: u = b :: v by apply: pws; rewrite // prefix_cons eqxx.
+    rewrite !mem_tails => uw vw uv; have : b :: u = b :: v by apply: pws; rewrite // prefix_cons eqxx.
     by case.
   have := perm_uniq ws_split; rewrite uws cat_uniq => /esym/and3P[].
   by case: b => [_ _ /map_uniq|/map_uniq].
-rewrite (kraft_perm (perm_map size ws_split)) map_cat kraft_cat.
-have E b s : kraft (map size (map (cons b) s)) = kraft (map size s) / 2%:R.
-  by rewrite -kraft_succ -!map_comp.
-by rewrite !E -[1]half_half ler_add // ler_pmul2r.
+by rewrite kraft_tails // -[1]half_half ler_add // ler_pmul2r.
+Qed.
+
+Lemma kraft_covered l (ws : seq (seq bool)) : (forall w, size w = l -> has (fun c => prefix c w) ws) ->
+  1 <= kraft [seq size w | w <- ws].
+Proof.
+elim: l ws => [|l IH] ws cov; have [e|e] := boolP ([::] \in ws).
+- by rewrite (kraft_perm (perm_map size (perm_to_rem e))) kraft_cons expr0 ler_addl kraft_ge0.
+- have /hasP[c cws] := cov [::] erefl.
+  by rewrite prefixs0 => /eqP c0; rewrite -c0 cws in e.
+- by rewrite (kraft_perm (perm_map size (perm_to_rem e))) kraft_cons expr0 ler_addl kraft_ge0.
+have half b : 1 <= kraft [seq size w | w <- tails b ws].
+  apply: IH => w wl; have /hasP[[|c v] cws] := cov (b :: w) (congr1 succn wl).
+    by rewrite cws in e.
+  rewrite prefix_cons => /andP[/eqP cb vw]; apply/hasP; exists v => //.
+  by rewrite mem_tails -cb.
+by rewrite kraft_tails // -[1]half_half ler_add // ler_pmul2r.
+Qed.
+
+Lemma perm_map_exists (A : eqType) (f : A -> nat) s t : perm_eq (map f s) t ->
+  exists2 s', perm_eq s s' & map f s' = t.
+Proof.
+elim: t s => [|l t IH] s st.
+  by exists [::] => //; case: s st => // x s /perm_size.
+have /mapP[x xs Dl] : l \in map f s by rewrite (perm_mem st) mem_head.
+have P := perm_to_rem xs; have [|s' ss' <-] := IH (rem x s).
+  by rewrite -(perm_cons l) (perm_trans _ st) // Dl perm_sym; apply: (perm_map f P).
+by exists (x :: s'); rewrite ?Dl // (permPl P) perm_cons.
+Qed.
+
+(** The converse: any lengths with sum of 2^-length <= 1 are those of a prefix code. *)
+Theorem kraft_converse (ls : seq nat) : kraft ls <= 1 ->
+  exists ws, prefix_free ws /\ [seq size w | w <- ws] = ls.
+Proof.
+have tr : transitive geq by move=> y z t yz ty; apply: leq_trans ty yz.
+have tot : total geq by move=> y z; apply: leq_total.
+have P := permEl (perm_sort geq ls); rewrite -(kraft_perm P) => ls1.
+suff [ws [uws pws] E] : exists2 ws, prefix_free ws & [seq size w | w <- ws] = sort geq ls.
+  have := P; rewrite -E => /perm_map_exists[ws' Pws <-]; exists ws'; split=> //.
+  split; first by rewrite -(perm_uniq Pws).
+  by move=> u v; rewrite -!(perm_mem Pws); apply: pws.
+elim: (sort geq ls) (sort_sorted tot ls) ls1 => [_ _|l s IH]; first by exists [::].
+move=> ls_sorted; rewrite kraft_cons => s1.
+have s_lt1 : kraft s < 1 by apply: lt_le_trans s1; rewrite ltr_addr exprn_gt0.
+have [ws [uws pws] E] := IH (path_sorted ls_sorted) (ltW s_lt1).
+have [w [wl /hasPn w_new]] : exists w, size w = l /\ ~~ has (fun c => prefix c w) ws.
+  have [/existsP[w w_new]|all_cov] := boolP [exists w : l.-tuple bool, ~~ has (fun c => prefix c w) ws].
+    by exists w; rewrite size_tuple.
+  move: s_lt1; rewrite -E ltNge (@kraft_covered l) // => w /eqP wl.
+  by move: all_cov; rewrite negb_exists => /forallP/(_ (Tuple wl)); rewrite negbK.
+have short c : c \in ws -> (size c <= l)%N.
+  move=> cws; have /allP := order_path_min tr ls_sorted; apply.
+  by rewrite -E map_f.
+have w_out c : c \in ws -> prefix w c -> w = c.
+  move=> cws /prefixP[r Dc]; have := short _ cws.
+  by rewrite Dc size_cat wl -{2}[l]addn0 leq_add2l leqn0 size_eq0 => /eqP->; rewrite cats0.
+exists (w :: ws); last by rewrite /= wl E.
+split=> [|u v]; first by rewrite /= uws andbT; apply/negP => /w_new; rewrite prefix_refl.
+rewrite !inE => /orP[/eqP->|uws'] /orP[/eqP->|vws'] // uv; [exact: w_out | | exact: pws].
+by have := w_new u uws'; rewrite uv.
 Qed.
 
 (** The sum in natural numbers. *)
