@@ -197,6 +197,93 @@ rewrite !inE => /orP[/eqP->|uws'] /orP[/eqP->|vws'] // uv; [exact: w_out | | exa
 by have := w_new u uws'; rewrite uv.
 Qed.
 
+(** Uniquely decodable: two messages, sequences of codewords, that read the same are the same. *)
+Definition uniquely_decodable (ws : seq (seq bool)) : Prop :=
+  uniq ws /\ forall s t, {subset s <= ws} -> {subset t <= ws} -> flatten s = flatten t -> s = t.
+
+(** All messages of n codewords. *)
+Fixpoint messages (n : nat) (ws : seq (seq bool)) : seq (seq (seq bool)) :=
+  if n is n'.+1 then [seq w :: s | w <- ws, s <- messages n' ws] else [:: [::]].
+
+Lemma messages_sub n ws s : s \in messages n ws -> {subset s <= ws}.
+Proof.
+elim: n s => [|n IH] s /=; first by rewrite inE => /eqP->.
+case/allpairsP=> -[w t] /= [wws /IH tws ->] v; rewrite inE => /orP[/eqP->|/tws] //.
+Qed.
+
+Lemma messages_uniq n ws : uniq ws -> uniq (messages n ws).
+Proof.
+by move=> uws; elim: n => //= n IH; apply: allpairs_uniq => // -[w s] [v t] _ _ [-> ->].
+Qed.
+
+Lemma kraft_messages n ws :
+  kraft [seq size (flatten s) | s <- messages n ws] = kraft [seq size w | w <- ws] ^+ n.
+Proof.
+elim: n => [|n IH]; first by rewrite /kraft big_seq1.
+rewrite exprS -IH /kraft !big_map big_allpairs_dep mulr_suml; apply: eq_bigr => w _ /=.
+by rewrite mulr_sumr; apply: eq_bigr => s _; rewrite size_cat exprD.
+Qed.
+
+Lemma messages_size n ws s : s \in messages n ws ->
+  (size (flatten s) <= n * \sum_(w <- ws) size w)%N.
+Proof.
+elim: n s => [|n IH] s /=; first by rewrite inE => /eqP->.
+case/allpairsP=> -[w t] /= [wws /IH tws ->]; rewrite size_cat mulSn leq_add //.
+by rewrite (big_rem _ wws) leq_addr.
+Qed.
+
+Lemma kraft_uniq B (ws : seq (seq bool)) : uniq ws -> all (fun w => size w <= B)%N ws ->
+  kraft [seq size w | w <- ws] <= B.+1%:R.
+Proof.
+move=> uws wsB; rewrite /kraft big_map.
+have -> : \sum_(w <- ws) 2%:R^-1 ^+ size w
+    = \sum_(l < B.+1) \sum_(w <- ws | size w == l) 2%:R^-1 ^+ size w :> rat.
+  rewrite (exchange_big_dep xpredT) //= big_seq [RHS]big_seq; apply: eq_bigr => w wws.
+  by rewrite (big_pred1 (Ordinal (allP wsB w wws : size w < B.+1)%N)) // => l; rewrite eq_sym.
+have -> : B.+1%:R = \sum_(l < B.+1) 1 :> rat by rewrite sumr_const card_ord.
+apply: ler_sum => l _.
+rewrite -big_filter -(big_map size xpredT); apply: kraft_inequality; split; first exact: filter_uniq.
+move=> u v; rewrite !mem_filter => /andP[/eqP ul _] /andP[/eqP vl _].
+by rewrite prefixE ul -vl take_size => /eqP.
+Qed.
+
+(** McMillan's theorem: Kraft's inequality holds for every uniquely decodable code. *)
+Theorem mcmillan (ws : seq (seq bool)) :
+  uniquely_decodable ws -> kraft [seq size w | w <- ws] <= 1.
+Proof.
+move=> [uws dec]; set K := kraft _; pose S := (\sum_(w <- ws) size w)%N.
+have bound n : K ^+ n <= (n * S).+1%:R.
+  rewrite -kraft_messages (map_comp size flatten); apply: kraft_uniq.
+    rewrite map_inj_in_uniq ?messages_uniq // => s t /messages_sub ss /messages_sub ts.
+    exact: dec.
+  by rewrite all_map; apply/allP => s /messages_size.
+have bernoulli (e : rat) n : 0 <= e -> 1 + e *+ n <= (1 + e) ^+ n.
+  move=> e0; elim: n => [|n IH]; first by rewrite mulr0n addr0.
+  rewrite exprS; apply: le_trans (ler_wpmul2l _ IH); last exact: addr_ge0.
+  by rewrite mulrDr mulr1 mulrDl mul1r mulrS !addrA ler_addl mulr_ge0 ?mulrn_wge0.
+rewrite leNgt; apply/negP => K1; pose e := K - 1.
+have e0 : 0 < e by rewrite subr_gt0.
+have KE : K = 1 + e by rewrite addrC subrK.
+(* e^2 n <= 2 S for every n, so e = 0 *)
+have le n : (0 < n)%N -> e ^+ 2 *+ n <= S.*2%:R.
+  move=> n0; have x0 : 0 <= e *+ n by rewrite mulrn_wge0 ?ltW.
+  have sq : 1 + (e *+ n) ^+ 2 <= (n * 2 * S).+1%:R.
+    apply: le_trans (bound _); rewrite KE exprM.
+    apply: le_trans (_ : (1 + e *+ n) ^+ 2 <= _).
+      by rewrite sqrrD expr1n mul1r -addrA ler_add2l addrC ler_addl mulrn_wge0.
+    have e_ge0 := ltW e0; apply: ler_expn2r; [exact: addr_ge0 | | exact: bernoulli].
+    by apply/exprn_ge0/addr_ge0.
+  move: sq; rewrite -[(n * 2 * S).+1]addn1 natrD addrC ler_add2r exprMn_n -mulnn mulrnA -mulnA mul2n mulnC natrM mulr_natr.
+  by rewrite ler_pmuln2r.
+have lt : S.*2%:R / e ^+ 2 < (Num.bound (S.*2%:R / e ^+ 2))%:R.
+  by apply: archi_boundP; rewrite divr_ge0 ?exprn_ge0 ?ler0n ?(ltW e0).
+set n := Num.bound _ in lt; have n0 : (0 < n)%N.
+  rewrite -(ltr_nat [numDomainType of rat]); apply: le_lt_trans lt.
+  by rewrite divr_ge0 ?exprn_ge0 ?ler0n ?(ltW e0).
+move: lt; rewrite ltr_pdivr_mulr ?exprn_gt0 // mulrC mulr_natr => /lt_le_trans/(_ (le n n0)).
+by rewrite ltxx.
+Qed.
+
 (** The sum in natural numbers. *)
 Lemma kraft_nat M ls : all (fun l => l <= M)%N ls ->
   (kraft ls <= 1) = (\sum_(l <- ls) 2 ^ (M - l) <= 2 ^ M)%N.
