@@ -1,0 +1,276 @@
+(** The limit on l for datasets that overlap: what the geometry at p_p alone decides about Theorem 4.2's signs. *)
+
+From mathcomp Require Import all_ssreflect all_algebra.
+From tokentree Require Import Mixture FieldTactic Response ThreeDatasets PublishedForm.
+Set Implicit Arguments.
+Unset Strict Implicit.
+Unset Printing Implicit Defensive.
+Import Order.TTheory GRing.Theory Num.Theory.
+Local Open Scope ring_scope.
+
+Section OverlapLimit.
+
+Variables (R : realFieldType) (leaf : finType) (p1 p2 p3 : distribution R leaf).
+Add Field F : (real_field_theory R).
+
+(** A_at = sum_x p_a p_t / p_p, the overlap of D_a and D_t at p_p, where D_p alone is the model. *)
+Definition local_overlap (pp pa pt : distribution R leaf) : R := \sum_x pa x * pt x / pp x.
+
+Let A_at := local_overlap p1 p2 p3.
+Let A_tt := local_overlap p1 p3 p3.
+
+(** D_p has every leaf that D_t has. *)
+Hypothesis support : forall x, p1 x = 0 -> p3 x = 0.
+
+(** z = (p_a + l p_t) / p_p: what has been added to a leaf, relative to D_p. *)
+Definition added (l : R) (x : leaf) : R := (p2 x + l * p3 x) / p1 x.
+
+(** The mean of z^2 in D_t: it bounds how far the limit of large k is. *)
+Definition added_square (l : R) : R := \sum_x p3 x * added l x ^+ 2.
+
+Lemma added_ge0 l x : 0 <= l -> 0 <= added l x.
+Proof. by move=> l0; rewrite divr_ge0 ?mass_ge0 // addr_ge0 ?mulr_ge0 ?mass_ge0. Qed.
+
+Lemma added_mean l : \sum_x p3 x * added l x = A_at + l * A_tt.
+Proof.
+rewrite mulr_sumr -big_split /=; apply: eq_bigr => x _.
+by rewrite /added; move: (p1 x)^-1 => y; field_in R.
+Qed.
+
+Lemma added_gt0 k l x : 0 < k -> 0 <= l -> 0 < k + added l x.
+Proof. by move=> k0 l0; rewrite ltr_paddr ?added_ge0. Qed.
+
+Lemma added_mean_ge0 l : 0 <= l -> 0 <= A_at + l * A_tt.
+Proof. by move=> l0; rewrite -added_mean sumr_ge0 // => x _; rewrite mulr_ge0 ?mass_ge0 ?added_ge0. Qed.
+
+Lemma added_square_ge0 l : 0 <= added_square l.
+Proof. by apply: sumr_ge0 => x _; rewrite mulr_ge0 ?mass_ge0 ?sqr_ge0. Qed.
+
+Lemma added_polynomial a b c l :
+  \sum_x p3 x * (a + b * added l x + c * added l x ^+ 2) = a + b * (A_at + l * A_tt) + c * added_square l.
+Proof.
+transitivity (a * (\sum_x p3 x) + b * (\sum_x p3 x * added l x) + c * added_square l); last first.
+  by rewrite mass_sum1 added_mean mulr1.
+rewrite /added_square !mulr_sumr -!big_split /=.
+by apply: eq_bigr => x _; field_in R.
+Qed.
+
+Lemma harmonic_lower k l : 0 < k -> 0 <= l ->
+  (k + (A_at + l * A_tt))^-1 <= \sum_x p3 x / (k + added l x).
+Proof.
+move=> k0 l0; pose B := k + (A_at + l * A_tt); have B0 : 0 < B by rewrite ltr_paddr ?added_mean_ge0.
+have BN := negbT (gt_eqF B0).
+pose A := A_at + l * A_tt; rewrite -/A in B B0 BN *.
+have -> : B^-1 = \sum_x p3 x * (B^-1 + A / B ^+ 2 + - (B ^+ 2)^-1 * added l x + 0 * added l x ^+ 2).
+  by rewrite added_polynomial -/A; move: (B) BN => y ?; field_in R.
+apply: ler_sum => x _; rewrite ler_wpmul2l ?mass_ge0 // -subr_ge0.
+have z0 := added_gt0 x k0 l0; have zN := negbT (gt_eqF z0).
+suff -> : (k + added l x)^-1 - (B^-1 + A / B ^+ 2 + - (B ^+ 2)^-1 * added l x + 0 * added l x ^+ 2) =
+    (added l x - A) ^+ 2 / ((k + added l x) * B ^+ 2).
+  by rewrite divr_ge0 ?sqr_ge0 // mulr_ge0 ?sqr_ge0 ?ltW.
+by rewrite /B in BN *; move: (added l x) (A) zN BN => z y ? ?; field_in R.
+Qed.
+
+Lemma harmonic_upper k l : 0 < k -> 0 <= l ->
+  \sum_x p3 x / (k + added l x) <= k^-1 - (A_at + l * A_tt) / k ^+ 2 + added_square l / k ^+ 3.
+Proof.
+move=> k0 l0; have kN := negbT (gt_eqF k0).
+have -> : k^-1 - (A_at + l * A_tt) / k ^+ 2 + added_square l / k ^+ 3 =
+    \sum_x p3 x * (k^-1 + - (k ^+ 2)^-1 * added l x + (k ^+ 3)^-1 * added l x ^+ 2).
+  by rewrite added_polynomial mulNr [_ / k ^+ 2]mulrC [_ / k ^+ 3]mulrC.
+apply: ler_sum => x _; rewrite ler_wpmul2l ?mass_ge0 // -subr_ge0.
+have z0 := added_gt0 x k0 l0; have zN := negbT (gt_eqF z0).
+suff -> : k^-1 + - (k ^+ 2)^-1 * added l x + (k ^+ 3)^-1 * added l x ^+ 2 - (k + added l x)^-1 =
+    added l x ^+ 3 / (k ^+ 3 * (k + added l x)).
+  by rewrite divr_ge0 ?exprn_ge0 ?added_ge0 // mulr_ge0 ?exprn_ge0 ?ltW.
+by rewrite !exprS !expr0 !mulr1; move: (added l x) zN => z ?; field_in R.
+Qed.
+
+(** Beyond the limit: (k + 1 + l) sum_x p_t / (k + z) <= 1 for large k, even at l = 0. *)
+Lemma harmonic_above k l : 0 < k -> 0 <= l -> 1 - A_at < l * (A_tt - 1) ->
+  added_square l / (A_at + l * A_tt - 1 - l) <= k -> (k + 1 + l) * (\sum_x p3 x / (k + added l x)) <= 1.
+Proof.
+move=> k0 l0 beyond large; have T0 : 0 < k + 1 + l by rewrite ltr_paddr // addr_gt0.
+pose d := A_at + l * A_tt - 1 - l; have d0 : 0 < d.
+  move: beyond; rewrite -subr_gt0; congr (_ < _); rewrite /d; field_in R.
+rewrite -/d ler_pdivr_mulr // in large; have kN := negbT (gt_eqF k0).
+apply: le_trans (_ : (k + 1 + l) * (k^-1 - (A_at + l * A_tt) / k ^+ 2 + added_square l / k ^+ 3) <= 1).
+  by rewrite ler_wpmul2l ?(ltW T0) // harmonic_upper.
+set Z := added_square l in large *.
+have -> : (k + 1 + l) * (k^-1 - (A_at + l * A_tt) / k ^+ 2 + Z / k ^+ 3) =
+    1 - (k * (k * d - Z) + (1 + l) * (k * d - Z + k * (1 + l))) / k ^+ 3.
+  by rewrite /d !exprS !expr0 !mulr1; field_in R.
+have kdZ : 0 <= k * d - Z by rewrite subr_ge0.
+have l1 : 0 <= 1 + l by rewrite addr_ge0 ?ler01.
+have num : 0 <= k * (k * d - Z) + (1 + l) * (k * d - Z + k * (1 + l)).
+  have k_ge0 := ltW k0; apply: addr_ge0; apply: mulr_ge0 => //; apply: addr_ge0 => //; exact: mulr_ge0.
+by rewrite ler_subl_addr ler_addl divr_ge0 ?exprn_ge0 ?(ltW k0).
+Qed.
+
+Section Form.
+Variables (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l).
+Let m := three_dataset_form k_gt0 l_gt0 p1 p2 p3.
+
+Lemma overlap_harmonic : overlap m Pretrain Perturb = (k + 1 + l) * \sum_x p3 x / (k + added l x).
+Proof.
+rewrite mulr_sumr; apply: eq_bigr => x _; rewrite form_joint /=.
+case: (eqVneq (p1 x) 0) => [e|pN]; first by rewrite (support e) !(mulr0, mul0r).
+have T0 : k + 1 + l != 0 by rewrite gt_eqF ?addr_gt0 ?ltr01.
+have := negbT (gt_eqF (added_gt0 x k_gt0 (ltW l_gt0))); rewrite /added => zN.
+have uN : k * p1 x + p2 x + l * p3 x != 0.
+  have -> : k * p1 x + p2 x + l * p3 x = (k + (p2 x + l * p3 x) / p1 x) * p1 x by field_in R.
+  by rewrite mulf_neq0.
+have uN2 : k * p1 x + (p2 x + l * p3 x) != 0 by rewrite addrA.
+by field_in R.
+Qed.
+
+(** S_pt is never below (k + 1 + l) / (k + A_at + l A_tt).  (For disjoint parts it is equal to it.) *)
+Theorem overlap_lower_bound : (k + 1 + l) / (k + A_at + l * A_tt) <= overlap m Pretrain Perturb.
+Proof.
+rewrite overlap_harmonic ler_wpmul2l ?addr_ge0 ?ler01 ?(ltW k_gt0) ?(ltW l_gt0) //.
+by rewrite -addrA harmonic_lower ?ltW.
+Qed.
+
+(** Below the limit the theorem's signs hold, for every k: if l (A_tt - 1) < 1 - A_at, that is l < l*. *)
+Theorem signs_below_limit : l * (A_tt - 1) < 1 - A_at -> signs_hold m.
+Proof.
+move=> below; rewrite signs_overlap; apply: lt_le_trans overlap_lower_bound.
+rewrite ltr_pdivl_mulr ?mul1r; last by rewrite -addrA ltr_paddr ?added_mean_ge0 ?ltW.
+by move: below; rewrite -subr_gt0 -[k + _ + _ < _]subr_gt0; congr (_ < _); field_in R.
+Qed.
+
+(** Above the limit they fail for every large k: if l (A_tt - 1) > 1 - A_at, then gamma_p' >= 0 for every
+    k >= K = (sum_x p_t z^2) / (A_at + l A_tt - 1 - l), z = (p_a + l p_t) / p_p. *)
+Theorem signs_above_limit : 1 - A_at < l * (A_tt - 1) ->
+  added_square l / (A_at + l * A_tt - 1 - l) <= k -> ~~ signs_hold m.
+Proof.
+move=> above large; rewrite signs_overlap -leNgt overlap_harmonic.
+exact: (harmonic_above k_gt0 (ltW l_gt0)).
+Qed.
+
+(** If A_at > 1, both signs come out reversed for every large k: for
+    k > (sum_x (p_a p_t / p_p) z) / (A_at (A_at - 1)). *)
+Theorem signs_reversed : 1 < A_at -> (\sum_x p2 x * p3 x / p1 x * added l x) / (A_at * (A_at - 1)) < k ->
+  0 < dgamma m Pretrain /\ dgamma m Align < 0.
+Proof.
+move=> A1 large; have A0 : 0 < A_at by rewrite (lt_trans _ A1).
+suff acute : 1 < overlap m Align Perturb.
+  have neg : dgamma m Align < 0 by rewrite dgamma_lt0 response_lt0.
+  split=> //; have := law m; rewrite form_k form_l -addrA => /eqP; rewrite addr_eq0 => /eqP e.
+  by rewrite -(pmulr_rgt0 _ k_gt0) e oppr_gt0 -(addr0 0) ltr_le_add // pmulr_rle0 // dgamma_perturb_le0.
+set W := \sum_x _ in large; pose B := k * A_at + W.
+have W0 : 0 <= W.
+  by apply: sumr_ge0 => x _; rewrite (mulr_ge0 _ (added_ge0 x (ltW l_gt0))) // divr_ge0 ?mulr_ge0 ?mass_ge0.
+have B0 : 0 < B by rewrite ltr_paddr // mulr_gt0.
+have BN := negbT (gt_eqF B0).
+have lower : A_at ^+ 2 / B <= \sum_x p2 x * p3 x / p1 x / (k + added l x).
+  have -> : A_at ^+ 2 / B = \sum_x p2 x * p3 x / p1 x * (A_at / B + A_at * W / B ^+ 2 - A_at ^+ 2 / B ^+ 2 * added l x).
+    under eq_bigr do rewrite mulrBr [_ * (_ * added l _)]mulrCA.
+    by rewrite sumrB -mulr_suml -mulr_sumr -/W -/(local_overlap p1 p2 p3) -/A_at; move: (B) BN (A_at) => y ? z; field_in R.
+  apply: ler_sum => x _; rewrite ler_wpmul2l ?divr_ge0 ?mulr_ge0 ?mass_ge0 // -subr_ge0.
+  have z0 := added_gt0 x k_gt0 (ltW l_gt0); have zN := negbT (gt_eqF z0).
+  suff -> : (k + added l x)^-1 - (A_at / B + A_at * W / B ^+ 2 - A_at ^+ 2 / B ^+ 2 * added l x) =
+      (B - A_at * (k + added l x)) ^+ 2 / ((k + added l x) * B ^+ 2).
+    by rewrite divr_ge0 ?sqr_ge0 // mulr_ge0 ?sqr_ge0 ?ltW.
+  by rewrite /B in BN *; move: (A_at) (W) (added l x) zN BN => y w z ? ?; field_in R.
+have -> : overlap m Align Perturb = (k + 1 + l) * \sum_x p2 x * p3 x / p1 x / (k + added l x).
+  rewrite mulr_sumr; apply: eq_bigr => x _; rewrite form_joint /=.
+  case: (eqVneq (p1 x) 0) => [e|pN]; first by rewrite (support e) !(mulr0, mul0r).
+  have T0 : k + 1 + l != 0 by rewrite gt_eqF ?addr_gt0 ?ltr01.
+  have zN := negbT (gt_eqF (added_gt0 x k_gt0 (ltW l_gt0))).
+  have uN : k * p1 x + p2 x + l * p3 x != 0.
+    have -> : k * p1 x + p2 x + l * p3 x = (k + added l x) * p1 x by rewrite /added; field_in R.
+    by rewrite mulf_neq0.
+  have uN2 : k * p1 x + (p2 x + l * p3 x) != 0 by rewrite addrA.
+  by rewrite /added; field_in R.
+have T0 : 0 < k + 1 + l by rewrite !addr_gt0 ?ltr01.
+apply: lt_le_trans (_ : (k + 1 + l) * (A_at ^+ 2 / B) <= _); last by rewrite ler_wpmul2l ?(ltW T0).
+rewrite mulrA ltr_pdivl_mulr // mul1r.
+move: large; rewrite ltr_pdivr_mulr ?mulr_gt0 ?subr_gt0 // => large.
+rewrite -subr_gt0; have -> : (k + 1 + l) * A_at ^+ 2 - B = k * (A_at * (A_at - 1)) - W + (1 + l) * A_at ^+ 2.
+  by rewrite /B; field_in R.
+by rewrite addr_gt0 ?subr_gt0 // mulr_gt0 ?exprn_gt0 // addr_gt0 ?ltr01.
+Qed.
+
+End Form.
+
+Lemma slack_gap k l l' : 0 < k -> 0 <= l -> 0 <= l' ->
+  (k + 1 + l) * (1 - (k + 1 + l) * \sum_x p3 x / (k + added l x))
+    - (k + 1 + l') * (1 - (k + 1 + l') * \sum_x p3 x / (k + added l' x))
+  = (l - l') * \sum_x p1 x * (k * p1 x + p2 x - (k + 1) * p3 x) ^+ 2
+                      / ((k * p1 x + p2 x + l * p3 x) * (k * p1 x + p2 x + l' * p3 x)).
+Proof.
+move=> k0 l0 l'0; rewrite -(mass_sum1 p1) !mulr_sumr -!sumrB !mulr_sumr -sumrB; apply: eq_bigr => x _.
+case: (eqVneq (p1 x) 0) => [e|pN]; first by rewrite e (support e) !(mulr0, mul0r, subr0).
+have zN := negbT (gt_eqF (added_gt0 x k0 l0)); have z'N := negbT (gt_eqF (added_gt0 x k0 l'0)).
+have uE h : k * p1 x + p2 x + h * p3 x = (k + added h x) * p1 x by rewrite /added; field_in R.
+have uN : k * p1 x + p2 x + l * p3 x != 0 by rewrite uE mulf_neq0.
+have u'N : k * p1 x + p2 x + l' * p3 x != 0 by rewrite uE mulf_neq0.
+have uN2 : k * p1 x + (p2 x + l * p3 x) != 0 by rewrite addrA.
+have u'N2 : k * p1 x + (p2 x + l' * p3 x) != 0 by rewrite addrA.
+by rewrite /added; field_in R.
+Qed.
+
+Lemma slack_monotone k l l' : 0 < k -> 0 <= l' -> l' <= l ->
+  (k + 1 + l') * (\sum_x p3 x / (k + added l' x)) <= 1 -> (k + 1 + l) * (\sum_x p3 x / (k + added l x)) <= 1.
+Proof.
+move=> k0 l'0 ll'; have l0 := le_trans l'0 ll'; rewrite -subr_ge0 => slack; rewrite -subr_ge0.
+have T0 h : 0 <= h -> 0 < k + 1 + h by move=> h0; rewrite ltr_paddr // addr_gt0.
+rewrite -(pmulr_rge0 _ (T0 l l0)) -[leRHS](subrK ((k + 1 + l') * (1 - (k + 1 + l') * \sum_x p3 x / (k + added l' x)))).
+rewrite slack_gap // addr_ge0 // ?(mulr_ge0 (ltW (T0 l' l'0))) // mulr_ge0 ?subr_ge0 // sumr_ge0 // => x _.
+have k_ge0 := ltW k0; have u0 h : 0 <= h -> 0 <= k * p1 x + p2 x + h * p3 x.
+  by move=> h0; rewrite !addr_ge0 ?mulr_ge0 ?mass_ge0.
+by apply: mulr_ge0; rewrite ?invr_ge0 mulr_ge0 ?u0 ?sqr_ge0 ?mass_ge0.
+Qed.
+
+(** The signs hold on an interval of l that begins at 0: if they hold at l, they hold at every smaller l. *)
+Theorem signs_interval (k l l' : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l) (l'_gt0 : 0 < l') : l' <= l ->
+  signs_hold (three_dataset_form k_gt0 l_gt0 p1 p2 p3) -> signs_hold (three_dataset_form k_gt0 l'_gt0 p1 p2 p3).
+Proof.
+move=> ll'; rewrite !signs_overlap !overlap_harmonic !ltNge; apply: contra.
+exact: slack_monotone (ltW l'_gt0) ll'.
+Qed.
+
+(** A_tt - 1 = sum_x (p_t - p_p)^2 / p_p. *)
+Lemma local_self_overlap : A_tt - 1 = \sum_x (p3 x - p1 x) ^+ 2 / p1 x.
+Proof.
+transitivity (\sum_x (p3 x * p3 x / p1 x - p3 x - p3 x + p1 x)).
+  by rewrite big_split /= !sumrB !mass_sum1 addrNK.
+apply: eq_bigr => x _; case: (eqVneq (p1 x) 0) => [e|pN]; last by field_in R.
+by rewrite (support e) e !(mul0r, subr0, addr0, invr0, mulr0).
+Qed.
+
+(** A_tt > 1, unless D_t is distributed as D_p. *)
+Theorem local_self_overlap_gt1 : ~ (forall x, p3 x = p1 x) -> 1 < A_tt.
+Proof.
+move=> n31; rewrite -subr_gt0 local_self_overlap lt_neqAle eq_sym.
+have nonneg x : true -> 0 <= (p3 x - p1 x) ^+ 2 / p1 x by rewrite divr_ge0 ?sqr_ge0 ?mass_ge0.
+rewrite sumr_ge0 // andbT; apply/negP; rewrite psumr_eq0 // => /allP all0; apply: n31 => x.
+have := all0 x (mem_index_enum x); rewrite /= mulf_eq0 sqrf_eq0 invr_eq0 subr_eq0 => /orP[/eqP //|/eqP e].
+by rewrite e (support e).
+Qed.
+
+(** If A_at >= 1, Theorem 4.2's signs fail for every l as soon as k is large (how large may depend on l). *)
+Theorem signs_fail_for_every_l : 1 <= A_at -> ~ (forall x, p3 x = p1 x) ->
+  forall (l : R) (l_gt0 : 0 < l), exists K, forall (k : R) (k_gt0 : 0 < k), K <= k ->
+  ~~ signs_hold (three_dataset_form k_gt0 l_gt0 p1 p2 p3).
+Proof.
+move=> A1 n31 l l_gt0; exists (added_square l / (A_at + l * A_tt - 1 - l)) => k k_gt0.
+apply: signs_above_limit; apply: (@le_lt_trans _ _ 0); first by rewrite subr_le0.
+by rewrite mulr_gt0 // subr_gt0 local_self_overlap_gt1.
+Qed.
+
+(** If A_at > 1, one bound serves every l: they fail for all l > 0 once
+    k >= (sum_x p_t p_a^2 / p_p^2) / (A_at - 1). *)
+Theorem signs_fail_uniformly (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l) :
+  1 < A_at -> (\sum_x p3 x * (p2 x / p1 x) ^+ 2) / (A_at - 1) <= k ->
+  ~~ signs_hold (three_dataset_form k_gt0 l_gt0 p1 p2 p3).
+Proof.
+move=> A1 large; rewrite signs_overlap overlap_harmonic -leNgt.
+apply: (slack_monotone k_gt0 (lexx 0) (ltW l_gt0)); apply: harmonic_above => //.
+  by rewrite mul0r subr_lt0.
+rewrite mul0r addr0 subr0; have -> // : added_square 0 = \sum_x p3 x * (p2 x / p1 x) ^+ 2.
+by apply: eq_bigr => x _; rewrite /added mul0r addr0.
+Qed.
+
+End OverlapLimit.
