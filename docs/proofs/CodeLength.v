@@ -124,6 +124,12 @@ Theorem entropy_le_code (ps : seq R) (cs : seq (seq bool)) :
   entropy ps <= mean_length (zip ps [seq size c | c <- cs]).
 Proof. by move=> *; apply: entropy_le_length; rewrite ?size_map //; apply: kraft_inequality. Qed.
 
+(** H <= L for every uniquely decodable code. *)
+Theorem entropy_le_decodable (ps : seq R) (cs : seq (seq bool)) :
+  all (fun p => 0 <= p) ps -> \sum_(p <- ps) p = 1 -> size cs = size ps -> uniquely_decodable cs ->
+  entropy ps <= mean_length (zip ps [seq size c | c <- cs]).
+Proof. by move=> *; apply: entropy_le_length; rewrite ?size_map //; apply: mcmillan. Qed.
+
 Lemma sum1_nil (ps : seq R) : \sum_(p <- ps) p = 1 -> ps != [::].
 Proof. by case: ps => // /eqP; rewrite big_nil eq_sym oner_eq0. Qed.
 

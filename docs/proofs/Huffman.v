@@ -316,6 +316,12 @@ Theorem huffman_optimal_code (ws : seq R) (cs : seq (seq bool)) :
   cost (huffman ws) <= mean_length (zip ws [seq size c | c <- cs]).
 Proof. by move=> *; apply: huffman_optimal; rewrite ?size_map //; apply: kraft_inequality. Qed.
 
+(** Nor is any uniquely decodable code. *)
+Theorem huffman_optimal_decodable (ws : seq R) (cs : seq (seq bool)) :
+  ws != [::] -> all (fun w => 0 <= w) ws -> size cs = size ws -> uniquely_decodable cs ->
+  cost (huffman ws) <= mean_length (zip ws [seq size c | c <- cs]).
+Proof. by move=> *; apply: huffman_optimal; rewrite ?size_map //; apply: mcmillan. Qed.
+
 (** Scaling the weights by c > 0 scales the cost. *)
 Theorem huffman_scale (c : R) (ws : seq R) : 0 < c ->
   cost (huffman [seq c * w | w <- ws]) = c * cost (huffman ws).

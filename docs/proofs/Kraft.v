@@ -273,8 +273,8 @@ have le n : (0 < n)%N -> e ^+ 2 *+ n <= S.*2%:R.
       by rewrite sqrrD expr1n mul1r -addrA ler_add2l addrC ler_addl mulrn_wge0.
     have e_ge0 := ltW e0; apply: ler_expn2r; [exact: addr_ge0 | | exact: bernoulli].
     by apply/exprn_ge0/addr_ge0.
-  move: sq; rewrite -[(n * 2 * S).+1]addn1 natrD addrC ler_add2r exprMn_n -mulnn mulrnA -mulnA mul2n mulnC natrM mulr_natr.
-  by rewrite ler_pmuln2r.
+  move: sq; rewrite -[(n * 2 * S).+1]addn1 natrD addrC ler_add2r exprMn_n -mulnn mulrnA.
+  by rewrite -mulnA mul2n mulnC natrM mulr_natr ler_pmuln2r.
 have lt : S.*2%:R / e ^+ 2 < (Num.bound (S.*2%:R / e ^+ 2))%:R.
   by apply: archi_boundP; rewrite divr_ge0 ?exprn_ge0 ?ler0n ?(ltW e0).
 set n := Num.bound _ in lt; have n0 : (0 < n)%N.

@@ -24,11 +24,10 @@ Definition node := seq token.
 Definition depth (v : node) : nat := size v.
 
 (** A response is a finite string of symbols; closed by EOS, it is the path to a leaf. *)
-Definition response := seq symbol.
-Definition path_of (x : response) : node := rcons (map some x) EOS.
+Definition path_of (x : seq symbol) : node := rcons (map some x) EOS.
 
 (** A dataset: responses, each with its count or probability. *)
-Definition data := seq (response * R).
+Definition data := seq (seq symbol * R).
 
 Fixpoint total (D : data) : R := if D is x :: D' then x.2 + total D' else 0.
 
@@ -66,11 +65,23 @@ Qed.
 Lemma weight_token_tree D v : node_weight (token_tree D) v = \sum_(x <- D | prefix v (path_of x.1)) x.2.
 Proof. by rewrite weightE big_map. Qed.
 
+(** Where all weights are positive, the nodes are the paths of positive weight. *)
+Theorem node_weight_gt0 (t : tree) (v : node) : all (fun l => 0 < l.2) t ->
+  has_node t v = (0 < node_weight t v).
+Proof.
+have ge0 s : all (fun l => 0 < l.2) s -> 0 <= node_weight s v.
+  move=> /allP s0; rewrite weightE big_seq_cond; apply: sumr_ge0 => l /andP[ls _].
+  exact/ltW/s0.
+elim: t => [|l t IH] /=; first by rewrite ltxx.
+case/andP=> l0 t0; case: ifP => _ /=; last by rewrite add0r IH.
+by rewrite ltr_paddr ?ge0.
+Qed.
+
 (** The root of a dataset's tree weighs the whole dataset. *)
 Theorem weight_root (D : data) : node_weight (token_tree D) [::] = total D.
 Proof. by rewrite weight_token_tree totalE; apply: eq_bigl => -[[|b y] c]. Qed.
 
-Lemma prefix_path (x y : response) : prefix (path_of x) (path_of y) = (y == x).
+Lemma prefix_path (x y : seq symbol) : prefix (path_of x) (path_of y) = (y == x).
 Proof.
 elim: x y => [|a x IH] [|b y] //.
 have := prefix_cons (path_of x) (path_of y) (Some a) (Some b).
@@ -78,7 +89,7 @@ by rewrite IH !eqseq_cons [b == a]eq_sym => <-.
 Qed.
 
 (** The weight of an EOS leaf is the count, or the probability, of its response. *)
-Theorem weight_leaf (D : data) (x : response) :
+Theorem weight_leaf (D : data) (x : seq symbol) :
   node_weight (token_tree D) (path_of x) = \sum_(y <- D | y.1 == x) y.2.
 Proof. by rewrite weight_token_tree; apply: eq_bigl => y; rewrite prefix_path. Qed.
 
@@ -108,7 +119,7 @@ rewrite inE negb_or eq_sym => /andP[lNv /IH ->].
 by rewrite (prefix_step _ lNv) big_split /= addrACA.
 Qed.
 
-Lemma ends_path (x : response) : ends (path_of x).
+Lemma ends_path (x : seq symbol) : ends (path_of x).
 Proof. by rewrite /ends mem_rcons inE eqxx. Qed.
 
 (** In a dataset's tree: the weight of every node that is no EOS node is the sum of its children's. *)
@@ -147,14 +158,14 @@ case: (leqP d e) => [de|ed]; first by rewrite take_take.
 by rewrite take_oversize // size_take_min geq_min ltnW.
 Qed.
 
-Lemma take_path (d : nat) (x : response) :
+Lemma take_path (d : nat) (x : seq symbol) :
   take d (path_of x) = if (size x < d)%N then path_of x else map some (take d x).
 Proof.
 case: ltnP => xd; first by rewrite take_oversize // size_rcons size_map.
 by rewrite /path_of -cats1 takel_cat ?size_map // map_take.
 Qed.
 
-Lemma ends_some (x : response) : ends (map some x) = false.
+Lemma ends_some (x : seq symbol) : ends (map some x) = false.
 Proof. by apply/negP => /mapP[]. Qed.
 
 (** The leaves of the pruned tree are the EOS nodes at depth at most d, and all nodes at depth d. *)
@@ -196,8 +207,14 @@ rewrite {}/depth in vd *; rewrite size_cat /= vd addnS ltnNge leq_addr andbF /=.
 by rewrite gtn_eqF // ltnS leq_addr.
 Qed.
 
-(** Every response passes exactly one leaf of the pruned tree, the one at take d of its path. *)
-Theorem one_leaf (d : nat) (D : data) (x : response) (v : node) :
+(** Each leaf of the pruned tree carries the weight of its whole subtree. *)
+Theorem leaf_weight (d : nat) (D : data) (v : node) : v \in leaves (prune d (token_tree D)) ->
+  node_weight (prune d (token_tree D)) v = node_weight (token_tree D) v.
+Proof.
+by rewrite prune_weight prune_leaves => /andP[_ /orP[/andP[_ ->]|/eqP->]] //; rewrite leqnn.
+Qed.
+
+Lemma leaf_on_path (d : nat) (D : data) (x : seq symbol) (v : node) :
   v \in leaves (prune d (token_tree D)) -> prefix v (path_of x) = (v == take d (path_of x)).
 Proof.
 rewrite mem_undup -!map_comp => /mapP[y yD ->] /=.
@@ -209,6 +226,17 @@ apply/eqP/eqP => [Dx|Dx]; first by rewrite Dx leqNgt yd in xd.
 by have := ends_some (take d x); rewrite -Dx ends_path.
 Qed.
 
+(** Every response passes exactly one leaf of the pruned tree. *)
+Theorem one_leaf (d : nat) (D : data) (x : seq symbol) : x \in [seq y.1 | y <- D] ->
+  exists! v, v \in leaves (prune d (token_tree D)) /\ prefix v (path_of x).
+Proof.
+case/mapP=> y yD ->; exists (take d (path_of y.1)).
+have ly : take d (path_of y.1) \in leaves (prune d (token_tree D)).
+  by rewrite mem_undup -!map_comp; apply/mapP; exists y.
+split=> [|v [vl]]; first by rewrite (leaf_on_path _ ly).
+by rewrite (leaf_on_path _ vl) => /eqP.
+Qed.
+
 Lemma leaves_cover (d : nat) (D E : data) : {subset [seq x.1 | x <- D] <= [seq x.1 | x <- E]} ->
   \sum_(v <- leaves (prune d (token_tree E))) node_weight (token_tree D) v = total D.
 Proof.
@@ -217,8 +245,8 @@ rewrite exchange_big totalE /= big_seq [RHS]big_seq; apply: eq_bigr => x xD.
 have lx : take d (path_of x.1) \in leaves (prune d (token_tree E)).
   have /sDE/mapP[y yE ->] := map_f fst xD.
   by rewrite mem_undup -!map_comp; apply/mapP; exists y.
-rewrite (bigD1_seq _ lx (undup_uniq _)) /= (one_leaf _ lx) eqxx big_seq_cond big1 ?addr0 // => v.
-by case/andP=> vl vN; rewrite (one_leaf _ vl) (negPf vN).
+rewrite (bigD1_seq _ lx (undup_uniq _)) /= (leaf_on_path _ lx) eqxx big_seq_cond big1 ?addr0 // => v.
+by case/andP=> vl vN; rewrite (leaf_on_path _ vl) (negPf vN).
 Qed.
 
 (** The leaves of the pruned tree share out the whole weight: sum over leaves of the weight = total. *)
@@ -310,12 +338,12 @@ rewrite totalE big_flatten big_map big_enum; apply: eq_bigr => i _.
 by rewrite /= totalE.
 Qed.
 
-(** The distribution of the merged tree over the joint leaves is the mixture: its weight at x over the total
-    is q(x) = sum_i w_i p_i(x), with w_i = n_i / T. *)
+(** The distribution of the merged, pruned tree over the joint leaves is the mixture: its weight at x over the
+    total is q(x) = sum_i w_i p_i(x), with w_i = n_i / T. *)
 Theorem merged_is_joint (x : joint_leaf) :
-  node_weight (token_tree union) (ssval x) / total union = joint tree_mixture x.
+  node_weight (prune d (token_tree union)) (ssval x) / total union = joint tree_mixture x.
 Proof.
-rewrite total_union weight_token_tree big_flatten big_map big_enum mulr_suml.
+rewrite leaf_weight ?(valP x) // total_union weight_token_tree big_flatten big_map big_enum mulr_suml.
 apply: eq_bigr => i _; rewrite /weight /= /leaf_mass -weight_token_tree.
 by rewrite mulrCA mulrAC mulfV ?mul1r ?gt_eqF.
 Qed.
