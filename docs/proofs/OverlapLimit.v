@@ -274,3 +274,75 @@ by apply: eq_bigr => x _; rewrite /added mul0r addr0.
 Qed.
 
 End OverlapLimit.
+
+Section OverlappingParts.
+
+Variables (R : realFieldType) (leaf part : finType) (D : part -> distribution R leaf) (a t : part).
+Add Field F : (real_field_theory R).
+
+(** The published form whose parts may overlap: A_jt = sum_x p_j p_t / p_p, D_p the average of the parts. *)
+Definition part_overlap (j : part) : R := local_overlap (average D (part_gt0 a)) (D j) (D t).
+
+(** l* = (1 - A_at) / sum_{j != t} (1 - A_jt). *)
+Definition l_limit : R := (1 - part_overlap a) / \sum_(j | j != t) (1 - part_overlap j).
+
+Lemma average_support x : average D (part_gt0 a) x = 0 -> D t x = 0.
+Proof.
+move/eqP; rewrite /= mulf_eq0 invr_eq0 pnatr_eq0 -[_ == 0%N]negbK -lt0n (part_gt0 a) orbF.
+rewrite psumr_eq0 => [/allP/(_ t (mem_index_enum t))/eqP //|j _]; exact: mass_ge0.
+Qed.
+
+(** sum_j A_jt = m. *)
+Lemma part_overlap_sum : \sum_j part_overlap j = #|part|%:R.
+Proof.
+have m0 : #|part|%:R != 0 :> R by rewrite pnatr_eq0 -lt0n (part_gt0 a).
+transitivity (\sum_x #|part|%:R * D t x); last by rewrite -mulr_sumr mass_sum1 mulr1.
+rewrite /part_overlap /local_overlap exchange_big /=; apply: eq_bigr => x _; rewrite -!mulr_suml.
+case: (eqVneq (\sum_j D j x) 0) => [e|sN]; last by move: (\sum_j D j x) sN (#|part|%:R) m0 => s ? y ?; field_in R.
+by rewrite e !mul0r average_support ?mulr0 //= e mul0r.
+Qed.
+
+(** A_tt - 1 = sum_{j != t} (1 - A_jt): the two closed forms of l* agree. *)
+Theorem l_limit_closed_forms : l_limit = (1 - part_overlap a) / (part_overlap t - 1).
+Proof.
+rewrite /l_limit; congr (_ / _); have := part_overlap_sum; rewrite (bigD1 t) //= => e.
+rewrite sumrB sumr_const; have -> : #|[pred j | j != t]| = #|part|.-1 by rewrite cardC1.
+rewrite -subn1 mulrnBr ?(part_gt0 a) // -e.
+by rewrite mulr1n; move: (part_overlap t) (\sum_(_ | _) _) => y z; field_in R.
+Qed.
+
+(** The closed form of the limit on l: if not every leaf of D_t has just its share of D_p (p_t and p_p differ), then for l < l* the theorem's
+    signs hold for every k > 0, and for l > l* they fail for every k >= K, with
+    K = (sum_x p_t z^2) / (A_at + l A_tt - 1 - l), z = (p_a + l p_t) / p_p. *)
+Theorem overlapping_parts_limit (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l) :
+  ~ (forall x, D t x = average D (part_gt0 a) x) ->
+  (l < l_limit -> signs_hold (published_form D k_gt0 l_gt0 a t)) /\
+  (l_limit < l ->
+   added_square (average D (part_gt0 a)) (D a) (D t) l / (part_overlap a + l * part_overlap t - 1 - l) <= k ->
+   ~~ signs_hold (published_form D k_gt0 l_gt0 a t)).
+Proof.
+move=> differ; have tt1 := local_self_overlap_gt1 average_support differ.
+rewrite l_limit_closed_forms ltr_pdivl_mulr ?subr_gt0 // ltr_pdivr_mulr ?subr_gt0 //; split.
+- exact: signs_below_limit average_support _ _ _ _.
+- exact: signs_above_limit average_support _ _ _ _.
+Qed.
+
+(** If A_at >= 1 then l* <= 0: no l is below it. *)
+Theorem l_limit_le0 : ~ (forall x, D t x = average D (part_gt0 a) x) -> (l_limit <= 0) = (1 <= part_overlap a).
+Proof.
+move=> differ; have tt1 := local_self_overlap_gt1 average_support differ.
+by rewrite l_limit_closed_forms pmulr_lle0 ?invr_gt0 ?subr_gt0 // subr_le0.
+Qed.
+
+(** For disjoint parts l* = 1 / (m - 1). *)
+Theorem l_limit_disjoint : a != t -> (forall i j, i != j -> forall x, D i x * D j x = 0) ->
+  l_limit = 1 / (#|part|%:R - 1).
+Proof.
+move=> a_not_t disjoint; rewrite l_limit_closed_forms.
+have off j : j != t -> part_overlap j = 0.
+  by move=> jt; rewrite /part_overlap /local_overlap big1 // => x _; rewrite disjoint ?mul0r.
+rewrite (off _ a_not_t) subr0; congr (_ / (_ - _)).
+by rewrite -part_overlap_sum (bigD1 t) //= big1 ?addr0 // => j /off.
+Qed.
+
+End OverlappingParts.
