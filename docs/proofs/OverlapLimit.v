@@ -346,3 +346,41 @@ by rewrite -part_overlap_sum (bigD1 t) //= big1 ?addr0 // => j /off.
 Qed.
 
 End OverlappingParts.
+
+Section IndependentMasses.
+
+Variables (R : realFieldType) (U V W : finType).
+Variables (f : distribution R U) (g : distribution R V) (h : distribution R W).
+Hypotheses (V_gt0 : (0 < #|V|)%N) (W_gt0 : (0 < #|W|)%N) (f_gt0 : forall u, 0 < f u).
+Add Field F : (real_field_theory R).
+
+Let leaf : finType := [finType of U * V * W].
+
+(** Independent masses over the same leaves: a leaf is a triple (u, v, w), and the masses of D_1, D_2 and D_3 depend on
+    u, on v and on w alone. *)
+Variables p1 p2 p3 : distribution R leaf.
+Hypothesis e1 : forall x, p1 x = f x.1.1 / (#|V|%:R * #|W|%:R).
+Hypothesis e2 : forall x, p2 x = g x.1.2 / (#|U|%:R * #|W|%:R).
+Hypothesis e3 : forall x, p3 x = h x.2 / (#|U|%:R * #|V|%:R).
+
+(** A_at is the mean of 1 / Y, Y = #U f the mass of D_1 relative to its mean. *)
+Theorem independent_local_overlap :
+  local_overlap p1 p2 p3 = (\sum_u 1 / (#|U|%:R * f u)) / #|U|%:R.
+Proof.
+have U0 : #|U|%:R != 0 :> R.
+  rewrite pnatr_eq0; apply/eqP => U0; have /eqP := mass_sum1 f.
+  by rewrite big_pred0 ?(eq_sym 0) ?oner_eq0 // => u; have := card0_eq U0 u.
+have V0 : #|V|%:R != 0 :> R by rewrite pnatr_eq0 -lt0n.
+have W0 : #|W|%:R != 0 :> R by rewrite pnatr_eq0 -lt0n.
+rewrite /local_overlap.
+transitivity (\sum_u \sum_v \sum_w 1 / (#|U|%:R * f u) / #|U|%:R * (g v * h w)).
+  rewrite (pair_bigA _ (fun u v => \sum_w _ u v w)) /=.
+  rewrite (pair_bigA _ (fun (uv : U * V) w => 1 / (#|U|%:R * f uv.1) / #|U|%:R * (g uv.2 * h w))) /=.
+  apply: eq_bigr => [[[u v] w] _] /=; rewrite e1 e2 e3 /=; have fN := negbT (gt_eqF (f_gt0 u)).
+  by move: (#|U|%:R) U0 (#|V|%:R) V0 (#|W|%:R) W0 => a ? b ? c ?; field_in R.
+rewrite mulr_suml; apply: eq_bigr => u _.
+under eq_bigr do rewrite -mulr_sumr -mulr_sumr mass_sum1 mulr1.
+by rewrite -mulr_sumr mass_sum1 mulr1.
+Qed.
+
+End IndependentMasses.

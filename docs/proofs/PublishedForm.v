@@ -169,3 +169,58 @@ by move: (1 - (m - 1) * l) lN0 (k + 1 + l) T1 => d ? y ?; field_in R.
 Qed.
 
 End PublishedForm.
+
+Section SingleLeaves.
+
+Variables (R : realFieldType) (leaf : finType).
+Add Field F : (real_field_theory R).
+
+(** All mass on one leaf. *)
+Definition point (x : leaf) : distribution R leaf.
+Proof.
+exists (fun y => (y == x)%:R) => [y|]; first exact: ler0n.
+by rewrite (bigD1 x) //= eqxx big1 ?addr0 // => y /negPf ->.
+Defined.
+
+(** The perturbation need not resemble D_1 for the signs to hold: with p_1 uniform on N leaves and p_2, p_3 two different
+    single leaves, D_3 is 1 - 1/N from D_1 in total variation, and the signs hold for every k and every
+    l < 1 / (N - 1). *)
+Theorem unlike_and_it_holds (a t : leaf) (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l) : a != t ->
+  let m := published_form point k_gt0 l_gt0 a t in
+  let N := #|leaf|%:R in
+  [/\ forall x, p m Pretrain x = 1 / N, total_variation (p m Pretrain) (p m Perturb) = 1 - 1 / N
+    & signs_hold m = (l < 1 / (N - 1))].
+Proof.
+move=> a_not_t m N.
+have N0 : N != 0 by rewrite pnatr_eq0 -lt0n; apply/card_gt0P; exists a.
+have N1 : 1 <= N by rewrite ler1n; apply/card_gt0P; exists a.
+have uniform x : p m Pretrain x = 1 / N.
+  by rewrite /= (bigD1 x) //= eqxx big1 ?addr0 // => y /negPf; rewrite eq_sym => ->.
+split=> //; last first.
+  apply: published_signs => // i j ij x /=; case: (eqVneq x i) => [->|_]; last by rewrite mul0r.
+  by rewrite (negPf ij) mulr0.
+have inv_le1 : 1 / N <= 1 by rewrite ler_pdivr_mulr ?mul1r // (lt_le_trans ltr01).
+rewrite /total_variation (eq_bigr (fun x => 1 / N + (1 - 2%:R / N) * (x == t)%:R)) => [|x _]; last first.
+  rewrite uniform /=; case: (eqVneq x t) => _.
+    by rewrite mulr1n distrC ger0_norm ?subr_ge0 //; field_in R.
+  by rewrite mulr0n subr0 mulr0 addr0 ger0_norm // divr_ge0 ?ler01 ?ler0n.
+rewrite big_split /= sum_pick sumr_const -[_ *+ _]mulr_natr -/N.
+have two : 2%:R != 0 :> R by rewrite pnatr_eq0.
+by move: (N) N0 => y ?; field_in R.
+Qed.
+
+End SingleLeaves.
+
+(** In numbers: p_1 uniform on 100 leaves, p_2 and p_3 two different single leaves, l = 1/1000.  D_3 is 99/100 from
+    D_1 in total variation, and the signs hold for every k. *)
+Theorem unlike_counterexample (R : realFieldType) (a t : 'I_100) (k : R) (k_gt0 : 0 < k)
+    (l_gt0 : 0 < 1000%:R^-1 :> R) : a != t ->
+  let m := published_form (@point R [finType of 'I_100]) k_gt0 l_gt0 a t in
+  total_variation (p m Pretrain) (p m Perturb) = 99%:R / 100%:R /\ signs_hold m.
+Proof.
+move=> a_not_t m; have [_ far ->] := unlike_and_it_holds k_gt0 l_gt0 a_not_t.
+have e : 99%:R = 100%:R - 1 :> R by rewrite -(natrB _ (isT : 1 <= 100)%N).
+split; last by rewrite card_ord -e div1r ltf_pinv ?posrE ?ltr0n // ltr_nat.
+have N0 : 100%:R != 0 :> R by rewrite pnatr_eq0.
+by rewrite far card_ord e mulrBl divff.
+Qed.
