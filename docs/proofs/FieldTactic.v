@@ -35,7 +35,8 @@ split=> //; first split=> //.
 Qed.
 End Operations.
 
-(** [field_in R]: one form for all operations of the goal, then [field].  Needs [Add Field F : (real_field_theory R)]. *)
+(** [field_in R]: one form for all operations of the goal, then [field].
+    Needs [Add Field F : (real_field_theory R)]. *)
 Ltac field_in R :=
   rewrite ?mulr2n ?expr2;
   match goal with |- @eq _ ?a ?b => change (@eq (Num.RealField.sort R) a b) end;

@@ -166,7 +166,8 @@ have BN := negbT (gt_eqF B0).
 have lower : A_at ^+ 2 / B <= \sum_x p2 x * p3 x / p1 x / (k + added l x).
   have -> : A_at ^+ 2 / B = \sum_x p2 x * p3 x / p1 x * (A_at / B + A_at * W / B ^+ 2 - A_at ^+ 2 / B ^+ 2 * added l x).
     under eq_bigr do rewrite mulrBr [_ * (_ * added l _)]mulrCA.
-    by rewrite sumrB -mulr_suml -mulr_sumr -/W -/(local_overlap p1 p2 p3) -/A_at; move: (B) BN (A_at) => y ? z; field_in R.
+    rewrite sumrB -mulr_suml -mulr_sumr -/W -/(local_overlap p1 p2 p3) -/A_at.
+    by move: (B) BN (A_at) => y ? z; field_in R.
   apply: ler_sum => x _; rewrite ler_wpmul2l ?divr_ge0 ?mulr_ge0 ?mass_ge0 // -subr_ge0.
   have z0 := added_gt0 x k_gt0 (ltW l_gt0); have zN := negbT (gt_eqF z0).
   suff -> : (k + added l x)^-1 - (A_at / B + A_at * W / B ^+ 2 - A_at ^+ 2 / B ^+ 2 * added l x) =
@@ -250,7 +251,8 @@ have := all0 x (mem_index_enum x); rewrite /= mulf_eq0 sqrf_eq0 invr_eq0 subr_eq
 by rewrite e (support e).
 Qed.
 
-(** If A_at >= 1, Theorem 4.2's signs fail for every l as soon as k is large (how large may depend on l). *)
+(** If A_at >= 1 and p_t differs from p_p, Theorem 4.2's signs fail for every l as soon as k is large; how large may
+    depend on l. *)
 Theorem signs_fail_for_every_l : 1 <= A_at -> ~ (forall x, p3 x = p1 x) ->
   forall (l : R) (l_gt0 : 0 < l), exists K, forall (k : R) (k_gt0 : 0 < k), K <= k ->
   ~~ signs_hold (three_dataset_form k_gt0 l_gt0 p1 p2 p3).
@@ -311,8 +313,8 @@ rewrite -subn1 mulrnBr ?(part_gt0 a) // -e.
 by rewrite mulr1n; move: (part_overlap t) (\sum_(_ | _) _) => y z; field_in R.
 Qed.
 
-(** The closed form of the limit on l: if not every leaf of D_t has just its share of D_p (p_t and p_p differ), then for l < l* the theorem's
-    signs hold for every k > 0, and for l > l* they fail for every k >= K, with
+(** The closed form of the limit on l, for parts that overlap in any way and p_t other than p_p: for l < l* the
+    theorem's signs hold for every k > 0, and for l > l* they fail for every k >= K, with
     K = (sum_x p_t z^2) / (A_at + l A_tt - 1 - l), z = (p_a + l p_t) / p_p. *)
 Theorem overlapping_parts_limit (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l) :
   ~ (forall x, D t x = average D (part_gt0 a) x) ->
@@ -363,24 +365,53 @@ Hypothesis e1 : forall x, p1 x = f x.1.1 / (#|V|%:R * #|W|%:R).
 Hypothesis e2 : forall x, p2 x = g x.1.2 / (#|U|%:R * #|W|%:R).
 Hypothesis e3 : forall x, p3 x = h x.2 / (#|U|%:R * #|V|%:R).
 
+Let U0 : #|U|%:R != 0 :> R.
+Proof.
+rewrite pnatr_eq0; apply/eqP => U0; have /eqP := mass_sum1 f.
+by rewrite big_pred0 ?(eq_sym 0) ?oner_eq0 // => u; have := card0_eq U0 u.
+Qed.
+
 (** A_at is the mean of 1 / Y, Y = #U f the mass of D_1 relative to its mean. *)
 Theorem independent_local_overlap :
   local_overlap p1 p2 p3 = (\sum_u 1 / (#|U|%:R * f u)) / #|U|%:R.
 Proof.
-have U0 : #|U|%:R != 0 :> R.
-  rewrite pnatr_eq0; apply/eqP => U0; have /eqP := mass_sum1 f.
-  by rewrite big_pred0 ?(eq_sym 0) ?oner_eq0 // => u; have := card0_eq U0 u.
 have V0 : #|V|%:R != 0 :> R by rewrite pnatr_eq0 -lt0n.
 have W0 : #|W|%:R != 0 :> R by rewrite pnatr_eq0 -lt0n.
 rewrite /local_overlap.
 transitivity (\sum_u \sum_v \sum_w 1 / (#|U|%:R * f u) / #|U|%:R * (g v * h w)).
-  rewrite (pair_bigA _ (fun u v => \sum_w _ u v w)) /=.
-  rewrite (pair_bigA _ (fun (uv : U * V) w => 1 / (#|U|%:R * f uv.1) / #|U|%:R * (g uv.2 * h w))) /=.
+  rewrite pair_bigA /= pair_bigA /=.
   apply: eq_bigr => [[[u v] w] _] /=; rewrite e1 e2 e3 /=; have fN := negbT (gt_eqF (f_gt0 u)).
   by move: (#|U|%:R) U0 (#|V|%:R) V0 (#|W|%:R) W0 => a ? b ? c ?; field_in R.
 rewrite mulr_suml; apply: eq_bigr => u _.
 under eq_bigr do rewrite -mulr_sumr -mulr_sumr mass_sum1 mulr1.
 by rewrite -mulr_sumr mass_sum1 mulr1.
+Qed.
+
+(** Theorem 4.2 fails for independent masses: unless D_1 is uniform in u, both signs come out reversed, for every l and
+    every large k. *)
+Theorem independent_masses_reversed (l : R) (l_gt0 : 0 < l) : ~ (forall u, f u = 1 / #|U|%:R) ->
+  exists K, forall (k : R) (k_gt0 : 0 < k), K < k ->
+    let m := three_dataset_form k_gt0 l_gt0 p1 p2 p3 in 0 < dgamma m Pretrain /\ dgamma m Align < 0.
+Proof.
+move=> uneven.
+have support x : p1 x = 0 -> p3 x = 0.
+  move/eqP; rewrite e1 !mulf_eq0 (gt_eqF (f_gt0 _)) invr_eq0 mulf_eq0 !pnatr_eq0 /=.
+  by rewrite (gtn_eqF V_gt0) (gtn_eqF W_gt0).
+suff A1 : 1 < local_overlap p1 p2 p3.
+  exists ((\sum_x p2 x * p3 x / p1 x * added p1 p2 p3 l x)
+          / (local_overlap p1 p2 p3 * (local_overlap p1 p2 p3 - 1))) => k k_gt0 large.
+  exact: (signs_reversed support k_gt0 l_gt0 A1 large).
+rewrite independent_local_overlap -subr_gt0.
+have -> : (\sum_u 1 / (#|U|%:R * f u)) / #|U|%:R - 1 = \sum_u (f u - 1 / #|U|%:R) ^+ 2 / f u.
+  transitivity (\sum_u (1 / (#|U|%:R * f u) / #|U|%:R - 1 / #|U|%:R - 1 / #|U|%:R + f u)).
+    have one : \sum_(u : U) 1 / #|U|%:R = 1 :> R by rewrite sumr_const -mulr_natr divfK.
+    by rewrite big_split /= !sumrB mass_sum1 one addrNK mulr_suml.
+  apply: eq_bigr => u _; have fN := negbT (gt_eqF (f_gt0 u)).
+  by move: (#|U|%:R) U0 => y ?; field_in R.
+have nonneg u : true -> 0 <= (f u - 1 / #|U|%:R) ^+ 2 / f u by rewrite divr_ge0 ?sqr_ge0 ?mass_ge0.
+rewrite lt_neqAle eq_sym sumr_ge0 // andbT; apply/negP; rewrite psumr_eq0 // => /allP all0; apply: uneven => u.
+have := all0 u (mem_index_enum u).
+by rewrite /= mulf_eq0 sqrf_eq0 invr_eq0 (gt_eqF (f_gt0 u)) orbF subr_eq0 => /eqP.
 Qed.
 
 End IndependentMasses.

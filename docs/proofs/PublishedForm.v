@@ -139,7 +139,7 @@ rewrite !big_split /= !sum_pick sumr_const -[_ *+ _]mulr_natr -/m.
 by rewrite /T; field_in R.
 Qed.
 
-(** Theorem 4.2 in the published form, the derivatives: gamma_a' = 1 / (k + 1 + l) and
+(** Theorem 4.2 in the published form, the derivatives, for m >= 2 equal disjoint parts: gamma_a' = 1 / (k + 1 + l) and
     gamma_p' = -(1 - (m - 1) l) / ((k + m l) (k + 1 + l)). *)
 Theorem published_derivatives :
   dgamma published_form Align = 1 / (k + 1 + l) /\
@@ -182,8 +182,8 @@ exists (fun y => (y == x)%:R) => [y|]; first exact: ler0n.
 by rewrite (bigD1 x) //= eqxx big1 ?addr0 // => y /negPf ->.
 Defined.
 
-(** The perturbation need not resemble D_1 for the signs to hold: with p_1 uniform on N leaves and p_2, p_3 two different
-    single leaves, D_3 is 1 - 1/N from D_1 in total variation, and the signs hold for every k and every
+(** The perturbation need not resemble D_1 for the signs to hold: with p_1 uniform on N leaves and p_2, p_3 two
+    different single leaves, D_3 is 1 - 1/N from D_1 in total variation, and the signs hold for every k and every
     l < 1 / (N - 1). *)
 Theorem unlike_and_it_holds (a t : leaf) (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l) : a != t ->
   let m := published_form point k_gt0 l_gt0 a t in

@@ -206,8 +206,6 @@ have kp : k * p1 x + l * p1 x != 0 by rewrite -mulrDl mulf_neq0.
 by rewrite addr0; field_in R.
 Qed.
 
-(** Resemblance to D_1 does not decide: with D_1 and D_2 different and p_3 = p_1 + eps (p_2 - p_1) on the segment
-    between them, 0 <= eps <= 1, the signs hold iff eps (k + 1) < 1, whatever l. *)
 Variables (eps : R) (eps_ge0 : 0 <= eps) (eps_le1 : eps <= 1).
 Hypothesis n21 : ~ (forall x, p2 x = p1 x).
 Hypothesis e3 : forall x, p3 x = p1 x + eps * (p2 x - p1 x).
@@ -252,6 +250,8 @@ Qed.
 Lemma segment_c_gt0 : 0 < c.
 Proof. by rewrite divr_gt0 ?form_total_gt0 // ltr_paddr ?ltr01 // mulr_ge0 // ltW. Qed.
 
+(** Resemblance to D_1 does not decide: with D_1 and D_2 different and p_3 = p_1 + eps (p_2 - p_1) on the segment
+    between them, 0 <= eps <= 1, the signs hold iff eps (k + 1) < 1, whatever l. *)
 Theorem segment_signs : signs_hold m = (eps * (k + 1) < 1).
 Proof.
 rewrite one_sign_decides dgamma_lt0; case: (sign_rule m Pretrain Perturb) => _ _ _ -> _.
