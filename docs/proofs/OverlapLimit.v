@@ -1,4 +1,7 @@
-(** The limit on l for datasets that overlap: what the geometry at p_p alone decides about Theorem 4.2's signs. *)
+(** The limit on l for datasets that overlap: what the geometry at p_p alone decides about Theorem 4.2's signs.
+
+    In the first section the datasets are any three, of sizes k, 1 and l, such that D_p has every leaf that D_t has; in
+    the second D_p is the average of any parts, and so this holds. *)
 
 From mathcomp Require Import all_ssreflect all_algebra.
 From tokentree Require Import Mixture FieldTactic Response ThreeDatasets PublishedForm.

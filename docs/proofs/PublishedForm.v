@@ -1,5 +1,8 @@
 (** Theorem 4.2 in the published form: D_p is made of equal disjoint parts, D_a is distributed as one of them and D_t
-    as another. *)
+    as another.
+
+    The parts are any finite number m >= 2 (two of them, a and t, are different), with any distributions on pairwise
+    disjoint leaves; sizes are k > 0, 1 and l > 0, and T = k + 1 + l. *)
 
 From mathcomp Require Import all_ssreflect all_algebra.
 From tokentree Require Import Mixture FieldTactic Response ThreeDatasets.
