@@ -91,7 +91,8 @@ rewrite (proportional_rate _ on_part) ?invr_gt0 // (@proportional_rate c) //; la
 have same : (c == #|part|%:R^-1) = (n_t == (#|part|%:R - 1) * n_a).
   have scaled : (n_p / #|part|%:R + n_a) * #|part|%:R = n_p + #|part|%:R * n_a.
     by rewrite mulrDl divfK ?gt_eqF // [n_a * _]mulrC.
-  rewrite /c -[X in _ == X]div1r eqr_div ?(lt0r_neq0 total_gt0) ?(lt0r_neq0 parts_gt0) // scaled mul1r -addrA (inj_eq (addrI _)).
+  rewrite /c -[X in _ == X]div1r eqr_div ?(lt0r_neq0 total_gt0) ?(lt0r_neq0 parts_gt0) // scaled.
+  rewrite mul1r -addrA (inj_eq (addrI _)).
   by rewrite mulrBl mul1r [RHS]eq_sym subr_eq [n_t + _]addrC.
 split=> [/addrI/oppr_inj/ln_inj equal | /eqP].
   by apply/eqP; rewrite -same equal // posrE // invr_gt0.

@@ -129,7 +129,8 @@ End TwoSprings.
 
 Section Series.
 
-(** Springs in series: stiffnesses k_i > 0 and extensions e_i under one force F, so that k_i e_i = F for every spring. *)
+(** Springs in series: stiffnesses k_i > 0 and extensions e_i under one force F, so that k_i e_i = F for every
+    spring. *)
 
 Variables (R : realFieldType) (spring : finType) (k e : spring -> R) (force : R).
 
