@@ -236,8 +236,8 @@ def read_along(
 
     Notes
     -----
-    One question for each prefix of the data that goes on: ``n_nodes - n_leaves`` of them. Beside the model
-    the work is linear in the nodes, but for one thing: the n prefixes of a document of n tokens have n^2 / 2
+    One question for each prefix of the data that goes on, ``n_nodes - n_leaves`` of them; the first up to
+    three times. Beside the model the work is linear in the nodes, but for one thing: the n prefixes of a document of n tokens have n^2 / 2
     tokens, and handing them over copies these, a batch at a time. A model with the method ``along`` of
     `NextTokenModel` is handed the document once.
 
