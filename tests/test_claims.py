@@ -468,7 +468,10 @@ def test_other_facts_would_give_another_verdict(small, monkeypatch, claim, name,
 
 @pytest.mark.parametrize(
     "claim",
-    ["published", "ratio", "three_datasets", "three_datasets_condition", "section_4_2"],
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("published", "three_datasets_condition")),
+        *("ratio", "three_datasets", "section_4_2"),
+    ],
 )
 @pytest.mark.parametrize("wrong", [{"dgamma_pretrain": 1.001}, {"dgamma_align": -1}, {"ratio": 1.5}])
 def test_wrong_derivatives_would_be_caught(small, monkeypatch, claim, wrong):

@@ -12,6 +12,7 @@ import textwrap
 import tracemalloc
 import zipfile
 import zlib
+from functools import cache
 
 import jaxtyping
 import numpy as np
@@ -334,37 +335,61 @@ def overlapping(kernel, count):
     return body + directory + b"PK\x05\x06" + tail
 
 
-ZEROS = npy(np.zeros(2**27, np.int8))
 HUGE = (10**12,)
-TREE = {name: npy(np.array(value)) for name, value in {"alphabet_size": 2, "offsets": [0, 1, 3]}.items()}
-BOMBS = {
+
+
+def no_bytes():
+    return zipped(probabilities=npy(np.zeros(0), (0, 2**40)), prefixes=npy(np.zeros((0, 0), int)))
+
+
+def no_size():
+    return zipped(probabilities=npy([1.0]), eos=npy(np.zeros(2, "S1"), HUGE).replace(b"|S1", b"|S0"))
+
+
+def packed(packing):
+    return zipped(packing, probabilities=npy(np.zeros(2**27, np.int8)))
+
+
+def names_too_long():
+    tree = {name: npy(np.array(value)) for name, value in {"alphabet_size": 2, "offsets": [0, 1, 3]}.items()}
+    return zipped(format=npy(np.array("a" * 10**6)), version=npy(1), sha256=npy("0"), **tree)
+
+
+MAKERS = {
     # What a header or the directory says, without the bytes.
-    "shape": zipped(probabilities=npy(np.zeros(2), HUGE)),
-    "no bytes": zipped(probabilities=npy(np.zeros(0), (0, 2**40)), prefixes=npy(np.zeros((0, 0), int))),
-    "no size": zipped(probabilities=npy([1.0]), eos=npy(np.zeros(2, "S1"), HUGE).replace(b"|S1", b"|S0")),
-    "negative": zipped(probabilities=npy(np.zeros(2), (-(2**40), -(2**40)))),
-    "lone": npy(np.zeros(2), HUGE),
-    "directory": liar(zipped(probabilities=npy(np.zeros(2), (2**28,))), b"probabilities", 2**31 + 128),
+    "shape": lambda: zipped(probabilities=npy(np.zeros(2), HUGE)),
+    "no bytes": no_bytes,
+    "no size": no_size,
+    "negative": lambda: zipped(probabilities=npy(np.zeros(2), (-(2**40), -(2**40)))),
+    "lone": lambda: npy(np.zeros(2), HUGE),
+    "directory": lambda: liar(
+        zipped(probabilities=npy(np.zeros(2), (2**28,))), b"probabilities", 2**31 + 128
+    ),
     # More than Deflate can pack, in other ways of packing.
-    "bzip2": zipped(zipfile.ZIP_BZIP2, probabilities=ZEROS),
-    "lzma": zipped(zipfile.ZIP_LZMA, probabilities=ZEROS),
+    "bzip2": lambda: packed(zipfile.ZIP_BZIP2),
+    "lzma": lambda: packed(zipfile.ZIP_LZMA),
     # The same bytes many times.
-    "overlap": overlapping(npy(np.zeros(10**6)), 100),
+    "overlap": lambda: overlapping(npy(np.zeros(10**6)), 100),
     # Entries that are said to be names.
-    "format": zipped(format=npy(np.array("a" * 10**6)), version=npy(1), sha256=npy("0"), **TREE),
-}  # fmt: skip
+    "format": names_too_long,
+}
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@cache
+def bomb(name):
+    return MAKERS[name]()
+
+
+@pytest.mark.parametrize("name", MAKERS)
 def test_small_files_that_say_they_are_large_take_little_memory(tmp_path, name):
-    (tmp_path / "bomb").write_bytes(BOMBS[name])
+    (tmp_path / "bomb").write_bytes(bomb(name))
     tracemalloc.start()
     try:
         for load in (TokenTree.load, SavedModel.load):
             with pytest.raises(ValueError, match="path = ") as caught:
                 load(tmp_path / "bomb")
             assert "Unable to allocate" not in str(caught.value)
-        assert tracemalloc.get_traced_memory()[1] < 2**20 + 20 * len(BOMBS[name])
+        assert tracemalloc.get_traced_memory()[1] < 2**20 + 20 * len(bomb(name))
     finally:
         tracemalloc.stop()
 
@@ -393,9 +418,9 @@ LIMITED = """
 
 @linux
 def test_they_are_refused_where_there_is_no_memory_to_spare(tmp_path):
-    for name, content in BOMBS.items():
-        (tmp_path / name).write_bytes(content)
-    script = [sys.executable, "-c", textwrap.dedent(LIMITED), *(str(tmp_path / name) for name in BOMBS)]
+    for name in MAKERS:
+        (tmp_path / name).write_bytes(bomb(name))
+    script = [sys.executable, "-c", textwrap.dedent(LIMITED), *(str(tmp_path / name) for name in MAKERS)]
     done = subprocess.run(script, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout) == (0, "limited\n"), done.stderr
 

@@ -679,8 +679,8 @@ def arguments(rng, folder):
 
 # As many inputs as take about as long
 QUICK = {
-    tree_file: 900, model_file: 900, answer: 900, server: 150, reply: 400, model_arrays: 400, sequences: 900,
-    trees: 300, mixture: 200, numbers: 500, codes: 500, blocks: 150, ngrams: 300, arguments: 30,
+    tree_file: 300, model_file: 300, answer: 300, server: 50, reply: 130, model_arrays: 130, sequences: 300,
+    trees: 100, mixture: 70, numbers: 170, codes: 170, blocks: 50, ngrams: 100, arguments: 10,
 }  # fmt: skip
 SLOW = {
     tree_file: 20_000, model_file: 20_000, answer: 18_000, server: 2_000, reply: 8_000, model_arrays: 5_000,

@@ -237,9 +237,9 @@ def read_along(
     Notes
     -----
     One question for each prefix of the data that goes on, ``n_nodes - n_leaves`` of them; the first up to
-    three times. Beside the model the work is linear in the nodes, but for one thing: the n prefixes of a document of n tokens have n^2 / 2
-    tokens, and handing them over copies these, a batch at a time. A model with the method ``along`` of
-    `NextTokenModel` is handed the document once.
+    three times. Beside the model the work is linear in the nodes, but for one thing: the n prefixes of a
+    document of n tokens have n^2 / 2 tokens, and handing them over copies these, a batch at a time. A model
+    with the method ``along`` of `NextTokenModel` is handed the document once.
 
     Masses below 2^-1022 are kept as logarithms (`TokenTree.log_weights`), also where it is one probability
     that is as small. They are right within about n * V * 2^-53 nats at depth n, and so is a log-loss.
