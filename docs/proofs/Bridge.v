@@ -1,8 +1,8 @@
 (** The response of a mixture of rational numbers, computed: a bridge from the theorems to numbers.
 
-    Sums over finite types do not compute, and mathcomp's rationals count in unary.  So the response is defined
-    a second time, on lists of Coq's binary rationals, and proved to be the response of Mixture.v in every
-    ordered field. *)
+    Sums over finite types do not compute, and rationals of mathcomp count in unary.  So the response is
+    defined a second time, on lists of binary rationals of Coq, and proved to be the response of Mixture.v in
+    every ordered field. *)
 
 From Coq Require Import ZArith QArith InitialRing.
 From mathcomp Require Import all_ssreflect all_algebra.
@@ -46,7 +46,6 @@ End Computed.
 
 Section Field.
 Variable R : realFieldType.
-Add Field F : (real_field_theory R).
 
 (** The integer z and the rational number x as elements of the field. *)
 Definition of_Z : Z -> R := gen_phiZ (fzero R) (fone R) (@fadd R) (@fmul R) (@fopp R).
@@ -126,7 +125,8 @@ Definition has_numbers (m : mixture R [finType of 'I_N] [finType of 'I_M]) : Pro
   (forall i, n m i = of_Q (nth 0%bin sizes i)) /\ (forall i x, p m i x = of_Q (entry rows i x)).
 
 (** What is computed is the response. *)
-Theorem response_computed m (i t : 'I_N) : has_numbers m -> response m i t = of_Q (Qresponse N M sizes rows i t).
+Theorem response_computed m (i t : 'I_N) :
+  has_numbers m -> response m i t = of_Q (Qresponse N M sizes rows i t).
 Proof.
 case=> mn mp.
 have T : total_size m = of_Q (Qtotal N sizes).
