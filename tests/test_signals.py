@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,7 @@ def written(folder):
 
 def ended(process, by=signal.SIGINT):
     shown, said = process.communicate(timeout=100)
+    said = re.sub(r"^drawn: .*\n", "", said, flags=re.MULTILINE)
     assert (process.returncode, said) == (128 + by, ""), said
     return shown
 
@@ -121,21 +123,24 @@ def test_fifty_random_moments(tmp_path, capsys, command):
         in_control(process)
         time.sleep(moment * took)
         if process.poll() is not None:
-            return "ended before"
+            # Faster than the first run: an earlier moment.
+            process.communicate()
+            shutil.rmtree(folder)
+            return interrupted(nth, 0.8 * moment)
         process.send_signal(signal.SIGINT)
         ended(process)
         found = written(folder)
         assert found in ({}, whole), found.keys()
         return "all files" if found else "no file"
 
-    moments = np.random.default_rng(13).random(50)
+    # The last of them still in time, for a process that is over takes no signal.
+    moments = 0.95 * np.random.default_rng(13).random(50)
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(interrupted, range(50), moments))
     counts = {each: found.count(each) for each in sorted(set(found))}
     with capsys.disabled():
         print(f"\n{command}, {took:.1f} s: {counts}", end="")
     assert counts["no file"] >= 40
-    assert counts.get("ended before", 0) <= 5
 
 
 def contents(folder):

@@ -5,6 +5,7 @@ interrupt that Python would report and forget, ends the process at once. Imports
 not wait for that either.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -19,6 +20,7 @@ unfinished: set[str] = set()
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+_taken_over = False
 _told = 0
 
 
@@ -44,10 +46,20 @@ def is_command() -> bool:
 
 def take_over() -> None:
     """From now on signals end the process as the module says, but for those it was started to ignore."""
+    global _taken_over
+    _taken_over = True
     sys.excepthook, sys.unraisablehook = _uncaught, _unraisable
     for number in _ENDING:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _stop)
+
+
+def leave(code: int) -> None:
+    """End the process with this code, if it was taken over."""
+    if _taken_over:
+        # Python would let go of the signals first, and then take its time.
+        atexit._run_exitfuncs()
+        os._exit(code)
 
 
 @contextlib.contextmanager

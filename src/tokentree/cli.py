@@ -94,21 +94,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stderr is None:
             streams.enter_context(redirect_stderr(streams.enter_context(open(os.devnull, "w"))))
         streams.callback(_drain)
-        options = argparse.Namespace(command="")
-        try:
-            _signals.check()
-            options = _parser().parse_args(arguments)
-            _check_outputs(options)
-            code: int = options.run(options)
-            sys.stdout.flush()
-            _signals.check()
-        except BrokenPipeError:
-            return _CLOSED_PIPE
-        except (OSError, ValueError) as error:
-            _say(f"tokentree {options.command}: {error}")
-            return 2
-        except KeyboardInterrupt:
-            return _signals.code()
+        code = _run(arguments)
+    _signals.leave(code)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = argparse.Namespace(command="")
+    try:
+        _signals.check()
+        options = _parser().parse_args(arguments)
+        _check_outputs(options)
+        code: int = options.run(options)
+        sys.stdout.flush()
+        _signals.check()
+    except BrokenPipeError:
+        return _CLOSED_PIPE
+    except (OSError, ValueError) as error:
+        _say(f"tokentree {options.command}: {error}")
+        return 2
+    except KeyboardInterrupt:
+        return _signals.code()
     return code
 
 
@@ -203,10 +209,8 @@ def _write(contents: Mapping[Path, bytes], drawn: Mapping[Path, bytes]) -> None:
         _say(f"drawn: {path}")
 
 
-def _draw(folder: Path | None, pictures: "Mapping[str, Picture]", progress: bool) -> dict[Path, bytes]:
+def _draw(folder: Path, pictures: "Mapping[str, Picture]", progress: bool) -> dict[Path, bytes]:
     """Figures by the path that they are for."""
-    if folder is None:
-        return {}
     from . import figures
 
     return {folder / name: content for name, content in figures.draw(pictures, progress).items()}
