@@ -45,7 +45,8 @@ Definition joint (x : leaf) : R := \sum_i weight i * p m i x.
 (** S_it = sum_x p_i p_t / q. *)
 Definition overlap (i t : dataset) : R := \sum_x p m i x * p m t x / joint x.
 
-(** R_it = d gamma_i / d n_t = (1 - S_it) / T; Rates.v shows that it is this derivative. *)
+(** R_it = d gamma_i / d n_t = (1 - S_it) / T.  That it is this derivative of the rate is [rate_derivative] of
+    RateDerivatives.v. *)
 Definition response (i t : dataset) : R := (1 - overlap i t) / total_size.
 
 End Definitions.
@@ -82,6 +83,13 @@ Lemma joint_sum1 (i : dataset) : \sum_x joint m x = 1.
 Proof.
 rewrite /joint exchange_big /= -(weight_sum1 i).
 by apply: eq_bigr => j _; rewrite -mulr_sumr mass_sum1 mulr1.
+Qed.
+
+(** T q = sum_i n_i p_i, the joint mass. *)
+Lemma total_joint (x : leaf) : total_size m * joint m x = \sum_i n m i * p m i x.
+Proof.
+rewrite /joint mulr_sumr; apply: eq_bigr => i _.
+by rewrite /weight mulrA mulrCA divff ?mulr1 // gt_eqF // (total_size_gt0 i).
 Qed.
 
 (** Masses divided by q and multiplied by it again. *)

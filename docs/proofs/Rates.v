@@ -1,4 +1,5 @@
-(** Rates over the reals: cross-entropies, their potential and its derivatives, and Gibbs' inequality.
+(** Rates over the reals: cross-entropies, their potential, and Gibbs' inequality.  (Derivatives are in
+    RateDerivatives.v.)
 
     Logarithms are natural.  In the library used here ln 0 = 0, so that 0 log 0 = 0, and a leaf that the model does not
     have counts for nothing.  For the joint model that is right, as no dataset has such a leaf.  Where another model
@@ -25,7 +26,8 @@ Definition cross_entropy (d r : leaf -> R) : R := - \sum_x d x * ln (r x).
 (** H(p) = CE(p, p). *)
 Definition entropy (d : leaf -> R) : R := cross_entropy d d.
 
-(** KL(p || r) = sum_x p log (p / r). *)
+(** KL(p || r) = sum_x p log (p / r).  Where p has a leaf that r lacks, the true value is infinite and this sum is not:
+    every theorem below that could meet the case has a hypothesis [covers]. *)
 Definition divergence (d r : leaf -> R) : R := \sum_x d x * ln (d x / r x).
 
 (** r has every leaf that p has. *)
@@ -150,19 +152,13 @@ Definition joint_distribution m (i : dataset) : distribution R leaf :=
 Lemma joint_covers m i : covers (joint m) (p m i).
 Proof. by move=> x; apply: joint_eq0. Qed.
 
-Lemma joint_total m x : total_size m * joint m x = \sum_i n m i * p m i x.
-Proof.
-rewrite /joint mulr_sumr; apply: eq_bigr => i _.
-by rewrite /weight mulrA mulrCA divff ?mulr1 // gt_eqF // (total_size_gt0 m i).
-Qed.
-
 (** sum_i n_i CE(p_i, r) = T CE(q, r), for any model r: the data are coded as their union. *)
 Theorem union_cross_entropy m (r : leaf -> R) :
   \sum_i n m i * cross_entropy (p m i) r = total_size m * cross_entropy (joint m) r.
 Proof.
 rewrite /cross_entropy mulrN mulr_sumr; under eq_bigr do rewrite mulrN mulr_sumr.
 rewrite sumrN exchange_big; congr (- _); apply: eq_bigr => x _.
-by rewrite mulrA joint_total mulr_suml; apply: eq_bigr => i _; rewrite mulrA.
+by rewrite mulrA total_joint mulr_suml; apply: eq_bigr => i _; rewrite mulrA.
 Qed.
 
 (** Euler's identity: sum_i n_i gamma_i = Phi. *)
@@ -173,14 +169,27 @@ Proof. exact: union_cross_entropy. Qed.
 Theorem rate_split m i : rate m i = entropy (p m i) + divergence (p m i) (joint m).
 Proof. exact: (@cross_entropy_split _ _ (p m i) (joint_distribution m i) (@joint_covers m i)). Qed.
 
-(** The energy of the springs: sum_i n_i CE(p_i, r) = sum_i n_i gamma_i + T KL(q || r) for any model r that has every
-    leaf of the joint model. *)
+(** The loss of any other model: sum_i n_i CE(p_i, r) = Phi + T KL(q || r), Phi = sum_i n_i gamma_i, for any model r
+    that has every leaf of the joint model. *)
 Theorem excess_loss m (r : distribution R leaf) : covers r (joint m) ->
   \sum_i n m i * cross_entropy (p m i) r = potential m + total_size m * divergence (joint m) r.
 Proof.
 case: (pickP dataset) => [i _ cover | none _].
   by rewrite union_cross_entropy (@cross_entropy_split _ _ (joint_distribution m i)) // mulrDr.
 by rewrite /potential /potential_at /total_size !big1 ?mul0r ?addr0 // => i; have := none i.
+Qed.
+
+(** The energy of the springs, E(r) = sum_i n_i KL(p_i || r): E(r) = E(q) + T KL(q || r), for any model r that has every
+    leaf of the joint model. *)
+Theorem spring_energy m (r : distribution R leaf) : covers r (joint m) ->
+  \sum_i n m i * divergence (p m i) r =
+  \sum_i n m i * divergence (p m i) (joint m) + total_size m * divergence (joint m) r.
+Proof.
+move=> cover; have coverp i : covers r (p m i) by move=> x /cover/joint_eq0.
+apply: (addrI (\sum_i n m i * entropy (p m i))); rewrite addrA -!big_split /=.
+rewrite (eq_bigr (fun i => n m i * cross_entropy (p m i) r)) => [|i _]; last by rewrite -mulrDr cross_entropy_split.
+rewrite excess_loss // -euler_rates; congr (_ + _).
+by apply: eq_bigr => i _; rewrite -mulrDr -rate_split.
 Qed.
 
 (** So q minimises sum_i n_i CE(p_i, r), and sum_i n_i KL(p_i || r), over all distributions r.  (Where r lacks a leaf
@@ -200,7 +209,7 @@ rewrite (eq_bigr (fun i => n m i * cross_entropy (p m i) r - n m i * rate m i)) 
 by rewrite rate_split cross_entropy_split // -!mulrBr opprD addrACA subrr add0r.
 Qed.
 
-(** q is the only model where the loss is least. *)
+(** q is the only model, of those that have all its leaves, where the loss is least. *)
 Theorem joint_only_minimiser m (r : distribution R leaf) (i : dataset) : covers r (joint m) ->
   \sum_j n m j * cross_entropy (p m j) r = \sum_j n m j * rate m j -> forall x, joint m x = r x.
 Proof.

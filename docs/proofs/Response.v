@@ -57,11 +57,24 @@ apply: eq_bigr => x _; case: (eqVneq (joint m x) 0) => [q0|qN0].
 by rewrite /deviation; field_in R.
 Qed.
 
-(** The response is a covariance: R_it = -(1/T) sum_x (p_i - q) (p_t - q) / q.  Leaves with q = 0 count for nothing
+(** The response without cancellation: R_it = -(1/T) sum_x (p_i - q) (p_t - q) / q.  Leaves with q = 0 count for nothing
     on the right: there every p_i is 0. *)
 Theorem response_covariance (i t : dataset) :
   response m i t = - (total_size m)^-1 * \sum_x (p m i x - joint m x) * (p m t x - joint m x) / joint m x.
 Proof. by rewrite -/(fisher (deviation i) (deviation t)) fisher_overlap mulNr -mulrN opprB mulrC. Qed.
+
+(** The response is a covariance, R_it = -(1/T) Cov_q(p_i / q, p_t / q): under q the mean of p_i / q is 1, and R_it is
+    -1/T times the mean of (p_i / q - 1) (p_t / q - 1). *)
+Theorem response_is_covariance (i t : dataset) :
+  \sum_x joint m x * (p m i x / joint m x) = 1 /\
+  response m i t =
+    - (total_size m)^-1 * \sum_x joint m x * ((p m i x / joint m x - 1) * (p m t x / joint m x - 1)).
+Proof.
+split; first by rewrite -(mass_sum1 (p m i)); apply: eq_bigr => x _; rewrite mulrC mass_div_joint.
+rewrite response_covariance; congr (_ * _); apply: eq_bigr => x _.
+case: (eqVneq (joint m x) 0) => [q0|qN0]; last by field_in R.
+by rewrite q0 invr0 mulr0 mul0r.
+Qed.
 
 Lemma fisher_ge0 (u : leaf -> R) : 0 <= fisher u u.
 Proof. by apply: sumr_ge0 => x _; rewrite -expr2 mulr_ge0 ?sqr_ge0 // invr_ge0 joint_ge0. Qed.
@@ -123,7 +136,7 @@ rewrite response_gt0 response_lt0 fisher_overlap subr_lt0 subr_gt0; split=> //.
 by rewrite mulf_eq0 invr_eq0 (gt_eqF (total_size_gt0 m i)) orbF subr_eq0 eq_sym.
 Qed.
 
-(** S_tt >= 1: nothing resembles a dataset's own model less than typically. *)
+(** S_tt >= 1: no dataset's overlap with itself is below 1, the mean of its overlaps. *)
 Lemma self_overlap_ge1 (t : dataset) : 1 <= overlap m t t.
 Proof. by rewrite -subr_ge0 -fisher_overlap fisher_ge0. Qed.
 

@@ -14,18 +14,11 @@ Section Forces.
 
 Variables (R : realFieldType) (dataset leaf : finType) (m : mixture R dataset leaf).
 
-Lemma total_joint (x : leaf) (i : dataset) : total_size m * joint m x = \sum_j n m j * p m j x.
-Proof.
-rewrite /joint mulr_sumr; apply: eq_bigr => j _.
-by rewrite /weight mulrA mulrCA divff ?mulr1 // gt_eqF // (total_size_gt0 m i).
-Qed.
-
 (** The balance of forces: sum_i n_i (p_i - q) = 0, on every leaf. *)
 Theorem balance_of_forces (x : leaf) : \sum_i n m i * (p m i x - joint m x) = 0.
 Proof.
-case: (pickP dataset) => [i _ | none]; last by apply: big1 => i _; have := none i.
 under eq_bigr do rewrite mulrBr.
-by rewrite sumrB -mulr_suml -(total_joint x i) subrr.
+by rewrite sumrB -mulr_suml -total_joint subrr.
 Qed.
 
 (** The same on any set of leaves A, with P_i(A) and Q(A) the masses on it: sum_i n_i (P_i(A) - Q(A)) = 0. *)
@@ -36,12 +29,12 @@ under eq_bigr do rewrite -sumrB mulr_sumr.
 by rewrite exchange_big big1 // => x _; apply: balance_of_forces.
 Qed.
 
-(** q is the only point where the forces balance: if sum_i n_i (p_i(x) - y) = 0, then y = q(x). *)
+(** q is the only point where the forces balance, if there is a dataset at all: if sum_i n_i (p_i(x) - y) = 0, then y = q(x). *)
 Theorem only_balance (x : leaf) (y : R) (i : dataset) :
   \sum_j n m j * (p m j x - y) = 0 -> y = joint m x.
 Proof.
 under eq_bigr do rewrite mulrBr.
-rewrite sumrB -mulr_suml -(total_joint x i) -mulrBr => /eqP.
+rewrite sumrB -mulr_suml -total_joint -mulrBr => /eqP.
 by rewrite mulf_eq0 gt_eqF ?(total_size_gt0 m i) //= subr_eq0 => /eqP.
 Qed.
 
@@ -57,7 +50,7 @@ Qed.
 
 (** The energy of the springs in squared distance, on any leaf: sum_i n_i (p_i - y)^2 = sum_i n_i (p_i - q)^2 +
     T (q - y)^2.  So q is where this energy too is least.  (The energy that training minimises is
-    sum_i n_i KL(p_i || y); Rates.v has the same identity for it.) *)
+    sum_i n_i KL(p_i || y); [spring_energy] of Rates.v is the same identity for it.) *)
 Theorem squared_energy (x : leaf) (y : R) :
   \sum_i n m i * (p m i x - y) ^+ 2 =
   \sum_i n m i * (p m i x - joint m x) ^+ 2 + total_size m * (joint m x - y) ^+ 2.
