@@ -134,7 +134,8 @@ rewrite overlap_harmonic ler_wpmul2l ?addr_ge0 ?ler01 ?(ltW k_gt0) ?(ltW l_gt0) 
 by rewrite -addrA harmonic_lower ?ltW.
 Qed.
 
-(** Below the limit the theorem's signs hold, for every k: if l (A_tt - 1) < 1 - A_at, that is l < l*. *)
+(** Below the limit the theorem's signs hold, for every k: if l (A_tt - 1) < 1 - A_at, that is l < l* where
+    A_tt > 1. *)
 Theorem signs_below_limit : l * (A_tt - 1) < 1 - A_at -> signs_hold m.
 Proof.
 move=> below; rewrite signs_overlap; apply: lt_le_trans overlap_lower_bound.
@@ -332,7 +333,7 @@ rewrite l_limit_closed_forms ltr_pdivl_mulr ?subr_gt0 // ltr_pdivr_mulr ?subr_gt
 - exact: signs_above_limit average_support _ _ _ _.
 Qed.
 
-(** If A_at >= 1 then l* <= 0: no l is below it. *)
+(** l* <= 0, so that no l is below it, exactly where A_at >= 1. *)
 Theorem l_limit_le0 : ~ (forall x, D t x = average D (part_gt0 a) x) -> (l_limit <= 0) = (1 <= part_overlap a).
 Proof.
 move=> differ; have tt1 := local_self_overlap_gt1 average_support differ.
@@ -356,7 +357,7 @@ Section IndependentMasses.
 
 Variables (R : realFieldType) (U V W : finType).
 Variables (f : distribution R U) (g : distribution R V) (h : distribution R W).
-Hypotheses (V_gt0 : (0 < #|V|)%N) (W_gt0 : (0 < #|W|)%N) (f_gt0 : forall u, 0 < f u).
+Hypothesis f_gt0 : forall u, 0 < f u.
 Add Field F : (real_field_theory R).
 
 Let leaf : finType := [finType of U * V * W].
@@ -368,18 +369,21 @@ Hypothesis e1 : forall x, p1 x = f x.1.1 / (#|V|%:R * #|W|%:R).
 Hypothesis e2 : forall x, p2 x = g x.1.2 / (#|U|%:R * #|W|%:R).
 Hypothesis e3 : forall x, p3 x = h x.2 / (#|U|%:R * #|V|%:R).
 
-Let U0 : #|U|%:R != 0 :> R.
+Lemma leaves_neq0 (A : finType) (d : distribution R A) : #|A|%:R != 0 :> R.
 Proof.
-rewrite pnatr_eq0; apply/eqP => U0; have /eqP := mass_sum1 f.
-by rewrite big_pred0 ?(eq_sym 0) ?oner_eq0 // => u; have := card0_eq U0 u.
+rewrite pnatr_eq0; apply/eqP => A0; have /eqP := mass_sum1 d.
+by rewrite big_pred0 ?(eq_sym 0) ?oner_eq0 // => x; have := card0_eq A0 x.
 Qed.
 
-(** A_at is the mean of 1 / Y, Y = #U f the mass of D_1 relative to its mean. *)
+Let U0 := leaves_neq0 f.
+Let V0 := leaves_neq0 g.
+Let W0 := leaves_neq0 h.
+
+(** A_at is the mean of 1 / Y, Y = #U f the mass of D_1 relative to its mean.  (With Pareto masses it is
+    alpha^2 / (alpha^2 - 1).  That, the limit of many leaves and the leading orders are not proved here.) *)
 Theorem independent_local_overlap :
   local_overlap p1 p2 p3 = (\sum_u 1 / (#|U|%:R * f u)) / #|U|%:R.
 Proof.
-have V0 : #|V|%:R != 0 :> R by rewrite pnatr_eq0 -lt0n.
-have W0 : #|W|%:R != 0 :> R by rewrite pnatr_eq0 -lt0n.
 rewrite /local_overlap.
 transitivity (\sum_u \sum_v \sum_w 1 / (#|U|%:R * f u) / #|U|%:R * (g v * h w)).
   rewrite pair_bigA /= pair_bigA /=.
@@ -391,15 +395,14 @@ by rewrite -mulr_sumr mass_sum1 mulr1.
 Qed.
 
 (** Theorem 4.2 fails for independent masses: unless D_1 is uniform in u, both signs come out reversed, for every l and
-    every large k. *)
+    every large k; how large may depend on l. *)
 Theorem independent_masses_reversed (l : R) (l_gt0 : 0 < l) : ~ (forall u, f u = 1 / #|U|%:R) ->
   exists K, forall (k : R) (k_gt0 : 0 < k), K < k ->
     let m := three_dataset_form k_gt0 l_gt0 p1 p2 p3 in 0 < dgamma m Pretrain /\ dgamma m Align < 0.
 Proof.
 move=> uneven.
 have support x : p1 x = 0 -> p3 x = 0.
-  move/eqP; rewrite e1 !mulf_eq0 (gt_eqF (f_gt0 _)) invr_eq0 mulf_eq0 !pnatr_eq0 /=.
-  by rewrite (gtn_eqF V_gt0) (gtn_eqF W_gt0).
+  by move/eqP; rewrite e1 !mulf_eq0 (gt_eqF (f_gt0 _)) invr_eq0 mulf_eq0 (negPf V0) (negPf W0).
 suff A1 : 1 < local_overlap p1 p2 p3.
   exists ((\sum_x p2 x * p3 x / p1 x * added p1 p2 p3 l x)
           / (local_overlap p1 p2 p3 * (local_overlap p1 p2 p3 - 1))) => k k_gt0 large.

@@ -171,6 +171,26 @@ have T1 : k + 1 + l != 0 := T0; rewrite mulrN invrN mulrNN.
 by move: (1 - (m - 1) * l) lN0 (k + 1 + l) T1 => d ? y ?; field_in R.
 Qed.
 
+(** r -> 1 as l -> 0, with a bound: where (m - 1) l <= 1/2, 1 <= r <= 1 + 2 (m - 1 + m / k) l. *)
+Theorem published_ratio_limit : (m - 1) * l <= 2%:R^-1 ->
+  1 <= ratio published_form <= 1 + 2%:R * (m - 1 + m / k) * l.
+Proof.
+move=> small; have two : 2%:R != 0 :> R by rewrite pnatr_eq0.
+have two0 : 0 < 2%:R :> R by rewrite ltr0n.
+have half : 1 - (m - 1) * l >= 2%:R^-1.
+  by rewrite ler_subr_addl -ler_subr_addr; have -> : 1 - 2%:R^-1 = 2%:R^-1 :> R by field_in R.
+have d0 : 0 < 1 - (m - 1) * l by rewrite (lt_le_trans _ half) ?invr_gt0.
+have dN := negbT (gt_eqF d0).
+have m1 : 0 <= m - 1 by rewrite subr_ge0 ler1n part_gt0.
+rewrite published_ratio; last by rewrite eq_sym -subr_eq0.
+pose e := (m - 1 + m / k) * l.
+have e0 : 0 <= e by rewrite mulr_ge0 ?(ltW l_gt0) // addr_ge0 // divr_ge0 ?(ltW k_gt0) ?(ltW m_gt0).
+have -> : (1 + m * l / k) / (1 - (m - 1) * l) = 1 + e / (1 - (m - 1) * l).
+  by rewrite /e; field_in R.
+rewrite ler_addl divr_ge0 ?(ltW d0) //= ler_add2l -[leRHS]mulrA -/e mulrC ler_wpmul2r //.
+by rewrite -[leRHS]invrK lef_pinv ?posrE ?invr_gt0.
+Qed.
+
 End PublishedForm.
 
 Section SingleLeaves.
@@ -186,7 +206,7 @@ by rewrite (bigD1 x) //= eqxx big1 ?addr0 // => y /negPf ->.
 Defined.
 
 (** The perturbation need not resemble D_1 for the signs to hold: with p_1 uniform on N leaves and p_2, p_3 two
-    different single leaves, D_3 is 1 - 1/N from D_1 in total variation, and the signs hold for every k and every
+    different single leaves, D_3 is 1 - 1/N from D_1 in total variation, and the signs hold for every k exactly where
     l < 1 / (N - 1). *)
 Theorem unlike_and_it_holds (a t : leaf) (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l) : a != t ->
   let m := published_form point k_gt0 l_gt0 a t in

@@ -42,13 +42,15 @@ Add Field F : (real_field_theory R).
 Definition k_of : R := n m Pretrain / n m Align.
 Definition l_of : R := n m Perturb / n m Align.
 
-(** gamma_i' = dgamma_i / dl = n_a R_it, with every size but n_t fixed. *)
+(** gamma_i' = dgamma_i / dl = n_a R_it, with every size but n_t fixed.  [dgamma_derivative] of RateDerivatives.v shows
+    that it is this derivative. *)
 Definition dgamma (i : role) : R := n m Align * response m i Perturb.
 
 (** What Theorem 4.2 says of the signs: gamma_p' < 0 < gamma_a'. *)
 Definition signs_hold : bool := (dgamma Pretrain < 0) && (0 < dgamma Align).
 
-(** r = -gamma_a' / (k gamma_p'). *)
+(** r = -gamma_a' / (k gamma_p').  (Where gamma_p' = 0 this is 0 here, as x / 0 = 0; every theorem about r excludes
+    that case.) *)
 Definition ratio : R := - dgamma Align / (k_of * dgamma Pretrain).
 
 Lemma k_gt0 : 0 < k_of. Proof. by rewrite divr_gt0 ?n_gt0. Qed.
@@ -112,7 +114,7 @@ have -> : ratio = 1 + l_of * dgamma Perturb / (k_of * dgamma Pretrain)
 by rewrite law mul0r subr0.
 Qed.
 
-(** Where gamma_p' < 0, the ratio is at least 1. *)
+(** Where gamma_p' < 0, that is where the theorem's signs hold, the ratio is at least 1. *)
 Theorem ratio_ge1 : dgamma Pretrain < 0 -> 1 <= ratio.
 Proof.
 move=> gp; rewrite ratio_law ?lt_eqF // ler_addl mulr_le0 //.
@@ -250,8 +252,8 @@ Qed.
 Lemma segment_c_gt0 : 0 < c.
 Proof. by rewrite divr_gt0 ?form_total_gt0 // ltr_paddr ?ltr01 // mulr_ge0 // ltW. Qed.
 
-(** Resemblance to D_1 does not decide: with D_1 and D_2 different and p_3 = p_1 + eps (p_2 - p_1) on the segment
-    between them, 0 <= eps <= 1, the signs hold iff eps (k + 1) < 1, whatever l. *)
+(** Resemblance to D_1 does not decide: with D_1 and D_2 different and p_3 = p_1 + eps (p_2 - p_1) on the ray from
+    p_1 through p_2, eps >= 0, the signs hold iff eps (k + 1) < 1, whatever l. *)
 Theorem segment_signs : signs_hold m = (eps * (k + 1) < 1).
 Proof.
 rewrite one_sign_decides dgamma_lt0; case: (sign_rule m Pretrain Perturb) => _ _ _ -> _.
@@ -260,7 +262,7 @@ rewrite pmulr_lgt0 ?segment_fisher_gt0 // nmulr_rgt0 ?oppr_lt0 ?segment_c_gt0 //
 exact: segment_lt.
 Qed.
 
-(** Beyond, where eps (k + 1) > 1, both signs come out reversed. *)
+(** Beyond, where eps (k + 1) > 1 and eps <= 1, both signs come out reversed. *)
 Theorem segment_reversed : 1 < eps * (k + 1) -> 0 < dgamma m Pretrain /\ dgamma m Align < 0.
 Proof.
 rewrite -segment_gt => gt_c; rewrite dgamma_gt0 dgamma_lt0.
@@ -274,6 +276,7 @@ Qed.
 End Sizes.
 End ThreeDatasetForm.
 
+(** Theorem 4.2 for three separate datasets: the counterexample of a D_3 that all but equals D_1. *)
 Section Counterexample.
 
 Variables (R : realFieldType).
@@ -293,8 +296,8 @@ Lemma half_ge0 : 0 <= 2%:R^-1 :> R. Proof. by rewrite invr_ge0 ler0n. Qed.
 Lemma half_le1 : 2%:R^-1 <= 1 :> R. Proof. by rewrite invf_le1 ?ltr0n // ler1n. Qed.
 
 (** "It holds when the perturbation resembles D_1" is false: p_1 = (1/2, 1/2), p_2 = (1, 0),
-    p_3 = p_1 + eps (p_2 - p_1) is eps / 2 from p_1 in total variation; for every eps > 0 and l, as soon as
-    k > 1 / eps - 1, the theorem fails and both its signs are reversed. *)
+    p_3 = p_1 + eps (p_2 - p_1) is eps / 2 from p_1 in total variation; for every eps from 0 (excluded) to 1 and every
+    l, as soon as k > 1 / eps - 1, the theorem fails and both its signs are reversed. *)
 Theorem resemblance_does_not_decide (eps k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l)
     (p1 p2 p3 : distribution R [finType of bool]) :
   0 < eps <= 1 -> 1 < eps * (k + 1) ->
@@ -317,7 +320,7 @@ by rewrite normrN ger0_norm ?divr_ge0 ?ler0n ?(ltW eps0) //; field_in R.
 Qed.
 
 (** The counterexample in numbers: p_1 = (1/2, 1/2), p_2 = (1, 0), p_3 = p_1 + 10^-4 (p_2 - p_1), k = 10^6,
-    l = 10^-3.  D_3 is within 5 / 10^5 of D_1 in total variation, and both signs come out reversed. *)
+    l = 10^-3.  D_3 is 5 / 10^5 from D_1 in total variation, and both signs come out reversed. *)
 Theorem resemblance_counterexample :
   exists (p1 p2 p3 : distribution R [finType of bool]) (k_gt0 : 0 < 10%:R ^+ 6 :> R) (l_gt0 : 0 < 10%:R ^- 3 :> R),
     let m := three_dataset_form k_gt0 l_gt0 p1 p2 p3 in
