@@ -2,7 +2,7 @@
 
 From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp Require Import boolp classical_sets functions reals topology normedtype derive realfun sequences exp.
-From tokentree Require Import Mixture Response Rates.
+From tokentree Require Import Mixture Response ThreeDatasets Rates.
 
 Set Implicit Arguments.
 Unset Strict Implicit.
@@ -160,3 +160,22 @@ by rewrite (_ : \sum_i _ = 0) //; apply: balance.
 Qed.
 
 End Derivatives.
+
+Section Theorem42.
+
+Variables (R : realType) (leaf : finType) (m : mixture R role leaf).
+
+(** Theorem 4.2's derivative: gamma_i' = dgamma_i / dl = n_a R_it, where n_t = l n_a and all other sizes are fixed. *)
+Theorem dgamma_derivative i :
+  is_derive (l_of m) 1 (fun l => rate_at (p m) (with_size (n m) Perturb (l * n m Align)) i) (dgamma m i).
+Proof.
+rewrite /dgamma mulrC; have na : n m Align != 0 by rewrite gt_eqF ?n_gt0.
+have derived := is_derive_affine 0 (n m Align) (l_of m).
+have -> : (fun l => rate_at (p m) (with_size (n m) Perturb (l * n m Align)) i) =
+    (fun s => rate_at (p m) (with_size (n m) Perturb s) i) \o (fun l => 0 + l * n m Align).
+  by apply/funext => l /=; rewrite add0r.
+apply: is_derive1_comp derived; rewrite add0r /l_of divfK //.
+exact: rate_derivative.
+Qed.
+
+End Theorem42.

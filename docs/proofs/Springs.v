@@ -29,7 +29,8 @@ under eq_bigr do rewrite -sumrB mulr_sumr.
 by rewrite exchange_big big1 // => x _; apply: balance_of_forces.
 Qed.
 
-(** q is the only point where the forces balance, if there is a dataset at all: if sum_i n_i (p_i(x) - y) = 0, then y = q(x). *)
+(** q is the only point where the forces balance, if there is a dataset at all: if sum_i n_i (p_i(x) - y) = 0, then
+    y = q(x). *)
 Theorem only_balance (x : leaf) (y : R) (i : dataset) :
   \sum_j n m j * (p m j x - y) = 0 -> y = joint m x.
 Proof.

@@ -87,19 +87,23 @@ by rewrite ler_pdivr_mulr // mul1r -!addrA !mulrDr ler_add2r ler_pimull // ltW.
 Qed.
 
 (** The star theorem, by counts: the least |D_b| is non-decreasing in |D_a|.  If b is the least after a examples of D_a
-    and b' the least after a' <= a, then b' <= b; even b' / a' <= b / a. *)
-Theorem star_theorem_counts (a a' b b' : R) : 0 < a' -> a' <= a ->
+    and b' the least after a' <= a, then b' <= b; even b' / a' <= b / a where a' > 0.  (Least means attained: nothing is
+    said of sizes after which no amount is enough, or an infimum is not attained.) *)
+Theorem star_theorem_counts (a a' b b' : R) : 0 <= a' -> a' <= a ->
   least (fun z => near (counts_model n_p a z)) b -> least (fun z => near (counts_model n_p a' z)) b' ->
-  b' <= b /\ b' / a' <= b / a.
+  b' <= b /\ (0 < a' -> b' / a' <= b / a).
 Proof.
-move=> a'_gt0 a'_le [b_ge0 enough _] [_ _ is_least].
-have a_gt0 : 0 < a by apply: lt_le_trans a'_le.
+move=> a'_ge0 a'_le [b_ge0 enough _] [_ _ is_least].
+have [a_gt0|a_le0] := ltP 0 a; last first.
+  have same : a' = a by apply/le_anti; rewrite a'_le (le_trans a_le0).
+  split; first by apply: is_least; rewrite ?same.
+  by move/lt_le_trans/(_ a'_le); rewrite ltNge a_le0.
 have r_ge0 : 0 <= a' / a by rewrite divr_ge0 // ltW.
 have r_le1 : a' / a <= 1 by rewrite ler_pdivr_mulr ?mul1r.
 have := star_counts_in_proportion (ltW a_gt0) b_ge0 r_ge0 r_le1 enough.
 rewrite divfK ?gt_eqF // => /(is_least _ (mulr_ge0 r_ge0 b_ge0)) b'_le; split.
   by apply: le_trans b'_le _; rewrite ler_pimull.
-by rewrite ler_pdivr_mulr // mulrAC [b * _]mulrC mulrAC.
+by move=> a'_gt0; rewrite ler_pdivr_mulr // mulrAC [b * _]mulrC mulrAC.
 Qed.
 
 End Counts.
@@ -166,14 +170,17 @@ Lemma kept_le_inv (n n' : R) : kept n <= kept n' -> n' <= n.
 Proof. by rewrite ler_expR ler_nmul2r ?log_kept_lt0. Qed.
 
 (** The star theorem, in fixed steps: the least |D_b| is non-decreasing in |D_a|.  If near is star-shaped about p_p, b
-    is the least after a > 0 examples of D_a and b' the least after a' <= a, then b' <= b. *)
+    is the least after a examples of D_a and b' the least after a' <= a, then b' <= b. *)
 Theorem star_theorem_fixed_steps (near : space -> Prop) (a a' b b' : R) :
-  star_shaped p_p near -> 0 <= a' -> a' <= a -> 0 < a ->
+  star_shaped p_p near -> 0 <= a' -> a' <= a ->
   least (fun z => near (tuned_model p_p p_a p_b (kept a) (kept z))) b ->
   least (fun z => near (tuned_model p_p p_a p_b (kept a') (kept z))) b' ->
   b' <= b.
 Proof.
-move=> star a'_ge0 a'_le a_gt0 [b_ge0 enough _] [_ _ is_least].
+move=> star a'_ge0 a'_le [b_ge0 enough _] [_ _ is_least].
+have [a_gt0|a_le0] := ltP 0 a; last first.
+  have same : a' = a by apply/le_anti; rewrite a'_le (le_trans a_le0).
+  by apply: is_least; rewrite ?same.
 have kept0 : kept 0 = 1 by rewrite /kept mul0r expR0.
 have kept_le1 n : 0 <= n -> kept n <= 1 by rewrite -kept0; apply: kept_le.
 have a_kept : kept a < 1 by rewrite -kept0 ltr_expR ltr_nmul2r ?log_kept_lt0.
@@ -192,7 +199,8 @@ Section StarShaped.
 Variables (R : realFieldType) (space : lmodType R) (p_p : space).
 
 (** Every divergence D that is convex in the model, and least at p_p, has star-shaped neighbourhoods {q : D(q) <= eps}.
-    D may be finite on a convex set of models only, one that has p_p: the f-divergences, in either order. *)
+    D may be finite on some models only, a set that is itself star-shaped about p_p.  (The f-divergences, in either
+    order, are such; that they are convex is not proved here.) *)
 Theorem convex_star_shaped (finite : space -> Prop) (D : space -> R) (eps : R) :
   (forall q s, finite q -> 0 <= s -> s <= 1 -> finite (p_p + s *: (q - p_p))) ->
   (forall q s, finite q -> 0 <= s -> s <= 1 -> D (p_p + s *: (q - p_p)) <= (1 - s) * D p_p + s * D q) ->
