@@ -6,15 +6,18 @@ From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp.
 From mathcomp.analysis Require Import reals topology normedtype sequences derive exp.
 From tokentree Require Import Kraft Huffman.
+From tokentree Require Rates.
 Set Implicit Arguments.
 Unset Strict Implicit.
 Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Local Open Scope ring_scope.
 
+(** The list ps holds the leaves' masses, and [mean_length (zip ps ls)] is L for codewords of lengths ls. *)
 Section CodeLength.
 Variable R : realType.
 
+(** The logarithm to base 2; log2 0 = 0 here. *)
 Definition log2 (x : R) : R := ln x / ln 2%:R.
 
 (** H(p) = - sum p log2 p in bits; a mass of zero contributes nothing. *)
@@ -22,31 +25,6 @@ Definition entropy (ps : seq R) : R := - \sum_(p <- ps) p * log2 p.
 
 (** Shannon's length: - log2 p, rounded up. *)
 Definition shannon_length (p : R) : nat := `|ceil (- log2 p)|%N.
-
-Lemma expR_gt1Dx (x : R) : x != 0 -> 1 + x < expR x.
-Proof.
-have D (a b : R) : a < b -> exists2 c, c \in `]a, b[%R & expR b - expR a = expR c * (b - a).
-  move=> ab; apply: (MVT ab (df := expR)).
-  by apply: (@continuous_subspaceT [topologicalType of R^o] [topologicalType of R^o]); apply: continuous_expR.
-rewrite neq_lt => /orP[x0|x0]; have [c] := D _ _ x0; rewrite in_itv /= expR0 => /andP[xc cx] E.
-  have {}E : 1 - expR x < - x by rewrite E sub0r gtr_pmull ?oppr_gt0 // expR_lt1.
-  by rewrite ltr_subl_addr addrC ltr_subr_addr in E.
-have {}E : x < expR x - 1 by rewrite E subr0 ltr_pmull // expR_gt1.
-by rewrite -ltr_subr_addl.
-Qed.
-
-Lemma ln_lt (y : R) : 0 < y -> y != 1 -> ln y < y - 1.
-Proof.
-move=> y0 y1; rewrite ltr_subr_addl; rewrite -{2}(lnK (y0 : y \in Num.pos)).
-apply: expR_gt1Dx; apply: contra y1 => /eqP l0.
-by rewrite -(lnK (y0 : y \in Num.pos)) l0 expR0.
-Qed.
-
-Lemma ln_le (y : R) : 0 < y -> ln y <= y - 1.
-Proof.
-move=> y0; have [->|y1] := eqVneq y 1; first by rewrite ln1 subrr.
-by rewrite ltW // ln_lt.
-Qed.
 
 Lemma ln2_gt0 : 0 < ln 2%:R :> R.
 Proof. by rewrite ln_gt0 // ltr1n. Qed.
@@ -80,7 +58,7 @@ move=> p0 pNq; rewrite gapE // ltr_pmul2r ?invr_gt0 ?ln2_gt0 //.
 have q0 : 0 < 2%:R^-1 ^+ l / p by rewrite divr_gt0 ?half_gt0.
 have q1 : 2%:R^-1 ^+ l / p != 1.
   by apply: contra pNq => /eqP/divr1_eq->.
-by rewrite -ltr_pdivl_mull // [p^-1 * _]mulrC mulrBl divff ?gt_eqF // ln_lt.
+by rewrite -ltr_pdivl_mull // [p^-1 * _]mulrC mulrBl divff ?gt_eqF // Rates.ln_lt_sub1.
 Qed.
 
 (** The gap of one mass: p times its length falls short of - p log2 p by at most (2^-l - p) / ln 2. *)
@@ -197,7 +175,7 @@ rewrite !big_cons; apply: ltr_le_add; first by apply/lt/mem_head.
 by rewrite big_seq [leRHS]big_seq; apply: ler_sum => q qps; apply/ltW/lt; rewrite inE qps orbT.
 Qed.
 
-(** L = H exactly when every mass is a power of 1/2. *)
+(** L = H, for masses p > 0 of sum 1, exactly when every mass is a power of 1/2. *)
 Theorem huffman_eq_entropy (ps : seq R) :
   all (fun p => 0 < p) ps -> \sum_(p <- ps) p = 1 ->
   cost (huffman ps) = entropy ps <-> {in ps, forall p, exists l : nat, p = 2%:R^-1 ^+ l}.
@@ -234,7 +212,8 @@ rewrite (_ : zip _ _ = [seq (2%:R^-1 ^+ l, l) | l <- ls]); last by elim: (ls) =>
 by rewrite /mean_length big_map; apply: eq_bigr => l _; rewrite log2_half mulrN opprK mulr_natr.
 Qed.
 
-(** The printed length is within one bit: the distance from L to H rounded up is less than 1. *)
+(** What remains of Theorem 3.4: for masses p > 0 of sum 1, the printed length of a block, H rounded up, is less than
+    one bit from L. *)
 Theorem printed_length (ps : seq R) : all (fun p => 0 < p) ps -> \sum_(p <- ps) p = 1 ->
   `|cost (huffman ps) - (ceil (entropy ps))%:~R| < 1.
 Proof.

@@ -24,6 +24,7 @@ Fixpoint code A (t : btree A) : seq (A * seq bool) :=
   | Node l r => [seq (x.1, false :: x.2) | x <- code l] ++ [seq (x.1, true :: x.2) | x <- code r]
   end.
 
+(** What stands at the leaves, their codewords, and the lengths of those: the leaves' depths. *)
 Definition leaves A (t : btree A) : seq A := [seq x.1 | x <- code t].
 Definition words A (t : btree A) : seq (seq bool) := [seq x.2 | x <- code t].
 Definition lengths A (t : btree A) : seq nat := [seq size w | w <- words t].
@@ -197,7 +198,9 @@ rewrite !inE => /orP[/eqP->|uws'] /orP[/eqP->|vws'] // uv; [exact: w_out | | exa
 by have := w_new u uws'; rewrite uv.
 Qed.
 
-(** Uniquely decodable: two messages, sequences of codewords, that read the same are the same. *)
+(** Uniquely decodable: two messages, sequences of codewords, that read the same are the same.  (The code of one symbol
+    whose only word is empty is prefix-free, but by this definition not uniquely decodable: its messages all read the
+    same.) *)
 Definition uniquely_decodable (ws : seq (seq bool)) : Prop :=
   uniq ws /\ forall s t, {subset s <= ws} -> {subset t <= ws} -> flatten s = flatten t -> s = t.
 

@@ -11,6 +11,7 @@ Local Open Scope ring_scope.
 (** The parts that three datasets play: D_p, D_a and D_t. *)
 Inductive role_name := Pretrain | Align | Perturb.
 
+(** As a finite type, for sums over the three. *)
 Definition role_code (i : role_name) : 'I_3 :=
   match i with Pretrain => @Ordinal 3 0 isT | Align => @Ordinal 3 1 isT | Perturb => @Ordinal 3 2 isT end.
 Definition role_decode (i : 'I_3) : role_name :=
@@ -132,6 +133,7 @@ Add Field F : (real_field_theory R).
 Section Sizes.
 Variables (k l : R) (k_gt0 : 0 < k) (l_gt0 : 0 < l).
 
+(** Sizes k, 1 and l. *)
 Definition form_sizes (i : role) : R := match i with Pretrain => k | Align => 1 | Perturb => l end.
 Lemma form_sizes_gt0 i : 0 < form_sizes i. Proof. by case: i => //=; exact: ltr01. Qed.
 

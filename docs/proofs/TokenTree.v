@@ -17,6 +17,7 @@ Variables (R : numDomainType) (symbol : finType).
 
 (** A token is a symbol or EOS. *)
 Definition token := option symbol.
+(** EOS, the token that ends a sequence. *)
 Definition EOS : token := None.
 
 (** A node is the path of tokens that leads to it; its depth is the number of them. *)
@@ -29,10 +30,13 @@ Definition path_of (x : seq symbol) : node := rcons (map some x) EOS.
 (** A dataset: responses, each with its count or probability. *)
 Definition data := seq (seq symbol * R).
 
+(** The size of a dataset: the sum of its weights. *)
 Fixpoint total (D : data) : R := if D is x :: D' then x.2 + total D' else 0.
 
+(** A tree: its leaves, each with a weight. *)
 Definition tree := seq (node * R).
 
+(** The token tree of a dataset: a leaf for every response, of the response's weight. *)
 Definition token_tree (D : data) : tree := [seq (path_of x.1, x.2) | x <- D].
 
 (** The weight of a node is that of all leaves at or below it. *)
@@ -42,15 +46,16 @@ Fixpoint node_weight (t : tree) (v : node) : R :=
 (** Pruning to depth d: a leaf below depth d becomes the node at depth d on the way to it. *)
 Definition prune (d : nat) (t : tree) : tree := [seq (take d l.1, l.2) | l <- t].
 
+(** Merging: the leaves of both.  Where a leaf is in both, it then has both weights. *)
 Definition merge (s t : tree) : tree := s ++ t.
 
-(** The leaves, each once. *)
+(** The leaves, each once; a leaf of weight 0 counts too. *)
 Definition leaves (t : tree) : seq node := undup [seq l.1 | l <- t].
 
 (** The nodes: a leaf and all nodes on the way to it. *)
 Definition has_node (t : tree) (v : node) : bool := has (fun l => prefix v l.1) t.
 
-(** v is an EOS node. *)
+(** v is an EOS node: EOS is on its path, and in the tree of a dataset it can only stand at the end. *)
 Definition ends (v : node) : bool := EOS \in v.
 
 Lemma totalE D : total D = \sum_(x <- D) x.2.
@@ -131,7 +136,7 @@ move=> vN; apply: weights_add_up; apply: contra vN.
 by rewrite mem_undup -map_comp => /mapP[x _ ->]; apply: ends_path.
 Qed.
 
-(** Pruning to depth d keeps the nodes at depth <= d with their weights, and no others. *)
+(** Pruning to depth d keeps the weight of every node at depth <= d, and leaves no weight below. *)
 Theorem prune_weight (d : nat) (t : tree) (v : node) :
   node_weight (prune d t) v = if (depth v <= d)%N then node_weight t v else 0.
 Proof.
@@ -141,6 +146,7 @@ rewrite big_pred0 // => l; apply/negP => /size_prefix.
 rewrite size_take_min => /leq_trans/(_ (geq_minl _ _)); by rewrite leqNgt dv.
 Qed.
 
+(** Pruning to depth d keeps the nodes at depth <= d, and no others. *)
 Theorem prune_nodes (d : nat) (t : tree) (v : node) :
   has_node (prune d t) v = (depth v <= d)%N && has_node t v.
 Proof.
@@ -267,6 +273,7 @@ Proof. exact: catA. Qed.
 Theorem mergeC (s t : tree) : perm_eq (merge s t) (merge t s).
 Proof. by rewrite perm_catC. Qed.
 
+(** The same, as weights of nodes. *)
 Theorem merge_weightC (s t : tree) (v : node) : node_weight (merge s t) v = node_weight (merge t s) v.
 Proof. by rewrite !merge_weight addrC. Qed.
 
@@ -292,7 +299,8 @@ Variable d : nat.
 (** All data. *)
 Definition union : data R symbol := flatten [seq D i | i <- enum dataset].
 
-(** The joint leaves: those of the tree of all data, pruned to depth d. *)
+(** The joint leaves: those of the tree of all data, pruned to depth d.  ([merge_all] says that this tree is the
+    merge of the datasets' trees.) *)
 Definition joint_leaf : finType := [finType of seq_sub (leaves (prune d (token_tree union)))].
 
 (** p_i(x): the weight of the joint leaf x in D_i's own tree, over the size of D_i. *)
