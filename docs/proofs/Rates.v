@@ -20,10 +20,10 @@ Section Definitions.
 
 Variables (R : realType) (dataset leaf : finType).
 
-(** CE(p, r) = -sum_x p log r. *)
+(** CE(p, r) = -sum_x p log r, in nats. *)
 Definition cross_entropy (d r : leaf -> R) : R := - \sum_x d x * ln (r x).
 
-(** H(p) = CE(p, p). *)
+(** H(p) = CE(p, p), in nats.  (CodeLength.v has it in bits.) *)
 Definition entropy (d : leaf -> R) : R := cross_entropy d d.
 
 (** KL(p || r) = sum_x p log (p / r).  Where p has a leaf that r lacks, the true value is infinite and this sum is not:

@@ -109,14 +109,20 @@ have n2 : n m two != 0 by rewrite gt_eqF ?n_gt0.
 by rewrite -[(n m one)^-1]div1r -[(n m two)^-1]div1r addf_div // !mul1r invf_div mulrA [n m two + _]addrC.
 Qed.
 
-(** In every norm n_1 |q - p_1| = n_2 |q - p_2|.  Of the norm only |a u| = |a| |u| is used. *)
+(** In every norm n_1 |q - p_1| = n_2 |q - p_2| = k_eff |p_2 - p_1|.  Of the norm only |a u| = |a| |u| is used. *)
 Theorem two_springs_in_every_norm (norm : {ffun leaf -> R^o} -> R) :
   (forall (a : R) u, norm (a *: u) = `|a| * norm u) ->
-  n m one * norm [ffun x => joint m x - p m one x] = n m two * norm [ffun x => joint m x - p m two x].
+  n m one * norm [ffun x => joint m x - p m one x] = n m two * norm [ffun x => joint m x - p m two x] /\
+  n m one * norm [ffun x => joint m x - p m one x] =
+    ((n m one)^-1 + (n m two)^-1)^-1 * norm [ffun x => p m two x - p m one x].
 Proof.
-move=> scaled; rewrite -[n m one]gtr0_norm ?n_gt0 // -[n m two in RHS]gtr0_norm ?n_gt0 // -[`|n m two|]normrN -!scaled.
-congr norm; apply/ffunP => x; rewrite !ffunE; apply: etrans (proj1 (two_springs x)) _.
-by rewrite -mulNr.
+move=> scaled; have k_eff : 0 < ((n m one)^-1 + (n m two)^-1)^-1 by rewrite invr_gt0 addr_gt0 ?invr_gt0 ?n_gt0.
+rewrite -{1 2}[n m one]gtr0_norm ?n_gt0 // -!scaled; split.
+  rewrite -[n m two in RHS]gtr0_norm ?n_gt0 // -[`|n m two|]normrN -scaled.
+  congr norm; apply/ffunP => x; rewrite !ffunE; apply: etrans (proj1 (two_springs x)) _.
+  by rewrite -mulNr.
+rewrite -(gtr0_norm k_eff) -scaled; congr norm; apply/ffunP => x; rewrite !ffunE.
+exact: (proj2 (two_springs x)).
 Qed.
 
 End TwoSprings.
