@@ -163,6 +163,56 @@ def test_audit(decide, claim, monkeypatch):
     exec(compile(finding.witness, finding.id, "exec"), {})
 
 
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def sections():
+    """The page's sections by the claim's id."""
+    page = (DOCS / "ledger.md").read_text(encoding="utf-8")
+    return {part.split("\n", 1)[0]: part for part in page.split("\n## ")[1:]}
+
+
+def named(section):
+    """The theorems that a section names."""
+    lines = re.findall(r"^Machine-checked: (.*)\.$", section, re.MULTILINE)
+    return [name for line in lines for name in re.findall(r"`([^`]+)`", line)]
+
+
+def test_every_theorem_that_the_ledger_names_is_one_of_that_file():
+    checked = {
+        f"{path.stem}.{theorem}"
+        for path in (DOCS / "proofs").glob("*.v")
+        for theorem in re.findall(r"^Theorem\s+(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    for claim, section in sections().items():
+        names = named(section)
+        assert [name for name in names if name not in checked] == [], claim
+        assert len(names) == len({*names})
+    assert sum(bool(named(section)) for section in sections().values()) == 18
+
+
+PROVED_IN_PROSE = {
+    "section-3.1/extension": ("real-codes.md", "So $b\\, H(q) \\le"),
+    "definition-4.1": ("theory.md", "The number $M_i$ does not move with the sizes."),
+    "theorem-4.2/depth": ("depth.md", "\\preceq \\bar R \\preceq 0$ in the Loewner"),
+}
+"""Where the proof is that a finding's grounds neither state, in brackets, nor name."""
+
+
+def test_every_proof_is_checked_or_can_be_read():
+    unsaid = set()
+    for claim, section in sections().items():
+        (grounds,) = re.findall(r"^Grounds: (.*)\.$", section, re.MULTILINE)
+        said = re.search(r"\bproof\b[^;]*\(([^)]+)\)", grounds)
+        if said and said[1].endswith(".md"):
+            assert "*Proof.*" in (DOCS.parent / said[1]).read_text(encoding="utf-8")
+        if re.search(r"\bproof\b", grounds) and not said and not named(section):
+            unsaid.add(claim)
+    assert unsaid == PROVED_IN_PROSE.keys()
+    for page, words in PROVED_IN_PROSE.values():
+        assert words in (DOCS / page).read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_the_whole_grid_is_certified(decide):
     figures = decide(section4.published).figures
@@ -197,8 +247,9 @@ def test_json_says_everything(ledger, tmp_path):
     assert plain["environment"]["tokentree"]
     assert [finding["id"] for finding in plain["findings"]] == list(EXPECTED)
     assert plain["findings"][0].keys() == {
-        *("id", "claim", "where", "verdict", "reason", "grounds", "figures", "witness", "short"),
+        *("id", "claim", "where", "verdict", "reason", "grounds", "figures", "witness", "short", "theorems"),
     }
+    assert plain["findings"][0]["theorems"] == [*ledger[0].theorems]
 
 
 def test_same_seed_same_findings_and_another_seed_another_corpus(decide, evidence):

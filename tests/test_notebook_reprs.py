@@ -261,11 +261,18 @@ def test_html_is_well_formed_without_colours_or_scripts(name):
 
 def test_everything_is_escaped():
     about = dict.fromkeys(("id", "claim", "where", "reason", "grounds", "witness", "short"), EVIL)
-    evil = finding(**about, figures={EVIL: EVIL})
+    evil = finding(**about, figures={EVIL: EVIL}, theorems=(EVIL,))
     for shown in (mixture(), evil, Ledger((evil,), seed=0)):
         page = Balanced(shown._repr_html_())
         assert "script" not in page.tags
         assert EVIL in page.text
+
+
+def test_a_finding_names_its_theorems_where_it_has_some():
+    assert "machine-checked" not in finding()._repr_html_()
+    text = Balanced(finding(theorems=("One.two", "One.three"))._repr_html_()).text
+    assert "machine-checked" in text
+    assert "One.two, One.three" in text
 
 
 @given(TREES, st.integers(1, 5))

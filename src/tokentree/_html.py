@@ -110,7 +110,10 @@ def mixture_html(mixture: "tokentree.mixture.Mixture") -> str:
 def finding_html(finding: "tokentree.claims.ledger.Finding") -> str:
     """Everything that is said of one claim, its witness folded away."""
     names = ("claim", "where", "verdict", "reason", "grounds")
-    about = pairs({name: getattr(finding, name) for name in names}, f"Finding: {finding.id}")
+    said = {name: getattr(finding, name) for name in names}
+    if finding.theorems:
+        said["machine-checked"] = ", ".join(finding.theorems)
+    about = pairs(said, f"Finding: {finding.id}")
     figures = pairs(finding.figures, "figures") if finding.figures else ""
     witness = finding.witness
     folded = f"<details><summary>witness</summary><pre>{escape(witness)}</pre></details>" if witness else ""

@@ -61,6 +61,10 @@ Every claim of the paper that the library decides, with its grounds, figures and
 by `tokentree verify --markdown docs/ledger.md`; figures of the text corpora depend on the Python that ran it.
 Lengths are in bits a block unless a figure says otherwise.
 
+"Machine-checked" names the theorems that Coq has checked and that a finding, or a part of its proof, rests on:
+`File.theorem` is in `docs/proofs/File.v`. Those about signs take gamma_i' to be n_a R_it = n_a (1 - S_it) / T;
+that R_it is d gamma_i / d n_t is `RateDerivatives.rate_derivative`.
+
 """
 
 _RESPONSE = "response.png"
@@ -368,6 +372,8 @@ def _print_finding(screen: _Screen, finding: Finding) -> None:
     screen.print(f"  {escape(finding.claim)}", style="italic")
     screen.print(f"  {escape(finding.reason)}")
     screen.print(f"  Grounds: {escape(finding.grounds)}.")
+    if finding.theorems:
+        screen.print(f"  Machine-checked: {escape(', '.join(finding.theorems))}.")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 4))
     for name, figure in finding.figures.items():
         table.add_row(escape(name), shown(figure))

@@ -6,7 +6,8 @@ fails if it is wrong.
 
 Grounds are one of three. A *proof* covers every case, and the figures only illustrate it. An *exact
 computation* settles the case at hand: a counterexample, or an identity between integers. Everything else is
-said to hold *on the cases tried*, and never simply to hold.
+said to hold *on the cases tried*, and never simply to hold. Where Coq has checked a proof, or a
+part of it, the finding names the theorems.
 
 Heavy imports that few functions need stand inside those functions.
 """

@@ -54,6 +54,9 @@ class Finding:
         "holds" it is plain Python, with nothing of this library in it, and small enough to check by hand.
     short : str
         The reason in a few words, for a ledger of one screen.
+    theorems : tuple of str
+        Theorems of ``docs/proofs/`` that Coq has checked and that the finding, or a part of its proof, rests
+        on, each as "File.theorem". What they do not say is proved in prose, or not at all.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Finding:
     figures: dict[str, Figure]
     witness: str
     short: str = ""
+    theorems: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Finding({self.id!r}: {self.verdict}{self.short and '; ' + self.short})"
@@ -121,7 +125,7 @@ class Ledger(Sequence[Finding]):
         return _html.ledger_html(self)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The findings as a pandas table, one row each; their figures and witnesses are not in it.
+        """The findings as a pandas table, one row each; their figures, witnesses and theorems are not in it.
 
         Returns
         -------
@@ -156,6 +160,8 @@ class Ledger(Sequence[Finding]):
         for finding in self:
             lines += ["", f"## {finding.id}", "", f"**{finding.claim}** ({finding.where})", ""]
             lines += [f"Verdict: **{finding.verdict}**. {finding.reason}", "", f"Grounds: {finding.grounds}."]
+            if finding.theorems:
+                lines += ["", f"Machine-checked: {', '.join(f'`{name}`' for name in finding.theorems)}."]
             if finding.figures:
                 lines += ["", "| figure | value |", "| --- | --- |"]
                 lines += [

@@ -16,7 +16,7 @@ from .ledger import Figure, Finding, Verdict
 
 
 def source_coding(evidence: Evidence) -> Finding:
-    """Section 3.1: no lossless code is shorter than the entropy, and Huffman's is within a bit of it."""
+    """Section 3.1: no uniquely decodable code is shorter than the entropy; Huffman's is within a bit."""
     figures: dict[str, Figure] = {}
     within = True
     for corpus in evidence.corpora:
@@ -41,6 +41,11 @@ length = HuffmanCode.from_weights(p).expected_length(p)
 assert entropy(p) <= length < entropy(p) + 1
 """,
         short=f"L - H <= {max(map(float, figures.values())):.3f} bits on 6 trees",
+        theorems=(
+            "CodeLength.entropy_le_decodable",
+            "CodeLength.entropy_le_huffman",
+            "CodeLength.huffman_lt_entropy",
+        ),
     )
 
 
@@ -131,6 +136,7 @@ leaves = {blocks[0]}  # of the tree of this response pruned to depth 2: one leaf
 assert len(blocks) == 3 and not leaves.intersection(blocks[1:])
 """,
         short="when blocks are distributed as the leaves",
+        theorems=("CodeLength.printed_length",),
     )
 
 
@@ -162,6 +168,7 @@ assert merge([one, two]) == TokenTree.from_sequences(["0", "01", "01", "01", "1"
 assert (merge([one, two]).leaves().weight == align([one, two], weights=True).sum(axis=0)).all()
 """,
         short="integer by integer, merged trees",
+        theorems=("TokenTree.merge_all", "TokenTree.merge_weight", "TokenTree.merged_is_joint"),
     )
 
 
@@ -230,6 +237,7 @@ grown = mixture.perturb(0, 0.01)
 assert grown.rates()[0] < (grown.potential() - mixture.potential()) / 0.01 < mixture.rates()[0]
 """,
         short="-sum p_i log q, the slope of T H(q)",
+        theorems=("RateDerivatives.potential_derivative", "Rates.euler_rates", "Rates.finite_changes_gaps"),
     )
 
 
@@ -260,6 +268,7 @@ tree = TokenTree.from_sequences(["", "0", "01", "01", "1"])
 assert tree.weight("0") == tree.weight("0", eos=True) + tree.weight("00") + tree.weight("01") == 3
 """,
         short="integer by integer, 6 trees",
+        theorems=("TokenTree.weights_add_up_data", "TokenTree.weights_add_up"),
     )
 
 
@@ -357,6 +366,7 @@ assert sum(p * bits[q] for p, q in zip(data, model) if p) == 2  # the loss is fi
 assert any(q > 0 == p for p, q in zip(data, model))  # so KL(p_theta || p_SFT) is infinite
 """,
         short="the divergence is the other way round",
+        theorems=("Rates.cross_entropy_split",),
     )
 
 

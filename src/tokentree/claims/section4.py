@@ -86,6 +86,14 @@ assert np.linalg.eigvalsh(response).max() < 1e-14 * np.abs(response).max()
 assert (abs(response @ mixture.sizes) < 1e-14 * (np.abs(response) @ mixture.sizes)).all()
 """,
         short="sum n_i dgamma_i = 0, for any datasets",
+        theorems=(
+            "RateDerivatives.rate_derivative",
+            "RateDerivatives.potential_derivative",
+            "Response.reciprocity",
+            "Response.response_negative_semidefinite",
+            "Response.response_sizes",
+            "Response.balance",
+        ),
     )
 
 
@@ -164,6 +172,7 @@ for k in 10, 10**9:
         assert (excess(rows, sizes, 0) < 0) == (l < Fraction(1, 2))
 """,
         short=f"l < 1/2; {certified} of {cases} signs certified",
+        theorems=("PublishedForm.published_signs", "PublishedForm.published_derivatives"),
     )
 
 
@@ -201,6 +210,12 @@ for l in Fraction(49, 100), Fraction(51, 100):
     assert (excess(rows, sizes, 0) < 0) == (l < Fraction(1, 2)) and excess(rows, sizes, 1) > 0
 """,
         short=f"S_pt > 1; here l < {min(limits):.2f} to {max(limits):.2f}",
+        theorems=(
+            "ThreeDatasets.signs_overlap",
+            "ThreeDatasets.one_sign_decides",
+            "OverlapLimit.signs_interval",
+            "OverlapLimit.overlapping_parts_limit",
+        ),
     )
 
 
@@ -242,6 +257,7 @@ for l in Fraction(1, 10), Fraction(1, 100), Fraction(1, 1000):
     assert ratio == (1 + 3 * l / 1000) / (1 - 2 * l)
 """,
         short="(1 + 3l/k) / (1 - 2l) -> 1 as l -> 0",
+        theorems=("ThreeDatasets.law", "ThreeDatasets.ratio_law", "PublishedForm.published_ratio"),
     )
 
 
@@ -282,6 +298,7 @@ reversed_signs = [[2, 1], [1, 2], [1, 3]]
 assert excess(reversed_signs, sizes, 0) > 0 > excess(reversed_signs, sizes, 1)
 """,
         short="disjoint: + +, Pareto: + -",
+        theorems=("ThreeDatasets.three_datasets_disjoint", "OverlapLimit.independent_masses_reversed"),
     )
 
 
@@ -317,6 +334,11 @@ for k, l in (10, Fraction(3, 5)), (10**9, Fraction(1, 1000)):
     assert -excess(rows, sizes, 1) / (k * excess(rows, sizes, 0)) == (k + l) / k
 """,
         short="S_13 > 1",
+        theorems=(
+            "ThreeDatasets.signs_overlap",
+            "ThreeDatasets.perturbation_like_pretraining",
+            "ThreeDatasets.resemblance_does_not_decide",
+        ),
     )
 
 
@@ -359,6 +381,12 @@ before, after = huffman_lengths(counts), huffman_lengths(grown)
 assert 0 <= counts @ (after - before) <= -(grown - counts) @ (after - before)
 """,
         short="two-sided inequality",
+        theorems=(
+            "RealCodes.optimal_codes_one_dataset_grows",
+            "RealCodes.huffman_two_sided",
+            "RealCodes.huffman_inverse_proportion",
+            "Huffman.huffman_optimal_code",
+        ),
     )
 
 
@@ -388,6 +416,7 @@ rows, sizes = [[1, 1, 1], [0, 1, 0], [0, 0, 1]], [10**9, 10**6, 10**3]
 assert -1003 < excess(rows, sizes, 1) / excess(rows, sizes, 0) < -1002
 """,
         short="-1002 at |D_t| = 10^3, -5006 at 4 10^5",
+        theorems=("PublishedForm.published_ratio", "PublishedForm.published_signs"),
     )
 
 
@@ -449,6 +478,7 @@ for l in Fraction(1, 10), Fraction(1, 1000):
     assert abs(pretrain / align + 1) < 3 * l
 """,
         short="KL(D_i || model), as l -> 0",
+        theorems=("Rates.rate_split", "ThreeDatasets.law", "PublishedForm.published_ratio"),
     )
 
 
@@ -471,6 +501,11 @@ assert all(k * x == force for k, x in zip(stiffness, extensions))
 assert sum(extensions) == force * sum(1 / k for k in stiffness) == force / Fraction(1)
 """,
         short="k_1 dl_1 = k_2 dl_2 = F",
+        theorems=(
+            "Springs.series_extension",
+            "Springs.series_stiffness",
+            "Springs.series_inverse_proportion",
+        ),
     )
 
 

@@ -123,6 +123,7 @@ for k in 3, 1000, 10**9:
     assert mass(k, Fraction(1, 10)) > Fraction(1, 3)
 """,
         short="fixed steps; by counts it takes 2 |D_a|",
+        theorems=("EndOfAlignment.exact_restoration", "EndOfAlignment.undoing_the_gain"),
     )
 
 
@@ -253,6 +254,7 @@ for aligned in 10, 20, 50, 100:
 assert examples == sorted(examples) and examples[0] < examples[-1]
 """,
         short="more positive data need more negative",
+        theorems=("Star.star_theorem_counts", "Star.star_theorem_fixed_steps"),
     )
 
 
