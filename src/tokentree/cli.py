@@ -61,9 +61,9 @@ Every claim of the paper that the library decides, with its grounds, figures and
 by `tokentree verify --markdown docs/ledger.md`; figures of the text corpora depend on the Python that ran it.
 Lengths are in bits a block unless a figure says otherwise.
 
-"Machine-checked" names the theorems that Coq has checked and that a finding, or a part of its proof, rests on:
-`File.theorem` is in `docs/proofs/File.v`. Those about signs take gamma_i' to be n_a R_it = n_a (1 - S_it) / T;
-that R_it is d gamma_i / d n_t is `RateDerivatives.rate_derivative`.
+"Machine-checked" names the theorems that Coq has checked and that a finding, or a part of its proof, rests
+on: `File.theorem` is in `docs/proofs/File.v`. Those about signs take gamma_i' to be n_a R_it, where
+R_it = (1 - S_it) / T; that this is d gamma_i / d n_t is `RateDerivatives.rate_derivative`.
 
 """
 
