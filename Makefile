@@ -31,7 +31,7 @@ environment = "$(1)" -m venv --clear $(2) && $(2)/bin/python -m pip install --qu
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help verify test coverage test-all test-matrix test-lowest test-newest lint notebooks docs bench mutate lock clean
+.PHONY: help verify test coverage test-all test-matrix test-lowest test-newest lint proofs notebooks docs bench mutate lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ lint: $(venv)/.test ## Check style, format and types
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
+
+proofs: ## Check the Coq proofs from nothing, and print the axioms under each theorem
+	$(PYTHON) docs/proofs/check.py
 
 notebooks: $(venv)/.notebooks ## Open the notebooks in a browser
 	$(python) -m jupyter lab notebooks

@@ -5,6 +5,7 @@ import importlib
 import json
 import platform
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -122,7 +123,7 @@ def test_no_block_is_left_out(page: str) -> None:
     languages = [language for language, *_ in blocks(page)]
     assert len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)) == 2 * len(languages)
     assert not re.search(r"^\s*>>> ", text, re.MULTILINE)
-    known = {"python", "console", "sh", "text", "output of python", "output of console"}
+    known = {"python", "coq", "console", "sh", "text", "output of python", "output of console"}
     assert {language for language in languages if not language.startswith("{")} <= known
 
 
@@ -159,6 +160,12 @@ def test_contents_list_every_page() -> None:
     written = {page for page in pages if not page.startswith(("_build/", "tutorials/"))}
     notebooks = {f"tutorials/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert sorted(listed) == sorted(written - {"index", "contents"} | notebooks)
+
+
+def test_statements_are_those_of_the_proofs() -> None:
+    """After a change of docs/proofs: python3 docs/proofs/check.py --page."""
+    page = runpy.run_path(str(ROOT / "docs/proofs/check.py"))["page"]()
+    assert page == (ROOT / "docs/statements.md").read_text(encoding="utf-8")
 
 
 def test_front_pages_name_every_notebook() -> None:
