@@ -32,7 +32,7 @@ default_role = "py:obj"
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
     # Private types, and those of other libraries: the build fetches no inventory and needs no network.
-    ("py:class", r"(?!tokentree\.).*|tokentree\..*\b_\w+.*|tokentree\.mixture\.Rows"),
+    ("py:class", r"(?!tokentree\.).*|tokentree\..*\b_\w+.*|tokentree\.mixture\.(Rows|Unread)"),
 ]
 
 smartquotes = False  # "--json" and "0, ..., n" stay as they are typed

@@ -127,7 +127,7 @@ def theorems() -> list[tuple[str, str]]:
 
 def markdown(prose: str) -> str:
     """Coq's comments as Markdown: [code], and signs that Markdown would read as its own."""
-    pieces = re.split(r"\[([^\]\n]*)\]", prose)
+    pieces = re.split(r"(?<![\w\]])\[((?:[^\[\]\n]|\[[^\[\]\n]*\])*)\]", prose)
     pieces[1::2] = [f"`{code}`" for code in pieces[1::2]]
     pieces[::2] = [
         re.sub(
