@@ -104,8 +104,12 @@ def test_an_interrupt_during_the_work(tmp_path):
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
-def test_fifty_random_moments(tmp_path, capsys, command):
+@pytest.mark.parametrize(
+    ("command", "n"),
+    # Fifty of the others take a quarter of an hour.
+    [("measure", 50), ("verify", 12), ("figures", 6)],
+)
+def test_random_moments(tmp_path, capsys, command, n):
     folder = tmp_path / "whole"
     folder.mkdir()
     process = start(folder, COMMANDS[command])
@@ -134,13 +138,13 @@ def test_fifty_random_moments(tmp_path, capsys, command):
         return "all files" if found else "no file"
 
     # The last of them still in time, for a process that is over takes no signal.
-    moments = 0.95 * np.random.default_rng(13).random(50)
+    moments = 0.95 * np.random.default_rng(13).random(n)
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(interrupted, range(50), moments))
+        found = list(pool.map(interrupted, range(n), moments))
     counts = {each: found.count(each) for each in sorted(set(found))}
     with capsys.disabled():
         print(f"\n{command}, {took:.1f} s: {counts}", end="")
-    assert counts["no file"] >= 40
+    assert counts["no file"] >= 0.8 * n
 
 
 def contents(folder):
