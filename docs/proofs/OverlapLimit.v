@@ -375,9 +375,9 @@ rewrite pnatr_eq0; apply/eqP => A0; have /eqP := mass_sum1 d.
 by rewrite big_pred0 ?(eq_sym 0) ?oner_eq0 // => x; have := card0_eq A0 x.
 Qed.
 
-Let U0 := leaves_neq0 f.
-Let V0 := leaves_neq0 g.
-Let W0 := leaves_neq0 h.
+Let U0 : #|U|%:R != 0 :> R. Proof. exact: leaves_neq0 f. Qed.
+Let V0 : #|V|%:R != 0 :> R. Proof. exact: leaves_neq0 g. Qed.
+Let W0 : #|W|%:R != 0 :> R. Proof. exact: leaves_neq0 h. Qed.
 
 (** A_at is the mean of 1 / Y, Y = #U f the mass of D_1 relative to its mean.  (With Pareto masses it is
     alpha^2 / (alpha^2 - 1).  That, the limit of many leaves and the leading orders are not proved here.) *)
