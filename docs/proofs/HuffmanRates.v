@@ -1,4 +1,4 @@
-(** Rates under real codes: the two-sided inequality that survives of Theorem 4.2.
+(** The optimal codes of RealCodes are Huffman's: an optimal code exists, and what it costs.
 
     A code is a length for every joint leaf; the lengths satisfy Kraft's inequality, so by its converse a prefix
     code has them, and by McMillan's theorem every uniquely decodable code is among them. *)
@@ -28,28 +28,6 @@ Definition joint_length (n : dataset -> R) (c : leaf -> nat) : R := \sum_i n i *
 (** The code c is optimal for the sizes n. *)
 Definition optimal (n : dataset -> R) (c : leaf -> nat) : Prop :=
   is_code c /\ forall c', is_code c' -> joint_length n c <= joint_length n c'.
-
-(** For codes c and c' optimal for sizes n and n', with rates g and g': n . (g' - g) >= 0 >= n' . (g' - g). *)
-Theorem code_two_sided (n n' : dataset -> R) (c c' : leaf -> nat) : optimal n c -> optimal n' c' ->
-  \sum_i n' i * (code_rate c' i - code_rate c i) <= 0 <= \sum_i n i * (code_rate c' i - code_rate c i).
-Proof.
-move=> [cK opt] [c'K opt']; have E (s : dataset -> R) :
-    \sum_i s i * (code_rate c' i - code_rate c i) = joint_length s c' - joint_length s c.
-  by rewrite -sumrB; apply: eq_bigr => i _; rewrite mulrBr.
-by rewrite !E subr_le0 subr_ge0 opt ?opt'.
-Qed.
-
-(** One dataset grows by delta: 0 <= n . (g' - g) <= - delta (g'_t - g_t). *)
-Theorem code_growth (n : dataset -> R) (t : dataset) (delta : R) (c c' : leaf -> nat) :
-  optimal n c -> optimal (fun i => n i + (if i == t then delta else 0)) c' ->
-  0 <= \sum_i n i * (code_rate c' i - code_rate c i) <= - (delta * (code_rate c' t - code_rate c t)).
-Proof.
-move=> opt opt'; have /andP[+ ->] := code_two_sided opt opt'; rewrite /=.
-under eq_bigr do rewrite mulrDl; rewrite big_split /= -ler_subr_addr sub0r.
-suff -> : \sum_i (if i == t then delta else 0) * (code_rate c' i - code_rate c i)
-  = delta * (code_rate c' t - code_rate c t) by [].
-by rewrite (bigD1 t) //= eqxx big1 ?addr0 // => i /negPf->; rewrite mul0r.
-Qed.
 
 Lemma zip_perm (ws : seq R) (s : seq (R * nat)) : perm_eq ws (unzip1 s) ->
   exists2 ls, size ls = size ws & perm_eq (zip ws ls) s.
