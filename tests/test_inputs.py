@@ -456,6 +456,20 @@ def test_one_large_entry_of_nested_lists_is_enough():
         _checks.real_array("x", [[1, -(2**64) - 1]])
 
 
+@given(st.integers(-(2**63), 2**63 - 1))
+@example(2**53 + 1)
+def test_arrays_of_integers_are_floats_or_refused(whole):
+    # By themselves, as floats; and beside a row of floats, with which NumPy would stack them.
+    if float(whole) == whole:
+        assert _checks.float_array("x", np.array([0, whole])).tolist() == [0, whole]
+        assert _checks.exact_array("x", [np.array([whole]), np.array([0.5])]).tolist() == [[whole], [0.5]]
+    else:
+        with pytest.raises(ValueError, match=rf"^x\[1\] = {whole}: float64 has no such integer"):
+            _checks.float_array("x", np.array([0, whole]))
+        with pytest.raises(ValueError, match=rf"^x\[0, 0\] = {whole}: float64 has no such integer"):
+            _checks.exact_array("x", [np.array([whole]), np.array([0.5])])
+
+
 @pytest.mark.parametrize("whole", [10**400, 10**400 + 1])
 def test_integers_beyond_float64_are_refused_beside_floats(whole):
     with pytest.raises(ValueError, match=r"^k\[1\] = 10+1?: float64 has no such integer"):
