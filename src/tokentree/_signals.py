@@ -107,7 +107,7 @@ def _uncaught(kind: type[BaseException], error: BaseException, where: TracebackT
     sys.__excepthook__(kind, error, where)
 
 
-def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+def _unraisable(lost: Any) -> None:
     if not _told:
         sys.__unraisablehook__(lost)
     elif issubclass(lost.exc_type, KeyboardInterrupt):
