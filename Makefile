@@ -58,9 +58,9 @@ test-matrix: ## Run core tests on each other supported Python that is installed
 	  $(call environment,$$p,$$v,. --constraint $(pins) $(core-needs)); \
 	  $$v/bin/python -m pytest $(quick) $(core-tests); done
 
-test-lowest: ## Run the tests with the lowest supported release of each dependency
+test-lowest: ## Run core tests with the lowest supported release of each dependency
 	$(call environment,$(PYTHON),.venvs/lowest,'.[test]' --constraint .ci/lowest.txt)
-	.venvs/lowest/bin/python -m pytest $(quick)
+	.venvs/lowest/bin/python -m pytest $(quick) $(core-tests)
 
 test-newest: ## Run the tests with the newest release of each dependency, and name the one that fails them
 	$(call environment,$(PYTHON),.venvs/newest,'.[test]')

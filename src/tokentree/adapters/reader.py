@@ -23,7 +23,6 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float, Int
 
 from .. import _checks, _masses
@@ -66,7 +65,7 @@ class NextTokenModel(Protocol):
     instead of handing over all its prefixes, which together are as long as the square of the document.
     """
 
-    def __call__(self, prefixes: Sequence[Prefix], /) -> npt.NDArray[np.floating[Any]]:
+    def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Answer B prefixes, of any lengths, with natural logarithms of shape (B, V)."""
 
 
@@ -439,7 +438,7 @@ class _Reading:
 
     def _refuse(
         self,
-        rows: npt.NDArray[np.floating[Any]],
+        rows: Float[np.ndarray, "batch vocabulary"],
         sums: Float[np.ndarray, "batch"],
         low: float,
         slack: float,
@@ -620,7 +619,7 @@ class _Answer(NamedTuple):
     """End-of-sequence."""
     ids: Float[np.ndarray, "batch vocabulary"]
     """Every id; zero where it ends the sequence."""
-    rows: npt.NDArray[np.floating[Any]]
+    rows: Float[np.ndarray, "batch vocabulary"]
     """The logarithms that the model gave, end-of-sequence included; valid until the next question."""
     divisors: Float[np.ndarray, "batch"]
     """What their exponentials were divided by."""
