@@ -45,11 +45,11 @@ test: $(venv)/.test ## Run the tests, without the slow ones
 coverage: $(venv)/.test ## The same with branch coverage, which takes about twice as long
 	$(python) -m pytest $(quick) --cov --cov-branch
 
-# Of the slow ones some take many GiB, so they run one at a time.
+# Of the slow ones some take some GiB, so they run two at a time.
 test-all: export HYPOTHESIS_PROFILE ?= ci
 test-all: $(venv)/.test $(venv)/.bench ## Run every test, with a hundred examples of each property
 	$(python) -m pytest $(quick)
-	$(python) -m pytest -m slow
+	$(python) -m pytest -q -m slow -n 2 --dist worksteal
 
 test-matrix: ## Run core tests on each other supported Python that is installed
 	@set -e; for p in $(PYTHONS); do \
