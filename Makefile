@@ -16,7 +16,7 @@ installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs $
 
 # Apart from the main environment: other Pythons, the oldest dependencies and the newest.
 PYTHONS ?= python3.12 python3.13
-core-needs := beartype bitarray constriction filelock hypothesis mpmath powerlaw pytest pytest-xdist
+core-needs := beartype bitarray constriction filelock hypothesis mpmath pandas powerlaw pytest pytest-xdist
 core-tests := $(patsubst %,tests/test_%.py,elasticity huffman information mixture pareto protocol real_codes springs tree unexpanded)
 quick := -q -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
