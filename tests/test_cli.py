@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -318,9 +319,15 @@ def test_a_pipe_gets_its_bytes(files):
 
 
 @linux
-def test_a_device_is_written_to_and_stays_one(files):
-    assert run("measure", *files, "--depth", 8, "--json", "/dev/null") == 0
-    assert not os.path.isfile("/dev/null")
+def test_a_named_pipe_is_written_to_and_stays_one(files, tmp_path):
+    pipe, found = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert run("measure", *files, "--depth", 8, "--json", pipe) == 0
+    assert pipe.is_fifo()
+    reader.join()
+    assert json.loads(found[0])["depth"] == 8
 
 
 def test_an_output_that_is_a_link_stays_one_and_keeps_its_permissions(files, tmp_path):
@@ -458,3 +465,26 @@ def test_a_finding_shows_every_digit_on_a_narrow_terminal(capsys, monkeypatch):
         assert run("verify", "--claim", "found") == 0
         words[columns] = sorted(capsys.readouterr().out.replace(":", " ").split())
     assert words["200"] == words["50"] == words["30"]
+
+
+def test_the_lines_of_a_witness_are_kept_whole(capsys, monkeypatch):
+    witness = f"x = [{', '.join(map(str, range(60)))}]\nassert x[7] == 7\n"
+
+    def found(evidence):
+        return claims.Finding("one", "?", "nowhere", Verdict.HOLDS, "", "proof", {}, witness)
+
+    only(monkeypatch, found)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run("verify", "--claim", "found") == 0
+    assert witness in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("option", [[], ["--no-progress"]])
+def test_a_bar_is_shown_on_a_terminal_that_wants_one(terminal, option, monkeypatch):
+    asked = []
+    ledger = claims.Ledger((), 0)
+    monkeypatch.setattr(claims, "verify", lambda seed, progress, _: asked.append(progress) or ledger)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    run("verify", *option)
+    assert asked == [terminal and not option]

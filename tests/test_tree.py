@@ -785,6 +785,7 @@ CUT = TokenTree.from_sequences(["0", "01"], depth=1)
         (lambda: TokenTree.from_sequences(np.array([[0, 1], [3, 0]]).T), ValueError, "sequences[0][1] = 3"),
         (lambda: TokenTree.from_sequences([[0.0]]), TypeError, "sequences[0][0] = 0.0: must be an integer"),
         (lambda: TokenTree.from_sequences([[[0, 1], [1, 0]]]), TypeError, "sequences[0][0] = [0, 1]: must"),
+        (lambda: TokenTree.from_sequences([np.eye(2, dtype=int)]), TypeError, "sequences[0][0] = [1, 0]"),
         (lambda: TokenTree.from_sequences([[0, [1]]]), TypeError, "sequences[0][1] = [1]: must be an integ"),
         (lambda: TokenTree.from_sequences(["\ud800"]), ValueError, "sequences[0][0] = '\\ud800'"),
         (lambda: TokenTree.from_sequences(np.zeros((2, 2))), TypeError, "shape (2, 2) and dtype float64:"),
