@@ -17,7 +17,8 @@ installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs $
 # Apart from the main environment: other Pythons, the oldest dependencies and the newest.
 PYTHONS ?= python3.12 python3.13
 core-needs := beartype bitarray constriction filelock hypothesis mpmath pandas powerlaw pytest pytest-xdist
-core-tests := $(patsubst %,tests/test_%.py,elasticity huffman information mixture pareto protocol real_codes springs tree unexpanded)
+core-tests := tests/test_information.py tests/trees/test_tree.py tests/codes tests/mixtures tests/pareto/test_pareto.py \
+  tests/theorem/test_elasticity.py tests/springs
 quick := -q -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
 compile := pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --prerelease explicit \
@@ -66,10 +67,11 @@ test-newest: ## Run the tests with the newest release of each dependency, and na
 	$(call environment,$(PYTHON),.venvs/newest,'.[test]')
 	.venvs/newest/bin/python .ci/newest.py $(pins) $(quick)
 
-lint: $(venv)/.test ## Check style, format and types
+lint: $(venv)/.test ## Check style, format, types, and which wing imports which
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
+	$(venv)/bin/lint-imports --no-cache
 
 proofs: ## Check the Coq proofs from nothing, and print the axioms under each theorem
 	$(PYTHON) docs/proofs/check.py
@@ -84,7 +86,7 @@ bench: $(venv)/.bench ## Time the main work beside its peers, and draw the curve
 	$(python) benchmarks/run.py
 
 mutate: $(venv)/.test ## Break the core in one place at a time: do its tests notice? Takes hours
-	for m in information pareto elasticity claims huffman tree mixture; do $(python) .ci/mutate.py $$m; done
+	for m in information trees codes mixtures pareto theorem claims; do $(python) .ci/mutate.py $$m; done
 
 # uv keeps what is locked for every Python and system at once.
 lock: ## Pin every dependency at its newest release, and the direct ones at their lowest

@@ -1,4 +1,4 @@
-"""Mutation testing: change one expression of a module at a time, and see whether its tests notice.
+"""Mutation testing: change one expression of a wing at a time, and see whether its tests notice.
 
     python .ci/mutate.py information [how many mutants to draw, 0 for all [revision]]
 
@@ -32,23 +32,24 @@ from mutants import mutants, mutated
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "tokentree"
 CORE = {
-    "information": (["information.py"], ["information"]),
-    "pareto": (["pareto.py"], ["pareto", "pareto_limit"]),
-    "elasticity": (["elasticity.py"], ["elasticity", "notebook_reprs"]),
-    "claims": (sorted(f"claims/{path.name}" for path in PACKAGE.glob("claims/*.py")), ["claims"]),
-    "huffman": (["huffman.py"], ["huffman", "protocol"]),
-    "tree": (["tree.py", "_bands.py"], ["tree", "scale", "unexpanded", "notebook_reprs"]),
-    "mixture": (["mixture.py"], ["mixture", "real_codes"]),
-    "unexpanded": (["unexpanded.py"], ["unexpanded"]),
-    "tails": (["tails.py"], ["tails"]),
-    "inputs": (["_checks.py"], ["inputs", "tree", "mixture"]),
-    "rates": (["rates.py", "depth.py", "_masses.py"], ["rates", "depth", "modelled_depth", "masses"]),
-    "reader": (["adapters/reader.py"], ["read_model", "modelled_depth", "masses"]),
-    "transformers": (["adapters/huggingface.py"], ["huggingface"]),
-    "servers": (["adapters/completions.py", "adapters/saved.py"], ["completions", "saved"]),
-    "commands": (["cli.py", "_files.py"], ["cli", "files"]),
+    "lib": (["_lib"], ["_lib", "trees/test_tree.py", "mixtures/test_mixture.py"]),
+    "information": (["information.py"], ["test_information.py"]),
+    "trees": (
+        ["trees"],
+        ["trees", "mixtures/test_unexpanded.py", "models", "_lib"],
+    ),
+    "codes": (["codes"], ["codes"]),
+    "adapters": (["adapters"], ["adapters", "models", "_lib/test_masses.py"]),
+    "mixtures": (["mixtures"], ["mixtures", "theorem/test_elasticity.py", "codes/test_real_codes.py"]),
+    "theorem": (["theorem"], ["theorem", "test_notebook_reprs.py"]),
+    "pareto": (["pareto"], ["pareto"]),
+    "springs": (["springs"], ["springs"]),
+    "alignment": (["alignment"], ["alignment"]),
+    "models": (["models"], ["models", "_lib/test_masses.py"]),
+    "claims": (["claims"], ["claims/test_claims.py"]),
+    "cli": (["cli"], ["cli", "_lib/test_files.py"]),
 }
-"""Modules, with their files and tests."""
+"""Wings, or files of one (``trees/tree.py``), with the tests that are to notice."""
 
 
 def plant(tree: ast.Module, module: ModuleType, inside: bool) -> None:
@@ -147,12 +148,15 @@ def changed(path: str, revision: str) -> set[int]:
 
 
 def main(module: str, sample: str = "", since: str = "") -> None:
-    """Print the mutants of a module that its tests do not notice, and the score."""
+    """Print the mutants of a wing, or of one file of it, that its tests do not notice, and the score."""
     os.chdir(ROOT)
-    files, tests = CORE[module]
+    wing, _, file = module.partition("/")
+    places, tests = CORE[wing]
+    found = (PACKAGE / module if file else PACKAGE / place for place in places)
+    files = [path for place in found for path in ([place] if place.is_file() else sorted(place.glob("*.py")))]
     options = ["-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow"]
-    options += [f"src/tokentree/{file}" for file in files] + [f"tests/test_{name}.py" for name in tests]
-    sources = {str(PACKAGE / file): ast.parse((PACKAGE / file).read_text(encoding="utf-8")) for file in files}
+    options += [*map(str, files), *(f"tests/{test}" for test in tests)]
+    sources = {str(path): ast.parse(path.read_text(encoding="utf-8")) for path in files}
     tried = {path: changed(path, since) if since else None for path in sources}
     every = [
         (path, n)

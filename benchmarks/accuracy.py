@@ -40,8 +40,9 @@ EXACT = {
     "Finding, Ledger, Verdict, verify": "verdicts, decided by the functions above",
     "Explorer, explore, explorer_mixture, write_explorer": "integer rows that `Mixture` takes, and pictures",
     "published_form, three_dataset_form": "integer rows and exact sizes",
-    "AlignmentBudget, ClosedForm, DepthCurve, Elasticity, HookeInvariant, ModelRates, ModelledDepth, "
-    "ParetoAsymptotics, ParetoConvergence, ParetoLimit, Rebound, ReboundFactor, Resistance, ResponseCurve, "
+    "AlignmentBudget, DepthCurve, Elasticity, HookeInvariant, ModelRates, ModelledDepth, "
+    "ParetoAsymptotics, ParetoConvergence, ParetoLimit, PublishedDerivatives, "
+    "Rebound, ReboundFactor, Resistance, ResponseCurve, "
     "SignMap, TailComparison, TailFit, UnexpandedBounds, ChainMotion, ChainState": "results of the functions "
     "above, measured with them",
 }
@@ -508,7 +509,7 @@ def code_rows() -> Iterator[Row]:
     found = [merged.weight(format(i, "03b")) for i in range(8)]
     yield row("merge", f"{name}, 64 trees", "rational", [merged.total_weight, *found], [total, *eighths])
     counted = tt.TokenTree.from_leaves({"0": 10**18, "10": 1, "11": 3}, depth=2)
-    aligned = tt.align([tree, counted], 2)
+    aligned = tt.leaf_distributions([tree, counted], 2)
     quarters = [sum(sums[i << 15 : (i + 1) << 15]) / total for i in range(4)]
     exact = [[0, *quarters], [Fraction(c, 10**18 + 4) for c in (10**18, 0, 0, 1, 3)]]
     yield row("align", f"{name}, and counts to 1e18", "rational", aligned, exact)
@@ -523,7 +524,7 @@ def theorem_rows() -> Iterator[Row]:
     for parts in (3, 7):
         name = f"{parts} parts, k from 1e-3 to 1e12, l from 1e-12 to 1e6"
         k, l = np.array(list(itertools.product(ks, ls))).T
-        found = tt.published_closed_form(parts, k, l, base=math.e)
+        found = tt.theorem.published_derivatives(parts, k, l, base=math.e)
         pretrain, align, ratio, scale, ratio_scale = [], [], [], [], []
         change, common, change_scale = [], [], []
         for a, b in zip(fractions(k), fractions(l), strict=True):
@@ -544,13 +545,13 @@ def theorem_rows() -> Iterator[Row]:
             by_k = a / total - a / (a + 1) + b / (a + parts * b)
             change_scale.append(abs(by_l) + abs(by_k))
         yield row(
-            "published_closed_form.dgamma_pretrain", name, "rational", found.dgamma_pretrain, pretrain, scale
+            "published_derivatives.dgamma_pretrain", name, "rational", found.dgamma_pretrain, pretrain, scale
         )
-        yield row("published_closed_form.dgamma_align", name, "rational", found.dgamma_align, align)
-        yield row("published_closed_form.ratio", name, "rational", found.ratio, ratio, ratio_scale)
-        changes = tt.published_closed_change(parts, k, l, base=math.e)
-        yield row("published_closed_change.pretrain", name, "60 digits", changes[0], change, change_scale)
-        yield row("published_closed_change.align", name, "60 digits", changes[1], common)
+        yield row("published_derivatives.dgamma_align", name, "rational", found.dgamma_align, align)
+        yield row("published_derivatives.ratio", name, "rational", found.ratio, ratio, ratio_scale)
+        changes = tt.theorem.published_change(parts, k, l, base=math.e)
+        yield row("published_change.pretrain", name, "60 digits", changes[0], change, change_scale)
+        yield row("published_change.align", name, "60 digits", changes[1], common)
 
     for name, rows in (
         ("disjoint thirds, k = 1e12", np.eye(3, dtype=int)),
@@ -584,7 +585,7 @@ def theorem_rows() -> Iterator[Row]:
     ]
     sizes = [10**12, 1, 1]
     found = tt.depth_curve(trees, sizes=sizes, base=math.e)
-    exact = [Exact(tt.align(trees, d, weights=True), sizes) for d in range(1, 9)]
+    exact = [Exact(tt.leaf_distributions(trees, d, weights=True), sizes) for d in range(1, 9)]
     name = "three counted trees of depth 8, k = 1e12"
     yield row("depth_curve.rates", name, "60 digits", found.rates, [e.rates() for e in exact])
     normalized = [[r - mpmath.log(m) for r, m in zip(e.rates(), e.leaves, strict=True)] for e in exact]
@@ -615,7 +616,7 @@ def theorem_rows() -> Iterator[Row]:
         masses = leaves.weight * (1 + error * rng.standard_normal(len(leaves))) / data.total_weight
         paths = [leaf.prefix for leaf in leaves]
         model = tt.TokenTree.from_sequences(paths, masses, depth=8)
-        both = [tt.align([data, model], d, weights=True) for d in range(1, 9)]
+        both = [tt.leaf_distributions([data, model], d, weights=True) for d in range(1, 9)]
         counts, weights = zip(*([fractions(r) for r in pair] for pair in both), strict=True)
         p = [[x / data.total_weight for x in r] for r in counts]
         q = [[x / Fraction(model.total_weight) for x in r] for r in weights]
@@ -737,9 +738,9 @@ def pareto_rows() -> Iterator[Row]:
     ):
         grid = list(itertools.product(near, (1e2, 1e12), (0.5, 1.0)))
         exact = [leading(*point) for point in grid]
-        found = [list(tt.pareto_asymptotics(*point, base=math.e)) for point in grid]
+        found = [list(tt.pareto.pareto_asymptotics(*point, base=math.e)) for point in grid]
         yield row("pareto_asymptotics", name, "60 digits", found, exact)
-    found = tt.pareto_convergence(3.0, [1e6, 1, 1], [200], [0], base=math.e)
+    found = tt.pareto.pareto_convergence(3.0, [1e6, 1, 1], [200], [0], base=math.e)
     rng = np.random.default_rng([0, 200])
     sample = Exact([tt.ParetoMass(3.0).sample(200, rng) for _ in range(3)], [1e6, 1, 1], given=True)
     total = number(sample.total)
@@ -1171,7 +1172,8 @@ def rebound_rows(name: str, rows: Any, sizes: Sequence[int]) -> Iterator[Row]:
     deep = tt.rebound_by_depth(trees, positive=positive, negative=negative)
     totals = [tree.total_weight for tree in trees]
     each = [
-        rebound_of(tt.align(trees, d, weights=True), totals, positive, negative, 1e-3) for d in range(1, 7)
+        rebound_of(tt.leaf_distributions(trees, d, weights=True), totals, positive, negative, 1e-3)
+        for d in range(1, 7)
     ]
     drops, scales = ([x[n][2 * r + i] for r in range(2) for x in each for i in range(2)] for n in (1, 3))
     if sizes[0] == 10**6:

@@ -20,8 +20,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tokentree import TokenTree, modelled_depth
-from tokentree.adapters import read_along
-from tokentree.adapters.huggingface import CausalLM
+from tokentree.adapters import CausalLM, read_along
 from tokentree.claims.evidence import LETTERS, LETTERS_DEPTH, letter_windows
 
 SYMBOLS, BEGIN = 27, 27

@@ -14,22 +14,14 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tokentree
-from tokentree import (
-    FisherSprings,
-    HuffmanCode,
-    Mixture,
-    ParetoMass,
-    elasticity,
-    pareto_asymptotics,
-    published_closed_change,
-    published_closed_form,
-)
+from tokentree import FisherSprings, HuffmanCode, Mixture, ParetoMass, elasticity
 from tokentree.information import cross_entropy, entropy, kl_divergence, log1p_less
-from tokentree.mixture import Rows
+from tokentree.mixtures import Rows
+from tokentree.pareto import pareto_asymptotics
+from tokentree.theorem import published_change, published_derivatives
 
 U = 2.0**-53
 
@@ -226,7 +218,7 @@ positive = st.floats(-9, 9).map(lambda x: 10.0**x)
 def test_closed_forms_err_by_the_sizes_of_their_terms(parts, k, l):
     m, a, b = parts, Fraction(k), Fraction(l)
     total, margin = a + 1 + b, 1 - (m - 1) * b
-    found = published_closed_form(m, k, l, base=math.e)
+    found = published_derivatives(m, k, l, base=math.e)
     # Two sums and a quotient.
     assert off(found.dgamma_align, 1 / total) <= 4
     # The margin rounds twice, each time by less than u of its terms; four more roundings follow it.
@@ -240,7 +232,7 @@ def test_closed_change_errs_by_the_sizes_of_its_terms(parts, k, l):
     m, a, b = parts, mp(k), mp(l)
     own, part = b / (a + 1), m * b / a
     exact = mpmath.log1p(own) - mpmath.log1p(part) / m
-    found, common = published_closed_change(m, k, l, base=math.e)
+    found, common = published_change(m, k, l, base=math.e)
     assert off(common, mpmath.log1p(own)) <= 2 + 2
     if part < 1:
         curved = own - mpmath.log1p(own), (part - mpmath.log1p(part)) / m, own / a

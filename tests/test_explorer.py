@@ -21,14 +21,13 @@ from typing import Any
 import jaxtyping
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from py_mini_racer import MiniRacer
 
-from tokentree.elasticity import elasticity, published_closed_form, response_curve
 from tokentree.explorer import explore, explorer_mixture, write_explorer
-from tokentree.signmap import sign_map
+from tokentree.pareto import sign_map
 from tokentree.springs import FisherSprings
+from tokentree.theorem import elasticity, published_derivatives, response_curve
 
 TEMPLATE = Path(__file__).parent.parent / "src/tokentree/explorer.html"
 START = {"k": 100, "l": 0.25, "alpha": 2.5, "overlap": 0.25, "depth": 8, "form": "published"}
@@ -108,7 +107,7 @@ def test_common_leaves_are_a_net(digits):
 @given(st.floats(1.05, 50), st.floats(1, 1e9), st.floats(1e-3, 1e3), st.integers(2, 9))
 def test_without_overlap_it_is_the_published_closed_form(alpha, k, l, depth):
     found = elasticity(explorer_mixture(k, l, alpha, 0, depth))
-    closed = published_closed_form(3, k, l)
+    closed = published_derivatives(3, k, l)
     assert found.dgamma_align == pytest.approx(closed.dgamma_align, rel=1e-13)
     # 1 - 2 l cancels in the closed form's own rounding of l.
     assert found.dgamma_pretrain == pytest.approx(closed.dgamma_pretrain, rel=1e-12)

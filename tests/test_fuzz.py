@@ -20,43 +20,41 @@ from functools import partial
 import jaxtyping
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.exceptions import ComplexWarning
 
 from tokentree import (
     BlockCodec,
     HuffmanCode,
-    align,
+    cli as command,
     cross_entropy,
     elasticity,
     entropy,
     huffman_lengths,
     kl_divergence,
+    leaf_distributions,
     merge,
     published_form,
     response_curve,
 )
-from tokentree import cli as command
-from tokentree import tree as tree_module
-from tokentree._files import digest
+from tokentree._lib.archives import digest
 from tokentree.adapters import (
     CompletionsServer,
-    NGramModel,
     ReadError,
     RecordedCompletions,
     SavedModel,
-    completions,
     http_post,
     parse_response,
+    posting,
     read_along,
     read_model,
     record,
     saved,
 )
-from tokentree.mixture import Mixture
-from tokentree.tree import REST, TokenTree
+from tokentree.mixtures import Mixture
+from tokentree.models import NGramModel
+from tokentree.trees import REST, TokenTree, tree as tree_module
 
 REFUSED = ValueError, TypeError
 
@@ -489,7 +487,7 @@ def reply(rng, folder):
         else b"[" * int(rng.integers(10**5))
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completions._Post, "_send", lambda self, content: (200, {}, text))
+        patch.setattr(posting._Post, "_send", lambda self, content: (200, {}, text))
         try:
             parse_response(POST({}))
         except REFUSED:
@@ -566,7 +564,7 @@ def trees(rng, folder):
         if rng.random() < 0.5:
             use(merge(held))
         else:
-            rows = align(held, maybe(rng, pick(rng, [None, 1, 2, 3])))
+            rows = leaf_distributions(held, maybe(rng, pick(rng, [None, 1, 2, 3])))
             assert np.abs(rows.sum(axis=1) - 1).max() < 1e-9
         Mixture.from_trees(held, depth=maybe(rng, None))
     except REFUSED:

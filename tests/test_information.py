@@ -8,11 +8,10 @@ from inspect import unwrap
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy import stats
 
-from tokentree import _checks
+from tokentree._lib import checks
 from tokentree.information import cross_entropy, entropy, kl_divergence, log1p_less
 
 EPS = sys.float_info.epsilon
@@ -233,7 +232,7 @@ def test_wider_floats_are_not_narrowed():
 
 
 def test_sums_within_rounding_are_accepted_and_not_renormalised():
-    off = 0.5 * _checks.SUM_TOLERANCE
+    off = 0.5 * checks.SUM_TOLERANCE
     assert entropy([0.5 + off, 0.5]) != 1.0
     with pytest.raises(ValueError, match="probabilities must sum to 1"):
         entropy([0.5 + 3 * off, 0.5])
@@ -259,7 +258,7 @@ def test_bad_bases_are_named(base):
 def test_bases_of_another_type_are_named(base):
     # Unwrapped: in the tests, beartype would refuse these before the library sees them.
     with pytest.raises(ValueError, match=r"^base = .*: the base of a logarithm must be finite and > 1$"):
-        unwrap(_checks.log_base)(base)
+        unwrap(checks.log_base)(base)
 
 
 @pytest.mark.parametrize(
@@ -268,16 +267,16 @@ def test_bases_of_another_type_are_named(base):
 )
 def test_bad_integers_are_named(value, error):
     with pytest.raises(error, match=rf"^depth = {value!r}: must be an integer >= 1$"):
-        _checks.integer("depth", value, at_least=1)
+        checks.integer("depth", value, at_least=1)
 
 
 def test_integers_of_any_make_are_taken():
-    assert _checks.integer("depth", np.uint8(3), at_least=3) == 3
+    assert checks.integer("depth", np.uint8(3), at_least=3) == 3
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint32, np.uint64, np.int64])
 def test_integer_arrays_stay_integers(dtype):
     values = np.array([0, 100], dtype=dtype)
-    widened = _checks.real_array("counts", values)
+    widened = checks.real_array("counts", values)
     assert widened.dtype == np.int64
     assert np.array_equal(widened, values)

@@ -14,11 +14,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tokentree import (
-    Finding,
     FisherSprings,
     HuffmanCode,
     Ledger,
@@ -32,16 +30,17 @@ from tokentree import (
     inverse_alignment_budget,
     model_rates,
     modelled_depth,
-    pareto_convergence,
     pareto_limit,
-    published_closed_form,
     response_curve,
     sign_map,
     three_dataset_form,
     unexpanded_bounds,
 )
 from tokentree.adapters import read_model
+from tokentree.claims import Finding
+from tokentree.pareto import pareto_convergence
 from tokentree.strategies import token_trees
+from tokentree.theorem import published_derivatives
 
 EVIL = "<script>alert('&')</script>"
 TREES = token_trees(alphabet_size=3, max_depth=5, max_responses=12)
@@ -78,7 +77,7 @@ RESULTS = {
     "no ratio": lambda: elasticity(three_dataset_form([[1, 1]] * 3, 2, 1)),
     "response curve": lambda: response_curve(mixture(), [0.1, 1.0]),
     "empty curve": lambda: response_curve(mixture(), np.zeros(0)),
-    "closed form": lambda: published_closed_form(3, 10.0, [0.1, 0.5]),
+    "closed form": lambda: published_derivatives(3, 10.0, [0.1, 0.5]),
     "depth curve": lambda: depth_curve(trees()),
     "modelled depth": lambda: modelled_depth(trees()[0], trees()[0], 0.1),
     "sign map": lambda: sign_map([1.0, 10.0], [0.1, 0.2]),
@@ -483,7 +482,7 @@ def test_missing_packages_are_named_in_one_line(monkeypatch, package, extra, cal
 
 def test_importing_the_package_leaves_optional_packages_alone():
     code = (
-        "import sys, tokentree, tokentree.tree, tokentree.claims; "
+        "import sys, tokentree, tokentree.trees, tokentree.claims; "
         "sys.exit(bool({'pandas', 'networkx', 'graphviz'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

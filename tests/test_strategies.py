@@ -10,14 +10,13 @@ from fractions import Fraction
 
 import jaxtyping
 import pytest
-from hypothesis import Phase, find, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, find, given, settings, strategies as st
 
-from tokentree.elasticity import elasticity, published_form
 from tokentree.information import entropy
-from tokentree.mixture import Mixture
+from tokentree.mixtures import Mixture
 from tokentree.strategies import distributions, mixtures, pareto_masses, size_vectors, token_trees
-from tokentree.tree import TokenTree, merge
+from tokentree.theorem import elasticity, published_form
+from tokentree.trees import TokenTree, merge
 
 KINDS = ["counts", "fractions", "floats"]
 OVERLAPS = ["any", "shared", "disjoint"]

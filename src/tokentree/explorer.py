@@ -34,11 +34,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from . import _checks
-from ._files import replacing
-from .elasticity import published_form, three_dataset_form
-from .mixture import Mixture, exact_number
+from ._lib import checks
+from ._lib.archives import replacing
+from .mixtures import Mixture, exact_number
 from .pareto import ParetoMass
+from .theorem import published_form, three_dataset_form
+
+__all__ = ["Explorer", "explore", "explorer_mixture", "write_explorer"]
 
 DEPTHS = (2, 12)
 """Least and greatest depth: a leaf in each block, and 1024."""
@@ -98,7 +100,7 @@ def explorer_mixture(
     share = exact_number("overlap", overlap)
     if not 0 <= share <= 1:
         raise ValueError(f"overlap = {overlap}: must lie between 0 and 1")
-    depth = _checks.integer("depth", depth, at_least=DEPTHS[0])
+    depth = checks.integer("depth", depth, at_least=DEPTHS[0])
     if depth > DEPTHS[1]:
         raise ValueError(f"depth = {depth}: must be at most {DEPTHS[1]}")
     if form not in ("published", "three-dataset"):
@@ -193,7 +195,7 @@ def explore(
     True
     """
     explorer_mixture(k, l, alpha, overlap, depth, form)
-    height = _checks.integer("height", height, at_least=1)
+    height = checks.integer("height", height, at_least=1)
     start = {
         "k": float(k),
         "l": float(l),

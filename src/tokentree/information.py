@@ -11,8 +11,10 @@ import numpy as np
 import scipy
 from jaxtyping import Float
 
-from . import _checks
-from ._checks import Numbers
+from ._lib import checks
+from ._lib.checks import Numbers
+
+__all__ = ["cross_entropy", "entropy", "kl_divergence"]
 
 # z**3 * polyval(_ATANH, z**2) = atanh(z) - z to the last digit for |z| <= 1/4.
 _ATANH = np.array([1.0 / n for n in range(25, 2, -2)])
@@ -52,8 +54,8 @@ def entropy(
     >>> entropy([0.5, 0.25, 0.125, 0.125])
     np.float64(1.75)
     """
-    scale = _checks.log_base(base)
-    return _total(scipy.special.entr(_checks.distributions("p", p)), scale)
+    scale = checks.log_base(base)
+    return _total(scipy.special.entr(checks.distributions("p", p)), scale)
 
 
 def cross_entropy(
@@ -90,7 +92,7 @@ def cross_entropy(
     >>> cross_entropy([0.5, 0.5, 0.0], [0.25, 0.25, 0.5])
     np.float64(2.0)
     """
-    scale = _checks.log_base(base)
+    scale = checks.log_base(base)
     p, q = _pair(p, q)
     return _total(-scipy.special.xlogy(p, q), scale)
 
@@ -133,7 +135,7 @@ def kl_divergence(
     >>> kl_divergence([0.5, 0.5], [1.0, 0.0])
     np.float64(inf)
     """
-    scale = _checks.log_base(base)
+    scale = checks.log_base(base)
     p, q = _pair(p, q)
     terms = np.empty(np.broadcast_shapes(p.shape, q.shape))
     for start in range(0, p.shape[-1], _BLOCK):
@@ -177,7 +179,7 @@ def log1p_less(x: Float[np.ndarray, "*batch"] | np.float64) -> Float[np.ndarray,
 
 
 def _pair(p: Numbers, q: Numbers) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    p, q = _checks.distributions("p", p), _checks.distributions("q", q)
+    p, q = checks.distributions("p", p), checks.distributions("q", q)
     if p.shape[-1] != q.shape[-1]:
         raise ValueError(f"p has {p.shape[-1]} leaves and q has {q.shape[-1]}: the last axes must match")
     try:
@@ -195,3 +197,19 @@ def _total(
     # what is contiguous.
     total: Float[np.ndarray, "*batch"] | np.float64 = np.ascontiguousarray(terms).sum(axis=-1) / scale
     return total
+
+
+def log_ratio(
+    over: Float[np.ndarray, "*#rows block"],
+    under: Float[np.ndarray, "block"],
+    difference: Float[np.ndarray, "*#rows block"],
+) -> Float[np.ndarray, "*rows block"]:
+    """log(over / under), given their difference more exactly; 0 where both are 0."""
+    safe = np.where(under > 0, under, 1.0)
+    relative = difference / safe
+    near = np.abs(relative) < 1 / 2
+    ratio = np.where(near | (under == 0), 1.0, over / safe)
+    logs: Float[np.ndarray, "*rows block"] = np.where(
+        near, np.log1p(np.where(near, relative, 0.0)), np.log(ratio)
+    )
+    return logs

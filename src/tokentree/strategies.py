@@ -22,10 +22,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Literal
 
-from . import _checks
-from .mixture import SIZE_RANGE, Mixture
+from ._lib import checks
+from .mixtures import SIZE_RANGE, Mixture
 from .pareto import ALPHA_RANGE, ParetoMass
-from .tree import TokenTree
+from .trees import TokenTree
 
 try:
     from hypothesis import strategies as st
@@ -37,9 +37,11 @@ except ImportError as error:
 __all__ = ["distributions", "mixtures", "pareto_masses", "size_vectors", "token_trees"]
 
 Kind = Literal["counts", "fractions", "floats"]
+
 Overlap = Literal["any", "shared", "disjoint"]
 
 _LARGEST_COUNT = 10**6
+
 _SMALLEST_MASS = 2.0**-1000
 """Before normalising: what is left is a normal float64."""
 
@@ -119,8 +121,8 @@ def size_vectors(n: int, max_ratio: int = 10**12) -> st.SearchStrategy[list[int]
     >>> find(size_vectors(3), lambda sizes: sizes[0] >= 1000 * sizes[1])
     [1000, 1, 1]
     """
-    n = _checks.integer("n", n, 1)
-    max_ratio = _checks.integer("max_ratio", max_ratio, 1)
+    n = checks.integer("n", n, 1)
+    max_ratio = checks.integer("max_ratio", max_ratio, 1)
     if max_ratio > SIZE_RANGE[1]:
         raise ValueError(f"max_ratio = {max_ratio}: must be at most 2**200")
     # Hypothesis prefers the low end of a wide range, so the high end is a range of its own.
@@ -241,9 +243,9 @@ def token_trees(
     >>> find(token_trees(), lambda tree: tree.prune(2).is_cut).leaves()[0].prefix
     (0, 0)
     """
-    q = _checks.integer("alphabet_size", alphabet_size, 1)
-    length = _checks.integer("max_depth", max_depth, 1) - 1
-    most = _checks.integer("max_responses", max_responses, 1)
+    q = checks.integer("alphabet_size", alphabet_size, 1)
+    length = checks.integer("max_depth", max_depth, 1) - 1
+    most = checks.integer("max_responses", max_responses, 1)
     kinds: dict[str, Kind] = {"counts": "counts", "masses": "floats"}
     if weights not in kinds:
         raise ValueError(f"weights = {weights!r}: must be 'counts' or 'masses'")
@@ -305,10 +307,10 @@ def pareto_masses(
 def _bounds(what: str, exactly: int | None, least: int, most: int) -> tuple[int, int]:
     """Least and most of `what`, from its three arguments."""
     if exactly is not None:
-        n = _checks.integer(f"n_{what}", exactly, 1)
+        n = checks.integer(f"n_{what}", exactly, 1)
         return n, n
-    least = _checks.integer(f"min_{what}", least, 1)
-    return least, _checks.integer(f"max_{what}", most, least)
+    least = checks.integer(f"min_{what}", least, 1)
+    return least, checks.integer(f"max_{what}", most, least)
 
 
 def _entries(kind: Kind, zeros: bool) -> st.SearchStrategy[Any]:

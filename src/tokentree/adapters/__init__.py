@@ -3,29 +3,19 @@
 `read_model` expands a model into a token tree; `read_along` reads it on the prefixes of a data tree. A model
 is any callable that satisfies `NextTokenModel`. The others here make one of what you have: `CausalLM` of a
 transformers model, `CompletionsServer` and `RecordedCompletions` of an OpenAI-compatible server's answers,
-`SavedModel` of a file, and `NGramModel` of text alone. Each loads the library it needs when it is used.
+and `SavedModel` of a file. Each loads the library it needs when it is used.
 `Recording` keeps the answers of a slow one.
 """
 
-from .completions import CompletionsServer, RecordedCompletions, Vocabulary, http_post, parse_response
+from .completions import CompletionsServer, RecordedCompletions
 from .huggingface import CausalLM
-from .ngram import NGramModel
-from .reader import NextTokenModel, ReadError, read_along, read_model
-from .saved import Recording, SavedModel, record
+from .posting import http_post
+from .reader import read_along, read_model
+from .reading import NextTokenModel, ReadError
+from .recording import Recording, record
+from .responses import parse_response
+from .saved import SavedModel
+from .vocabulary import Vocabulary
 
-__all__ = [
-    "CausalLM",
-    "CompletionsServer",
-    "NGramModel",
-    "NextTokenModel",
-    "ReadError",
-    "RecordedCompletions",
-    "Recording",
-    "SavedModel",
-    "Vocabulary",
-    "http_post",
-    "parse_response",
-    "read_along",
-    "read_model",
-    "record",
-]
+__all__ = ["CausalLM", "CompletionsServer", "NextTokenModel", "ReadError", "RecordedCompletions", "Recording"]
+__all__ += ["SavedModel", "Vocabulary", "http_post", "parse_response", "read_along", "read_model", "record"]

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 from jaxtyping import Num
 
-from ..tails import fit_tail
-from ..tree import TokenTree
+from ..pareto import fit_tail
+from ..trees import TokenTree
 from .evidence import Evidence, letter_windows, python_text
 from .ledger import Figure, Finding, Verdict
 
@@ -17,12 +17,13 @@ REPLICATES = 50
 
 def text_masses() -> dict[str, Num[np.ndarray, "leaves"]]:
     """Leaf masses of Python's help, as letters, bits and words, and of a 3-gram model of its letters."""
-    from ..adapters import NGramModel, read_model
+    from ..adapters import read_model
+    from ..models import NGramModel
 
     windows = letter_windows(2**17, 4)
     letters = TokenTree.from_sequences(windows, alphabet_size=27)
     topics = b"".join(path.read_bytes() for path in python_text()["topics"])
-    bits = TokenTree.from_bytes(topics, block=24)
+    bits = TokenTree.from_bytes(topics, depth=24)
     model = NGramModel.fit(windows, order=3, alphabet_size=27, end=False)
     words = Counter(re.findall(rb"[a-z]+", topics.lower()))
     return (

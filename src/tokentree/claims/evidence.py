@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ..pareto import ParetoMass
-from ..tree import TokenTree, align
+from ..trees import TokenTree, leaf_distributions
 
 TEXT_DEPTH = 16
 """Bits in a block of real text: two bytes."""
@@ -46,7 +46,7 @@ class Corpus(NamedTuple):
     @property
     def counts(self) -> Int[np.ndarray, "3 leaves"]:
         """Counts over the leaves of the joint tree."""
-        return align(self.trees, weights=True)
+        return leaf_distributions(self.trees, weights=True)
 
     @property
     def disjoint(self) -> Int[np.ndarray, "3 leaves"]:
@@ -90,7 +90,7 @@ def python_text() -> dict[str, tuple[Path, ...]]:
 def text_corpus(depth: int = TEXT_DEPTH) -> Corpus:
     """Count `python_text` into three trees of `depth` bits; every dataset is one long response."""
     trees = [
-        TokenTree.from_bytes(b"".join(path.read_bytes() for path in paths), block=depth)
+        TokenTree.from_bytes(b"".join(path.read_bytes() for path in paths), depth=depth)
         for paths in python_text().values()
     ]
     return Corpus("text", (trees[0], trees[1], trees[2]))

@@ -7,11 +7,13 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from html import escape
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, overload
 
-from .. import _html, _interop
-from .._files import replacing
+from .._lib.archives import replacing
+from .._lib.display import pairs, table
+from .._lib.frames import frame
 
 if TYPE_CHECKING:
     import pandas
@@ -74,7 +76,17 @@ class Finding:
         return f"Finding({self.id!r}: {self.verdict}{self.short and '; ' + self.short})"
 
     def _repr_html_(self) -> str:
-        return _html.finding_html(self)
+        names = ("claim", "where", "verdict", "reason", "grounds")
+        said = {name: getattr(self, name) for name in names}
+        if self.theorems:
+            said["machine-checked"] = ", ".join(self.theorems)
+        about = pairs(said, f"Finding: {self.id}")
+        figures = pairs(self.figures, "figures") if self.figures else ""
+        witness = self.witness
+        folded = (
+            f"<details><summary>witness</summary><pre>{escape(witness)}</pre></details>" if witness else ""
+        )
+        return f"<div>{about}{figures}{folded}</div>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,7 +134,12 @@ class Ledger(Sequence[Finding]):
         return f"Ledger({', '.join(f'{n} {verdict}' for n, verdict in counts if n)}; seed={self.seed})"
 
     def _repr_html_(self) -> str:
-        return _html.ledger_html(self)
+        header = ["id", "claim", "where", "verdict", "short"]
+
+        def row(i: int) -> list[object]:
+            return [getattr(self.findings[i], name) for name in header]
+
+        return table(header, len(self), row, repr(self), limit=100)
 
     def to_frame(self) -> "pandas.DataFrame":
         """The findings as a pandas table, one row each; their figures, witnesses and theorems are not in it.
@@ -145,7 +162,7 @@ class Ledger(Sequence[Finding]):
         """
         names = ("id", "claim", "where", "verdict", "short", "reason", "grounds")
         columns = {name: [str(getattr(finding, name)) for finding in self] for name in names}
-        return _interop.frame(columns, "id")
+        return frame(columns, "id")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: seed, environment, and the findings' attributes by name."""

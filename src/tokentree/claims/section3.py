@@ -4,49 +4,13 @@ from typing import Literal
 
 import numpy as np
 
-from .._bands import EOS
-from ..depth import modelled_depth
-from ..huffman import HuffmanCode
-from ..information import cross_entropy, entropy, kl_divergence
-from ..mixture import Mixture
-from ..protocol import BlockCodec, ideal_code_length
-from ..tree import TokenTree, merge
+from ..codes import BlockCodec, HuffmanCode, ideal_code_length
+from ..information import entropy
+from ..mixtures import Mixture
+from ..models import modelled_depth
+from ..trees import EOS, TokenTree, merge
 from .evidence import LETTERS_DEPTH, Evidence, growing_transformers, letter_windows, python_text
 from .ledger import Figure, Finding, Verdict
-
-
-def source_coding(evidence: Evidence) -> Finding:
-    """Section 3.1: no uniquely decodable code is shorter than the entropy; Huffman's is within a bit."""
-    figures: dict[str, Figure] = {}
-    within = True
-    for corpus in evidence.corpora:
-        for part, tree in zip(("pretrain", "align", "perturb"), corpus.trees, strict=True):
-            p = tree.leaf_probabilities
-            h, length = float(entropy(p)), float(HuffmanCode.from_tree(tree).expected_length(p))
-            within &= h <= length < h + 1
-            figures[f"{corpus.name} {part}: redundancy L - H"] = length - h
-    return Finding(
-        "source-coding",
-        "Every uniquely decodable code has length L >= H(p); Huffman's has H <= L < H + 1 where p > 0.",
-        "Section 3.1",
-        Verdict.HOLDS if within else Verdict.FAILS,
-        "Kraft's inequality bounds every decodable code by the entropy; Huffman's is no longer than "
-        "Shannon's.",
-        "proof (Shannon 1948, McMillan 1956); measured on 6 trees",
-        figures,
-        """\
-from tokentree import HuffmanCode, entropy
-p = [0.25, 0.25, 0.2, 0.15, 0.15]
-length = HuffmanCode.from_weights(p).expected_length(p)
-assert entropy(p) <= length < entropy(p) + 1
-""",
-        short=f"L - H <= {max(map(float, figures.values())):.3f} bits on 6 trees",
-        theorems=(
-            "CodeLength.entropy_le_decodable",
-            "CodeLength.entropy_le_huffman",
-            "CodeLength.huffman_lt_entropy",
-        ),
-    )
 
 
 def theorem_3_4(evidence: Evidence) -> Finding:
@@ -162,10 +126,10 @@ def mixture_formula(evidence: Evidence) -> Finding:
         "proof; equal integer by integer, at every node, to the tree of all responses counted together",
         figures,
         """\
-from tokentree import TokenTree, align, merge
+from tokentree import TokenTree, leaf_distributions, merge
 one, two = TokenTree.from_sequences(["0", "01", "01"]), TokenTree.from_sequences(["01", "1"])
 assert merge([one, two]) == TokenTree.from_sequences(["0", "01", "01", "01", "1"])
-assert (merge([one, two]).leaves().weight == align([one, two], weights=True).sum(axis=0)).all()
+assert (merge([one, two]).leaves().weight == leaf_distributions([one, two], weights=True).sum(axis=0)).all()
 """,
         short="integer by integer, merged trees",
         theorems=("TokenTree.merge_all", "TokenTree.merge_weight", "TokenTree.merged_is_joint"),
@@ -304,72 +268,6 @@ assert (1, 1) not in leaves and sum(2.0 ** -len(word) for word in leaves.values(
     )
 
 
-def log_loss(evidence: Evidence) -> Finding:
-    """Section 3.1: the code length of arithmetic coding is the log-loss."""
-    figures: dict[str, Figure] = {}
-    worst = 0.0
-    for corpus in evidence.corpora:
-        tree = corpus.trees[0]
-        losses = np.zeros(1)
-        for depth in range(1, tree.depth + 1):
-            here, up = tree.level(depth), tree.parents[tree.level(depth)]
-            losses = losses[up] - np.log2(tree.weights[here] / tree.weights[tree.level(depth - 1)][up])
-        direct = -np.log2(tree.weights[tree.level(tree.depth)] / tree.total_weight)
-        worst = max(worst, float(np.max(np.abs(losses - direct))))
-        figures[f"{corpus.name}: distinct paths of {tree.depth} tokens"] = len(direct)
-    figures["largest difference, bits"] = worst
-    return Finding(
-        "section-3.1/log-loss",
-        "The ideal length of x, sum_k -log2 p(x_k | x_<k), is the training loss; arithmetic coding reaches"
-        " it.",
-        "Section 3.1",
-        Verdict.HOLDS if worst < 1e-12 else Verdict.FAILS,
-        "The product of the conditional probabilities along a path telescopes to the leaf's probability. "
-        "In exact arithmetic a coder is within 2 bits a message of -log2 p (Witten, Neal and Cleary 1987);"
-        " the page on real codes measures one.",
-        "proof (telescoping product); to rounding on every path of two trees, without running a coder",
-        figures,
-        """\
-from fractions import Fraction
-counts = {"": 8, "0": 6, "01": 2}
-assert Fraction(counts["0"], counts[""]) * Fraction(counts["01"], counts["0"]) == Fraction(2, 8)
-""",
-        short=f"equal to {worst:.0e} bits on every path",
-    )
-
-
-def sft_loss(evidence: Evidence) -> Finding:
-    """Section 3.1: the fine-tuning loss as a divergence."""
-    del evidence
-    data, model = [0.5, 0.5, 0.0], [0.25, 0.25, 0.5]
-    figures: dict[str, Figure] = {
-        "loss, bits": float(cross_entropy(data, model)),
-        "KL(p_SFT || p_theta) + H(p_SFT), bits": float(kl_divergence(data, model) + entropy(data)),
-        "KL(p_theta || p_SFT), bits": float(kl_divergence(model, data)),
-    }
-    return Finding(
-        "section-3.1/sft-loss",
-        "L_SFT = KL(p_theta || p_SFT) + const.",
-        "Section 3.1",
-        Verdict.FAILS
-        if figures["loss, bits"] != figures["KL(p_theta || p_SFT), bits"]
-        else Verdict.UNDECIDED,
-        "The arguments are the wrong way round: the loss is KL(p_SFT || p_theta) + H(p_SFT). As printed it"
-        " would be infinite for any model that gives mass to something outside the data.",
-        "exact computation (a counterexample), proof of the corrected identity",
-        figures,
-        """\
-from fractions import Fraction
-data, model = [Fraction(1, 2), Fraction(1, 2), 0], [Fraction(1, 4), Fraction(1, 4), Fraction(1, 2)]
-bits = {Fraction(1, 4): 2, Fraction(1, 2): 1}
-assert sum(p * bits[q] for p, q in zip(data, model) if p) == 2  # the loss is finite
-assert any(q > 0 == p for p, q in zip(data, model))  # so KL(p_theta || p_SFT) is infinite
-""",
-        short="the divergence is the other way round",
-        theorems=("Rates.cross_entropy_split",),
-    )
-
-
 ORDERS = range(1, 9)
 """Orders of the n-gram models that Assumption 3.2 is measured on."""
 
@@ -379,7 +277,8 @@ N_GRAM_LETTERS = 2**12
 
 def assumption_3_2(evidence: Evidence) -> Finding:
     """Assumption 3.2: n-gram models of growing order, and transformers of growing size."""
-    from ..adapters import NGramModel, read_along
+    from ..adapters import read_along
+    from ..models import NGramModel
 
     del evidence
     windows = letter_windows(2 * N_GRAM_LETTERS)

@@ -19,8 +19,8 @@ from ..alignment import (
     simulate_rebound,
     simulate_resistance,
 )
-from ..elasticity import published_form
-from ..mixture import Mixture
+from ..mixtures import Mixture
+from ..theorem import published_form
 from .evidence import Corpus, Evidence
 from .ledger import Figure, Finding, Verdict
 

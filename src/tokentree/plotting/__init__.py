@@ -3,53 +3,18 @@
 Lines differ in dash pattern as well as in grey level, so that they survive a black-and-white printer.
 """
 
-from .alignment import (
-    plot_budget,
-    plot_needed,
-    plot_rebound,
-    plot_rebound_factor,
-    plot_resistance,
-    plot_resistance_gaps,
-)
-from .springs import (
-    animate_springs,
-    plot_chain_motion,
-    plot_fisher_triangle,
-    plot_force_extension,
-    plot_invariant,
-)
-from .theorem import (
-    plot_depth_curve,
-    plot_extension_gap,
-    plot_pareto_convergence,
-    plot_rate_change,
-    plot_sign_map,
-    plot_tail_fit,
-)
-from .trees import plot_code_lengths, plot_rates, plot_ratio, plot_survival, plot_tree, plot_tree_levels
+from .alignment import plot_budget, plot_resistance, plot_resistance_gaps
+from .chain import animate_springs, plot_chain_motion, plot_force_extension, plot_invariant
+from .codes import plot_code_lengths, plot_extension_gap, plot_survival
+from .fisher import plot_fisher_triangle
+from .mixtures import plot_rates, plot_ratio
+from .pareto import plot_pareto_convergence, plot_sign_map, plot_tail_fit
+from .rebound import plot_needed, plot_rebound, plot_rebound_factor
+from .theorem import plot_depth_curve, plot_rate_change
+from .trees import plot_tree, plot_tree_levels
 
-__all__ = [
-    "animate_springs",
-    "plot_budget",
-    "plot_chain_motion",
-    "plot_code_lengths",
-    "plot_depth_curve",
-    "plot_extension_gap",
-    "plot_fisher_triangle",
-    "plot_force_extension",
-    "plot_invariant",
-    "plot_needed",
-    "plot_pareto_convergence",
-    "plot_rate_change",
-    "plot_rates",
-    "plot_ratio",
-    "plot_rebound",
-    "plot_rebound_factor",
-    "plot_resistance",
-    "plot_resistance_gaps",
-    "plot_sign_map",
-    "plot_survival",
-    "plot_tail_fit",
-    "plot_tree",
-    "plot_tree_levels",
-]
+__all__ = ["animate_springs", "plot_budget", "plot_chain_motion", "plot_code_lengths", "plot_depth_curve"]
+__all__ += ["plot_extension_gap", "plot_fisher_triangle", "plot_force_extension", "plot_invariant"]
+__all__ += ["plot_needed", "plot_pareto_convergence", "plot_rate_change", "plot_rates", "plot_ratio"]
+__all__ += ["plot_rebound", "plot_rebound_factor", "plot_resistance", "plot_resistance_gaps"]
+__all__ += ["plot_sign_map", "plot_survival", "plot_tail_fit", "plot_tree", "plot_tree_levels"]

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+from jaxtyping import Bool, Float
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+
+from ..alignment import REGIMES
 
 DASHES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, ()), (0, (6, 2)), (0, (2, 2)), (0, (7, 2, 1, 2)))
 """Dash patterns of the first, second, ... line; they repeat."""
@@ -14,6 +19,8 @@ GREYS = ("0.0", "0.3", "0.45", "0.6")
 
 _NOTHING = "\u200b"
 """A space without width."""
+
+MARKERS = "osD^"
 
 
 def axes(ax: Axes | None) -> Axes:
@@ -47,3 +54,69 @@ def number(value: float, digits: int = 4) -> str:
 def plain(name: str) -> str:
     """A name that Matplotlib does not read as a formula."""
     return name.replace("$", r"\$")
+
+
+def _regime(regime: str) -> int:
+    if regime not in REGIMES:
+        raise ValueError(f"regime = {regime!r}: must be 'counts' or 'fine-tuning'")
+    return REGIMES.index(regime)
+
+
+def _edges(
+    ax: Axes, x: Float[np.ndarray, "points"], y: Float[np.ndarray, "points"], color: str
+) -> Bool[np.ndarray, "2"]:
+    """Mark what a logarithmic axis has no room for, and say whether there was any: infinity, then zero."""
+    found = np.zeros(2, np.bool_)
+    for end, (value, marker, height) in enumerate(((np.inf, "^", 1), (0.0, "v", 0))):
+        at = x[y == value]
+        found[end] = at.size > 0
+        if at.size:
+            style: dict[str, Any] = {"color": color, "markerfacecolor": "1.0", "ms": 7, "linestyle": ""}
+            ax.plot(
+                at,
+                np.full(at.size, height),
+                marker=marker,
+                transform=ax.get_xaxis_transform(),
+                clip_on=False,
+                **style,
+            )
+    return found
+
+
+def _ticks(ax: Axes, values: Float[np.ndarray, "values"]) -> None:
+    """Name the values themselves on a logarithmic axis where they are few."""
+    if values.size <= 6:
+        digits = 5 if values[-1] < 1e5 else 3
+        ax.set_xticks(values, labels=[f"${number(value, digits)}$" for value in values])
+        ax.xaxis.set_minor_locator(NullLocator())
+    elif values[-1] < 100 * values[0]:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend(
+    ax: Axes,
+    ends: Bool[np.ndarray, "2"] | None = None,
+    above: str = "",
+    below: str = "",
+    handles: list[Line2D] | None = None,
+    columns: int = 2,
+    title: str | None = None,
+) -> None:
+    """Over the axes, where it hides nothing."""
+    entries: list[Any] = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
+    if ends is not None:
+        entries += [
+            mark(marker, label, color="0.3", markerfacecolor="1.0")
+            for marker, label, found in zip("^v", (above, below), ends, strict=True)
+            if found
+        ]
+    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
+    ax.legend(handles=entries, ncols=columns, title=title, **place)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _legend_above(ax: Axes, handles: list[Any], ncols: int, title: str | None = None) -> None:
+    above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
+    ax.legend(handles=handles, ncols=ncols, title=title, **above)

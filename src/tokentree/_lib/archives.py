@@ -1,0 +1,233 @@
+"""Files: whole or not there; arrays in them checked before they are believed, and no larger than they say."""
+
+import contextlib
+import errno
+import hashlib
+import math
+import operator
+import os
+import secrets
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from io import BufferedIOBase, BytesIO
+from typing import IO, Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Shaped
+
+from . import signals
+
+_HEADER = ("format", "version", "sha256")
+
+_RATIO = 1032
+"""Deflate's largest: two bits of code for 258 bytes."""
+
+_SHORT = 4096
+"""Bytes that an entry of the header takes at most."""
+
+_CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def replacing(*paths: str | os.PathLike[str]) -> Iterator[list[BufferedIOBase]]:
+    """Files open for writing that take the places of `paths`, together, once the block ends without an error.
+
+    Every path has its old file or the whole new one, also after an interrupt, a kill or a power cut; after an
+    error in the block all have the old. Links are followed and permissions kept. A pipe or a device gets its
+    bytes last.
+    """
+    parts = [_Part(os.fspath(path)) for path in paths]
+    try:
+        yield [part.open() for part in parts]
+        for part in parts:
+            part.settle()
+        signals.check()
+        with signals.postponed():
+            for part in parts:
+                part.replace()
+    finally:
+        for part in parts:
+            part.discard()
+    if os.name == "posix":
+        for folder in {os.path.dirname(part.target) for part in parts if part.stream is None}:
+            _sync(folder)
+    for part in parts:
+        if part.stream is not None:
+            with open(part.path, "wb") as file:
+                file.write(part.stream.getvalue())
+
+
+def probe(*paths: str | os.PathLike[str]) -> None:
+    """Raise the OSError that `replacing` would, and leave the files as they are."""
+    for path in paths:
+        part = _Part(os.fspath(path))
+        try:
+            part.open()
+        finally:
+            part.discard()
+
+
+class _Part:
+    """What is to be a file: its bytes stand beside the place that it will take."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.target = os.path.realpath(path)
+        self.name = f"{self.target}.{secrets.token_hex(8)}.part"
+        self.file: BufferedIOBase | None = None
+        self.stream: BytesIO | None = None
+
+    def open(self) -> BufferedIOBase:
+        try:
+            mode = os.stat(self.path).st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is not None and (stat.S_ISDIR(mode) or not os.access(self.path, os.W_OK)):
+            number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EACCES
+            raise OSError(number, os.strerror(number), self.path)
+        if mode is not None and not stat.S_ISREG(mode):
+            self.stream = BytesIO()
+            return self.stream
+        signals.unfinished.add(self.name)
+        try:
+            # Beside the target, so that replacing it is one step; opened plainly, so that the umask applies.
+            self.file = open(self.name, "xb")  # noqa: SIM115 - closed by settle or discard
+            if mode is not None:
+                os.chmod(self.name, stat.S_IMODE(mode))
+        except OSError as error:
+            error.filename = self.path
+            raise
+        return self.file
+
+    def settle(self) -> None:
+        if self.file is not None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+
+    def replace(self) -> None:
+        if self.file is not None:
+            os.replace(self.name, self.target)
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.file is not None:
+                self.file.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self.name)
+        signals.unfinished.discard(self.name)
+
+
+def _sync(folder: str) -> None:
+    """Put new names on disk, as they are once their directory is; some file systems keep no such promise."""
+    with contextlib.suppress(OSError):
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def save_arrays(path: str | os.PathLike[str], form: str, version: int, **arrays: npt.ArrayLike) -> None:
+    """Write a compressed .npz archive with its format, version and digest, as `replacing` writes."""
+    # First in the directory, where damage can hide what follows an entry: such a file still tells its format.
+    header = {"format": np.array(form), "version": np.array(version), "sha256": np.array("")}
+    contents: dict[str, Any] = header | {name: np.asarray(array) for name, array in arrays.items()}
+    contents["sha256"] = np.array(digest(contents))
+    with replacing(path) as (file,):
+        np.savez_compressed(file, **contents)
+
+
+def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """SHA-256 over the names, types, shapes and bytes of all arrays but the digest's own."""
+    sha = hashlib.sha256()
+    for name in sorted(arrays.keys() - {"sha256"}):
+        array = arrays[name]
+        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
+
+
+def load_arrays(
+    file: BufferedIOBase, form: str, version: int, known: Collection[str], foreign: bool = False
+) -> dict[str, Shaped[np.ndarray, "..."]]:
+    """Read what `save_arrays` wrote, or with `foreign` any archive of some of the `known` arrays.
+
+    Nothing in the file is executed, and no array is made that the file's bytes could not fill: together they
+    take at most 1032 times the size of the file. Damage raises errors of a dozen kinds.
+    """
+    with ZipFile(file) as archive:
+        room = file.seek(0, os.SEEK_END)
+        members = {}
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name in members:
+                raise ValueError(f"it has two arrays {name!r}")
+            if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                raise ValueError(f"its array {name!r} is compressed in a way that NumPy does not write")
+            # Parts may not overlap: the sizes of all add up to less than the file's.
+            room -= member.compress_size
+            if room < 0 or member.file_size > _RATIO * member.compress_size:
+                raise ValueError(f"its array {name!r} is said to be larger than the file can hold")
+            members[name] = member
+
+        def read(name: str) -> Shaped[np.ndarray, "..."]:
+            if name not in members:
+                raise ValueError(f"it has no array {name!r}")
+            if name in _HEADER and members[name].file_size > _SHORT:
+                raise ValueError(f"its array {name!r} is too long")
+            with archive.open(members[name]) as stream:
+                return read_array(stream, members[name].file_size)
+
+        signed = not foreign or not members.keys().isdisjoint(_HEADER)
+        arrays = {}
+        if signed:
+            arrays = {name: read(name) for name in _HEADER}
+            if str(arrays["format"]) != form:
+                raise ValueError(f"its format is {arrays['format']!s}")
+            if operator.index(arrays["version"]) != version:
+                raise ValueError(f"its version is {arrays['version']!s}, and this library reads {version}")
+        if others := members.keys() - {*known, *arrays}:
+            raise ValueError(f"it has an array {min(others)!r}; known are {', '.join(known)}")
+        arrays |= {name: read(name) for name in (known if not foreign else members) if name not in arrays}
+    if signed and digest(arrays) != str(arrays["sha256"]):
+        raise ValueError("its arrays are not those that were written: their SHA-256 differs")
+    return {name: array for name, array in arrays.items() if name not in _HEADER}
+
+
+def read_array(stream: BufferedIOBase | IO[bytes], size: int) -> Shaped[np.ndarray, "..."]:
+    """The array of an .npy stream of `size` bytes, which it must fill exactly."""
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    number = np.lib.format.read_magic(stream)
+    if number not in readers:
+        raise ValueError(f"it is written in version {number} of NumPy's format")
+    try:
+        shape, by_columns, dtype = readers[number](stream)
+    except MemoryError:
+        # The words of Python's parser for a header of many brackets.
+        raise ValueError("it has no header of an array") from None
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never loaded")
+    left = size - stream.tell()
+    # An axis of none must not let the others be of any length.
+    cells = math.prod(n or 1 for n in shape)
+    if (
+        min(shape, default=0) < 0
+        or math.prod(shape) * dtype.itemsize != left
+        or not 0 < cells * dtype.itemsize <= _RATIO * size
+    ):
+        raise ValueError(f"its {left} bytes are no array of shape {shape} and dtype {dtype}")
+    data = np.empty(left, dtype=np.uint8)
+    # In pieces, so that memory is taken as bytes come. Reading all of them makes zipfile check the CRC.
+    for start in range(0, left, _CHUNK):
+        piece = stream.read(min(_CHUNK, left - start))
+        data[start : start + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
+        if len(piece) < min(_CHUNK, left - start):
+            raise ValueError(f"it ends after {start + len(piece)} of {left} bytes")
+    array = data.view(dtype)
+    return array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)

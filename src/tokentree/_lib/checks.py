@@ -1,0 +1,369 @@
+"""Validation shared by every public door: say which argument, which entry, and what is allowed."""
+
+import math
+import operator
+from array import array as compact_array
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from itertools import chain
+from numbers import Integral, Rational
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Bool, Float, Int, Num, Shaped
+
+Numbers = npt.ArrayLike | Iterable[Any]
+"""What is taken for an array of numbers: what NumPy takes, and anything else that lists them in order."""
+
+_INT64_MAX = 2**63 - 1
+
+_EXACT = 2**53
+"""Up to here float64 has every integer."""
+
+_MOST_AXES = 32
+
+SUM_TOLERANCE = 1e-9
+"""How far a distribution's sum may be from 1: the worst rounding of a sum of 10^7 float64 terms."""
+
+
+def fail_at(
+    name: str, values: Shaped[np.ndarray, "..."], bad: Bool[np.ndarray, "..."] | np.bool_, rule: str
+) -> NoReturn:
+    """Raise a ValueError naming the first entry of `values` where `bad` is true."""
+    at = int(np.flatnonzero(bad)[0])
+    value = values.flat[at]
+    value = value.item() if isinstance(value, np.generic) else value
+    raise ValueError(f"{_place(name, at, values.shape)} = {value}: {rule}")
+
+
+def _place(name: str, at: int, shape: tuple[int, ...]) -> str:
+    """Entry number `at` of an array, as one writes it."""
+    where = [str(int(i)) for i in np.unravel_index(at, shape)]
+    return f"{name}[{', '.join(where)}]" if where else name
+
+
+def log_base(base: float) -> float:
+    """Natural logarithm of `base`, the factor from nats to the caller's unit."""
+    if not (isinstance(base, int | float | np.integer | np.floating) and 1 < base < math.inf):
+        raise ValueError(f"base = {base!r}: the base of a logarithm must be finite and > 1")
+    return math.log(base)
+
+
+def integer(name: str, value: Any, at_least: int) -> int:
+    """`value` as an int no smaller than `at_least`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r}: must be an integer >= {at_least}") from None
+    if isinstance(value, bool | np.bool_) or number < at_least:
+        raise ValueError(f"{name} = {value!r}: must be an integer >= {at_least}")
+    return number
+
+
+def items(name: str, value: Any, rule: str = "must be a sequence") -> list[Any]:
+    """The entries of an array, or of anything else that lists them in order, each as it was given."""
+    listed: Any = None if isinstance(value, str | bytes) else _listed(name, value)
+    if not isinstance(listed, list | tuple):
+        raise ValueError(f"{name} = {value!r}: {rule}")
+    kinds = [kind for kind in set(map(type, listed)) if hasattr(kind, "__array__")]
+    if all(issubclass(kind, np.generic) for kind in kinds):
+        return list(listed)
+    return [
+        plain_array(f"{name}[{i}]", entry)[()] if is_array(entry) else entry for i, entry in enumerate(listed)
+    ]
+
+
+def array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
+    """`value` as an array. All arrays come in through this door: no number is rounded, nothing masked used.
+
+    What no dtype holds exactly comes as an array of objects. An array of objects is read as a list of them.
+    Arrays are not copied. A list costs one look at the types of its entries beside NumPy's own.
+    """
+    if is_array(value):
+        plain = plain_array(name, value)
+        return _nested(name, plain.ravel().tolist(), plain.shape) if plain.dtype == object else plain
+    if isinstance(value, str | bytes):
+        return np.asarray(value)
+    listed = _listed(name, value)
+    return _together(name, [value], ()) if listed is None else _nested(name, listed, (len(listed),))
+
+
+def exact_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
+    """`value` as an array of int64 or float64; of ints and Fractions if they are beyond both."""
+    given = array(name, value)
+    kind, width = given.dtype.kind, given.dtype.itemsize
+    if kind == "u" and width == 8 and given.size and given.max() > _INT64_MAX:
+        return given.astype(object)
+    if kind in "iu":
+        return given.astype(np.int64, copy=False)
+    if kind == "f" and width <= 8:
+        return given.astype(np.float64, copy=False)
+    if kind != "O":
+        raise TypeError(f"{name} has dtype {given.dtype}: must be real numbers that fit int64 or float64")
+    entries = given.ravel().tolist()
+    if set(map(type, entries)) == {int}:
+        return given
+    loose = None
+    for at, entry in enumerate(entries):
+        if isinstance(entry, bool | np.bool_) or not isinstance(entry, Rational | float | np.floating):
+            place = _place(name, at, given.shape)
+            raise TypeError(f"{place} = {entry!r}: must be an int, a float or a Fraction")
+        if isinstance(entry, Rational):
+            # NumPy's own integers would overflow.
+            exact = Fraction(int(entry.numerator), int(entry.denominator))
+            entries[at] = int(exact) if isinstance(entry, Integral) else exact
+        elif loose is None:
+            loose = at
+    if loose is not None and any(isinstance(entry, Fraction) for entry in entries):
+        place = _place(name, loose, given.shape)
+        rule = "a float beside a Fraction; make it a Fraction too, or all of them floats"
+        raise TypeError(f"{place} = {entries[loose]!r}: {rule}")
+    return _together(name, entries, given.shape)
+
+
+def real_array(name: str, value: Numbers) -> Num[np.ndarray, "..."]:
+    """`value` as an array of int64 or float64, exactly; other dtypes of numbers are widened."""
+    given = exact_array(name, value)
+    if given.dtype == object:
+        for at, entry in enumerate(given.ravel().tolist()):
+            if not isinstance(entry, int):
+                _no_fraction(_place(name, at, given.shape), entry)
+            if entry > _INT64_MAX:
+                rule = "integers must be below 2**63; to use masses, pass floats"
+                raise ValueError(f"{_place(name, at, given.shape)} = {entry}: {rule}")
+            if entry < -_INT64_MAX - 1:
+                raise ValueError(f"{_place(name, at, given.shape)} = {entry}: must not be below -2**63")
+    return given
+
+
+def float_array(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
+    """`value` as an array of float64, exactly."""
+    given = exact_array(name, value)
+    if given.dtype == object or (given.dtype == np.int64 and given.size and not _small(given)):
+        for at, entry in enumerate(given.ravel().tolist()):
+            if not isinstance(entry, int):
+                _no_fraction(_place(name, at, given.shape), entry)
+            if not _has_float(entry):
+                _would_round(_place(name, at, given.shape), entry)
+    return given.astype(np.float64, copy=False)
+
+
+def integer_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
+    """`value` as an array of integers or booleans; of Python's ints if they are beyond every dtype."""
+    given = array(name, value)
+    if not given.size:
+        return given.astype(np.int64)
+    if given.dtype == object:
+        entries = given.ravel().tolist()
+        for at, entry in enumerate(entries):
+            if not isinstance(entry, Integral | np.bool_):
+                raise TypeError(f"{_place(name, at, given.shape)} = {entry!r}: must be an integer")
+        return _together(name, list(map(int, entries)), given.shape)
+    if given.dtype.kind not in "iub":
+        raise TypeError(f"{name} has dtype {given.dtype}: must be integers")
+    return given
+
+
+def is_array(value: Any) -> bool:
+    """Whether NumPy reads `value` as a whole, by what it says of itself; its own numbers say it too."""
+    return hasattr(value, "__array__") or isinstance(value, memoryview | bytearray | compact_array)
+
+
+def plain_array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
+    """An array, or what offers one, as no subclass of array."""
+    if type(value) is np.ndarray:
+        return value
+    # In this order, for numpy.ma is a module that is loaded when it is first named.
+    if isinstance(value, np.ndarray) and isinstance(value, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(value)
+        if mask.any():
+            place = _place(name, int(np.flatnonzero(mask)[0]), mask.shape)
+            rule = "give it a value with .filled(...), or leave masked entries out with .compressed()"
+            raise ValueError(f"{place} is masked: {rule}")
+    try:
+        return np.asarray(value)
+    except Exception as error:
+        # A tensor that has a gradient or lies on a GPU says itself what to do.
+        raise TypeError(f"{name} is a {type(value).__name__} that NumPy does not read: {error}") from None
+
+
+def _listed(name: str, value: Any) -> Any:
+    """`value` as a list; itself if it is one, or a tuple, and None if it has no entries."""
+    if isinstance(value, list | tuple):
+        return value
+    if is_array(value):
+        return plain_array(name, value).tolist()
+    if isinstance(value, Mapping):
+        raise TypeError(f"{name} is a {type(value).__name__}: must be a sequence; pass its .values()")
+    if isinstance(value, set | frozenset):
+        raise TypeError(f"{name} is a {type(value).__name__}, which has no order: must be a sequence")
+    try:
+        return list(value)
+    except TypeError:
+        return None
+
+
+def _nested(name: str, listed: Sequence[Any], shape: tuple[int, ...]) -> Shaped[np.ndarray, "..."]:
+    """Array of this shape, and more axes if the entries, listed in its order, have them."""
+    if len(shape) > _MOST_AXES:
+        raise ValueError(f"{name} is nested more than {_MOST_AXES} deep: must be an array of numbers")
+    kinds = set(map(type, listed))
+    if not any(map(_holds_numbers, kinds)):
+        return _together(name, listed, shape, kinds)
+    if kinds <= {list, tuple}:
+        lengths = set(map(len, listed))
+        if len(lengths) > 1:
+            _ragged(name)
+        return _nested(name, list(chain.from_iterable(listed)), (*shape, *lengths))
+    rows = [array(_place(name, i, shape), row) for i, row in enumerate(listed)]
+    inner = {row.shape for row in rows}
+    if len(inner) > 1:
+        _ragged(name)
+    shape += inner.pop()
+    if rows[0].dtype != object and len({row.dtype for row in rows}) == 1:
+        return np.stack(rows).reshape(shape)
+    return _together(name, list(chain.from_iterable(row.ravel().tolist() for row in rows)), shape)
+
+
+def _holds_numbers(kind: type) -> bool:
+    """Whether an entry of this type is a list of more."""
+    if issubclass(kind, np.generic | str | bytes):
+        return False
+    return hasattr(kind, "__iter__") or hasattr(kind, "__array__")
+
+
+def _together(
+    name: str, listed: Sequence[Any], shape: tuple[int, ...], kinds: set[type] | None = None
+) -> Shaped[np.ndarray, "..."]:
+    """Single entries of these types, listed in the order of an array of this shape, as that array."""
+    kinds = set(map(type, listed)) if kinds is None else kinds
+    flat: Shaped[np.ndarray, "n"]
+    if kinds <= {float}:
+        flat = np.fromiter(listed, np.float64, len(listed))
+    elif all(map(_is_integer, kinds)):
+        flat = _integers(listed if kinds == {int} else list(map(int, listed)))
+    elif all(_is_integer(kind) or _is_float(kind) for kind in kinds):
+        large: Iterable[int] = range(len(listed))
+        with suppress(OverflowError):
+            flat = np.array(listed, np.float64)
+            large = np.flatnonzero(~(np.abs(flat) < _EXACT)).tolist()
+        for at in large:
+            if _is_integer(type(listed[at])) and not _has_float(int(listed[at])):
+                _would_round(_place(name, at, shape), int(listed[at]))
+    else:
+        # Where NumPy takes them for numbers there are booleans among them, or they were rounded.
+        flat = _objects(listed)
+        try:
+            found = np.asarray(listed)
+        except (TypeError, ValueError, OverflowError):
+            found = flat
+        if found.shape == flat.shape and (found.dtype.kind not in "iuf" or found.dtype.itemsize > 8):
+            flat = found
+    return flat.reshape(shape)
+
+
+def _is_integer(kind: type) -> bool:
+    return issubclass(kind, int | np.integer) and kind is not bool
+
+
+def _is_float(kind: type) -> bool:
+    return issubclass(kind, float | np.floating) and np.dtype(kind).itemsize <= 8
+
+
+def _integers(listed: Sequence[int]) -> Shaped[np.ndarray, "n"]:
+    """As int64, or as Python's ints where one is beyond it."""
+    try:
+        return np.fromiter(listed, np.int64, len(listed))
+    except OverflowError:
+        return _objects(listed)
+
+
+def _objects(listed: Sequence[Any]) -> Shaped[np.ndarray, "n"]:
+    objects = np.empty(len(listed), object)
+    objects[:] = listed
+    return objects
+
+
+def _small(given: Int[np.ndarray, "..."]) -> bool:
+    return bool(given.min() >= -_EXACT and given.max() <= _EXACT)
+
+
+def _has_float(whole: int) -> bool:
+    """Whether float64 has this integer."""
+    try:
+        return float(whole) == whole
+    except OverflowError:
+        return False
+
+
+def _would_round(place: str, whole: int) -> NoReturn:
+    raise ValueError(f"{place} = {whole}: float64 has no such integer; round it with float(...)")
+
+
+def _no_fraction(place: str, entry: Fraction) -> NoReturn:
+    raise TypeError(f"{place} = {entry!r}: must be an int or a float; round it with float(...)")
+
+
+def _ragged(name: str) -> NoReturn:
+    raise ValueError(f"{name} is ragged: its rows must have equal lengths")
+
+
+def nonnegative(name: str, values: Shaped[np.ndarray, "..."]) -> None:
+    """Refuse negative, NaN and infinite entries."""
+    # One reduction each: NaN propagates through min and max, so two comparisons clear the whole array.
+    if values.size and not (values.min() >= 0 and values.max() < np.inf):
+        fail_at(name, values, ~((values >= 0) & (values < np.inf)), "must be finite and >= 0")
+
+
+def positive(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
+    """`value` as finite float64 numbers above zero."""
+    numbers = float_array(name, value)
+    bad = ~((numbers > 0) & (numbers < np.inf))
+    if bad.any():
+        fail_at(name, numbers, bad, "must be finite and > 0")
+    return numbers
+
+
+def distributions(name: str, value: Numbers) -> Float[np.ndarray, "*batch leaves"]:
+    """`value` as float64 probabilities that sum to one over the last axis, up to rounding."""
+    p = float_array(name, value)
+    if p.ndim == 0 or p.shape[-1] == 0:
+        raise ValueError(f"{name} has shape {p.shape}: its last axis needs at least one leaf")
+    nonnegative(name, p)
+    with np.errstate(over="ignore"):
+        sums = np.asarray(p.sum(axis=-1))
+    off = ~(np.abs(sums - 1.0) <= SUM_TOLERANCE)
+    if off.any():
+        fail_at(f"{name}.sum(axis=-1)", sums, off, f"probabilities must sum to 1 within {SUM_TOLERANCE:g}")
+    return p
+
+
+def whole(name: str, unexpanded: float, rule: str) -> None:
+    """Refuse a tree with an unexpanded share of mass where a figure would pass it off as one leaf."""
+    if unexpanded > 0:
+        raise ValueError(f"{name} has an unexpanded share of {unexpanded:.3g}: {rule}")
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """`rng` itself, or a new generator of that seed."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, bool) or not isinstance(rng, int | np.integer):
+        raise TypeError(f"rng = {rng!r}: must be a numpy.random.Generator or an integer seed >= 0")
+    return np.random.default_rng(integer("rng", rng, at_least=0))
+
+
+def finite(name: str, value: Numbers) -> Float[np.ndarray, "*shape"]:
+    array: Float[np.ndarray, "*shape"] = float_array(name, value)
+    if not np.isfinite(array).all():
+        fail_at(name, array, ~np.isfinite(array), "must be finite")
+    return array
+
+
+def per_unit(name: str, array: Float[np.ndarray, "..."], n: int) -> Float[np.ndarray, "n"]:
+    """A single number for each of n, or n numbers."""
+    if array.shape not in ((), (n,)):
+        raise ValueError(f"{name} has shape {array.shape}: must be one number or ({n},)")
+    return np.full(n, array)

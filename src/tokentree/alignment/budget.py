@@ -1,0 +1,281 @@
+"""Definition 3.5: how much data undoes an alignment."""
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from .._lib import checks
+from .._lib.results import comparable
+from ..mixtures import Mixture
+from .distances import (
+    _Aligned,
+    _aligned,
+    _crossing,
+    _distance,
+    _excess,
+    _filled,
+    _largest_ratio,
+    _levelled,
+    _rate_limit,
+    _restoring_ratio,
+    _turn,
+)
+from .regimes import Regime
+
+Distance = Literal["total variation", "kl", "rate"]
+
+LEAST_EPSILON = 1e-100
+"""Smallest epsilon above zero; budgets then stay well inside float64."""
+
+
+# Inverse alignment
+
+
+@comparable
+@dataclass(frozen=True, eq=False)
+class AlignmentBudget:
+    """Least data that undoes an alignment; made by `inverse_alignment_budget` and `least_alignment_budget`.
+
+    Attributes
+    ----------
+    distance, regime : str
+        What was asked.
+    epsilon : float
+        How near the model must come to what it was; in the unit of the distance, as are `before` and `limit`.
+    size : float
+        Least |D_b|; 0 if the alignment moved the model by no more than epsilon, inf if none is enough.
+    ratio : float
+        ``size`` / |D_a|, which Definitions 3.5 and 3.6 ask to be << 1.
+    reachable : bool
+        Whether some finite |D_b| is enough.
+    before : float
+        Distance of the aligned model, without any D_b.
+    limit : float
+        Greatest lower bound of the distance over all |D_b|.
+    limit_size : float
+        The |D_b| at which the limit is reached; inf if it is only approached.
+    data : float array, shape (M,), or None
+        How D_b is distributed. From `least_alignment_budget` the best for this budget; None where it needs
+        no data, or data on a leaf that the mixture does not have.
+    unexpanded : float
+        Largest share of a dataset above that nobody looked at. Above 0 all figures are those of the reading
+        that `Mixture.from_trees` makes, and neither they nor `reachable` are certain.
+    """
+
+    distance: str
+    regime: str
+    epsilon: float
+    size: float
+    ratio: float
+    reachable: bool
+    before: float
+    limit: float
+    limit_size: float
+    data: Float[np.ndarray, "leaves"] | None = field(repr=False)
+    unexpanded: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name, `data` as a list; infinities stay floats."""
+        return {**vars(self), "data": None if self.data is None else self.data.tolist()}
+
+
+def inverse_alignment_budget(
+    mixture: Mixture,
+    epsilon: float,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    inverse: int | str = 2,
+    distance: Distance = "total variation",
+    regime: Regime = "counts",
+    step: float | None = None,
+    base: float = 2,
+) -> AlignmentBudget:
+    r"""Least |D_b| that brings the aligned model back within epsilon of what it was (Definition 3.5).
+
+    Parameters
+    ----------
+    mixture : Mixture
+        Sizes of `pretrain` and `align` count; that of `inverse` and other datasets do not.
+    epsilon : float
+        0, or at least 1e-100.
+    pretrain, align, inverse : int or str
+        Index or name of D_p, of D_a, and of the dataset that D_b is distributed as; that may be D_p.
+    distance : {"total variation", "kl", "rate"}
+        How far q is from q_0 = p_p: half of sum \|q - q_0\|; KL(q_0 \|\| q), which is what the rate of D_p
+        has risen by; or how far the rate of D_a is from its rate under q_0. The last two are per block.
+    regime : {"counts", "fine-tuning"}
+        Joint training of all data, or fixed steps: |D_a| of them, then |D_b|.
+    step : float, optional
+        Fraction of the way that one example moves the model, between 0 and 1; needed for fine-tuning, where
+        |D_p| then plays no part.
+    base : float
+        2 for bits, ``math.e`` for nats.
+
+    Returns
+    -------
+    AlignmentBudget
+        The size is a real number, not rounded up.
+
+    Raises
+    ------
+    ValueError
+        If `epsilon`, `step` or `base` is out of range, a dataset is unknown, `pretrain` is `align`, or
+        `distance` or `regime` is unknown.
+    TypeError
+        If `mixture` is not a Mixture or a number is not one.
+
+    Notes
+    -----
+    Total variation and KL are convex in s, so they fall to a minimum and rise again: the minimum is found
+    first, then the root before it. The rate of D_a crosses epsilon once. Whether q can be exactly q_0 is
+    decided in integers; float rows are read as the dyadic rationals that they are. Where D_a has leaves that
+    D_p lacks, its rate before the alignment is infinite: then the distance is inf for every |D_b|. By counts,
+    with D_b distributed as D_p, total variation takes |D_a| TV(p_a, p_p) / epsilon - T. About a hundred
+    passes over the leaves.
+
+    Examples
+    --------
+    >>> from tokentree import published_form
+    >>> thirds = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
+    >>> budget = inverse_alignment_budget(thirds, 0, distance="rate")
+    >>> round(budget.ratio, 9)
+    2.0
+    >>> budget = inverse_alignment_budget(thirds, 1e-4)
+    >>> budget.reachable, round(budget.limit / budget.before, 3)
+    (False, 0.75)
+    """
+    aligned = _aligned(mixture, pretrain, align, regime, step)
+    b = mixture.index(inverse, "inverse")
+    target = mixture.distributions[b]
+    epsilon, unit = _epsilon(epsilon), _unit(distance, base)
+    allowed = epsilon * unit
+    before = aligned.distance(distance, 0.0, target)
+    turn: float | Fraction
+    least: float | Fraction
+    if distance == "rate":
+        limit, turn = _rate_limit(aligned, target)
+        attained = turn < math.inf
+        least = _crossing(lambda t: aligned.gain(t, target) - allowed)
+    else:
+        exact = _restoring_ratio(mixture, pretrain, align, b)
+        turn = _turn(aligned, distance, target) if exact is None else exact
+        limit = 0.0 if exact is not None else aligned.distance(distance, turn, target)
+        least = turn
+        if epsilon > 0:
+            least = _crossing(lambda t: _excess(aligned.distance(distance, t, target), allowed), turn)
+        # Floats cannot tell a distance of zero from a faint one.
+        attained = exact is not None or (epsilon > 0 and turn < math.inf)
+    # A limit that is only approached is not a distance that is reached.
+    reachable = before <= allowed or limit < allowed or (limit == allowed and attained)
+    t = 0.0 if before <= allowed else min(least, turn) if reachable else math.inf
+    asked = distance, regime, epsilon
+    share = max(aligned.unexpanded, float(mixture.unexpanded[b]))
+    return _budget(aligned, asked, t, reachable, before / unit, limit / unit, turn, target, share)
+
+
+def least_alignment_budget(
+    mixture: Mixture,
+    epsilon: float,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    distance: Distance = "total variation",
+    regime: Regime = "counts",
+    step: float | None = None,
+    base: float = 2,
+) -> AlignmentBudget:
+    r"""Least |D_b| over all D_b, and the D_b that needs no more: what Definition 3.6 asks for.
+
+    Parameters
+    ----------
+    mixture, epsilon, pretrain, align, distance, regime, step, base
+        As in `inverse_alignment_budget`, whose errors this shares.
+
+    Returns
+    -------
+    AlignmentBudget
+        No D_b of any distribution does it with less. The limit is 0 for total variation and KL. For epsilon =
+        0 the ratio, by counts, is max p_a / p_p - 1 = 2^D_inf(p_a \|\| p_p) - 1: inf where D_a has a leaf
+        that D_p lacks.
+
+    Notes
+    -----
+    For total variation and KL the best D_b is (g p_p - p_a)_+ for some g, normalised. For the rate it is any
+    that shares no leaf with D_a, by counts of size T (2^(gain - epsilon) - 1), where gain is what the rate of
+    D_a fell by, in bits; `data` is then p_p off the leaves of D_a. About a hundred passes over the leaves.
+
+    Examples
+    --------
+    >>> budget = least_alignment_budget(Mixture([[2, 1, 1], [3, 1, 0]], [1000, 10]), 0)
+    >>> budget.size, budget.data
+    (5.0, array([0.  , 0.25, 0.75]))
+    """
+    aligned = _aligned(mixture, pretrain, align, regime, step)
+    epsilon, unit = _epsilon(epsilon), _unit(distance, base)
+    allowed = epsilon * unit
+    p, a = aligned.pretrain, aligned.align
+    data: Float[np.ndarray, "leaves"] | None
+    if distance == "rate":
+        before = abs(aligned.gain(0.0, p))
+        turn = math.expm1(before) / aligned.moved if before < 700 else math.inf
+        t = math.expm1(before - allowed) / aligned.moved if allowed < before < 700 else math.inf
+        elsewhere = np.where(a > 0, 0.0, p)
+        mass = float(elsewhere.sum())
+        data = elsewhere / mass if mass > 0 else None
+        limit = math.inf if before == math.inf else 0.0
+    else:
+        before, limit = aligned.distance(distance, 0.0, p), 0.0
+        top = _largest_ratio(mixture, pretrain, align)
+        turn = math.inf if top is None else float(top - 1)
+
+        def left(level: float) -> float:
+            shift, model, _ = _levelled(aligned, level)
+            return _excess(_distance(distance, shift, model, p, a), allowed)
+
+        level = _crossing(left, math.inf if top is None else top) if epsilon else math.inf
+        if level < math.inf:
+            fill = _levelled(aligned, level)[2]
+        else:
+            fill = p if top is None else _filled(mixture, pretrain, align, top)
+        t = float(fill.sum()) if level < math.inf else turn
+        mass = float(fill.sum())
+        data = fill / mass if mass > 0 else None
+    if before <= allowed:
+        t, data = 0.0, None
+    reachable = t < math.inf
+    asked, share = (distance, regime, epsilon), aligned.unexpanded
+    return _budget(aligned, asked, t, reachable, before / unit, limit / unit, turn, data, share)
+
+
+def _epsilon(epsilon: float) -> float:
+    value = checks.float_array("epsilon", epsilon)
+    if value.ndim or not (value == 0 or LEAST_EPSILON <= value < np.inf):
+        raise ValueError(f"epsilon = {epsilon!r}: must be 0, or finite and >= {LEAST_EPSILON:g}")
+    return float(value)
+
+
+def _unit(distance: str, base: float) -> float:
+    """Divisor from nats; total variation has no unit."""
+    unit = checks.log_base(base)
+    if distance not in ("total variation", "kl", "rate"):
+        raise ValueError(f"distance = {distance!r}: must be 'total variation', 'kl' or 'rate'")
+    return 1.0 if distance == "total variation" else unit
+
+
+def _budget(
+    aligned: _Aligned,
+    asked: tuple[str, str, float],
+    t: float | Fraction,
+    reachable: bool,
+    before: float,
+    limit: float,
+    turn: float | Fraction,
+    data: Float[np.ndarray, "leaves"] | None,
+    unexpanded: float,
+) -> AlignmentBudget:
+    size, last = aligned.examples(t), aligned.examples(turn)
+    ratio = size / float(aligned.align_size)
+    return AlignmentBudget(*asked, size, ratio, reachable, before, limit, last, data, unexpanded)

@@ -1,0 +1,245 @@
+"""Section 5.3: what rebound depends on."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .._lib import checks
+from .._lib.checks import Numbers
+from .._lib.results import comparable
+from ..mixtures import Mixture
+from ..trees import TokenTree
+from .rebound import NEGATIVE, POSITIVE, Rebound, simulate_rebound
+from .regimes import REGIMES, Regime, _array, _dataset, _everywhere, _growing, _roles
+
+# Rebound
+
+
+class PowerLaw(NamedTuple):
+    """R = amplitude * x^exponent by least squares on logarithms; made by `ReboundFactor.fit`.
+
+    Attributes
+    ----------
+    amplitude, exponent : float
+        NaN where some R is not positive.
+    amplitude_error, exponent_error : float
+        Standard errors. They measure how far the points are from a power law, not noise: the model has none.
+    """
+
+    amplitude: float
+    exponent: float
+    amplitude_error: float
+    exponent_error: float
+
+
+@comparable
+@dataclass(frozen=True, eq=False)
+class ReboundFactor:
+    """Rebound against depth or |D_p|; made by `rebound_by_depth` and `rebound_by_pretraining`.
+
+    Arrays have axes regime, value, positive, negative in this order; regimes are `REGIMES`.
+
+    Attributes
+    ----------
+    factor : "depth" or "pretrain size"
+        What is varied.
+    values : float array, shape (V,)
+        Its values.
+    positive, negative : float arrays, shapes (P,) and (N,)
+        As in `Rebound`.
+    score, drop : float arrays, shape (2, V, P, N)
+        As in `Rebound`.
+    unexpanded : float array, shape (V,)
+        As in `Rebound`, at each value.
+    """
+
+    factor: str
+    values: Float[np.ndarray, "values"]
+    positive: Float[np.ndarray, "positive"]
+    negative: Float[np.ndarray, "negative"]
+    score: Float[np.ndarray, "2 values positive negative"]
+    drop: Float[np.ndarray, "2 values positive negative"]
+    unexpanded: Float[np.ndarray, "values"]
+
+    @property
+    def first_drop(self) -> Float[np.ndarray, "2 values positive"]:
+        """R: how far the score falls over the first negative examples."""
+        return _array(self.drop[..., 1] - self.drop[..., 0])
+
+    @property
+    def last_drop(self) -> Float[np.ndarray, "2 values positive"]:
+        """How far the score falls over the last negative examples, from 1000 to 2000 in the paper."""
+        return _array(self.drop[..., -1] - self.drop[..., -2])
+
+    @property
+    def grows(self) -> Bool[np.ndarray, "2 positive"]:
+        """Whether R grows with every step of the factor, as the paper has it."""
+        return _everywhere(np.diff(self.first_drop, axis=1) > 0, 1)
+
+    @property
+    def later_slower(self) -> Bool[np.ndarray, "2 positive"]:
+        """Whether the last drop shrinks with every step of the factor, as the paper has it."""
+        return _everywhere(np.diff(self.last_drop, axis=1) < 0, 1)
+
+    def fit(self, regime: Regime, positive: int = 0) -> PowerLaw:
+        """R = a Size^b, or c Data^d, by least squares on logarithms (section 5.3).
+
+        Parameters
+        ----------
+        regime : {"counts", "fine-tuning"}
+            Which regime.
+        positive : int
+            Index into `positive`. Default: the fewest.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than three values, or the regime or index is unknown.
+        """
+        if self.values.size < 3:
+            raise ValueError(f"values = {self.values.tolist()}: a fit with errors needs at least 3")
+        if regime not in REGIMES:
+            raise ValueError(f"regime = {regime!r}: must be 'counts' or 'fine-tuning'")
+        if not 0 <= positive < self.positive.size:
+            raise ValueError(f"positive = {positive}: must be below {self.positive.size}")
+        drops = self.first_drop[REGIMES.index(regime), :, positive]
+        if not (drops > 0).all():
+            return PowerLaw(math.nan, math.nan, math.nan, math.nan)
+        x, y = np.log(self.values), np.log(drops)
+        spread = ((x - x.mean()) ** 2).sum()
+        exponent = float((x - x.mean()) @ (y - y.mean()) / spread)
+        intercept = float(y.mean() - exponent * x.mean())
+        misfit = ((y - intercept - exponent * x) ** 2).sum() / (x.size - 2)
+        amplitude, error = math.exp(intercept), math.sqrt(misfit / spread)
+        return PowerLaw(amplitude, exponent, amplitude * error * math.sqrt((x**2).mean()), error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
+        axes = ("regime", self.factor, "positive", "negative")
+        coordinates = {
+            "regime": REGIMES,
+            self.factor: self.values,
+            "positive": self.positive,
+            "negative": self.negative,
+        }
+        arrays = {
+            "score": (axes, self.score),
+            "drop": (axes, self.drop),
+            "unexpanded": ((self.factor,), self.unexpanded),
+        }
+        return _dataset(coordinates, arrays, {})
+
+
+def rebound_by_depth(
+    trees: Sequence[TokenTree],
+    depths: Annotated[Numbers, "depths"] | None = None,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    positive: Annotated[Numbers, "positive"] = POSITIVE,
+    negative: Annotated[Numbers, "negative"] = NEGATIVE,
+    step: float = 1e-3,
+) -> ReboundFactor:
+    r"""Section 5.3: rebound against the depth d that the model knows, Assumption 3.2's measure of its size.
+
+    Parameters
+    ----------
+    trees : sequence of at least three TokenTrees
+        One a dataset; sizes are their total weights.
+    depths : array_like of int, shape (V,), optional
+        Increasing, at least two. Default: 1 to the depth of the deepest tree.
+    pretrain, align, perturb, positive, negative, step
+        As in `simulate_rebound`, whose errors this shares.
+
+    Returns
+    -------
+    ReboundFactor
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `depths` is not as above, and as for `Mixture.from_trees`.
+
+    Notes
+    -----
+    Pruning merges leaves and can only bring the scores of p_a and p_t nearer to one another. O(V (nodes log
+    nodes + M)).
+
+    Examples
+    --------
+    >>> trees = [TokenTree.from_leaves(leaves) for leaves in ({"00": 9, "01": 9}, {"00": 1}, {"01": 1})]
+    >>> found = rebound_by_depth(trees)
+    >>> found.first_drop[1, :, 0].round(4)
+    array([0.    , 0.0777, 0.0777])
+    """
+    trees = list(trees)
+    if depths is None:
+        depths = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
+    listed = checks.array("depths", depths)
+    grid = _growing("depths", listed)
+    more, less = _growing("positive", positive), _growing("negative", negative)
+    levels = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
+    mixtures = [Mixture.from_trees(trees, depth=depth) for depth in levels]
+    found = [simulate_rebound(each, pretrain, align, perturb, more, less, step) for each in mixtures]
+    return _factor("depth", grid, found)
+
+
+def rebound_by_pretraining(
+    mixture: Mixture,
+    sizes: Annotated[Numbers, "sizes"] | None = None,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    positive: Annotated[Numbers, "positive"] = POSITIVE,
+    negative: Annotated[Numbers, "negative"] = NEGATIVE,
+    step: float = 1e-3,
+) -> ReboundFactor:
+    r"""Section 5.3: rebound against the amount of pre-training data.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        As in `simulate_rebound`.
+    sizes : array_like, shape (V,), optional
+        |D_p|, increasing, at least two. Default: 1, 1.25 and 1.5 times that of the mixture, as the paper's
+        2.0T, 2.5T and 3.0T tokens.
+    pretrain, align, perturb, positive, negative, step
+        As in `simulate_rebound`, whose errors this shares.
+
+    Returns
+    -------
+    ReboundFactor
+
+    Notes
+    -----
+    Fixed steps know nothing of |D_p|: there R is constant and its exponent 0.
+
+    Examples
+    --------
+    >>> from tokentree import published_form
+    >>> thirds = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**9, l=1)
+    >>> found = rebound_by_pretraining(thirds)
+    >>> [round(found.fit(regime).exponent, 3) for regime in REGIMES]
+    [-1.0, 0.0]
+    """
+    p = _roles(mixture, pretrain, align, perturb)[0]
+    listed = list(mixture.exact_sizes)
+    grid = _growing("sizes", float(listed[p]) * np.array([1, 1.25, 1.5]) if sizes is None else sizes)
+    more, less = _growing("positive", positive), _growing("negative", negative)
+    found = []
+    for size in grid.tolist():
+        listed[p] = Fraction(size)
+        resized = mixture.with_sizes(listed)
+        found.append(simulate_rebound(resized, pretrain, align, perturb, more, less, step))
+    return _factor("pretrain size", grid, found)
+
+
+def _factor(factor: str, values: Float[np.ndarray, "values"], found: list[Rebound]) -> ReboundFactor:
+    score, drop = (np.stack([getattr(each, name) for each in found], axis=1) for name in ("score", "drop"))
+    shares = np.array([each.unexpanded for each in found])
+    return ReboundFactor(factor, values, found[0].positive, found[0].negative, score, drop, shares)

@@ -1,0 +1,191 @@
+"""Section 5.2: rebound after alignment, simulated."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .._lib.checks import Numbers
+from .._lib.results import comparable
+from ..mixtures import Mixture
+from .regimes import REGIMES, _array, _dataset, _everywhere, _growing, _move, _roles, _speed
+
+POSITIVE, NEGATIVE = (1000, 2000, 5000, 10000), (0, 100, 200, 500, 1000, 2000)
+"""Sizes of the paper's section 5.2."""
+
+PAPER_NEEDED = {"Llama2-7B": (961, 844, 801, 729), "Gemma-2B": (923, 853, 709, 598)}
+"""The paper's Table 3: unsafe examples needed after `POSITIVE` safe ones."""
+
+
+@comparable
+@dataclass(frozen=True, eq=False)
+class Rebound:
+    """Score of an aligned model under negative data; made by `simulate_rebound`.
+
+    Arrays have axes regime, positive, negative in this order; regimes are `REGIMES`.
+
+    Attributes
+    ----------
+    positive, negative : float arrays, shapes (P,) and (N,)
+        Examples distributed as D_a that the model was aligned on, then as D_t.
+    score, drop : float arrays, shape (2, P, N)
+        Share of D_a in the model, and how far it is below that without negative data; the drop is formed
+        without cancellation, and is negative where the score rises.
+    needed : float array, shape (2, P)
+        Negative examples that bring the score down to `level`: 0 where it is there, inf where it stays above.
+    level : float
+        The score before the alignment unless another was asked for.
+    score_pretrain, score_align, score_perturb : float
+        Scores of p_p, p_a and p_t themselves; the first NaN where D_p has no leaf of either.
+    step : float
+        Of the fixed-step regime.
+    unexpanded : float
+        As in `AlignmentBudget`: above 0 scores are those of what was read, and none is certain.
+    """
+
+    positive: Float[np.ndarray, "positive"]
+    negative: Float[np.ndarray, "negative"]
+    score: Float[np.ndarray, "2 positive negative"]
+    drop: Float[np.ndarray, "2 positive negative"]
+    needed: Float[np.ndarray, "2 positive"]
+    level: float
+    score_pretrain: float
+    score_align: float
+    score_perturb: float
+    step: float
+    unexpanded: float
+
+    @property
+    def first_drop(self) -> Float[np.ndarray, "2 positive"]:
+        """R: how far the score falls over the first negative examples, 100 of them in the paper."""
+        return _array(self.drop[..., 1] - self.drop[..., 0])
+
+    @property
+    def falls_faster(self) -> Bool[np.ndarray, "2"]:
+        """Rebound: whether every further positive example makes the first drop larger."""
+        return _everywhere(np.diff(self.first_drop, axis=1) > 0, 1)
+
+    @property
+    def levels_off(self) -> Bool[np.ndarray, "2"]:
+        """Whether the score falls, and more slowly, per example, the farther it has fallen.
+
+        The second follows from the first: lambda is strictly concave in the number of negative examples, in
+        both regimes (docs/alignment.md). Differences of drops would not show it where D_p is very large.
+        """
+        return _everywhere(self.drop[..., -1] > 0, 1)
+
+    @property
+    def needed_falls(self) -> Bool[np.ndarray, "2"]:
+        """Whether more positive data lets fewer negative examples do, as in the paper's Table 3."""
+        return _everywhere(self.needed[:, 1:] < self.needed[:, :-1], 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
+        axes = ("regime", "positive", "negative")
+        return _dataset(
+            {"regime": REGIMES, "positive": self.positive, "negative": self.negative},
+            {
+                "score": (axes, self.score),
+                "drop": (axes, self.drop),
+                "needed": (axes[:2], self.needed),
+            },
+            {
+                name: getattr(self, name)
+                for name in ("level", "score_pretrain", "score_align", "score_perturb", "step", "unexpanded")
+            },
+        )
+
+
+def simulate_rebound(
+    mixture: Mixture,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    positive: Annotated[Numbers, "positive"] = POSITIVE,
+    negative: Annotated[Numbers, "negative"] = NEGATIVE,
+    step: float = 1e-3,
+    level: float | None = None,
+) -> Rebound:
+    r"""Section 5.2: how far negative data bring down what positive data have built.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        Only the size of D_p counts, and only in the regime of counts.
+    pretrain, align, perturb : int or str
+        Index or name of D_p, of the positive data D_a and of the negative data D_t.
+    positive, negative : array_like, shapes (P,) and (N,)
+        Numbers of examples, at least two each and increasing; positive ones > 0, negative ones >= 0. Default:
+        the paper's.
+    step : float
+        Fraction of the way that one example moves the model in the fixed-step regime.
+    level : float, optional
+        Score to be brought down to, for `Rebound.needed`. Default: the score before the alignment, or 1/2
+        where that is undefined.
+
+    Returns
+    -------
+    Rebound
+        The score is the share of D_a in the model's mass on the leaves of D_a and D_t: a leaf that both have
+        counts for D_a with weight p_a / (p_a + p_t).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a dataset, an array or a number is not as above.
+
+    Notes
+    -----
+    The score relaxes to that of p_t: score = score_t + (score_0 - score_t)(1 - lambda), with lambda = s if
+    D_p has no leaves beside those of the other two. By counts the slope under negative data steepens with
+    every positive example exactly while the score is below 1/2. Nothing is sampled. O(M) and then O(P N).
+
+    Examples
+    --------
+    >>> from tokentree import published_form
+    >>> rebound = simulate_rebound(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1))
+    >>> rebound.needed.round()
+    array([[ 1000.,  2000.,  5000., 10000.],
+           [  490.,   623.,   689.,   693.]])
+    >>> rebound.falls_faster
+    array([False,  True])
+    """
+    roles = _roles(mixture, pretrain, align, perturb)
+    given = _growing("positive", positive), _growing("negative", negative)
+    if given[0][0] == 0:
+        raise ValueError("positive[0] = 0.0: must be > 0")
+    positives, negatives = given
+    p, a, t = mixture.distributions[roles]
+    both = a + t
+    # A leaf counts 1/2 + tilt for D_a. Scores less 1/2 are means of tilts, and cancel as little as can be.
+    tilt = np.divide(a - t, 2 * both, out=np.zeros_like(a), where=both > 0)
+    part, ours = float(p[both > 0].sum()), float(p @ tilt)
+    # Means over p_a and p_t are equal and opposite, for that over their sum is zero.
+    top = float(both @ tilt**2)
+    start = ours / part if part > 0 else math.nan
+    if level is None:
+        aim = start if part > 0 else 0.0
+    elif isinstance(level, int | float | np.number) and 0 <= level <= 1:
+        aim = float(level) - 0.5
+    else:
+        raise ValueError(f"level = {level!r}: must lie between 0 and 1")
+
+    n_p = float(mixture.exact_sizes[roles[0]])
+    score, drop = np.zeros((2, 2, positives.size, negatives.size))
+    needed = np.zeros((2, positives.size))
+    for r, speed in enumerate((None, _speed(step))):
+        kept, moved = _move(positives, n_p, speed)
+        held = kept * part + moved
+        left, share_t = _move(negatives, (n_p + positives)[:, None], speed)
+        gap = (kept * (ours + part * top) + moved * 2 * top) / held
+        drop[r] = gap[:, None] * share_t / (left * held[:, None] + share_t)
+        score[r] = 0.5 + ((kept * ours + moved * top) / held)[:, None] - drop[r]
+        # At the level (1 - s) above = s (aim + top).
+        above = kept * (ours - aim * part) + moved * (top - aim)
+        odds = np.where(above > 0, above / (aim + top) if aim + top > 0 else np.inf, 0.0)
+        needed[r] = (n_p + positives) * odds if speed is None else np.log1p(odds) / speed
+    aim, start = 0.5 + aim, 0.5 + start
+    scores, share = (start, 0.5 + top, 0.5 - top), float(mixture.unexpanded[roles].max())
+    return Rebound(positives, negatives, score, drop, needed, aim, *scores, float(step), share)

@@ -1,0 +1,5 @@
+"""The command ``tokentree``."""
+
+from .command import main
+
+__all__ = ["main"]

@@ -1,0 +1,283 @@
+"""The gallery that the command line draws: whole figures, made of the plots of `plotting`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .._lib.progress import tracked
+from ..alignment import (
+    inverse_alignment_budget,
+    least_alignment_budget,
+    rebound_by_depth,
+    rebound_by_pretraining,
+    simulate_rebound,
+    simulate_resistance,
+)
+from ..claims import TEXT_DEPTH, Corpus, text_corpus, text_masses
+from ..mixtures import Mixture
+from ..pareto import fit_tail, pareto_convergence, sign_map
+from ..plotting import (
+    animate_springs,
+    plot_budget,
+    plot_chain_motion,
+    plot_code_lengths,
+    plot_depth_curve,
+    plot_fisher_triangle,
+    plot_force_extension,
+    plot_invariant,
+    plot_needed,
+    plot_pareto_convergence,
+    plot_rate_change,
+    plot_rates,
+    plot_ratio,
+    plot_rebound,
+    plot_rebound_factor,
+    plot_resistance,
+    plot_resistance_gaps,
+    plot_sign_map,
+    plot_survival,
+    plot_tail_fit,
+    plot_tree,
+    plot_tree_levels,
+)
+from ..springs import SpringChain
+from ..theorem import ResponseCurve, depth_curve, published_form, response_curve
+from ..trees import TokenTree
+
+_NAMES = ("pre-training", "alignment", "perturbation")
+
+
+def rate_changes(rows: Mapping[str, list[ResponseCurve]], parts: int | None = None) -> Figure:
+    """Change of gamma_a and of gamma_p, a row for each kind of data; `parts` is of the first row."""
+    figure = Figure(figsize=(9, 3.7 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), 2, squeeze=False)
+    for row, (title, curves) in zip(axes, rows.items(), strict=True):
+        plot_rate_change(curves, "align", row[0], parts).set_title(f"alignment data{title}")
+        plot_rate_change(curves, "pretrain", row[1], parts).set_title(f"pre-training data{title}")
+        # Only the first row's datasets are disjoint, as the closed form asks.
+        parts = None
+    return figure
+
+
+def published() -> Figure:
+    """Theorem 4.2 in the published form on real text."""
+    corpus, grid = text_corpus(), np.linspace(0.02, 1, 50)
+    rows = {", disjoint": corpus.disjoint, ", overlapping": corpus.counts}
+    curves = {
+        title: [response_curve(published_form(counts, k, 1), grid) for k in (10, 100, 10_000)]
+        for title, counts in rows.items()
+    }
+    return rate_changes(curves, parts=3)
+
+
+def map_of_signs(form: Literal["published", "three-dataset"]) -> Figure:
+    """Where the signs hold under Assumption A.7, in the limit of many leaves, over k and l."""
+    figure, ax = _one()
+    found = sign_map(np.geomspace(0.1, 1e6, 71), np.geomspace(1e-3, 10, 61)[:, None], form=form)
+    plot_sign_map(found, ax=ax)
+    return figure
+
+
+def depths() -> Figure:
+    """Overlaps and verdict against depth, on real text in blocks of 24 bits."""
+    figure, ax = _one()
+    plot_depth_curve(depth_curve(text_corpus(24).trees), ax, unit="bits")
+    return figure
+
+
+def convergence(seed: int = 0) -> Figure:
+    """Finite Pareto trees against the limit of many leaves, with the spread over ten seeds."""
+    figure, ax = _one()
+    seeds = range(seed, seed + 10)
+    found = {
+        rf"$\alpha = {alpha:g}$": pareto_convergence(alpha, [100, 1, 1], [10**3, 10**4, 10**5], seeds)
+        for alpha in (1.5, 2.5, 4)
+    }
+    plot_pareto_convergence(found, 1, ax)
+    return figure
+
+
+def trees() -> Figure:
+    """A tree of data, pruned, and a tree read from a model, with what was not looked at."""
+    from ..adapters import read_model
+    from ..models import NGramModel
+
+    titles = "nine responses, pruned to depth 3", "a 3-gram model of them, 24 nodes read"
+    figure, (left, right) = _panels(titles, (10, 4.8))
+    data = ["0", "00", "0110", "0111", "10", "101", "1100", "1101", "111"]
+    plot_tree(TokenTree.from_sequences(data).prune(3), left)
+    model = NGramModel.fit(data, order=3)
+    plot_tree(read_model(model, 4, max_nodes=24, keep_on_interrupt=False), right)
+    return figure
+
+
+def codes() -> Figure:
+    """The levels of a text's tree, and its Huffman code."""
+    figure, (left, right) = _panels(("tree of Python's sources", "Huffman code at 16 bits"), (11, 4.6))
+    pretrain = text_corpus(24).trees[0]
+    plot_tree_levels(pretrain, left, unit="bits")
+    plot_code_lengths(pretrain.prune(16), right)
+    return figure
+
+
+def masses(seed: int = 0) -> Figure:
+    """Leaf masses of real text, and how a Pareto tail fits one of them."""
+    figure, (left, right) = _panels(("real text", "a Pareto tail of the help topics"), (11, 4.6))
+    names = "sources", "help topics", "encodings"
+    plot_survival(dict(zip(names, text_corpus().trees, strict=True)), left, unit="mass of a block of 16 bits")
+    letters = text_masses()["4 letters"]
+    plot_tail_fit(fit_tail(letters, n_bootstrap=100, rng=seed), right, unit="count of four letters")
+    return figure
+
+
+def rates() -> Figure:
+    """Rates and normalised rates of real text as the perturbation grows."""
+    figure, axes = _panels(("rates", "normalised rates"), (10, 4.4))
+    mixture = Mixture(text_corpus().counts, [10, 1, 1], names=_NAMES, depth=TEXT_DEPTH)
+    for ax, normalized in zip(axes, (False, True), strict=True):
+        plot_rates(mixture, np.geomspace(1e-3, 10, 60), ax, normalized)
+    return figure
+
+
+def ratio() -> Figure:
+    """The theorem's ratio against k, disjoint parts of real text beside the closed form."""
+    figure, ax = _one()
+    plot_ratio(text_corpus().disjoint, np.geomspace(1, 1e6, 13), (0.01, 0.1, 0.3), ax)
+    return figure
+
+
+def springs() -> Figure:
+    """Three datasets and the model between them, at two choices of their sizes."""
+    sizes = [2, 1, 1], [100, 10, 1]
+    figure, axes = _panels([f"sizes {', '.join(map(str, each))}" for each in sizes], (12, 5))
+    for ax, each in zip(axes, sizes, strict=True):
+        plot_fisher_triangle(Mixture(text_corpus().counts, each, names=_NAMES), ax)
+    return figure
+
+
+def hooke() -> Figure:
+    """Hooke's law: a mechanical chain, how it moves, and the invariant of joint compression."""
+    titles = "springs in series", "their motion under a load", "joint compression"
+    figure, (first, second, third) = _panels(titles, (14, 4.8))
+    chain = SpringChain([100, 10, 1], names=_NAMES)
+    plot_force_extension(chain, first)
+    plot_chain_motion(chain.simulate(np.linspace(0, 30, 600), load=1, mass_damping=0.2), second)
+    counts = text_corpus().disjoint
+    plot_invariant(published_form(counts, 100, Fraction(1, 100)), 2, np.geomspace(1e-3, 0.3, 40), third)
+    return figure
+
+
+def resistance() -> Figure:
+    """Forward against inverse alignment, on real text."""
+    figure, (left, right) = _panels(("retraining, fixed steps", "forward minus inverse"), (11, 4.8))
+    found = simulate_resistance(_aligned(text_corpus()))
+    plot_resistance(found, left, regime="fine-tuning")
+    plot_resistance_gaps(found, right)
+    return figure
+
+
+def rebound() -> Figure:
+    """Rebound on real text in both regimes, and the paper's Table 3 beside the model."""
+    titles = "fixed-step fine-tuning", "joint training by counts", "Table 3"
+    figure, (first, second, third) = _panels(titles, (14, 4.8))
+    found = simulate_rebound(_aligned(text_corpus()))
+    plot_rebound(found, first, regime="fine-tuning")
+    plot_rebound(found, second, regime="counts", show="drop")
+    plot_needed(found, third)
+    return figure
+
+
+def factors() -> Figure:
+    """What rebound depends on: depth and pre-training data; and what undoing an alignment takes."""
+    titles = "rebound against depth", "rebound against pre-training data", "undoing an alignment, by counts"
+    figure, (first, second, third) = _panels(titles, (14, 4.8))
+    corpus = text_corpus()
+    plot_rebound_factor(rebound_by_depth(corpus.trees, range(3, TEXT_DEPTH + 1)), first, unit="bits")
+    mixture = _aligned(corpus)
+    data = rebound_by_pretraining(mixture, np.geomspace(1e5, 1e7, 7))
+    plot_rebound_factor(data, second, regime="counts")
+    start = least_alignment_budget(mixture, 0).before
+    allowed = start * np.geomspace(0.02, 0.95, 12)
+    budgets = {
+        "the best data": [least_alignment_budget(mixture, each) for each in allowed],
+        "pre-training data": [inverse_alignment_budget(mixture, each, inverse=0) for each in allowed],
+        "perturbation data": [inverse_alignment_budget(mixture, each) for each in allowed],
+    }
+    plot_budget(budgets, third)
+    return figure
+
+
+def animation() -> FuncAnimation:
+    """The springs of real text as the perturbation grows."""
+    mixture = Mixture(text_corpus().counts, [30, 10, 1], names=_NAMES)
+    return animate_springs(mixture, _NAMES[2], np.geomspace(0.1, 100, 40))
+
+
+def _aligned(corpus: Corpus) -> Mixture:
+    return Mixture(corpus.counts, [10**6, 1000, 1000], depth=TEXT_DEPTH)
+
+
+def _panels(titles: Sequence[str], size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Plots side by side, their titles above whatever legends they have."""
+    figure = Figure(figsize=size, layout="constrained")
+    axes = []
+    for panel, title in zip(figure.subfigures(1, len(titles), squeeze=False)[0], titles, strict=True):
+        panel.suptitle(title)
+        axes.append(panel.subplots())
+    return figure, axes
+
+
+def _one() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    return figure, figure.subplots()
+
+
+Picture = Callable[[], Figure] | Callable[[], FuncAnimation]
+
+
+def gallery(seed: int = 0) -> dict[str, Picture]:
+    """Figures by the name of their file, drawn when called for."""
+    return {
+        "published-form.png": published,
+        "sign-map-published.png": partial(map_of_signs, "published"),
+        "sign-map-restated.png": partial(map_of_signs, "three-dataset"),
+        "depth.png": depths,
+        "convergence.png": partial(convergence, seed),
+        "trees.png": trees,
+        "codes.png": codes,
+        "masses.png": partial(masses, seed),
+        "rates.png": rates,
+        "ratio.png": ratio,
+        "fisher-triangle.png": springs,
+        "hooke.png": hooke,
+        "resistance.png": resistance,
+        "rebound.png": rebound,
+        "factors.png": factors,
+        "springs.gif": animation,
+    }
+
+
+def draw(figures: Mapping[str, Picture], progress: bool = False) -> dict[str, bytes]:
+    """What is to stand in each figure's file; a progress bar on standard error shows how far it is."""
+    return {name: _drawn(picture()) for name, picture in tracked(list(figures.items()), "Drawing", progress)}
+
+
+def _drawn(picture: Figure | FuncAnimation) -> bytes:
+    if isinstance(picture, Figure):
+        stream = BytesIO()
+        picture.savefig(stream, format="png", dpi=120)
+        return stream.getvalue()
+    # An animation is written to a named file only.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "animation.gif"
+        picture.save(path, writer=PillowWriter(fps=10))
+        return path.read_bytes()

@@ -1,0 +1,106 @@
+"""``tokentree verify``: the ledger on the terminal."""
+
+import argparse
+import sys
+
+from rich import box
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .. import claims
+from ..claims import Finding, Ledger, Verdict, as_json, shown
+from .console import _Screen
+from .outputs import _draw, _write
+
+_STYLES = {
+    Verdict.HOLDS: "green",
+    Verdict.IN_A_LIMIT: "yellow",
+    Verdict.UNDER_A_CONDITION: "yellow",
+    Verdict.FAILS: "red",
+    Verdict.UNDECIDED: "magenta",
+}
+
+_PAGE = """\
+# The ledger
+
+Every claim of the paper that the library decides, with its grounds, figures and witness. This page is written
+by `tokentree verify --markdown docs/ledger.md`; figures of the text corpora depend on the Python that ran it.
+Lengths are in bits a block unless a figure says otherwise.
+
+"Machine-checked" names the theorems that Coq has checked and that a finding, or a part of its proof, rests
+on: `File.theorem` is in `docs/proofs/File.v`. Those about signs take gamma_i' to be n_a R_it, where
+R_it = (1 - S_it) / T; that this is d gamma_i / d n_t is `RateDerivatives.rate_derivative`.
+
+"""
+
+_WIDE = 100
+"""Columns from which on a ledger has room for its reasons beside its verdicts."""
+
+
+def _verify(options: argparse.Namespace) -> int:
+    names = list(claims.BY_ID)
+    if options.claim not in (None, *names):
+        listed = "\n  ".join(name for name in names if options.claim in name) or "\n  ".join(names)
+        raise ValueError(f"--claim {options.claim}: must be one of\n  {listed}")
+    shown = not options.no_progress and sys.stderr.isatty()
+    ledger = claims.verify(options.seed, shown, None if options.claim is None else [options.claim])
+    contents = {}
+    if options.json is not None:
+        contents[options.json] = as_json(ledger)
+    if options.markdown is not None:
+        contents[options.markdown] = (_PAGE + ledger.to_markdown()).encode()
+    drawn = {}
+    if options.figures is not None:
+        from . import figures
+
+        drawn = _draw(options.figures, figures.gallery(ledger.seed), shown)
+    _write(contents, drawn)
+    screen = _Screen()
+    for finding in ledger:
+        if options.full or options.claim is not None:
+            _print_finding(screen, finding)
+    if options.claim is None:
+        _print_summary(screen, ledger)
+    return 0 if ledger.decided else 1
+
+
+def _print_finding(screen: _Screen, finding: Finding) -> None:
+    style = _STYLES[finding.verdict]
+    screen.print(f"[bold]{finding.id}[/]  ({finding.where})  [bold {style}]{finding.verdict}[/]")
+    screen.print(f"  {escape(finding.claim)}", style="italic")
+    screen.print(f"  {escape(finding.reason)}")
+    screen.print(f"  Grounds: {escape(finding.grounds)}.")
+    if finding.theorems:
+        screen.print(f"  Machine-checked: {escape(', '.join(finding.theorems))}.")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 4))
+    for name, figure in finding.figures.items():
+        table.add_row(escape(name), shown(figure))
+    if screen.fits(table):
+        screen.print(table)
+    else:
+        for name, figure in finding.figures.items():
+            screen.print(Padding(Text(f"{name}: {shown(figure)}"), (0, 0, 0, 4), expand=False))
+    if finding.witness:
+        screen.print("  Witness, a program that fails if the finding is wrong:\n")
+        screen.print(escape(finding.witness), soft_wrap=True)
+    screen.print()
+
+
+def _print_summary(screen: _Screen, ledger: Ledger) -> None:
+    table = Table(box=box.SIMPLE_HEAD, title="The ledger", title_justify="left")
+    for name in ("claim", "verdict"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("in short")
+    for finding in ledger:
+        table.add_row(finding.id, Text(finding.verdict, _STYLES[finding.verdict]), Text(finding.short))
+    if screen.width >= _WIDE:
+        screen.print(table)
+    else:
+        screen.print("[italic]The ledger[/]\n")
+        for finding in ledger:
+            screen.print(Text.assemble(finding.id, "  ", (finding.verdict, _STYLES[finding.verdict])))
+            screen.print(Padding(Text(finding.short), (0, 0, 0, 4), expand=False))
+        screen.print()
+    screen.print("Reasons, figures and witnesses: tokentree verify --claim ID, or --full")

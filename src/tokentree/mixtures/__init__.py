@@ -1,0 +1,14 @@
+"""Joint compression (section 3.2): datasets coded together, their rates and how these respond to sizes."""
+
+from .blocks import BLOCK as BLOCK, SCALE as SCALE, inverse_root as inverse_root
+from .excess import (
+    EXACT_LEAVES as EXACT_LEAVES,
+    INTEGER_LEAVES as INTEGER_LEAVES,
+    STEADY as STEADY,
+    integer_excess as integer_excess,
+)
+from .mixture import Mixture
+from .rows import SIZE_RANGE as SIZE_RANGE, Rows, exact_number as exact_number
+from .unexpanded import Completions as Completions, UnexpandedBounds, unexpanded_bounds
+
+__all__ = ["Mixture", "Rows", "UnexpandedBounds", "unexpanded_bounds"]

@@ -1,0 +1,710 @@
+r"""Joint compression: datasets poured into one token tree and coded together.
+
+A mixture is two things: the datasets' leaf distributions p_i, which never change, and their sizes n_i > 0,
+which do. With T = sum n_i and w_i = n_i / T the model trained on the union is q = sum w_i p_i, and everything
+here is calculus of one function of the sizes, the joint length Phi(n) = T H(q):
+
+- the rate of dataset i is its slope, gamma_i = dPhi/dn_i = -sum p_i log q, a cross-entropy;
+- Phi is homogeneous of degree 1 and concave, so sum n_i gamma_i = Phi (Euler), the response
+  R_it = d gamma_i / d n_t is symmetric and negative semidefinite, and R n = 0 (Gibbs-Duhem).
+
+What is exact and what is rounded. Sizes are kept as Fractions, integer rows as integers; their float64 views
+are made by one correctly rounded division wherever the entries fit a float64 exactly. The response is R_it =
+-(1/T) sum_x d_i d_t / q with d_i = p_i - q. At k = n_p / n_a = 10^12 the dominating p_p and q agree in twelve
+digits, so they are never subtracted. With r the largest dataset,
+
+    m = sum_{j != r} w_j (p_j - p_r) = q - p_r,     d_i = (p_i - p_r) - m,     d_r = -m,
+
+where only given masses are subtracted from one another, and every weight used is at most 1/2. What is left is
+within about 2 N^2 units in the last place of sum_{j != i} w_j (p_i + p_j), the natural scale of d_i. Where
+rows of counts nearly coincide, what rounding took from each mass is added to p_i - p_r, so that d_i keeps its
+own digits there, and so does whatever is made of it.
+
+Leaves are visited in blocks that stay in cache, so the work space is O(N) a leaf of one block. Inside a block
+masses are multiplied by 2^512, which is exact: products of masses down to the smallest float64 and weights
+down to 2^-400 / N then neither underflow nor lose digits.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from .._lib import checks
+from .._lib.checks import Numbers
+from .._lib.display import table
+from .._lib.frames import frame
+from .._lib.results import span
+from ..codes import huffman_lengths
+from ..information import divergence_terms
+from ..trees import TokenTree, checked_trees, leaf_distributions
+from .blocks import BLOCK, SCALE, _compensated_sum, _gram
+from .excess import EXACT_LEAVES, STEADY, integer_excess, integer_factors
+from .rows import _INT64_MAX, SIZE_RANGE, Rows, _combination, _frozen, exact_number, exact_sizes
+
+if TYPE_CHECKING:
+    import pandas
+
+
+EXTENSION_LIMIT = 10**7
+"""Largest number of blocks of leaves that `Mixture` gives codewords to."""
+
+RATED = 2**22
+"""Masses of the largest mixture whose rates are computed to show it."""
+
+
+class Unread(NamedTuple):
+    """What a mixture remembers of its trees where part of their mass was not looked at."""
+
+    trees: tuple[TokenTree, ...]
+    """Pruned to the mixture's depth."""
+    means: tuple[tuple[Fraction, ...], ...] | None = None
+    """Share of every tree in each dataset; None where dataset i is tree i."""
+
+    @property
+    def shares(self) -> Float[np.ndarray, "datasets"]:
+        """Share of each dataset's mass that is unexpanded."""
+        shares = np.array([tree.unexpanded_weight / tree.total_weight for tree in self.trees])
+        return shares if self.means is None else np.array(self.means, np.float64) @ shares
+
+
+class Mixture:
+    r"""Datasets compressed together: leaf distributions and sizes.
+
+    Immutable. Distributions given as float64 or int64 arrays are not copied: leave them alone afterwards.
+
+    Parameters
+    ----------
+    distributions : array_like, shape (N, M)
+        Row i is dataset i's distribution over the M leaves of the joint tree, each read by itself. A row of
+        integers of any size is read as counts over their total, exactly; so is a row of Fractions. A row of
+        floats is kept as given and must sum to 1 within rounding; beside one, the masses of the others are
+        rounded to floats too.
+    sizes : array_like or other sequence of N numbers
+        The |D_i|: ints, floats, long doubles or Fractions between 2^-200 and 2^200, kept exactly.
+    names : N distinct strings in any sequence, optional
+        Default: "D1", "D2", ...
+    depth : int, optional
+        Depth d of the joint tree, needed for anything per token.
+
+    Raises
+    ------
+    ValueError
+        If a shape, an entry, a row's sum, a size, the names or the depth is not as above.
+    TypeError
+        If an entry, a size, a name or the depth is not of the type above.
+
+    Notes
+    -----
+    Section 3.2 of the paper, joint compression. O(N M) time; integer rows get a float64 view of the same
+    size.
+
+    Examples
+    --------
+    >>> mixture = Mixture([[2, 1, 1], [0, 1, 1]], [3, 1], names=["web", "chat"])
+    >>> mixture
+    Mixture(2 datasets, 3 leaves: web 3, chat 1)
+    >>> mixture.joint
+    array([0.375 , 0.3125, 0.3125])
+    >>> mixture.rates()
+    array([1.5465547 , 1.67807191])
+    """
+
+    _unread: Unread | None = None
+
+    def __init__(
+        self,
+        distributions: Annotated[Numbers, "datasets leaves"],
+        sizes: Annotated[Numbers, "datasets"],
+        names: Iterable[str] | None = None,
+        depth: int | None = None,
+    ) -> None:
+        self._rows = Rows(distributions)
+        self._sizes = exact_sizes(sizes, self.n_datasets)
+        self._names = _distinct_names(names, self.n_datasets)
+        self._depth = None if depth is None else checks.integer("depth", depth, 1)
+
+    @classmethod
+    def from_trees(
+        cls,
+        trees: Sequence[TokenTree],
+        sizes: Annotated[Numbers, "datasets"] | None = None,
+        depth: int | None = None,
+        names: Iterable[str] | None = None,
+    ) -> "Mixture":
+        r"""Mixture of the datasets counted in `trees`, over the leaves of their joint tree.
+
+        Parameters
+        ----------
+        trees : sequence of N TokenTrees
+            One tree a dataset.
+        sizes : sequence of N numbers, optional
+            Default: the trees' total weights.
+        depth : int, optional
+            Prune the joint tree to this depth. Default: the depth of the deepest tree.
+        names : sequence of N distinct strings, optional
+            Default: "D1", "D2", ...
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `Mixture` and `leaf_distributions`.
+
+        Notes
+        -----
+        Counted trees keep their integer counts, so verdicts on them can be exact. O(nodes log nodes).
+
+        Every unexpanded leaf is one leaf, the same for all trees that have it: as if its mass lay on one
+        token that no tree lists. Rates, overlaps and all other figures are those of that reading. What is
+        certified holds wherever the mass lies (`elasticity`); `unexpanded` says how much there is, and
+        `unexpanded_bounds` what it can change. Rows handed to `Mixture` itself are taken as known.
+
+        Examples
+        --------
+        >>> web, chat = TokenTree.from_sequences(["0", "0", "1"]), TokenTree.from_sequences(["1"])
+        >>> Mixture.from_trees([web, chat], depth=1)
+        Mixture(2 datasets, 2 leaves, depth 1: D1 3, D2 1)
+        """
+        trees = checked_trees(trees)
+        deepest = max(tree.depth for tree in trees) if depth is None else depth
+        trees = [tree.prune(deepest) for tree in trees]
+        weights = leaf_distributions(trees, depth, weights=True)
+        totals = [tree.total_weight for tree in trees]
+        if weights.dtype.kind == "f":
+            weights = weights / np.asarray(totals, np.float64)[:, None]
+        mixture = cls(weights, totals if sizes is None else sizes, names, deepest)
+        if any(tree.unexpanded_weight > 0 for tree in trees):
+            mixture._unread = Unread(tuple(trees))
+        return mixture
+
+    # What was given
+
+    @property
+    def rows(self) -> "Rows":
+        """The datasets' distributions in exact form, without the sizes."""
+        return self._rows
+
+    @property
+    def distributions(self) -> Float[np.ndarray, "datasets leaves"]:
+        """The p_i as float64, read-only, shape (N, M)."""
+        return self._rows.probabilities
+
+    @property
+    def exact_sizes(self) -> tuple[Fraction, ...]:
+        """The sizes n_i, exactly."""
+        return self._sizes
+
+    @property
+    def sizes(self) -> Float[np.ndarray, "datasets"]:
+        """The sizes n_i as float64."""
+        return np.array([float(n) for n in self._sizes])
+
+    @property
+    def total_size(self) -> float:
+        """T, the sum of the sizes."""
+        return float(sum(self._sizes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The datasets' names."""
+        return self._names
+
+    @property
+    def depth(self) -> int | None:
+        """Depth d of the joint tree, if known."""
+        return self._depth
+
+    @property
+    def unread(self) -> Unread | None:
+        """The trees, where some of their mass is unexpanded."""
+        return self._unread
+
+    @property
+    def unexpanded(self) -> Float[np.ndarray, "datasets"]:
+        """Share of each dataset's mass that nobody looked at, at this depth, shape (N,).
+
+        Zero for arrays and for trees of data.
+
+        Examples
+        --------
+        >>> from tokentree.adapters import read_model
+        >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
+        >>> trees = [read_model(coin, depth=2, max_nodes=n) for n in (6, 10)]
+        >>> Mixture.from_trees(trees).unexpanded, Mixture.from_trees(trees, depth=1).unexpanded
+        (array([0.5, 0. ]), array([0., 0.]))
+        """
+        return np.zeros(self.n_datasets) if self._unread is None else self._unread.shares
+
+    @property
+    def n_datasets(self) -> int:
+        """Number N of datasets."""
+        return int(self._rows.values.shape[0])
+
+    @property
+    def n_leaves(self) -> int:
+        """Number M of leaves of the joint tree."""
+        return int(self._rows.values.shape[1])
+
+    @property
+    def leaf_counts(self) -> Int[np.ndarray, "datasets"]:
+        """M_i, the number of leaves of each dataset's own tree: those with p_i > 0."""
+        return np.array([np.count_nonzero(row) for row in self._rows.values])
+
+    # The joint model
+
+    @cached_property
+    def weights(self) -> Float[np.ndarray, "datasets"]:
+        """The w_i = n_i / T, each rounded once."""
+        total = sum(self._sizes)
+        return _frozen(np.array([float(n / total) for n in self._sizes]))
+
+    @cached_property
+    def joint(self) -> Float[np.ndarray, "leaves"]:
+        """The model q = sum w_i p_i trained on the union, shape (M,)."""
+        return _frozen(self.weights @ self.distributions)
+
+    def index(self, dataset: int | str, name: str = "dataset") -> int:
+        """Position of a dataset given by position or name; `name` is what errors call it."""
+        if isinstance(dataset, str):
+            if dataset not in self._names:
+                raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, self._names))}")
+            return self._names.index(dataset)
+        position = checks.integer(name, dataset, 0)
+        if position >= self.n_datasets:
+            raise ValueError(f"{name} = {position}: must be below the number of datasets, {self.n_datasets}")
+        return position
+
+    def with_sizes(self, sizes: Annotated[Numbers, "datasets"]) -> "Mixture":
+        """The same datasets with other sizes; the distributions are shared, not copied.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [1, 1]], [1, 1]).with_sizes([10**15, 1])
+        Mixture(2 datasets, 2 leaves: D1 1000000000000000, D2 1)
+        """
+        other = copy(self)
+        other._sizes = exact_sizes(sizes, self.n_datasets)
+        return other
+
+    def perturb(self, dataset: int | str, amount: float | Fraction) -> "Mixture":
+        """The mixture after `amount` of data distributed as `dataset` (index or name) is added, or removed.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [1, 1]], [3, 1], names=["web", "chat"]).perturb("chat", 0.5)
+        Mixture(2 datasets, 2 leaves: web 3, chat 3/2)
+        """
+        position = self.index(dataset)
+        sizes = list(self._sizes)
+        left = sizes[position] + exact_number("amount", amount)
+        if not SIZE_RANGE[0] <= left <= SIZE_RANGE[1]:
+            rule = "some data" if left <= 0 else "between 2**-200 and 2**200"
+            raise ValueError(
+                f"amount = {amount}: must leave dataset {position} of size {float(sizes[position]):g} {rule}"
+            )
+        sizes[position] = left
+        return self.with_sizes(sizes)
+
+    # Rates
+
+    def rates(
+        self,
+        base: float = 2,
+        code: Literal["ideal", "huffman"] = "ideal",
+        per: Literal["block", "token"] = "block",
+        extension: int = 1,
+    ) -> Float[np.ndarray, "datasets"]:
+        r"""Compression rate gamma_i of every dataset under the joint model.
+
+        Parameters
+        ----------
+        base : float
+            2 for bits, ``math.e`` for nats.
+        code : "ideal" or "huffman"
+            Ideal: the cross-entropy -sum p_i log q. Huffman: p_i . lengths with an optimal binary prefix code
+            for q on the leaves where q > 0, built on exact integers where rows are exact.
+        per : "block" or "token"
+            A block is one leaf, that is up to d tokens; per token divides by the depth d.
+        extension : int
+            Number b of leaves that share a codeword. The Huffman code is then optimal for q^b, and the rate
+            its mean length over b independent leaves of D_i, divided by b. The ideal rate is the same for
+            every b.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Never infinite: q > 0 wherever p_i > 0.
+
+        Raises
+        ------
+        ValueError
+            If ``base <= 1``, `code` or `per` is unknown, `per` is "token" and the depth is not known,
+            ``extension < 1``, or the Huffman code would have more than 10^7 codewords.
+
+        Notes
+        -----
+        O(N M); Huffman adds one sort, or takes O(N M^b) with an extension. Relative error a few units in the
+        last place, also where q is within rounding of 1 (there log q is taken from 1 - q). Definition 4.1,
+        with the cross-entropy where the paper prints -sum p_i log p_i.
+
+        Examples
+        --------
+        >>> mixture = Mixture([[1, 1, 0], [0, 0, 1]], [2, 2], depth=2)
+        >>> mixture.rates(), mixture.rates(code="huffman", per="token")
+        (array([2., 1.]), array([1. , 0.5]))
+        """
+        unit = checks.log_base(base) * self.tokens(per)
+        extension = checks.integer("extension", extension, 1)
+        if code == "huffman":
+            support, codewords = self._codewords(extension)
+            unit /= math.log(2)
+            if extension > 1:
+                rows = self.distributions[:, support]
+                return np.array([_power_mean(codewords, p, extension) for p in rows]) / unit
+            lengths = np.zeros(self.n_leaves)
+            lengths[support] = codewords
+        elif code == "ideal":
+            lengths = self.ideal_lengths()
+        else:
+            raise ValueError(f"code = {code!r}: must be 'ideal' or 'huffman'")
+        p = self.distributions
+        return _compensated_sum(p[:, leaves] @ lengths[leaves] for leaves in self._blocks()) / unit
+
+    def normalized_rates(
+        self,
+        base: float = 2,
+        code: Literal["ideal", "huffman"] = "ideal",
+        per: Literal["block", "token"] = "block",
+        extension: int = 1,
+    ) -> Float[np.ndarray, "datasets"]:
+        """Rates less log M_i, the rate of the uniform distribution on the dataset's own leaves.
+
+        Parameters, units and errors are those of `rates`. Definition 4.1.
+
+        Examples
+        --------
+        >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).normalized_rates()
+        array([1., 1.])
+        """
+        rates = self.rates(base, code, per, extension)
+        rates -= np.log(self.leaf_counts) / (checks.log_base(base) * self.tokens(per))
+        return rates
+
+    def potential(
+        self, base: float = 2, code: Literal["ideal", "huffman"] = "ideal", extension: int = 1
+    ) -> float:
+        """Phi = T H(q), the ideal length of the joint data; dPhi/dn_i is the rate of dataset i, per block.
+
+        With ``code="huffman"``, T times the mean length of a leaf drawn from q under the code of `rates`. It
+        is less than T / b bits above T H(q), b being the extension.
+
+        Examples
+        --------
+        >>> mixture = Mixture([[1, 1, 0], [0, 0, 1]], [1, 8])
+        >>> [round(mixture.potential(code="huffman", extension=b), 3) for b in (1, 2, 3, 4)]
+        [10.0, 6.778, 5.947, 5.691]
+        >>> round(mixture.potential(), 3)
+        5.529
+        """
+        unit = checks.log_base(base)
+        extension = checks.integer("extension", extension, 1)
+        if code == "huffman":
+            support, codewords = self._codewords(extension)
+            mean = _power_mean(codewords, self.joint[support], extension)
+            return self.total_size * mean * math.log(2) / unit
+        if code != "ideal":
+            raise ValueError(f"code = {code!r}: must be 'ideal' or 'huffman'")
+        lengths, q = self.ideal_lengths(), self.joint
+        entropy = math.fsum(float(q[leaves] @ lengths[leaves]) for leaves in self._blocks())
+        return self.total_size * entropy / unit
+
+    def kl(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
+        """KL(p_i || q), what each dataset loses by being coded jointly, per block, shape (N,).
+
+        p_i - q is formed as in `response`, so the divergence of a dataset that is nearly all of the mixture
+        keeps its digits, and so do those of datasets that nearly coincide. O(N M).
+
+        Examples
+        --------
+        >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).kl()
+        array([1., 1.])
+        """
+        unit = checks.log_base(base)
+        terms = (divergence_terms(p, q, d).sum(axis=1) for p, q, d in self.centred_blocks())
+        return _compensated_sum(terms) / (SCALE * unit)
+
+    def tokens(self, per: str) -> int:
+        """Divisor that turns a figure per block into one per block (1) or per token (the depth)."""
+        if per == "block":
+            return 1
+        if per != "token":
+            raise ValueError(f"per = {per!r}: must be 'block' or 'token'")
+        if self._depth is None:
+            raise ValueError("per = 'token' needs the depth of the joint tree: give Mixture a depth")
+        return self._depth
+
+    # How the rates respond
+
+    def response(
+        self, base: float = 2, per: Literal["block", "token"] = "block"
+    ) -> Float[np.ndarray, "datasets datasets"]:
+        r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i moves as dataset t grows.
+
+        Parameters
+        ----------
+        base : float
+            2 for bits, ``math.e`` for nats.
+        per : "block" or "token"
+            As in `rates`.
+
+        Returns
+        -------
+        ndarray, shape (N, N)
+            Exactly symmetric; negative semidefinite and R n = 0 up to rounding.
+
+        Raises
+        ------
+        ValueError
+            As in `rates`.
+
+        Notes
+        -----
+        R_it = -(1/T) sum_x (p_i - q)(p_t - q) / q. In floating point its error is a few units in the last
+        place of (1/T) sum_x h_i h_t / q, with h_i = sum_{j != i} w_j (p_i + p_j). That is a relative error of
+        R_it itself however unequal the sizes, unless distributions nearly coincide, or positive and negative
+        leaves cancel as they must where R_it changes sign. Entries that cancel to less than 2^-10 of that
+        scale are computed in integers instead, and so are right to the last digit or so, and exactly zero
+        where they are zero; up to 2^17 leaves, and for float rows only if they sum to 1 exactly or nearly.
+        O(N^2 M) time, and up to a second for every entry computed in integers.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [0, 1]], [1, 1]).response(base=math.e)
+        array([[-0.5,  0.5],
+               [ 0.5, -0.5]])
+        """
+        unit = checks.log_base(base) * self.tokens(per)
+        total = sum(self.exact_sizes)
+        gram = _compensated_sum(_gram(d, q) for _, q, d in self.centred_blocks())
+        # h_i is q + (1 - 2 w_i) p_i, so the sum of h_i h_t / q follows from that of d_i d_t / q.
+        rest = np.array([float((total - size) / total) for size in self.exact_sizes])
+        lead = rest - self.weights
+        size = 4 * SCALE * np.outer(rest, rest) + np.outer(lead, lead) * gram
+        if self.n_leaves <= EXACT_LEAVES and self._rows.relative_error < 2.0**-50:
+            for i, t in np.argwhere(np.triu(np.abs(gram) < STEADY * size)).tolist():
+                excess = integer_excess(self._rows, self._sizes, i, t)
+                if excess is not None:
+                    gram[i, t] = gram[t, i] = -SCALE * (excess.over / excess.under)
+        # Adding zero turns -0.0 into 0.0.
+        response: Float[np.ndarray, "datasets datasets"] = gram / (-SCALE * self.total_size * unit) + 0.0
+        return response
+
+    def overlap(self) -> Float[np.ndarray, "datasets datasets"]:
+        """S[i, t] = sum p_i p_t / q: 0 for disjoint datasets, sum_j w_j S_ij = 1, R = (1 - S) / T in nats.
+
+        O(N^2 M). Where 1 - S is wanted use `response`, which does not cancel.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [0, 1]], [1, 1]).overlap()
+        array([[2., 0.],
+               [0., 2.]])
+        """
+        return _compensated_sum(_gram(p, q) for p, q, _ in self.centred_blocks()) / SCALE
+
+    def centred_blocks(
+        self,
+    ) -> Iterator[
+        tuple[
+            Float[np.ndarray, "datasets block"],
+            Float[np.ndarray, "block"],
+            Float[np.ndarray, "datasets block"],
+        ]
+    ]:
+        """Blocks of p, q and p - q over the leaves, times SCALE; the last without cancellation.
+
+        The next block overwrites p and p - q, so be done with each before asking for another: fresh memory
+        would take longer than the work.
+        """
+        w = self.weights
+        largest = int(w.argmax())
+        counted = self._rows.values.dtype != np.float64
+        room = np.empty((2, len(w), min(BLOCK, self.n_leaves)))
+        for leaves in self._blocks():
+            given = self.distributions[:, leaves]
+            p, centred = room[:, :, : given.shape[1]]
+            np.multiply(given, SCALE, out=p)
+            np.subtract(p, p[largest], out=centred)
+            if counted:
+                # Where datasets nearly coincide, what rounding took from a mass is much of a difference. To
+                # add it is always right, so the heaviest leaf and an eighth of all are enough to decide.
+                top = p[largest].argmax()
+                extent = np.maximum(np.abs(centred[:, ::8]).max(axis=1), np.abs(centred[:, top]))
+                extent[largest] = np.inf
+                if extent.min() < STEADY * p[largest, top]:
+                    lost = self._rows.rounding(leaves) * SCALE
+                    centred += lost - lost[largest]
+            # The row of the largest dataset is zero here, so its weight does not enter.
+            centred -= w @ centred
+            yield p, w @ p, centred
+
+    def _blocks(self) -> Iterator[slice]:
+        return (slice(start, start + BLOCK) for start in range(0, self.n_leaves, BLOCK))
+
+    def ideal_lengths(self) -> Float[np.ndarray, "leaves"]:
+        """-log q in nats, and 0 where q = 0."""
+        q = self.joint
+        lengths: Float[np.ndarray, "leaves"] = -np.log(q, out=np.zeros_like(q), where=q > 0)
+        faint = np.flatnonzero(q < 2.0**-960)
+        scaled = self.weights @ (self.distributions[:, faint] * SCALE)
+        lengths[faint[scaled > 0]] = math.log(SCALE) - np.log(scaled[scaled > 0])
+        top = int(q.argmax())
+        if q[top] > 0.5:
+            lengths[top] = -math.log1p(-float(self.weights @ self._rows.complement(top)))
+        return lengths
+
+    def _codewords(self, extension: int) -> tuple[Int[np.ndarray, "support"], Int[np.ndarray, "codewords"]]:
+        """Leaves where q > 0, and lengths of an optimal code for q^b on their blocks, last leaf fastest."""
+        support = np.flatnonzero(self._rows.values.any(axis=0))
+        if extension > 1 and support.size**extension > EXTENSION_LIMIT:
+            raise ValueError(
+                f"extension = {extension}: {support.size} leaves make {support.size}**{extension} blocks; "
+                f"at most {EXTENSION_LIMIT} can have codewords"
+            )
+        weights = self._code_weights()[support]
+        # Products are kept exact, or normal.
+        if weights.dtype == np.int64 and int(weights.max()) ** extension > _INT64_MAX:
+            weights = weights.astype(object)
+        elif weights.dtype == np.float64 and float(weights.min()) ** extension < 2.0**-1022:
+            weights = np.array([Fraction(weight) for weight in weights.tolist()], dtype=object)
+        power = weights
+        for _ in range(extension - 1):
+            power = np.multiply.outer(power, weights).ravel()
+        return support, huffman_lengths(power)
+
+    def _code_weights(self) -> Shaped[np.ndarray, "leaves"]:
+        """Weights proportional to q: exact integers where the rows are."""
+        counts = self._rows.values
+        if counts.dtype == np.float64:
+            return self.joint
+        return _combination(integer_factors(self._rows, self._sizes), counts)
+
+    # For other tools
+
+    def to_frame(self, base: float = 2, per: Literal["block", "token"] = "block") -> "pandas.DataFrame":
+        """The datasets as a pandas table, one row each, by name.
+
+        Parameters
+        ----------
+        base, per
+            Unit of the rates, as in `rates`, whose errors this shares.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index dataset; columns size, weight, leaves (M_i), unexpanded (a share of the mass), rate and
+            normalized_rate, of the ideal code.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Notes
+        -----
+        O(N M).
+
+        Examples
+        --------
+        >>> mixture = Mixture([[2, 1, 1], [0, 1, 1]], [3, 1], names=["web", "chat"])
+        >>> mixture.to_frame().loc["chat", ["size", "weight", "leaves"]].to_list()
+        [1.0, 0.25, 2.0]
+        """
+        columns = {
+            "dataset": list(self._names),
+            "size": self.sizes,
+            "weight": self.weights,
+            "leaves": self.leaf_counts,
+            "unexpanded": self.unexpanded,
+            "rate": self.rates(base, per=per),
+            "normalized_rate": self.normalized_rates(base, per=per),
+        }
+        return frame(columns, "dataset")
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same was given: rows in the same form, exact sizes, names, depth and unread trees."""
+        if not isinstance(other, Mixture):
+            return NotImplemented
+        return (
+            (self._sizes, self._names, self._depth) == (other._sizes, other._names, other._depth)
+            and self._rows.values.dtype == other._rows.values.dtype
+            and np.array_equal(self._rows.values, other._rows.values)
+            and self._unread == other._unread
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._sizes, self._names, self._depth))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was given, without what was computed from it.
+        return {name: getattr(self, name) for name in ("_rows", "_sizes", "_names", "_depth", "_unread")}
+
+    def _repr_html_(self) -> str:
+        n, m = self.n_datasets, self.n_leaves
+        columns: list[Sequence[object]] = [self.names, list(self._shown_sizes(n)), self.weights.tolist()]
+        header = ["dataset", "size", "weight"]
+        caption = f"Mixture: {n:,} datasets, {m:,} leaves"
+        if self.depth is not None:
+            caption += f", depth {self.depth}"
+        if self.unread is not None:
+            columns.append(self.unexpanded.tolist())
+            header.append("unexpanded share")
+        if n * m <= RATED:
+            columns += [self.rates().tolist(), self.normalized_rates().tolist()]
+            header += ["rate", "normalised rate"]
+            caption += "; rates in bits per block"
+        return table(header, n, lambda i: [column[i] for column in columns], caption)
+
+    def _shown_sizes(self, first: int) -> Iterator[float | Fraction]:
+        """The first few sizes; one like 0.1 as that, not as the dyadic rational that it is."""
+        # No list: where types are checked, one of its items would be drawn by `random`, which the reprs of
+        # Hypothesis's examples must not touch.
+        return (
+            float(n) if n.denominator > 10**6 and Fraction(float(n)) == n else n for n in self._sizes[:first]
+        )
+
+    def __repr__(self) -> str:
+        shown = [f"{name} {n}" for name, n in zip(self._names[:6], self._shown_sizes(6), strict=True)]
+        more = ["..."] if self.n_datasets > 6 else []
+        depth = "" if self._depth is None else f", depth {self._depth}"
+        shares = "" if self._unread is None else f", unexpanded share {span(self.unexpanded)}"
+        shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}{shares}"
+        return f"Mixture({shape}: {', '.join(shown + more)})"
+
+
+def _distinct_names(names: Iterable[str] | None, n: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"D{i + 1}" for i in range(n))
+    rule = f"must be {n} strings, one a dataset"
+    listed = checks.items("names", names, rule)
+    if len(listed) != n:
+        raise ValueError(f"names = {listed!r}: {rule}")
+    for i, name in enumerate(listed):
+        if not isinstance(name, str):
+            raise TypeError(f"names[{i}] = {name!r}: must be a string")
+        if name in listed[:i]:
+            raise ValueError(f"names[{i}] = {name!r}: already the name of dataset {listed.index(name)}")
+    return tuple(listed)
+
+
+def _power_mean(lengths: Int[np.ndarray, "blocks"], p: Float[np.ndarray, "leaves"], extension: int) -> float:
+    """Mean length a leaf of blocks of `extension` leaves that are independent and distributed as p."""
+    mean = lengths.astype(np.float64)
+    for _ in range(extension):
+        mean = mean.reshape(-1, p.size) @ p
+    return float(mean[0]) / extension

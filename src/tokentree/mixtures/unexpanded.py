@@ -1,0 +1,341 @@
+r"""What unexpanded mass can change: certain bounds on rates, overlaps and signs.
+
+A tree read from a language model knows part of its mass only. The rest stands in `LeafKind.UNEXPANDED`
+leaves, the *pools*. A *completion* is a set of full trees of depth d, one a dataset, that agree with every
+listed weight: the mass of each pool goes to leaves below the pool's parent, at or below tokens that its own
+tree does not list there. The bounds hold in every completion.
+
+At a leaf x of a completion dataset i either knows its mass a_i, or its mass b_i is an unknown part of one
+pool. q_a = sum w_c a_c is the known part of q. ``docs/unexpanded.md`` proves the two facts that follow.
+
+**One pool.** Let leaf x have pull m and base q. Spread a budget B over the leaves, beta_x to each. Then
+
+    sum_x (m^2 / q) beta / (q + beta)  <=  B z^2 + sum_x max(0, m / sqrt q - z sqrt q)^2,
+
+whatever z >= 0. Both sides are equal at the water level, where q + beta = m / z on the leaves that get any.
+Likewise sum_x m log(1 + beta / q) <= B z + sum (m log(m / (z q)) - m + z q), the last sum over the leaves
+with m > z q, and with equality at the same level.
+
+- From S_it the pools of a third dataset c take at most the first sum off, with m^2 = a_i a_t, B = w_c r_c.
+- From gamma_i they take at most the second off, with m = a_i.
+- To S_it a pool of t adds, where i knows its mass, at most 1 / w_t of the first, with m^2 = a_i q_a.
+
+**Two pools.** Where neither i nor t knows its mass, p_i p_t / q <= y^2 b_i + z^2 b_t whenever sqrt(w_i) z +
+sqrt(w_t) y >= 1; less than 1 will do where others are known to have mass. So the prices z of the pools of t,
+and y of those of i, are raised from their water levels until this holds for every two that share a leaf.
+
+Last, sum_j w_j S_ij = 1 in every completion, and so each S_it is bounded by the others once more. Where
+dataset t is nearly all of the mixture this is what keeps the digits of 1 - S_it.
+
+**Rounding.** Every bound is widened outwards by a bound on its own rounding error. With u = 2^-53, N
+datasets and M leaves: masses, weights and q are right within (N + 5) u, and pairwise sums add at most
+(log2 M + 19) u, so sums over known leaves are within (N + 64) 2^-52. In the sums over pools m is raised and q
+lowered by more than their errors first; then only sums in sequence can round down, by (M + 100) 2^-52 at
+most. Masses are multiplied by 2^512, which is exact, so what underflows is far below 2^-250.
+"""
+
+import math
+import operator
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .._lib import checks
+from .._lib.checks import Numbers
+from .._lib.results import comparable, span
+from ..trees import TokenTree, checked_trees
+from .blocks import SCALE, inverse_root
+from .mixture import Unread
+from .pools import _U, _error, _Known, _known, _lengths, _pools, _ratio, _sums, _within
+from .rows import exact_sizes
+
+
+@comparable
+class UnexpandedBounds(NamedTuple):
+    """Intervals that hold whatever the unexpanded mass is; made by `unexpanded_bounds`.
+
+    Attributes
+    ----------
+    rates_lower, rates_upper : float array, shape (N,)
+        gamma_i = CE(p_i, q) per block, in the unit of `base`.
+    overlap_lower, overlap_upper : float array, shape (N, N)
+        S_it = sum p_i p_t / q.
+    response_lower, response_upper : float array, shape (N, N)
+        R_it = d gamma_i / d n_t = (1 - S_it) / T, per block and unit of size.
+    unexpanded : float array, shape (N,)
+        Share of each dataset's mass that is unexpanded at this depth.
+    """
+
+    rates_lower: Float[np.ndarray, "datasets"]
+    rates_upper: Float[np.ndarray, "datasets"]
+    overlap_lower: Float[np.ndarray, "datasets datasets"]
+    overlap_upper: Float[np.ndarray, "datasets datasets"]
+    response_lower: Float[np.ndarray, "datasets datasets"]
+    response_upper: Float[np.ndarray, "datasets datasets"]
+    unexpanded: Float[np.ndarray, "datasets"]
+
+    def __repr__(self) -> str:
+        shares = span(self.unexpanded)
+        return f"UnexpandedBounds({len(self.unexpanded)} datasets, unexpanded share {shares})"
+
+    def sign(self, i: int, t: int) -> int:
+        """Sign of R_it in every completion: 1 (rate i rises as t grows), -1, or 0 where it is not decided.
+
+        Examples
+        --------
+        >>> trees = [TokenTree.from_leaves({"0": 1.0}), TokenTree.from_leaves({"1": 1.0})]
+        >>> bounds = unexpanded_bounds(trees)
+        >>> bounds.sign(0, 1), bounds.sign(0, 0)
+        (1, -1)
+        """
+        i, t = self._index("i", i), self._index("t", t)
+        return int(self.response_lower[i, t] > 0) - int(self.response_upper[i, t] < 0)
+
+    def holds(self, pretrain: int = 0, align: int = 1, perturb: int = 2) -> bool | None:
+        """Whether Theorem 4.2's signs, S_pt > 1 > S_at, hold in every completion (True) or in none (False).
+
+        None where the bounds leave it open.
+
+        Examples
+        --------
+        >>> trees = [TokenTree.from_leaves({"0": a, "1": 1 - a}) for a in (0.5, 1.0, 0.0)]
+        >>> unexpanded_bounds(trees, sizes=[10, 1, 0.5]).holds()
+        True
+        """
+        given = {"pretrain": pretrain, "align": align, "perturb": perturb}
+        p, a, t = (self._index(name, dataset) for name, dataset in given.items())
+        if len({p, a, t}) < 3:
+            raise ValueError(f"pretrain, align, perturb = {p}, {a}, {t}: must be three different datasets")
+        signs = self.sign(p, t), self.sign(a, t)
+        return True if signs == (-1, 1) else False if signs[0] == 1 or signs[1] == -1 else None
+
+    def _index(self, name: str, dataset: int) -> int:
+        dataset, n = checks.integer(name, dataset, 0), len(self.unexpanded)
+        if dataset >= n:
+            raise ValueError(f"{name} = {dataset}: must be below the number of datasets, {n}")
+        return dataset
+
+
+def unexpanded_bounds(
+    trees: Sequence[TokenTree],
+    sizes: Annotated[Numbers, "datasets"] | None = None,
+    depth: int | None = None,
+    base: float = 2,
+    vocabulary_size: int | None = None,
+) -> UnexpandedBounds:
+    r"""Bound rates, overlaps and response of datasets whose trees have unexpanded leaves.
+
+    Parameters
+    ----------
+    trees : sequence of N TokenTrees
+        As `Mixture.from_trees` takes them; leaf weights are read as multiples of their sum.
+    sizes : sequence of N numbers, optional
+        Default: the trees' total weights.
+    depth : int, optional
+        Depth d of the joint tree; unexpanded mass may lie down to it. Default: that of the deepest tree.
+    base : float
+        Unit of the rates: 2 for bits, ``math.e`` for nats.
+    vocabulary_size : int, optional
+        Number of symbols that unexpanded mass may lie on. Default: the trees' alphabet size. A tree from
+        `read_along`, or of a model that knows its likely tokens only, needs the model's own: its alphabet
+        leaves out ids that its unexpanded leaves stand for.
+
+    Returns
+    -------
+    UnexpandedBounds
+        Certain for every completion. Without unexpanded mass the intervals hold `Mixture`'s values, and are
+        as wide as rounding: about (N + 64) 2^-51 of the value, and 2^-249 where it is 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Mixture.from_trees`; if ``base <= 1``; if `vocabulary_size` is below the alphabet size; or if
+        a tree has unexpanded mass, beyond rounding, after a prefix of which it lists every token.
+
+    Notes
+    -----
+    `Mixture.from_trees` makes each unexpanded leaf one leaf, the same for all trees that have it. That is a
+    completion, and so within the bounds, where after each such prefix some token is listed by no tree.
+
+    Two to three sorts of the joint tree's nodes and O(N^2 nodes) for what every pair needs, besides for every
+    pair the leaves at which a third dataset is unknown. ``docs/unexpanded.md`` says how tight the bounds are.
+
+    Examples
+    --------
+    Two coins; of the second, three prefixes were looked at.
+
+    >>> from tokentree.adapters import read_model
+    >>> fair, loaded = (lambda prefixes, p=p: np.log([[p, 1 - p]] * len(prefixes)) for p in (0.5, 0.9))
+    >>> trees = [read_model(fair, depth=3), read_model(loaded, depth=3, max_nodes=10)]
+    >>> bounds = unexpanded_bounds(trees)
+    >>> print(bounds.unexpanded.round(3), bounds.rates_lower.round(3), bounds.rates_upper.round(3))
+    [0.   0.19] [3.321 1.765] [3.563 2.419]
+    >>> print(bounds.overlap_lower.round(2)[0], bounds.overlap_upper.round(2)[0])
+    [1.39 0.31] [1.69 0.61]
+    """
+    unit = checks.log_base(base)
+    trees = checked_trees(trees)
+    n = len(trees)
+    exact = exact_sizes([tree.total_weight for tree in trees] if sizes is None else sizes, n)
+    w = _weights(exact)
+    q = checks.integer("vocabulary_size", vocabulary_size or trees[0].alphabet_size, trees[0].alphabet_size)
+    known = _known(trees, depth, q)
+    rates = _rates(known, w) / unit
+    overlap = _overlaps(known, w)
+    excess = _conserve(_from_one(overlap), w)
+    response = excess / (float(sum(exact)) * unit)
+    low, high = _from_one(excess)
+    return UnexpandedBounds(
+        rates[0] * (1 - 2 * _U),
+        rates[1] * (1 + 2 * _U),
+        np.maximum(overlap[0], low),
+        np.minimum(overlap[1], high),
+        response[0] - 4 * _U * np.abs(response[0]),
+        response[1] + 4 * _U * np.abs(response[1]),
+        known.rest.sum(axis=1) / SCALE,
+    )
+
+
+class Completions:
+    """Bounds of 1 - S_it in every completion of a mixture's trees, at any sizes and over any vocabulary.
+
+    A tree does not tell its vocabulary: its alphabet may leave out ids that its unexpanded leaves stand for.
+    One symbol more than the alphabet has can stand for all of these, for overlaps do not ask how many leaves
+    a pool may fill. With it the reading that `Mixture.from_trees` makes is a completion, and so a sign that
+    is certain is also that of the mixture's own figures. Datasets that are means of trees are bounded through
+    those, S being bilinear.
+    """
+
+    def __init__(self, unread: Unread) -> None:
+        self._known = _known(list(unread.trees), None, unread.trees[0].alphabet_size + 1)
+        self._means = unread.means
+
+    def excess(self, sizes: Sequence[Fraction]) -> Float[np.ndarray, "2 datasets datasets"]:
+        """Lower and upper bounds at these sizes; the trees are not sorted again."""
+        w = _weights(sizes)
+        if self._means is None:
+            return _conserve(_from_one(_overlaps(self._known, w)), w)
+        amounts = [sum(map(operator.mul, sizes, shares)) for shares in zip(*self._means, strict=True)]
+        parts = _weights(amounts)
+        found = _conserve(_from_one(_overlaps(self._known, parts)), parts)
+        means = np.array(self._means, np.float64)
+        slack = (2 * len(parts) + 8) * _U * (means @ np.abs(found).max(axis=0) @ means.T)
+        return _conserve(_widened(means @ found @ means.T, slack), w)
+
+
+def _weights(sizes: Sequence[Fraction]) -> Float[np.ndarray, "datasets"]:
+    total = sum(sizes)
+    return np.array([float(size / total) for size in sizes])
+
+
+def _from_one(
+    bounds: Float[np.ndarray, "2 datasets datasets"],
+) -> Float[np.ndarray, "2 datasets datasets"]:
+    """Bounds of 1 - S from those of S, or the other way round."""
+    outwards = np.array([-np.inf, np.inf])[:, None, None]
+    turned: Float[np.ndarray, "2 datasets datasets"] = np.nextafter(1 - bounds[::-1], outwards)
+    return turned
+
+
+def _rates(known: _Known, w: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "2 datasets"]:
+    """Lower and upper bounds of the rates in nats."""
+    p, pool, rest, room = known
+    n, q = len(w), w @ p
+    lengths = _lengths(q)
+    # The most that q can be on each leaf.
+    most = q + sum(w[c] * np.append(rest[c], 0.0)[pool[c]] for c in range(n))
+    rates = np.empty((2, n))
+    for i in range(n):
+        sure = float((p[i] * lengths).sum())
+        lost = sum(_pools(known, w, c, p[i], q).logarithmic() for c in range(n) if c != i)
+        shortest = _lengths(_within(np.maximum, most, pool[i], rest.shape[1]))
+        alone = room[i] + _lengths(w[i] * rest[i])
+        others = _within(np.minimum, q, pool[i], rest.shape[1])
+        longest = -np.logaddexp(-alone, np.where(others > 0, -_lengths(others), -np.inf))
+        low, high = float((rest[i] * shortest).sum()), float((rest[i] * longest).sum())
+        slack = _error(n) * (sure + abs(low) + abs(high) + 4 * SCALE)
+        rates[:, i] = max(sure + low - lost - slack, 0.0), sure + high + slack
+    return rates / SCALE
+
+
+def _overlaps(known: _Known, w: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "2 datasets datasets"]:
+    """Lower and upper bounds of the overlaps, each by itself."""
+    p, n, q = known.p, len(w), w @ known.p
+    share = p * inverse_root(q) ** 2
+    bounds = np.empty((2, n, n))
+    for i in range(n):
+        for t in range(i, n):
+            sure = float((p[i] * share[t]).sum())
+            pull = np.sqrt(p[i]) * np.sqrt(p[t])
+            lost = sum(_pools(known, w, c, pull, q).hyperbolic() for c in range(n) if c not in (i, t))
+            gained = _kept(known, w, q, i) if i == t else _gained(known, w, q, i, t)
+            slack = _error(n) * (sure + gained)
+            bounds[:, i, t] = bounds[:, t, i] = sure - slack - lost, sure + slack + gained
+    bounds = _widened(bounds / SCALE, 2.0**-250)
+    # The mean of p_i / q over D_i is at least 1, and no overlap is negative.
+    bounds[0] = np.maximum(bounds[0], np.eye(n))
+    return bounds
+
+
+def _kept(known: _Known, w: Float[np.ndarray, "datasets"], q: Float[np.ndarray, "leaves"], i: int) -> float:
+    """The most that the pools of i can add to S_ii: each goes whole to the leaf that is least known."""
+    rest = known.rest[i]
+    others = _within(np.minimum, q, known.pool[i], len(rest))
+    return float((rest * _ratio(rest, w[i] * rest + others)).sum())
+
+
+def _gained(
+    known: _Known, w: Float[np.ndarray, "datasets"], q: Float[np.ndarray, "leaves"], i: int, t: int
+) -> float:
+    """The most that the pools of i and of t can add to S_it."""
+    p, pool, rest, _ = known
+    n = rest.shape[1]
+    over_i = _pools(known, w, t, np.sqrt(p[i]) * np.sqrt(q), q)
+    over_t = _pools(known, w, i, np.sqrt(p[t]) * np.sqrt(q), q)
+    # In units in which two pools that share leaves, where nobody knows any mass, need z + y >= 1.
+    units = math.sqrt(w[i]), math.sqrt(w[t])
+    z, y = over_i.level() * units[0], over_t.level() * units[1]
+    shared = np.flatnonzero((pool[i] >= 0) & (pool[t] >= 0))
+    pairs = pool[i][shared] * n + pool[t][shared]
+    # Neighbouring leaves mostly share the same two.
+    runs = np.flatnonzero(np.diff(pairs, prepend=-1))
+    of_i, of_t = np.divmod(pairs[runs], max(n, 1))
+    unknown = w[i] * rest[i][of_i] + w[t] * rest[t][of_t]
+    others = np.minimum.reduceat(q[shared], runs) if len(runs) else unknown
+    need = np.sqrt(unknown / (unknown + others)) + 4 * _error(len(w))
+    # Such pools hang together below the highest of them. Among themselves alone they would share so.
+    group = np.minimum(of_i, of_t)
+    mass = []
+    for c, of in ((i, of_i), (t, of_t)):
+        own, first = np.unique(of, return_index=True)
+        mass.append(w[c] * _sums(group[first], rest[c][own], n)[group])
+    least = y.copy()
+    np.maximum.at(y, of_i, need * mass[1] / (mass[0] + mass[1]))
+    np.maximum.at(z, of_t, need - y[of_i])
+    # What z has risen above, y need not.
+    np.maximum.at(least, of_i, need - z[of_t])
+    return float(over_i.hyperbolic(z / units[0]) / w[t] + over_t.hyperbolic(least / units[1]) / w[i])
+
+
+def _conserve(
+    excess: Float[np.ndarray, "2 datasets datasets"], w: Float[np.ndarray, "datasets"]
+) -> Float[np.ndarray, "2 datasets datasets"]:
+    """Tighten bounds of 1 - S_it by the law sum_j w_j (1 - S_ij) = 0."""
+    others = w / w[:, None]
+    np.fill_diagonal(others, 0.0)
+    for _ in range(len(w)):
+        found = -(excess[::-1] @ others.T)
+        found = _widened(found, (len(w) + 8) * _U * (np.abs(excess).max(axis=0) @ others.T))
+        for bound in (found, found.transpose(0, 2, 1)):
+            excess = np.stack([np.maximum(excess[0], bound[0]), np.minimum(excess[1], bound[1])])
+    return excess
+
+
+def _widened(
+    bounds: Float[np.ndarray, "2 *shape"], slack: Float[np.ndarray, "*shape"] | float
+) -> Float[np.ndarray, "2 *shape"]:
+    """Lower and upper bounds, moved apart."""
+    return np.stack([bounds[0] - slack, bounds[1] + slack])

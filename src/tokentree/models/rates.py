@@ -1,0 +1,207 @@
+"""What a dataset costs under a model: log-loss, and the codes that come close to it.
+
+A model's log-loss is the ideal code length of Section 3.1. By the chain rule the loss on the first d tokens
+of every response is the cross-entropy of the data's leaves under the model's tree, both pruned to depth d;
+what real codes make of it is measured here side by side.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import numpy as np
+import scipy
+from jaxtyping import Float, Int
+
+from .._lib import checks, log_masses
+from .._lib.checks import Numbers
+from .._lib.frames import frame
+from .._lib.results import comparable, span
+from ..codes import arithmetic_encode, huffman_lengths
+from ..trees import Joined, TokenTree, by_depth, refuse_open
+
+if TYPE_CHECKING:
+    import pandas
+
+
+_CODES = 1000
+"""Depths at which Huffman codes are built unasked."""
+
+
+@comparable
+class ModelRates(NamedTuple):
+    """Rates of one dataset under one model, in bits per block unless another base is asked for.
+
+    Attributes
+    ----------
+    depths : int array, shape (D,)
+        Tokens in a block, d.
+    tokens : float array, shape (D,)
+        Mean number of tokens in a block, end-of-sequence included: divide by it for rates per token.
+    entropy : float array, shape (D,)
+        Of the data's own pruned tree: the rate of the best model of depth d.
+    log_loss : float array, shape (D,)
+        Cross-entropy of the data's leaves under the model's; inf where the model has no mass.
+    huffman : float array, shape (D,)
+        Mean codeword length of the Huffman code built on the model's leaves; NaN where log_loss is inf, and
+        where no code was built: see `model_rates`.
+    arithmetic : float array, shape (D,)
+        Length of all blocks, coded arithmetically with the model's leaves, over their number; NaN where
+        log_loss is inf, or where it was not asked for.
+    """
+
+    depths: Int[np.ndarray, "depths"]
+    tokens: Float[np.ndarray, "depths"]
+    entropy: Float[np.ndarray, "depths"]
+    log_loss: Float[np.ndarray, "depths"]
+    huffman: Float[np.ndarray, "depths"]
+    arithmetic: Float[np.ndarray, "depths"]
+
+    def __repr__(self) -> str:
+        return f"ModelRates(depth {span(self.depths)}, log-loss {span(self.log_loss)})"
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The rates as a pandas table, one row a depth. Needs the extra ``pandas``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns tokens, entropy, log_loss, huffman and arithmetic; the index is the depth.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> data = TokenTree.from_leaves({"00": 6, "01": 1, "11": 1}, depth=2)
+        >>> model_rates(data, data).to_frame()["huffman"].tolist()
+        [1.0, 1.25]
+        """
+        return frame(self._asdict(), "depths")
+
+
+def model_rates(
+    model_tree: TokenTree,
+    data_tree: TokenTree,
+    depths: Annotated[Numbers, "depths"] | None = None,
+    base: float = 2,
+    arithmetic: bool = False,
+    huffman: bool | None = None,
+) -> ModelRates:
+    r"""Rates of a dataset under a model: its log-loss beside the token tree's own rate and real codes.
+
+    Parameters
+    ----------
+    model_tree : TokenTree
+        The model on the prefixes of the data, from `adapters.read_along`; or any tree over the alphabet.
+    data_tree : TokenTree
+        Counts or masses, none of them unexpanded.
+    depths : sequence of int, optional
+        Default: 1 to the depth of the data's tree.
+    base : float
+        2 for bits, ``math.e`` for nats.
+    arithmetic : bool
+        Also code all blocks arithmetically; needs counts, and the extra ``coding``.
+    huffman : bool, optional
+        Build the Huffman codes, one for each depth. Default: if at most 1,000 depths are asked for, and then
+        where no leaf of the model weighs less than 2^-1022.
+
+    Returns
+    -------
+    ModelRates
+        ``log_loss - entropy`` is KL(data \|\| model). ``huffman`` is at least the entropy, and may lie on
+        either side of log_loss: its lengths fit the model only on average over the model. ``arithmetic`` is
+        within 64 bits in all and 0.006 bits a block of the log-loss with q rounded to multiples of 2^-24,
+        none below 2^-24: near log_loss where leaves weigh much more than that.
+
+    Raises
+    ------
+    ValueError
+        If alphabets differ, `depths` is empty, a depth is below 1 or below a cut, the data have unexpanded
+        mass, or lie where the model has, `arithmetic` is asked for masses, or `huffman` for leaves that weigh
+        less than 2^-1022.
+    ImportError
+        If `arithmetic` is asked for and constriction is not installed.
+
+    Notes
+    -----
+    Leaves that only the model has, its unexpanded ones among them, are symbols of its codes too. The first
+    columns take O(nodes log nodes) for all depths together, and are right also where masses are below the
+    range of float64, as those of documents of a few hundred tokens are. Codes take O(M log M) for the M
+    leaves at each depth, and O(blocks) for arithmetic coding. Section 3.1 and Definition 3.3 of the paper.
+
+    Examples
+    --------
+    >>> data = TokenTree.from_leaves({"00": 6, "01": 1, "11": 1}, depth=2)
+    >>> coin = TokenTree.from_leaves({"00": 0.25, "01": 0.25, "10": 0.25, "11": 0.25}, depth=2)
+    >>> rates = model_rates(coin, data)
+    >>> rates.entropy, rates.log_loss
+    (array([0.54356444, 1.06127812]), array([1., 2.]))
+    """
+    scale = checks.log_base(base)
+    refuse_open(data_tree)
+    if arithmetic and not isinstance(data_tree.total_weight, int):
+        raise ValueError("arithmetic = True: data_tree holds masses, and only counted blocks can be coded")
+    wanted = range(1, data_tree.depth + 1) if depths is None else checks.items("depths", depths)
+    grid = [checks.integer("depths", depth, 1) for depth in wanted]
+    if not grid:
+        raise ValueError("depths is empty: at least one depth is needed")
+    for name, tree in (("data_tree", data_tree), ("model_tree", model_tree)):
+        if max(grid) > tree.depth and tree.is_cut:
+            raise ValueError(f"depths: {max(grid)} is too deep, for {name} is cut at depth {tree.depth}")
+    joined = Joined.of(model_tree, data_tree, max(grid))
+    if model_tree._is_open:
+        lower, upper = joined.divergences()
+        open_from = np.append(np.flatnonzero(lower != upper) + 1, np.inf)[0]
+        for depth in grid:
+            if depth >= open_from:
+                raise ValueError(
+                    f"model_tree has not looked at some of the data within depth {depth}: read_along the "
+                    "data, or see what modelled_depth can say"
+                )
+    data = data_tree.prune(max(grid))
+    p, closed = log_masses.rounded(data._shares), data.symbols < 0
+    # The last depth's leaves stay those of every deeper one.
+    at = np.minimum(grid, data.depth) - 1
+    losses = -log_masses.logs(joined.model[joined.data_at])
+    with np.errstate(invalid="ignore"):
+        # What occurs, however rarely, and cannot, costs infinitely much.
+        losses = np.where(data._shares == 0, 0.0, np.where(losses < np.inf, p * losses, np.inf))
+    loss = by_depth(data, losses, closed)[at] / scale
+    mean = by_depth(data, scipy.special.entr(p), closed)[at] / scale
+    # A response passes one node on each level that it reaches.
+    passing = np.add.reduceat(log_masses.rounded(data._nodes[2]), data.offsets[1:-1])
+    tokens = (np.cumsum(passing, dtype=np.float64) / data.total_weight)[at]
+    build = len(grid) <= _CODES if huffman is None else huffman
+    lengths, bits = np.full((2, len(grid)), np.nan)
+    counts = np.zeros(joined.union.n_nodes, np.int64)
+    if arithmetic:
+        counts[joined.data_at] = data.weights
+    for i, leaves in enumerate(_leaves(joined.union, grid) if build or arithmetic else ()):
+        if loss[i] == np.inf:
+            continue
+        q = joined.model[leaves]
+        if build and not log_masses.faint(q).any():
+            on = q > 0
+            lengths[i] = log_masses.rounded(joined.data[leaves])[on] @ huffman_lengths(q[on])
+        elif huffman:
+            raise ValueError(
+                f"huffman = True: model_tree has masses below 2**-1022 at depth {grid[i]}, which float64 "
+                "cannot hold; give depths above it, or leave huffman out"
+            )
+        if arithmetic:
+            # The coder gives 2^-24 at least to all that is possible, however rare.
+            q = np.where(q != 0, np.maximum(log_masses.rounded(q), log_masses.LEAST), 0.0)
+            bits[i] = arithmetic_encode(q, np.repeat(np.arange(len(q)), counts[leaves])).size
+    unit = scale / np.log(2)
+    return ModelRates(np.array(grid), tokens, mean, loss, lengths / unit, bits / data.total_weight / unit)
+
+
+def _leaves(union: TokenTree, grid: Sequence[int]) -> Iterator[Int[np.ndarray, "leaves"]]:
+    """Leaves of the tree pruned to each depth, in lexicographic order."""
+    order, closed = union._leaves_before(), np.flatnonzero(union.symbols < 0)
+    for depth in grid:
+        here = union.level(min(depth, union.depth))
+        nodes = np.append(closed[: np.searchsorted(closed, here.start)], np.arange(here.start, here.stop))
+        yield nodes[np.argsort(order[nodes])]

@@ -1,0 +1,141 @@
+"""The lognormal tail."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from .law import Alternative, Pareto, Tail, _climb
+
+
+@dataclass(frozen=True)
+class Lognormal(Alternative):
+    """Density of v as exp(-slope v - v^2 / 2 sigma^2), v the logarithm above the tail's centre."""
+
+    slope: float
+    sigma: float
+    """Infinite for the Pareto law."""
+
+    @classmethod
+    def fit(cls, tail: Tail, alpha: float) -> "Lognormal":
+        law = cls._most_likely(tail, alpha)
+        if not tail.discrete:
+            return law
+        # In units of the data. Beyond the bound the law is the Pareto law, rounded.
+        scale = math.sqrt(tail.mean(tail.offsets**2))
+        bound = math.log(1e4 / alpha)
+        starts = [(law.slope, min(math.log(law.sigma), bound)), (alpha / 2, -math.log(alpha))]
+        return _climb(
+            lambda slope, log_sigma: cls(slope / scale, math.exp(log_sigma)),
+            tail,
+            [(slope * scale, log_sigma) for slope, log_sigma in starts],
+            [(None, None), (None, bound)],
+        )
+
+    @classmethod
+    def _most_likely(cls, tail: Tail, alpha: float) -> "Lognormal":
+        """By mean and variance, which a normal law cut at 0 has to share; for integers, of cell middles."""
+        from scipy import optimize
+
+        middles = tail.offsets + tail.widths / 2
+        shift = tail.mean(middles)
+        first, variance = tail.centre + shift, tail.mean((middles - shift) ** 2)
+
+        def off(z: float) -> float:
+            mean, spread, _ = _normal_excess(z)
+            return spread / mean**2 - variance / first**2
+
+        if variance >= first**2 or off(1e6) < 0:
+            return cls(alpha, math.inf)
+        z = -first / math.sqrt(variance)
+        if z > -40:
+            z = float(optimize.brentq(off, z - 10, 1e6, xtol=1e-12, rtol=1e-14))
+        # Otherwise what the cut takes away is no number.
+        mean, _, hazard = _normal_excess(z)
+        sigma = first / mean
+        return cls(hazard / sigma - shift / sigma**2, sigma)
+
+    def log_density(self, tail: Tail) -> Float[np.ndarray, " values"]:
+        if math.isinf(self.sigma):
+            return Pareto(self.slope).log_density(tail)
+        whole = float(self._log_above(np.array([-tail.centre]))[0])
+        if not tail.discrete:
+            return self._log_drop(tail.offsets) - math.log(self.sigma) - whole
+        z, width = self._z(tail.offsets), tail.widths / self.sigma
+        # A cell left of the mode is the integral over its mirror image.
+        mirrored = z + width / 2 < 0
+        edges = np.where(mirrored, tail.offsets + tail.widths, tail.offsets)
+        cells = _log_cell(np.where(mirrored, -(z + width), z), width)
+        density: Float[np.ndarray, " values"] = self._log_drop(edges) + cells - whole
+        return density
+
+    def _z(self, v: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+        return self.slope * self.sigma + v / self.sigma
+
+    def _log_drop(self, v: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+        drop: Float[np.ndarray, " points"] = -v * (self.slope + v / self.sigma / (2 * self.sigma))
+        return drop
+
+    def _log_above(self, v: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+        """Logarithm of the integral from v on, over sigma times the integrand at 0."""
+        z = self._z(v)
+        # Left of the mode the two terms on the right are large and cancel.
+        left = special.log_ndtr(-z) + (self.slope * self.sigma) ** 2 / 2 + math.log(2 * math.pi) / 2
+        above: Float[np.ndarray, " points"] = np.where(
+            z < 0, left, self._log_drop(v) + _log_mills(np.maximum(z, 0.0))
+        )
+        return above
+
+    def log_survival(self, tail: Tail, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+        u = tail.points(x)
+        if math.isinf(self.sigma):
+            return -self.slope * u
+        return self._log_above(u - tail.centre) - float(self._log_above(np.array([-tail.centre]))[0])
+
+    def parameters(self, tail: Tail) -> dict[str, float]:
+        mu = math.log(tail.start) + tail.centre - self.slope * self.sigma**2
+        return {"mu": mu, "sigma": self.sigma}
+
+
+def _log_mills(z: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
+    """Logarithm of the integral of exp(-z t - t^2 / 2) over t > 0."""
+    right, left = np.maximum(z, 0.0), np.minimum(z, 0.0)
+    logs: Float[np.ndarray, "*points"] = np.where(
+        z > 0,
+        np.log(math.sqrt(math.pi / 2) * special.erfcx(right / math.sqrt(2))),
+        special.log_ndtr(-left) + left**2 / 2 + math.log(2 * math.pi) / 2,
+    )
+    return logs
+
+
+def _normal_excess(z: float) -> tuple[float, float, float]:
+    """Mean and variance of Z - z given Z > z, for a standard normal Z, and the mean of Z."""
+    if z < 3:
+        hazard = math.exp(-float(_log_mills(np.array(z))))
+        first = hazard - z
+        return first, 1 - first * hazard, hazard
+    # Laplace's continued fraction, which subtracts nothing.
+    rest = 0.0
+    for i in range(150, 1, -1):
+        rest = i / (z + rest)
+    first = 1 / (z + rest)
+    return first, first * (rest - first), z + first
+
+
+_GAUSS_5 = np.polynomial.legendre.leggauss(5)
+
+
+def _log_cell(
+    z: Float[np.ndarray, " cells"], width: Float[np.ndarray, " cells"]
+) -> Float[np.ndarray, " cells"]:
+    """Logarithm of the integral of exp(-z t - t^2 / 2) over 0 < t < width, for z >= -width / 2."""
+    logs = np.empty_like(z)
+    narrow = width * (1 + np.abs(z)) < 1
+    t = width[narrow, None] * (_GAUSS_5[0] + 1) / 2
+    logs[narrow] = np.log(width[narrow] * (np.exp(-(z[narrow, None] + t / 2) * t) @ (_GAUSS_5[1] / 2)))
+    z, width = z[~narrow], width[~narrow]
+    whole = _log_mills(z)
+    logs[~narrow] = whole + np.log(-np.expm1(_log_mills(z + width) - whole - (z + width / 2) * width))
+    return logs

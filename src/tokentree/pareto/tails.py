@@ -1,0 +1,329 @@
+r"""Heavy tails: a Pareto law fitted to masses or counts, tested, and compared with four other laws.
+
+The method is that of Clauset, Shalizi and Newman, *Power-law distributions in empirical data*, SIAM Review 51
+(2009), 661-703, below "CSN": maximum likelihood above a threshold, the threshold of least Kolmogorov-Smirnov
+distance, a bootstrap p-value, and Vuong's likelihood ratios.
+
+**Two exponents.** `exponent` is that of the survival function, P(X >= x) = (x / x_m)^-alpha, as in Assumption
+A.7 and `ParetoMass`. CSN and most software name the exponent of the density, alpha + 1: `density_exponent`.
+For counts the law is x^-(alpha + 1) / zeta(alpha + 1, x_m) on the integers from x_m on.
+
+**Distance.** The largest difference between P(X >= x) in the data and in the law, after Kolmogorov and
+Smirnov, taken as in CSN's own programs: for integers over all integers x, also those between the data; of n
+continuous masses the i-th smallest is set against 1 - (i - 1) / n. Equal masses are counted one by one, so
+that both ends of their step are looked at, and the distance is that of masses which nearly coincide. The
+supremum over all x is larger by 1/n at most.
+
+**Every threshold, exactly, without trying all.** Sums over the spacings of logs give every exponent at once.
+A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds from
+tails that halve; work out the candidate with the least bound in full, and let the point where it was worst
+raise the bounds of the others; stop when no bound is below the least distance. A handful of candidates is
+worked out in full, where trying all costs n^2.
+"""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from .._lib import checks
+from .._lib.checks import Numbers
+from .._lib.results import comparable
+from .law import Alternative, Law, Pareto, Tail
+from .laws import LAWS
+
+ALTERNATIVES = tuple(LAWS)
+"""The laws that a Pareto tail is compared with."""
+
+SIGNIFICANCE = 0.1
+"""Smaller p-values reject a Pareto tail, or settle the sign of a likelihood ratio (CSN, 4.1 and 5.1)."""
+
+
+@comparable
+class TailBootstrap(NamedTuple):
+    """Fits to replicates of the data under the fitted tail; made by `fit_tail`.
+
+    Attributes
+    ----------
+    distances, exponents, thresholds : float arrays, shape (B,)
+        As in `TailFit`, one for each replicate.
+    """
+
+    distances: Float[np.ndarray, "replicates"]
+    exponents: Float[np.ndarray, "replicates"]
+    thresholds: Float[np.ndarray, "replicates"]
+
+
+@dataclass(frozen=True)
+class TailComparison:
+    """A Pareto tail against one other law above the same threshold, both fitted by maximum likelihood.
+
+    Attributes
+    ----------
+    name : str
+        The other law, one of `ALTERNATIVES`.
+    parameters : dict of str to float
+        Its parameters, in units of the masses: see `fit_tail`.
+    log_likelihood_ratio : float
+        Of the Pareto law over the other, in nats: below zero, the other fits better.
+    statistic : float
+        The ratio over its standard deviation, Vuong's statistic; a standard normal number where both laws are
+        equally close to the truth. Zero where the ratio is no larger than the rounding of its terms.
+    p_value : float
+        Two-sided, of the sign of the ratio. Where the Pareto law is a special case of the other, of the
+        chi-square test with one degree of freedom. 1 where the ratio is within rounding.
+    nested : bool
+        Whether that is so.
+    """
+
+    name: str
+    parameters: dict[str, float]
+    log_likelihood_ratio: float
+    statistic: float
+    p_value: float
+    nested: bool
+    law: Alternative = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, name: str, tail: Tail, alpha: float) -> "TailComparison":
+        """The comparison with the law of that name; `alpha` is the most likely Pareto exponent."""
+        law = LAWS[name].fit(tail, alpha)
+        pareto, other = Pareto(alpha).log_density(tail), law.log_density(tail)
+        ratios = pareto - other
+        total, n = float(tail.counts @ ratios), float(tail.counts.sum())
+        deviation = math.sqrt(float(tail.counts @ (ratios - total / n) ** 2))
+        statistic = total / deviation if deviation else 0.0
+        # Of the chi-square law with one degree of freedom at twice the ratio, or of the normal law.
+        p = math.erfc(math.sqrt(abs(total)) if law.nested else abs(statistic) / math.sqrt(2))
+        # Of masses that nearly coincide: no more than a few roundings of its terms, or of 1, has a sign.
+        size = float(tail.counts @ (1 + np.abs(pareto) + np.abs(other)))
+        if abs(total) <= 4 * np.finfo(np.float64).eps * size:
+            statistic, p = 0.0, 1.0
+        return cls(name, law.parameters(tail), total, statistic, p, law.nested, law)
+
+    @property
+    def winner(self) -> str:
+        """Which law fits better: "pareto", the other's name, or "undecided" where p_value >= 0.1."""
+        if self.p_value >= SIGNIFICANCE:
+            return "undecided"
+        return "pareto" if self.log_likelihood_ratio > 0 else self.name
+
+
+@comparable
+@dataclass(frozen=True, eq=False)
+class TailFit:
+    """A Pareto tail fitted to data; made by `fit_tail`.
+
+    Attributes
+    ----------
+    exponent : float
+        Of the survival function, alpha > 0. Up to 1 the mean is infinite, and no `ParetoMass` has it.
+    standard_error : float
+        Of the exponent, for large tails, with the threshold taken as known.
+    threshold : float
+        x_m, the least mass of the tail.
+    threshold_given : bool
+        Whether the caller chose it.
+    distance : float
+        Kolmogorov-Smirnov distance of the tail from the fitted law: see `fit_tail`.
+    discrete : bool
+        Whether the law is that of integers.
+    values, counts : arrays, shape (V,)
+        All the data: distinct masses, ascending, and how often each occurs.
+    bootstrap : TailBootstrap or None
+        The replicates behind the p-value.
+    """
+
+    exponent: float
+    standard_error: float
+    threshold: float
+    threshold_given: bool
+    distance: float
+    discrete: bool
+    values: Num[np.ndarray, " values"]
+    counts: Int[np.ndarray, " values"]
+    bootstrap: TailBootstrap | None = None
+
+    def __repr__(self) -> str:
+        kind = "integers" if self.discrete else "masses"
+        p = "" if self.p_value is None else f", p_value={self.p_value:.3g}"
+        return (
+            f"TailFit(exponent={self.exponent:.6g}, threshold={self.threshold:.6g}, "
+            f"distance={self.distance:.3g}, {self.n_tail:,} of {self.n:,} {kind}{p})"
+        )
+
+    @property
+    def density_exponent(self) -> float:
+        """Exponent of the density or of the mass function, alpha + 1: the one that CSN write alpha."""
+        return self.exponent + 1
+
+    @property
+    def n(self) -> int:
+        """Number of data points."""
+        return int(self.counts.sum())
+
+    @property
+    def n_tail(self) -> int:
+        """Number of data points in the tail."""
+        return int(self.counts[self.values >= self.threshold].sum())
+
+    @property
+    def mass_share(self) -> float:
+        """Share of the total mass that lies in the tail."""
+        shares = self.values / self.values[-1] * self.counts
+        return float(shares[self.values >= self.threshold].sum() / shares.sum())
+
+    @property
+    def p_value(self) -> float | None:
+        """Share of the replicates whose distance is at least the data's; None without a bootstrap."""
+        return None if self.bootstrap is None else float(np.mean(self.bootstrap.distances >= self.distance))
+
+    @property
+    def p_value_error(self) -> float | None:
+        """Largest Monte Carlo standard error of `p_value`, 1 / (2 sqrt(B)); None without a bootstrap."""
+        return None if self.bootstrap is None else 0.5 / math.sqrt(len(self.bootstrap.distances))
+
+    @property
+    def plausible(self) -> bool | None:
+        """Whether a Pareto tail is plausible, a p-value above 0.1; None without a bootstrap."""
+        return None if self.p_value is None else self.p_value > SIGNIFICANCE
+
+    @property
+    def beaten_by(self) -> tuple[str, ...]:
+        """Alternatives that fit significantly better, the best first."""
+        found = sorted(self.comparisons, key=lambda each: each.log_likelihood_ratio)
+        return tuple(each.name for each in found if each.winner == each.name)
+
+    @cached_property
+    def log_likelihood(self) -> float:
+        """Logarithm of the tail's likelihood in nats; in continuous data, of densities of x."""
+        tail = self._tail()
+        value = float(tail.counts @ Pareto(self.exponent).log_density(tail))
+        return value if self.discrete else value - float(tail.counts @ np.log(tail.values))
+
+    @cached_property
+    def comparisons(self) -> tuple[TailComparison, ...]:
+        """The Pareto tail against each of `ALTERNATIVES`; worked out when first asked for, then kept."""
+        tail = self._tail()
+        return tuple(TailComparison.of(name, tail, self.exponent) for name in ALTERNATIVES)
+
+    def _tail(self) -> Tail:
+        return Tail.above(self.threshold, self.values, self.counts, self.discrete)
+
+    def survival(
+        self, x: Annotated[Numbers, "..."], model: str = "pareto"
+    ) -> Float[np.ndarray, "..."] | np.float64:
+        """P(X >= x) inside the tail, under the Pareto law or an alternative.
+
+        Parameters
+        ----------
+        x : array_like of any shape
+            Finite and > 0. Up to the threshold the answer is 1.
+        model : str
+            "pareto" or one of `ALTERNATIVES`.
+
+        Returns
+        -------
+        float64 or ndarray, shape of `x`
+            Times ``n_tail / n`` it is the share of all data.
+
+        Raises
+        ------
+        TypeError
+            If `x` is not an array of real numbers.
+        ValueError
+            If an entry of `x` is not finite and > 0, or `model` is unknown.
+
+        Examples
+        --------
+        >>> from tokentree import fit_tail
+        >>> fit = fit_tail([1.0, 2.0, 4.0, 8.0], threshold=1)
+        >>> fit.survival([0.5, 1, 16]).round(6)
+        array([1.      , 1.      , 0.069483])
+        """
+        laws: dict[str, Law] = {"pareto": Pareto(self.exponent)}
+        if model != "pareto":
+            laws |= {each.name: each.law for each in self.comparisons}
+        if model not in laws:
+            raise ValueError(f"model = {model!r}: must be one of {', '.join(('pareto', *ALTERNATIVES))}")
+        # A count may lie between two floats.
+        given = checks.real_array("x", x).astype(np.float64, copy=False)
+        points = np.maximum(checks.positive("x", given), self.threshold)
+        flat = np.ceil(points.ravel()) if self.discrete else points.ravel()
+        values = np.exp(laws[model].log_survival(self._tail(), flat)).reshape(points.shape)
+        # A 0-d array becomes a number.
+        result: Float[np.ndarray, "..."] | np.float64 = values[()]
+        return result
+
+    def report(self) -> str:
+        """The fit, the test and the comparisons as text, a few lines."""
+        kind = "integers" if self.discrete else "masses"
+        how = "given" if self.threshold_given else "of least distance"
+        moments = {0: "mean infinite: ParetoMass needs an exponent > 1", 1: "mean finite, variance infinite"}
+        lines = [
+            f"Pareto tail of {self.n:,} {kind}",
+            f"  threshold    {self.threshold:.6g}, {how}",
+            f"  tail         {self.n_tail:,} {kind} ({self.n_tail / self.n:.1%}), "
+            f"{self.mass_share:.1%} of the mass",
+            f"  exponent     {self.exponent:.4g} +- {self.standard_error:.2g} of the survival function, "
+            f"{self.density_exponent:.4g} of the density",
+            f"  moments      {moments.get(math.ceil(self.exponent) - 1, 'mean and variance finite')}",
+            f"  distance     {self.distance:.4g} (Kolmogorov-Smirnov)",
+        ]
+        if self.bootstrap is None:
+            lines.append("  p-value      not asked for (n_bootstrap)")
+        else:
+            low, high = np.quantile(self.bootstrap.thresholds, (0.05, 0.95))
+            lines += [
+                f"  p-value      {self.p_value:.3g} +- {self.p_value_error:.2g} "
+                f"({len(self.bootstrap.distances):,} replicates): a Pareto tail is "
+                f"{'plausible' if self.plausible else 'rejected'} at {SIGNIFICANCE}",
+                f"  replicates   exponent +- {np.std(self.bootstrap.exponents):.2g}, "
+                f"threshold {low:.4g} to {high:.4g} (middle 90 %)",
+            ]
+        lines.append("  against                log ratio  statistic    p-value  fits better")
+        lines += [
+            f"    {each.name:21}{each.log_likelihood_ratio:10.4g}{each.statistic:11.3g}{each.p_value:11.3g}"
+            f"  {each.winner}"
+            for each in self.comparisons
+        ]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the data and the replicates, ready for JSON; an infinite parameter is None."""
+        return {
+            "exponent": self.exponent,
+            "density_exponent": self.density_exponent,
+            "standard_error": self.standard_error,
+            "threshold": self.threshold,
+            "threshold_given": self.threshold_given,
+            "distance": self.distance,
+            "discrete": self.discrete,
+            "n": self.n,
+            "n_tail": self.n_tail,
+            "mass_share": self.mass_share,
+            "log_likelihood": self.log_likelihood,
+            "p_value": self.p_value,
+            "p_value_error": self.p_value_error,
+            "n_bootstrap": 0 if self.bootstrap is None else len(self.bootstrap.distances),
+            "plausible": self.plausible,
+            "beaten_by": list(self.beaten_by),
+            "comparisons": [
+                {
+                    "name": each.name,
+                    "parameters": {
+                        name: value if math.isfinite(value) else None
+                        for name, value in each.parameters.items()
+                    },
+                    "log_likelihood_ratio": each.log_likelihood_ratio,
+                    "statistic": each.statistic,
+                    "p_value": each.p_value,
+                    "nested": each.nested,
+                    "winner": each.winner,
+                }
+                for each in self.comparisons
+            ],
+        }

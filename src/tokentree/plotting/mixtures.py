@@ -1,0 +1,192 @@
+"""Pictures of joint compression: rates and ratios."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from .._lib import checks
+from .._lib.checks import Numbers
+from ..mixtures import Mixture, exact_number
+from ..theorem import elasticity, published_derivatives, published_form
+from ..trees import TokenTree
+from ._style import axes, line, listed, plain
+
+_VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "they fail"), None: ("0.6", "not decided")}
+"""Face of a marker, and its name, by whether the signs of Theorem 4.2 hold."""
+
+
+def plot_rates(
+    mixture: Mixture,
+    l: Annotated[Numbers, "points"],
+    ax: Axes | None = None,
+    normalized: bool = False,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    code: Literal["ideal", "huffman"] = "ideal",
+    base: float = 2,
+    per: Literal["block", "token"] = "block",
+) -> Axes:
+    r"""Rates of all datasets of a mixture as one of them grows, or normalised rates.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        The size of D_t is replaced by l |D_a|; the others stay.
+    l : array_like, shape (L,)
+        Values of |D_t| / |D_a|, finite and > 0.
+    ax : Axes, optional
+        Default: a new figure's.
+    normalized : bool
+        Draw the rates less the log of the dataset's own number of leaves (Definition 4.1).
+    align, perturb : int or str
+        Index or name of D_a and D_t.
+    code, base, per
+        As in `Mixture.rates`, whose errors this shares. Huffman codes make steps.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If `align` and `perturb` are one dataset, or `l` is not a sequence of numbers > 0.
+
+    Notes
+    -----
+    O(L N M). `response_curve` has these rates for three datasets, with their derivatives and certified signs.
+
+    Examples
+    --------
+    >>> from tokentree import published_form
+    >>> mixture = published_form([[2, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], k=10, l=1)
+    >>> plot_rates(mixture, [0.25, 0.5, 1], normalized=True).get_ylabel()
+    'normalised rate $\\gamma_i - \\log\\,M_i$ (bits per block)'
+    """
+    a, t = mixture.index(align, "align"), mixture.index(perturb, "perturb")
+    if a == t:
+        raise ValueError(f"align, perturb = {a}, {t}: must be two different datasets")
+    points = np.atleast_1d(checks.positive("l", l))
+    if points.ndim > 1 or not len(points):
+        raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
+    rates = np.empty((len(points), mixture.n_datasets))
+    sizes = list(mixture.exact_sizes)
+    for i, point in enumerate(points.tolist()):
+        sizes[t] = Fraction(point) * sizes[a]
+        grown = mixture.with_sizes(sizes)
+        rates[i] = (grown.normalized_rates if normalized else grown.rates)(base, code, per)
+    ax = axes(ax)
+    for i, (name, rate) in enumerate(zip(mixture.names, rates.T, strict=True)):
+        ax.plot(points, rate, label=listed(plain(name)), **line(i))
+    information = {2: "bits", math.e: "nats"}.get(base, f"log {base:g}")
+    what = r"normalised rate $\gamma_i - \log\,M_i$" if normalized else r"rate $\gamma_i$"
+    ax.set(
+        xlabel=r"size of the perturbation, $l = |D_t|\,/\,|D_a|$", ylabel=f"{what} ({information} per {per})"
+    )
+    ax.set_xlim(0, points.max())
+    ax.legend(frameon=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def plot_ratio(
+    parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"],
+    k: Annotated[Numbers | Fraction, "k"],
+    l: Annotated[Numbers | Fraction, "l"],
+    ax: Axes | None = None,
+) -> Axes:
+    r"""The ratio -gamma_a' / (k gamma_p') of Theorem 4.2 against k, in the published form.
+
+    Filled markers are where the theorem's signs hold, gamma_p' < 0 < gamma_a', and open ones where they fail;
+    grey ones where that was not decided. Lines are the closed form for disjoint parts, whatever the parts
+    are, and the thin one is the ratio that the theorem names, 1.
+
+    Parameters
+    ----------
+    parts : array_like, shape (m, M), or sequence of m TokenTrees
+        As in `published_form`, whose errors this shares.
+    k : number or sequence of numbers
+        Sizes |D_p| / |D_a|, ints, floats or Fractions.
+    l : number or sequence of numbers
+        Sizes |D_t| / |D_a|; a line and a shape of marker each.
+    ax : Axes, optional
+        Default: a new figure's.
+
+    Returns
+    -------
+    Axes
+        A ratio that is infinite, where gamma_p' = 0, is a triangle on the upper edge, and one that is 0 / 0 a
+        cross there.
+
+    Raises
+    ------
+    ValueError
+        If `k` or `l` is empty or holds a number that is not finite and > 0.
+
+    Notes
+    -----
+    One `elasticity` for each k and l. The ratio is a pure number.
+
+    Examples
+    --------
+    >>> ax = plot_ratio([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=[10, 100, 1000], l=[0.01, 0.1])
+    >>> ax.get_xscale()
+    'log'
+    """
+    ks, ls = _sizes("k", k), _sizes("l", l)
+    given = checks.plain_array("parts", parts) if checks.is_array(parts) else checks.items("parts", parts)
+    mixture = published_form(given, 1, 1)
+    m = len(given)
+    found = [[elasticity(mixture.with_sizes([one, 1, each])) for one in ks] for each in ls]
+    ax = axes(ax)
+    # Past the ends, so that a single k has a line too.
+    grid = np.geomspace(float(min(ks)) / 1.2, float(max(ks)) * 1.2, 200)
+    marked: dict[str, Any] = {"markeredgecolor": "0.0", "ms": 5}
+    upper: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False, **marked}
+    handles: list[Any] = []
+    for i, (each, row) in enumerate(zip(ls, found, strict=True)):
+        shape = "osDv"[i % 4]
+        closed = np.asarray(published_derivatives(m, grid, float(each)).ratio)
+        # Where the ratio is infinite its line is nowhere, and still has its name.
+        finite = np.where(np.isfinite(closed), closed, np.nan)
+        ax.plot(grid, finite, linewidth=1, zorder=1, **line(i))
+        for x, one in zip(ks, row, strict=True):
+            face = _VERDICTS[one.holds][0]
+            if math.isfinite(one.ratio):
+                ax.plot(float(x), one.ratio, shape, markerfacecolor=face, **marked)
+            else:
+                off = "x" if math.isnan(one.ratio) else "^"
+                ax.plot(float(x), 1, off, markerfacecolor=face, **upper)
+        named: dict[str, Any] = {"label": f"$l = {float(each):g}$", "linewidth": 1, **line(i)}
+        handles.append(Line2D([], [], marker=shape, markerfacecolor=face, **named, **marked))
+    seen = [one for row in found for one in row]
+    for holds, (face, label) in _VERDICTS.items():
+        if any(one.holds is holds for one in seen):
+            handles.append(Patch(facecolor=face, edgecolor="0.0", label=label))
+    for off, name, test in (("^", "infinite", math.isinf), ("x", "0 / 0", math.isnan)):
+        if any(test(one.ratio) for one in seen):
+            handles.append(Line2D([], [], linestyle="", marker=off, color="1.0", label=name, **marked))
+    title = "lines: closed form, disjoint parts"
+    ax.legend(handles=handles, title=title, alignment="left", frameon=False)
+    ax.axhline(1, color="0.7", linewidth=0.8, zorder=0)
+    ax.set(xscale="log", xlim=(grid[0], grid[-1]), xlabel=r"$k = |D_p|\,/\,|D_a|$")
+    ax.set_ylabel(r"ratio $-\gamma_a'\,/\,(k\,\gamma_p')$")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _sizes(name: str, given: Numbers | Fraction) -> list[Any]:
+    """One number, or a sequence of them, as it was given: all finite and > 0."""
+    sizes = [given] if isinstance(given, Fraction | float | int | np.number) else checks.items(name, given)
+    if not sizes:
+        raise ValueError(f"{name} is empty: at least one size is needed")
+    for i, size in enumerate(sizes):
+        if exact_number(f"{name}[{i}]", size) <= 0:
+            raise ValueError(f"{name}[{i}] = {size}: must be finite and > 0")
+    return sizes

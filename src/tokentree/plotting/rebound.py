@@ -1,0 +1,187 @@
+"""Pictures of rebound."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..alignment import PAPER_NEEDED, POSITIVE, REGIMES, Rebound, ReboundFactor, Regime
+from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, _ticks, axes, line, mark, number
+
+
+def plot_rebound(
+    rebound: Rebound,
+    ax: Axes | None = None,
+    regime: Regime = "fine-tuning",
+    show: Literal["score", "drop"] = "score",
+) -> Axes:
+    r"""Section 5.2: score under negative examples, for every number of positive ones.
+
+    Parameters
+    ----------
+    rebound : Rebound
+    ax : Axes, optional
+        Default: a new figure's.
+    regime : {"counts", "fine-tuning"}
+        Which clock.
+    show : {"score", "drop"}
+        The score, or how far it has fallen: that tells lines apart where scores hardly move.
+
+    Returns
+    -------
+    Axes
+        What was simulated is marked, and joined by straight lines. With the score, a thin line marks
+        `Rebound.level`.
+
+    Raises
+    ------
+    ValueError
+        If the regime or `show` is unknown.
+
+    Examples
+    --------
+    >>> from tokentree import published_form, simulate_rebound
+    >>> found = simulate_rebound(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1))
+    >>> [line.get_label() for line in plot_rebound(found).get_lines()[:4]]
+    ['1000', '2000', '5000', '10000']
+    """
+    r = _regime(regime)
+    if show not in ("score", "drop"):
+        raise ValueError(f"show = {show!r}: must be 'score' or 'drop'")
+    ax = axes(ax)
+    values = (rebound.score if show == "score" else rebound.drop)[r]
+    for nth, (n, path) in enumerate(zip(rebound.positive, values, strict=True)):
+        ax.plot(
+            rebound.negative,
+            path,
+            **line(nth),
+            marker=MARKERS[nth % 4],
+            ms=4,
+            label=f"{n:.12g}",
+        )
+    if show == "score":
+        label = f"level {rebound.level:.3g}"
+        ax.axhline(rebound.level, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label=label)
+    ax.set_xlabel("negative examples (blocks)")
+    ax.set_ylabel("score, share of $D_a$ (no unit)" if show == "score" else "fall of the score (no unit)")
+    _legend(ax, title="positive examples (blocks)")
+    return ax
+
+
+def plot_needed(rebound: Rebound, ax: Axes | None = None, paper: bool = True) -> Axes:
+    r"""Negative examples that undo the positive ones, in both regimes, beside the paper's Table 3.
+
+    Parameters
+    ----------
+    rebound : Rebound
+    ax : Axes, optional
+        Default: a new figure's.
+    paper : bool
+        Whether to draw the paper's figures too.
+
+    Returns
+    -------
+    Axes
+        Logarithmic both ways. Triangles on the upper edge: the score never comes down to the level; on the
+        lower edge: it is there already.
+
+    Examples
+    --------
+    >>> from tokentree import published_form, simulate_rebound
+    >>> found = simulate_rebound(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1))
+    >>> [text.get_text() for text in plot_needed(found).get_legend().get_texts()]
+    ['counts', 'fine-tuning', 'paper, Llama2-7B', 'paper, Gemma-2B']
+    """
+    ax = axes(ax)
+    ax.set_xscale("log")
+    # An axis without a number above zero cannot be logarithmic.
+    if paper or ((rebound.needed > 0) & (rebound.needed < np.inf)).any():
+        ax.set_yscale("log")
+    ends = np.zeros(2, np.bool_)
+    for r, regime in enumerate(REGIMES):
+        needed = rebound.needed[r]
+        finite = (needed > 0) & (needed < np.inf)
+        ax.plot(rebound.positive[finite], needed[finite], **line(r), marker=MARKERS[r], ms=5, label=regime)
+        ends |= _edges(ax, rebound.positive, needed, GREYS[r])
+    if paper:
+        for nth, (model, table) in enumerate(PAPER_NEEDED.items(), start=2):
+            style = {**line(nth), "marker": MARKERS[nth], "markerfacecolor": "1.0", "ms": 6}
+            ax.plot(POSITIVE, table, **style, label=f"paper, {model}")
+    ax.set_xlabel("positive examples (blocks)")
+    ax.set_ylabel("negative examples needed (blocks)")
+    _ticks(ax, rebound.positive)
+    _legend(ax, ends, "level never reached", "none is needed")
+    return ax
+
+
+def plot_rebound_factor(
+    factor: ReboundFactor,
+    ax: Axes | None = None,
+    regime: Regime = "fine-tuning",
+    positive: int = 0,
+    unit: str = "blocks",
+) -> Axes:
+    r"""Section 5.3: the first drop R against depth or |D_p|, with the power law fitted to it.
+
+    Parameters
+    ----------
+    factor : ReboundFactor
+        Of at least three values.
+    ax : Axes, optional
+        Default: a new figure's.
+    regime : {"counts", "fine-tuning"}
+        Which clock.
+    positive : int
+        Index into `ReboundFactor.positive`.
+    unit : str
+        What the factor is counted in, for the axis: "symbols" for depth.
+
+    Returns
+    -------
+    Axes
+        Logarithmic both ways, with the fit and a band of one standard error of the fitted line. The band is
+        the misfit of a power law: the simulation has no noise. Where a drop is not positive there is no power
+        law; the axes are linear then, and the legend says so.
+
+    Raises
+    ------
+    ValueError
+        As in `ReboundFactor.fit`.
+
+    Examples
+    --------
+    >>> from tokentree import published_form, rebound_by_pretraining
+    >>> thirds = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1)
+    >>> found = rebound_by_pretraining(thirds, [1e4, 1e5, 1e6])
+    >>> ax = plot_rebound_factor(found, regime="counts")
+    >>> print(ax.get_legend().get_texts()[1].get_text())
+    fit, exponent $-0.9935 \pm 0.0034$
+    """
+    r = _regime(regime)
+    law = factor.fit(regime, positive)
+    ax = axes(ax)
+    values, drops = factor.values, factor.first_drop[r, :, positive]
+    handles = ax.plot(values, drops, "o", color="0.0", ms=5, label=f"simulated, {regime}", zorder=3)
+    if np.isnan(law.exponent):
+        at = ", ".join(f"{value:g}" for value in values[drops <= 0])
+        handles.append(mark("", f"no power law: $R \\leq 0$ at {at}"))
+        ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    else:
+        x = np.geomspace(values[0], values[-1], 100)
+        fitted = law.amplitude * x**law.exponent
+        logs = np.log(values)
+        # Of the line at x: its error at the mean of log x, and that of the exponent, are independent.
+        error = law.exponent_error * np.sqrt(logs.var() + (np.log(x) - logs.mean()) ** 2)
+        ax.fill_between(x, fitted * np.exp(-error), fitted * np.exp(error), color="0.85", linewidth=0)
+        # To the second figure of the error, but not beyond four decimals.
+        decimals = 4 if law.exponent_error < 1e-3 else max(0, 1 - math.floor(math.log10(law.exponent_error)))
+        label = rf"fit, exponent ${law.exponent:.{decimals}f} \pm {number(law.exponent_error, 2)}$"
+        handles += ax.plot(x, fitted, color="0.3", linestyle=DASHES[1], label=label)
+        ax.set(xscale="log", yscale="log")
+        _ticks(ax, values)
+    ax.set_xlabel(f"{'depth $d$' if factor.factor == 'depth' else '$|D_p|$'} ({unit})")
+    first, last = factor.negative[:2]
+    ax.set_ylabel(f"$R$, fall of the score from {first:g} to {last:g}\nnegative examples (no unit)")
+    _legend(ax, handles=handles, columns=1, title=f"{factor.positive[positive]:g} positive examples")
+    return ax

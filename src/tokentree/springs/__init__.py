@@ -1,0 +1,7 @@
+"""Section 4.3: the chain of springs, and the spring system that joint compression is."""
+
+from .chain import SpringChain
+from .fisher import FisherSprings
+from .states import ChainMotion, ChainState, HookeInvariant
+
+__all__ = ["ChainMotion", "ChainState", "FisherSprings", "HookeInvariant", "SpringChain"]

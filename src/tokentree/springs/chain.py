@@ -1,0 +1,470 @@
+r"""Section 4.3's springs: the mechanical chain, and the spring system that joint compression is.
+
+**The chain.** Springs in series between a wall and a load, or between two walls: Hooke's law and nothing
+else. Its motion is linear, M u'' + C u' + K u = f, so it has a closed form, one damped oscillator a mode.
+
+Stiffnesses may span eighteen decades. Compliances enter as shares (1/k_i) / sum (1/k_j), all positive. The
+matrix K is never formed for the modes: its smallest eigenvalues would drown in the rounding of its largest
+entries. With masses m, spring i between nodes i - 1 and i, and node 0 the wall,
+
+    M^(-1/2) K M^(-1/2) = B B^T,   B[j, j] = (k_j / m_j)^(1/2),   B[j, j+1] = -(k_{j+1} / m_j)^(1/2),
+
+and the singular values of a bidiagonal matrix, here the frequencies, are determined by its entries to high
+relative accuracy and found so by the implicit QR method (Demmel and Kahan 1990). A last node held by a second
+wall has infinite mass: its row of B is zero.
+
+**The mixture.** Anchors p_i, stiffnesses n_i, and one node q = sum n_i p_i / T, at which the forces
+n_i (p_i - q) balance. The page docs/springs.md says where this is Hooke's law exactly, where to first order,
+and where it is not, with proofs.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .._lib import checks
+from .._lib.checks import Numbers, finite, per_unit
+from .motion import STIFF, _integrate, _oscillators
+from .states import ChainMotion, ChainState
+
+
+class SpringChain:
+    r"""Ideal springs in series. Immutable.
+
+    Parameters
+    ----------
+    stiffness : array_like, shape (n,)
+        The k_i, finite and > 0, from the wall outwards. Units are the caller's: energy is force times length.
+    names : sequence of n strings, optional
+        Default: "k1", "k2", ...
+
+    Raises
+    ------
+    ValueError
+        If a stiffness is not finite and > 0, there is none, or the names do not fit.
+    TypeError
+        If the stiffnesses are not real numbers or a name is no string.
+
+    Notes
+    -----
+    Section 4.3 of the paper.
+
+    Examples
+    --------
+    >>> chain = SpringChain([1, 3])
+    >>> chain.equivalent_stiffness
+    0.75
+    >>> chain.extensions(3)
+    array([3., 1.])
+    """
+
+    def __init__(self, stiffness: Annotated[Numbers, "springs"], names: Iterable[str] | None = None) -> None:
+        k = np.array(checks.positive("stiffness", stiffness))
+        if k.ndim != 1 or k.size == 0:
+            raise ValueError(f"stiffness has shape {k.shape}: must be (n,), one number a spring")
+        k.flags.writeable = False
+        self._stiffness = k
+        rule = f"must be {k.size} strings, one a spring"
+        default = [f"k{i + 1}" for i in range(k.size)]
+        self._names = tuple(default if names is None else checks.items("names", names, rule))
+        for i, name in enumerate(self._names):
+            if not isinstance(name, str):
+                raise TypeError(f"names[{i}] = {name!r}: must be a string")
+        if len(self._names) != k.size:
+            raise ValueError(f"names = {names!r}: {rule}")
+        # Not sum(1 / k): the compliance of a very soft spring may be beyond a float64.
+        compliance = k.min() / k
+        self._shares = compliance / math.fsum(compliance)
+        self._equivalent = float(k.min()) / math.fsum(compliance)
+
+    @property
+    def stiffness(self) -> Float[np.ndarray, "springs"]:
+        """The k_i, read-only."""
+        return self._stiffness
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The springs' names."""
+        return self._names
+
+    @property
+    def equivalent_stiffness(self) -> float:
+        """k_eff = (sum 1/k_i)^-1, to three roundings."""
+        return self._equivalent
+
+    # Between a wall and a load
+
+    def extensions(self, force: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch springs"]:
+        """Extension F / k_i of every spring under a force on the end, shape (..., n)."""
+        extensions: Float[np.ndarray, "*batch springs"] = finite("force", force)[..., None] / self._stiffness
+        return extensions
+
+    def force(
+        self, total_extension: Annotated[Numbers, "*batch"]
+    ) -> Float[np.ndarray, "*batch"] | np.float64:
+        """Force k_eff x total extension that stretches the whole chain so far."""
+        force: Float[np.ndarray, "*batch"] | np.float64 = (
+            self._equivalent * finite("total_extension", total_extension)
+        )[()]
+        return force
+
+    def energy(self, force: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
+        """Energy F^2 / (2 k_eff) stored in the chain under a force on the end.
+
+        Examples
+        --------
+        >>> SpringChain([1, 3]).energy([0, 3])
+        array([0., 6.])
+        """
+        f = finite("force", force)
+        energy: Float[np.ndarray, "*batch"] | np.float64 = (f / self._equivalent * f / 2)[()]
+        return energy
+
+    def under_load(
+        self,
+        force: Annotated[Numbers, "*batch"],
+        natural_lengths: Annotated[Numbers, "springs"] = 0.0,
+    ) -> ChainState:
+        r"""The chain between a wall and a force on its end; an array of forces gives force-extension curves.
+
+        Parameters
+        ----------
+        force : array_like, shape (...)
+            Pull on the last node, away from the wall; negative pushes.
+        natural_lengths : array_like, shape (n,) or ()
+            Lengths of the springs without force, >= 0.
+
+        Returns
+        -------
+        ChainState
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an entry is not as above.
+
+        Examples
+        --------
+        >>> SpringChain([1, 3]).under_load([0, 3], natural_lengths=1).positions
+        array([[0., 1., 2.],
+               [0., 4., 6.]])
+        """
+        lengths, given = self._natural(natural_lengths), finite("force", force)
+        extensions = self.extensions(given)
+        tensions = np.broadcast_to(given[..., None], extensions.shape)
+        positions = np.cumsum(lengths + extensions, axis=-1)
+        return ChainState(_after_wall(positions), extensions, tensions, self.energy(given))
+
+    # Between two walls
+
+    def between_walls(
+        self,
+        distance: Annotated[Numbers, "*#batch"],
+        natural_lengths: Annotated[Numbers, "springs"] = 0.0,
+        pull: Annotated[Numbers, "*#batch nodes"] | None = None,
+    ) -> ChainState:
+        r"""The chain between two fixed walls, its inner nodes pulled or not.
+
+        Parameters
+        ----------
+        distance : array_like, shape (...)
+            Between the walls, >= 0. The springs are compressed if it is less than their natural lengths.
+        natural_lengths : array_like, shape (n,) or ()
+            Lengths of the springs without force, >= 0.
+        pull : array_like, shape (..., n - 1), optional
+            Force on each inner node, away from the first wall. Default: none. Leading axes broadcast with
+            those of `distance`.
+
+        Returns
+        -------
+        ChainState
+            ``tensions[..., 0]`` and ``tensions[..., -1]`` are the forces on the walls.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an entry or a shape is not as above.
+
+        Notes
+        -----
+        A force f on node p reaches the springs before it with f times the share of the compliance behind it,
+        and those behind it with -f times the share before it. Tension i is k_eff (distance - lengths) plus
+        such terms, with an error of about n units in the last place of their sizes. O(n) a state.
+
+        Examples
+        --------
+        The two-dataset mixture of sizes 3 and 1 is this chain: the node sits at w_2 = 1/4.
+
+        >>> SpringChain([3, 1]).between_walls(1).positions
+        array([0.  , 0.25, 1.  ])
+        >>> SpringChain([3, 1]).between_walls(1, pull=[[0], [2]]).tensions
+        array([[0.75, 0.75],
+               [2.25, 0.25]])
+        """
+        n = self._stiffness.size
+        lengths = self._natural(natural_lengths)
+        apart = finite("distance", distance)
+        checks.nonnegative("distance", apart)
+        forces = np.zeros(n - 1) if pull is None else finite("pull", pull)
+        if forces.shape[-1:] != (n - 1,):
+            raise ValueError(f"pull has shape {forces.shape}: must be (..., {n - 1}), a force an inner node")
+        try:
+            shape = np.broadcast_shapes(apart.shape, forces.shape[:-1])
+        except ValueError:
+            shapes = f"distance has shape {apart.shape} and pull {forces.shape}"
+            raise ValueError(f"{shapes}: leading axes must broadcast") from None
+        before = np.cumsum(self._shares)[:-1]
+        behind = np.cumsum(self._shares[::-1])[-2::-1]
+        tensions = np.empty((*shape, n))
+        tensions[:] = (self._equivalent * (apart - math.fsum(lengths)))[..., None]
+        tensions[..., :-1] += np.cumsum((forces * behind)[..., ::-1], axis=-1)[..., ::-1]
+        tensions[..., 1:] -= np.cumsum(forces * before, axis=-1)
+        extensions = tensions / self._stiffness
+        positions = np.cumsum(lengths + extensions, axis=-1)
+        positions[..., -1] = apart
+        energy = (tensions * extensions).sum(axis=-1) / 2
+        return ChainState(_after_wall(positions), extensions, tensions, energy)
+
+    # Motion
+
+    def frequencies(
+        self, masses: Annotated[Numbers, "nodes"] = 1.0, held: bool = False
+    ) -> Float[np.ndarray, "modes"]:
+        r"""Natural angular frequencies of the chain without damping, from the highest down.
+
+        Parameters
+        ----------
+        masses : array_like, shape (nodes,) or ()
+            Of the free nodes, finite and > 0.
+        held : bool
+            Whether a second wall holds the last node. There are n - 1 free nodes then, and n otherwise.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a mass is not as above, or no node is free.
+
+        Notes
+        -----
+        High relative accuracy for all of them, also where stiffnesses span eighteen decades. O(n^2); n = 1000
+        in a tenth of a second.
+
+        Examples
+        --------
+        >>> SpringChain([2, 2]).frequencies(held=True)
+        array([2.])
+        """
+        from scipy import linalg
+
+        found: Float[np.ndarray, "modes"] = linalg.svd(
+            self._bidiagonal(self._masses(masses, held)), compute_uv=False, lapack_driver="gesvd"
+        )
+        # A node held has no mode: its zero comes last.
+        return found[: found.size - held]
+
+    def simulate(
+        self,
+        times: Annotated[Numbers, "times"],
+        masses: Annotated[Numbers, "nodes"] = 1.0,
+        load: Annotated[Numbers, "nodes"] = 0.0,
+        mass_damping: float = 0.0,
+        stiffness_damping: float = 0.0,
+        displacement: Annotated[Numbers, "nodes"] = 0.0,
+        velocity: Annotated[Numbers, "nodes"] = 0.0,
+        held: bool = False,
+        integrate: bool = False,
+    ) -> ChainMotion:
+        r"""Motion of the nodes under constant forces, M u'' + C u' + K u = f with C = a M + b K.
+
+        Parameters
+        ----------
+        times : array_like, shape (L,)
+            When, >= 0, in any order. Motion starts at 0.
+        masses : array_like, shape (nodes,) or ()
+            Of the free nodes, finite and > 0.
+        load : array_like, shape (nodes,) or ()
+            Constant force on each free node; a single number is the force on the last of them.
+        mass_damping : float
+            a >= 0, per time: every node is slowed by the force a m_j u'_j.
+        stiffness_damping : float
+            b >= 0, a time: beside every spring stands a dashpot of viscosity b k_i.
+        displacement, velocity : array_like, shape (nodes,) or ()
+            At time 0; displacements are from where the nodes rest without load. Between walls that is
+            anywhere: pretension does not change the motion of linear springs.
+        held : bool
+            Whether a second wall holds the last node. There are n - 1 free nodes then, and n otherwise.
+        integrate : bool
+            Solve the equations of motion by `scipy.integrate.solve_ivp` instead of in closed form. A check:
+            explicit (DOP853), and implicit (Radau) where the chain is stiff. It must follow every
+            oscillation, so it is for chains whose fast modes are damped well, or short times.
+
+        Returns
+        -------
+        ChainMotion
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an entry is not as above, or the motion of a mode leaves the range of a float64.
+        RuntimeError
+            If the integration fails.
+
+        Notes
+        -----
+        Proportional damping (Rayleigh 1877) keeps the modes of the undamped chain, so each is a damped
+        oscillator of its own and the closed form is exact. Errors are relative to the largest displacement,
+        that at rest included; a mode of frequency w loses the digits of w t. O(n^3 + n^2 L); n = 1000 in
+        about a second. The damping is not general: one coefficient for all nodes, one for all springs.
+
+        Examples
+        --------
+        >>> motion = SpringChain([4]).simulate([0, math.pi / 2, 40], load=8, mass_damping=0.8)
+        >>> motion.displacements.round(3).ravel()
+        array([0.   , 3.051, 2.   ])
+        """
+        at = finite("times", times)
+        if at.ndim != 1 or at.size == 0:
+            raise ValueError(f"times has shape {at.shape}: must be (L,), at least one")
+        checks.nonnegative("times", at)
+        m = self._masses(masses, held)
+        given = finite("load", load)
+        forces = per_unit("load", given, m.size) if given.ndim else np.append(np.zeros(m.size - 1), given)
+        damping = []
+        for name, value in (("mass_damping", mass_damping), ("stiffness_damping", stiffness_damping)):
+            damping.append(finite(name, value))
+            checks.nonnegative(name, damping[-1])
+        a, b = map(float, damping)
+        start = per_unit("displacement", finite("displacement", displacement), m.size)
+        speed = per_unit("velocity", finite("velocity", velocity), m.size)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if held:
+                stretch = self.between_walls(0, pull=forces).extensions
+            else:
+                stretch = np.cumsum(forces[::-1])[::-1] / self._stiffness
+            rest = np.cumsum(stretch)[: m.size]
+        if not np.isfinite(rest).all():
+            checks.fail_at(
+                "rest", rest, ~np.isfinite(rest), "the load must leave it in the range of a float64"
+            )
+        if integrate:
+            moved = self._integrated(at, m, a, b, start, speed, stretch)
+        else:
+            moved = self._closed(at, m, a, b, start, speed, rest, forces)
+        return ChainMotion(at, *moved, rest)
+
+    def _closed(
+        self,
+        times: Float[np.ndarray, "times"],
+        masses: Float[np.ndarray, "nodes"],
+        a: float,
+        b: float,
+        start: Float[np.ndarray, "nodes"],
+        speed: Float[np.ndarray, "nodes"],
+        rest: Float[np.ndarray, "nodes"],
+        forces: Float[np.ndarray, "nodes"],
+    ) -> tuple[Float[np.ndarray, "times nodes"], Float[np.ndarray, "times nodes"]]:
+        """Displacements and velocities, mode by mode."""
+        from scipy import linalg
+
+        shapes, omega, _ = linalg.svd(self._bidiagonal(masses), lapack_driver="gesvd")
+        shapes, omega = shapes[: masses.size, : masses.size], omega[: masses.size]
+        root = np.sqrt(masses)
+        # What leaves the range of a float64 is refused below. Squares of frequencies are not formed: they may
+        # leave it where the motion does not.
+        with np.errstate(all="ignore"):
+            z, v, f = root * start, root * speed, forces / root
+            # Where a mode rests, from the force or from the whole displacement, whichever is known better:
+            # hard modes drown in the displacement of soft ones, and soft modes in the force on hard ones.
+            direct = linalg.norm(f) / omega / omega <= linalg.norm(root * rest)
+            away = np.where(direct, f @ shapes / omega / omega, (root * rest) @ shapes) - z @ shapes
+            decay = (a + b * omega * omega) / 2
+            left, push, brake = _oscillators(omega, decay, times)
+            change = push * (v @ shapes) - left * away
+            rates = brake * (v @ shapes) + push * omega * (omega * away)
+            moved = start + change @ shapes.T / root, rates @ shapes.T / root
+        normal = omega.min() >= np.finfo(np.float64).tiny
+        if not (normal and all(np.isfinite(found).all() for found in (decay, *moved))):
+            raise ValueError(
+                f"frequencies from {omega.min():g} to {omega.max():g}, damped at up to {decay.max():g}, and "
+                f"times up to {times.max():g}: the motion leaves the range of a float64"
+            )
+        return moved
+
+    def _integrated(
+        self,
+        times: Float[np.ndarray, "times"],
+        masses: Float[np.ndarray, "nodes"],
+        a: float,
+        b: float,
+        start: Float[np.ndarray, "nodes"],
+        speed: Float[np.ndarray, "nodes"],
+        stretch: Float[np.ndarray, "springs"],
+    ) -> tuple[Float[np.ndarray, "times nodes"], Float[np.ndarray, "times nodes"]]:
+        """The same, step by step, from the forces of the springs; `stretch` is their extension at rest.
+
+        The variables are extensions and velocities. With displacements instead, the tension of a hard spring
+        at the end of soft ones would be a difference of large numbers.
+        """
+        from scipy import sparse
+
+        k, free = self._stiffness, masses.size
+        strain = sparse.eye_array(k.size, free) - sparse.eye_array(k.size, free, k=-1)
+        pull = (sparse.diags_array(-1 / masses) @ strain.T @ sparse.diags_array(k)).tocsr()
+        drag = b * (pull @ strain) - a * sparse.eye_array(free)
+        motion = sparse.block_array([[None, strain], [pull, drag]]).tocsc()
+
+        extensions = strain @ start - stretch
+        energy = (k * extensions**2).sum() / 2 + (masses * speed**2).sum() / 2
+        if energy == 0:
+            return np.tile(start, (times.size, 1)), np.zeros((times.size, free))
+        # What the energy allows each spring and each mass is the scale of their errors.
+        scales = np.sqrt(2 * energy / np.concatenate([k, masses]))
+        fastest = 2 * math.sqrt(abs(pull).max())
+        stiff = times.max() * (fastest + a + b * fastest**2) > STIFF
+        options: dict[str, Any] = (
+            {"method": "Radau", "jac": motion, "rtol": 1e-10} if stiff else {"rtol": 1e-12}
+        )
+        states = _integrate(
+            lambda _, y: motion @ y,
+            np.concatenate([extensions, speed]),
+            times,
+            atol=1e-16 * scales,
+            **options,
+        )
+        return np.cumsum(stretch + states[:, : k.size], axis=1)[:, :free], states[:, k.size :]
+
+    def _bidiagonal(self, masses: Float[np.ndarray, "nodes"]) -> Float[np.ndarray, "springs springs"]:
+        """B of the module's docstring; a node held by a wall is a row of zeros."""
+        inverse = np.zeros(self._stiffness.size)
+        inverse[: masses.size] = 1 / np.sqrt(masses)
+        root = np.sqrt(self._stiffness)
+        with np.errstate(over="ignore"):
+            b = np.diag(root * inverse) - np.diag(root[1:] * inverse[:-1], k=1)
+        if not np.isfinite(b).all():
+            raise ValueError(
+                f"stiffness up to {self._stiffness.max():g} and masses down to {masses.min():g}: "
+                "the frequencies leave the range of a float64"
+            )
+        return b
+
+    def _natural(self, lengths: Numbers) -> Float[np.ndarray, "springs"]:
+        array = finite("natural_lengths", lengths)
+        checks.nonnegative("natural_lengths", array)
+        return per_unit("natural_lengths", array, self._stiffness.size)
+
+    def _masses(self, masses: Numbers, held: bool) -> Float[np.ndarray, "nodes"]:
+        free = self._stiffness.size - bool(held)
+        if not free:
+            raise ValueError("held = True: one spring between two walls has no node that is free to move")
+        return per_unit("masses", checks.positive("masses", masses), free)
+
+    def __repr__(self) -> str:
+        n = self._stiffness.size
+        return f"SpringChain({n} spring{'s' * (n > 1)}, k_eff {self._equivalent:g})"
+
+
+def _after_wall(positions: Float[np.ndarray, "*batch springs"]) -> Float[np.ndarray, "*batch nodes"]:
+    return np.concatenate([np.zeros((*positions.shape[:-1], 1)), positions], axis=-1)

@@ -1,0 +1,144 @@
+"""Proof: an expression that is zero for all values, and laws that carry theirs with them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+
+def residual(law: sp.Rel) -> sp.Expr | sp.MatrixBase:
+    """Left side less right side in the normal form that `proved` judges: 0 where an equation holds.
+
+    Parameters
+    ----------
+    law : sympy relation
+        Between expressions, or an equation between matrices.
+
+    Returns
+    -------
+    sympy expression or matrix
+        For an equation an expanded numerator over a product of denominators, nan if one of them is zero. For
+        an inequality the difference in factors.
+
+    Raises
+    ------
+    TypeError
+        If `law` is not a relation. SymPy turns relations that it decides at once into true or false; build
+        them with ``evaluate=False``.
+
+    Notes
+    -----
+    The cost is that of expanding the numerator: it grows with the product of the numbers of terms in all
+    denominators.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", positive=True)
+    >>> residual(sp.Eq(sp.log(1 / x), -sp.log(x), evaluate=False))
+    0
+    >>> residual(sp.Eq(1 / (x + 1), 1 / x, evaluate=False))
+    -1/(x*(x + 1))
+    """
+    if not isinstance(law, sp.Rel):
+        raise TypeError(f"law = {law!r}: must be a SymPy relation, built with evaluate=False")
+    normal = _normal if isinstance(law, sp.Eq) else sp.factor
+    difference = law.lhs - law.rhs
+    return difference.applyfunc(normal) if isinstance(difference, sp.MatrixBase) else normal(difference)
+
+
+def proved(law: sp.Rel) -> bool:
+    """Whether SymPy proves a relation; the module's docstring says what counts as a proof.
+
+    Parameters
+    ----------
+    law : sympy relation
+        As for `residual`.
+
+    Returns
+    -------
+    bool
+        True is a proof. False disproves an equation between rational functions; of other laws it says only
+        that this method does not prove them.
+
+    Raises
+    ------
+    TypeError
+        As for `residual`.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", positive=True)
+    >>> proved(sp.Eq((x**2 - 1) / (x + 1), x - 1, evaluate=False)), proved(sp.Gt(x - 1, 0, evaluate=False))
+    (True, False)
+    """
+    difference = residual(law)
+    entries = difference if isinstance(difference, sp.MatrixBase) else [difference]
+    return all(law.func(entry, 0) is sp.true for entry in entries)
+
+
+def _normal(expression: sp.Expr) -> sp.Expr:
+    """Expanded numerator over the denominators."""
+    expression = sp.expand_log(expression)
+    if expression.has(sp.Sum):
+        # Split sums, take out what does not depend on the index, and give every index its standard name.
+        expression = sp.factor_terms(sp.expand(expression)).as_dummy()
+    numerator, denominator = sp.fraction(sp.together(expression))
+    if any(_expanded(factor) == 0 for factor in sp.Mul.make_args(denominator)):
+        return sp.nan
+    return _expanded(numerator) / denominator
+
+
+def _expanded(expression: sp.Expr) -> sp.Expr:
+    """Sum of monomials, by ring arithmetic: many times faster than `sympy.expand`, and just as exact."""
+    indeterminates = sorted(_indeterminates(expression), key=sp.default_sort_key)
+    if not indeterminates:
+        return sp.expand(expression)
+    polynomials, *_ = sp.ring(indeterminates, sp.QQ)
+    return polynomials.from_expr(expression).as_expr()
+
+
+def _indeterminates(expression: sp.Expr) -> set[sp.Expr]:
+    """What the expression is a polynomial in."""
+    if expression.is_Add or expression.is_Mul:
+        return set().union(*map(_indeterminates, expression.args))
+    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 1:
+        return _indeterminates(expression.base)
+    return set() if expression.is_Rational else {expression}
+
+
+@dataclass(frozen=True)
+class Laws(Mapping[str, sp.Rel]):
+    """Laws by name; a notebook shows them as formulas.
+
+    Examples
+    --------
+    >>> from tokentree.symbolic import gibbs_duhem
+    >>> laws = gibbs_duhem(2, 2)
+    >>> list(laws)
+    ['response', 'reciprocity', 'Gibbs-Duhem', 'conservation']
+    >>> laws.proved
+    True
+    """
+
+    laws: dict[str, sp.Rel]
+
+    @property
+    def proved(self) -> bool:
+        """Whether SymPy proves every one of them."""
+        return all(map(proved, self.laws.values()))
+
+    def __getitem__(self, name: str) -> sp.Rel:
+        return self.laws[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.laws)
+
+    def __len__(self) -> int:
+        return len(self.laws)
+
+    def _repr_latex_(self) -> str:
+        return _latex((rf"\text{{{name}:}}\quad {sp.latex(law)}") for name, law in self.laws.items())
+
+
+def _latex(lines: Iterable[str]) -> str:
+    return r"$\displaystyle\begin{gathered}" + r" \\ ".join(lines) + r"\end{gathered}$"

@@ -1,0 +1,16 @@
+"""Theorem 4.2: its signs decided with a proof for each, in closed form, and against sizes and depth."""
+
+from .depth import DepthCurve, depth_curve
+from .forms import (
+    PublishedDerivatives,
+    published_change,
+    published_derivatives,
+    published_form,
+    three_dataset_form,
+)
+from .response import ResponseCurve, response_curve
+from .signs import Elasticity, elasticity
+
+__all__ = ["DepthCurve", "Elasticity", "PublishedDerivatives", "ResponseCurve", "depth_curve", "elasticity"]
+__all__ += ["published_change", "published_derivatives", "published_form", "response_curve"]
+__all__ += ["three_dataset_form"]

@@ -1,0 +1,176 @@
+r"""What pruning does: rates, response and Theorem 4.2's signs against the depth of the joint tree.
+
+Pruning merges leaves, and so does every coarser reading of the same data. Let f_i = p_i / q on the fine
+leaves, and C the cell that a leaf is merged into. The merged f_i is E_q[f_i | C], so by the law of total
+covariance
+
+    S_fine - S_coarse = E_q[ Cov(f_i, f_t | C) ],
+
+which is positive semidefinite. Merging two leaves x and y takes v_i v_t q(x) q(y) / (q(x) + q(y)) off S_it,
+with v = f(x) - f(y). So as depth grows, for the same datasets and sizes,
+
+- -R and S - 1 grow in the Loewner order: diagonals, eigenvalues, the norm of S - 1;
+- rates, entropies, KL(p_i || q) and Phi grow;
+- a single S_it may go either way, and cross 1: the verdict may flip, in both directions. It moves by at most
+  the root of what S_ii and S_tt grow by, multiplied.
+
+Proofs and the smallest witnesses are in ``docs/depth.md``.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from .._lib import checks
+from .._lib.checks import Numbers
+from .._lib.frames import frame
+from .._lib.results import comparable, span, tally
+from ..mixtures import Mixture
+from ..trees import TokenTree
+from .signs import Elasticity, elasticity, verdicts
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@comparable
+class DepthCurve(NamedTuple):
+    """A mixture at several depths; made by `depth_curve`.
+
+    Attributes
+    ----------
+    depths : int array, shape (D,)
+        Depths d that the joint tree is pruned to.
+    leaves : int array, shape (D,)
+        Number M of joint leaves.
+    rates, normalized_rates : float array, shape (D, N)
+        As `Mixture.rates` and `Mixture.normalized_rates` give them.
+    response : float array, shape (D, N, N)
+        R, the derivatives of the rates by the sizes.
+    overlap : float array, shape (D, N, N)
+        S; R has the sign of 1 - S.
+    elasticities : tuple of D `Elasticity`
+        Theorem 4.2 at each depth, its signs certified.
+    """
+
+    depths: Int[np.ndarray, "depths"]
+    leaves: Int[np.ndarray, "depths"]
+    rates: Float[np.ndarray, "depths datasets"]
+    normalized_rates: Float[np.ndarray, "depths datasets"]
+    response: Float[np.ndarray, "depths datasets datasets"]
+    overlap: Float[np.ndarray, "depths datasets datasets"]
+    elasticities: tuple[Elasticity, ...]
+
+    @property
+    def holds(self) -> tuple[bool | None, ...]:
+        """Whether Theorem 4.2's signs hold at each depth; None where they could not be proved."""
+        return tuple(found.holds for found in self.elasticities)
+
+    def __repr__(self) -> str:
+        datasets = f"{self.rates.shape[1]} datasets"
+        return f"DepthCurve({datasets}, depth {span(self.depths)}, {tally(self.holds)})"
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The curve as a pandas table, one row a depth; `response` and `overlap` are not in it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index depth; columns leaves, rate_1 to rate_N and normalized_rate_1 to normalized_rate_N in the
+            order of the trees, the derivatives dgamma_*, ratio, holds (missing where undecided) and
+            certified.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> trees = [TokenTree.from_leaves({leaf: 1}, depth=2) for leaf in ("01", "10", "00")]
+        >>> depth_curve(trees).to_frame()["holds"].to_dict()
+        {1: True, 2: False}
+        """
+        columns = {"depth": self.depths, "leaves": self.leaves}
+        for name, rates in (("rate", self.rates), ("normalized_rate", self.normalized_rates)):
+            columns |= {f"{name}_{i}": column for i, column in enumerate(rates.T, start=1)}
+        return frame(columns | verdicts(self.elasticities), "depth")
+
+
+def depth_curve(
+    trees: Sequence[TokenTree],
+    depths: Annotated[Numbers, "depths"] | None = None,
+    sizes: Annotated[Numbers, "datasets"] | None = None,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    base: float = 2,
+    per: Literal["block", "token"] = "block",
+    names: Iterable[str] | None = None,
+) -> DepthCurve:
+    r"""Rates, response and certified signs with the joint tree pruned to one depth after another.
+
+    Parameters
+    ----------
+    trees : sequence of N >= 3 TokenTrees
+        One tree a dataset. Trees of blocks (`TokenTree.from_bytes`) keep their blocks: depth d is then the
+        first d symbols of every block.
+    depths : array_like of int, shape (D,), optional
+        Default: 1 to the depth of the deepest tree.
+    sizes : sequence of N numbers, optional
+        The |D_i|, the same at every depth. Default: the trees' total weights.
+    pretrain, align, perturb, base, per
+        As in `elasticity`.
+    names : sequence of N distinct strings, optional
+        As in `Mixture`.
+
+    Returns
+    -------
+    DepthCurve
+
+    Raises
+    ------
+    ValueError
+        If `depths` is empty or not one-dimensional, a depth is below 1 or runs below a cut, or as for
+        `Mixture.from_trees` and `elasticity`.
+    TypeError
+        If a depth is not an integer, or as for `Mixture.from_trees`.
+
+    Notes
+    -----
+    O(D (nodes log nodes + N^2 M)). Per block, everything on the diagonal moves one way with depth (see the
+    module); per token it need not. Definition 3.3a and Theorem 4.2.
+
+    Examples
+    --------
+    >>> first, second, third = (TokenTree.from_leaves({leaf: 1}, depth=2) for leaf in ("01", "10", "00"))
+    >>> curve = depth_curve([first, second, third])
+    >>> curve.holds
+    (True, False)
+    >>> curve.overlap[:, 0, 2]
+    array([1.5, 0. ])
+    """
+    trees = list(trees)
+    if depths is None:
+        grid = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
+    else:
+        listed = checks.array("depths", depths)
+        if listed.ndim != 1 or not listed.size:
+            raise ValueError(f"depths has shape {listed.shape}: must be one-dimensional and not empty")
+        grid = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
+    mixtures: list[Mixture] = []
+    for depth in grid:
+        mixtures.append(Mixture.from_trees(trees, sizes, depth, names))
+        # What was an iterator is at its end now.
+        sizes, names = mixtures[0].exact_sizes, mixtures[0].names
+    return DepthCurve(
+        np.array(grid),
+        np.array([mixture.n_leaves for mixture in mixtures]),
+        np.array([mixture.rates(base, per=per) for mixture in mixtures]),
+        np.array([mixture.normalized_rates(base, per=per) for mixture in mixtures]),
+        np.array([mixture.response(base, per) for mixture in mixtures]),
+        np.array([mixture.overlap() for mixture in mixtures]),
+        tuple(elasticity(mixture, pretrain, align, perturb, base, per) for mixture in mixtures),
+    )

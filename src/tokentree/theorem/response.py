@@ -1,0 +1,135 @@
+"""Theorem 4.2's rates and signs as the perturbation grows."""
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .._lib import checks
+from .._lib.checks import Numbers
+from .._lib.frames import frame
+from .._lib.results import comparable, span, tally
+from ..mixtures import Mixture
+from .signs import Elasticity, _completions, _elasticity, _roles, verdicts
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@comparable
+class ResponseCurve(NamedTuple):
+    """Rates as the perturbation grows from nothing; made by `response_curve`.
+
+    Attributes
+    ----------
+    l : float array, shape (L,)
+        |D_t| / |D_a|.
+    k : float
+        |D_p| / |D_a|.
+    rates : float array, shape (L, 3)
+        Rates of D_p, D_a and D_t.
+    start : float array, shape (3,)
+        Rates at l = 0; that of D_t is inf where it has leaves that the others lack.
+    elasticities : tuple of L `Elasticity`
+        Derivatives and certified signs at each l.
+    """
+
+    l: Float[np.ndarray, "points"]
+    k: float
+    rates: Float[np.ndarray, "points 3"]
+    start: Float[np.ndarray, "3"]
+    elasticities: tuple[Elasticity, ...]
+
+    def __repr__(self) -> str:
+        holds = tally(found.holds for found in self.elasticities)
+        return f"ResponseCurve(k={self.k:.6g}, l {span(self.l)}, {holds})"
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The curve as a pandas table, one row a point; `start` is not in it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index l; columns rate_pretrain, rate_align and rate_perturb, the derivatives dgamma_*, ratio,
+            holds (missing where undecided) and certified.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from tokentree import published_form
+        >>> mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
+        >>> response_curve(mixture, [0.25, 0.5]).to_frame()["holds"].to_dict()
+        {0.25: True, 0.5: False}
+        """
+        columns = {"l": self.l} | dict(
+            zip(("rate_pretrain", "rate_align", "rate_perturb"), self.rates.T, strict=True)
+        )
+        return frame(columns | verdicts(self.elasticities), "l")
+
+
+def response_curve(
+    mixture: Mixture,
+    l: Annotated[Numbers, "points"],
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    base: float = 2,
+    per: Literal["block", "token"] = "block",
+) -> ResponseCurve:
+    r"""Rates, derivatives and certified signs as D_t grows, the other sizes fixed.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        At least three datasets. The size of D_t is replaced by l |D_a|.
+    l : array_like, shape (L,)
+        Values of |D_t| / |D_a|, finite and > 0.
+    pretrain, align, perturb, base, per
+        As in `elasticity`, whose errors this shares.
+
+    Returns
+    -------
+    ResponseCurve
+
+    Notes
+    -----
+    O(L N M). Where trees were read in part, signs are bounded at every l anew, and the trees sorted once.
+
+    Examples
+    --------
+    >>> from tokentree import published_form
+    >>> mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
+    >>> curve = response_curve(mixture, [0.25, 0.5, 0.75])
+    >>> [found.signs for found in curve.elasticities]
+    [(-1, 1), (0, 1), (1, 1)]
+    """
+    p, a, t = roles = _roles(mixture, pretrain, align, perturb)
+    unit = checks.log_base(base) * mixture.tokens(per)
+    completions = _completions(mixture)
+    points = np.atleast_1d(checks.positive("l", l))
+    if points.ndim > 1:
+        raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
+    sizes = list(mixture.exact_sizes)
+    rates, elasticities = [], []
+    for point in points.tolist():
+        sizes[t] = Fraction(point) * sizes[a]
+        grown = mixture.with_sizes(sizes)
+        rates.append(grown.rates(base, per=per)[roles])
+        elasticities.append(_elasticity(grown, roles, unit, completions))
+    others = [i for i in range(mixture.n_datasets) if i != t]
+    without = Mixture(mixture.rows.values[others], [sizes[i] for i in others])
+    lengths = np.where(without.rows.values.any(axis=0), without.ideal_lengths(), np.inf)
+    given = mixture.distributions[roles]
+    start = np.multiply(given, lengths, out=np.zeros_like(given), where=given > 0).sum(axis=1)
+    return ResponseCurve(
+        points,
+        float(sizes[p] / sizes[a]),
+        np.reshape(rates, (len(rates), 3)),
+        start / unit,
+        tuple(elasticities),
+    )

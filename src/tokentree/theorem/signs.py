@@ -1,0 +1,345 @@
+r"""Theorem 4.2, decided: which way rates move when the perturbation grows, with a proof for every sign.
+
+Three datasets of a mixture play the parts of pre-training p, alignment a and perturbation t; others may stand
+by. k = n_p / n_a, l = n_t / n_a, and a prime is d/dl with every size but n_t fixed, so gamma' = n_a R_it. The
+theorem's signs are gamma_p' < 0 < gamma_a'. With S_it = sum_x p_i p_t / q,
+
+    gamma_i' = w_a (1 - S_it) = -w_a sum_x (p_i - q)(p_t - q) / q,
+
+so the signs hold exactly when S_pt > 1 > S_at, and k gamma_p' + gamma_a' + l gamma_t' = 0 (Gibbs-Duhem).
+
+**What is certified.** Every dataset has an exact reading pi_i: integer and Fraction rows over their totals,
+float64 rows as dyadic rationals over their exact sums. Sizes are exact too. So 1 - S_it is a rational number,
+and three methods of rising cost decide its sign. The first to succeed is named in `Elasticity.certificate`.
+
+**1. A floating-point bound**, O(N M). Write u = 2^-53, g_n = n u / (1 - n u), N datasets, and p for the
+float64 view of pi. In the steps below, every h_i is sum_{j != i} w_j (p_i + p_j), the scale of d_i = pi_i -
+q.
+
+- Input. p = pi (1 + e) with |e| <= eta: eta is 4 u for integers (count, total and quotient are each rounded)
+  and the distance of the row's exact sum from 1 for floats. Hence the exact d_i differs from
+  sum_{j != i} w_j (p_i - p_j) by at most eta / (1 - eta) h_i.
+- Differences. With r the largest dataset, m = sum_{j != r} w_j (p_j - p_r) has N - 1 terms, each with a
+  rounded weight, difference and product, so its error is at most g_{N+1} sum_{j != r} w_j |p_j - p_r|. Then
+  d_i = (p_i - p_r) - m has error at most g_{N+2} (|p_i - p_r| + sum_{j != r} w_j |p_j - p_r|). For i = r the
+  bracket is at most h_r. For other i, w_i <= 1/2 and w_r >= 1/N, so it is at most (1 + w_i) p_i + (2 - w_r)
+  p_r + sum_{j != i, r} w_j p_j <= (2 N - 1) h_i. Both together: |error of d_i| <= c h_i with c = (2 N - 1)
+  g_{N+2} + eta / (1 - eta).
+- Rows of counts that nearly coincide. Where what rounding took from both masses is added to p_i - p_r, every
+  difference has one more rounding, and the input's part of the error shrinks to at most u h_i. The code's c
+  is (2 N - 1) (N + 3) u + 1.01 eta, which bounds both cases.
+- Terms. The computed q is off by a factor within (1 +- eta)(1 +- g_{N+1}), and y_i = d_i q^(-1/2) takes three
+  more roundings, so a product y_i y_t of computed values is off by a factor within 1 +- rho, rho = 2 eta + 2
+  (N + 8) u, beside the errors of d_i and d_t.
+- Sum. A dot product over a block of n leaves, in any order, fused or not, has error at most g_n sum |y_i
+  y_t|, and the block sums are added by math.fsum, which rounds once.
+- Underflow. Masses are scaled by 2^512, and sizes lie between 2^-200 and 2^200. So w_j p_j >= 2^-962 / N is
+  normal, |y| <= 2^467, sums and differences are exact where they are subnormal, and the only underflow is in
+  y and in products of two of them: together less than 2^-600 a leaf.
+
+With z_i = h_i q^(-1/2) the error of the sum is therefore at most
+
+    sum_x [ (rho + g_{n+1}) |y_i y_t| + c (z_i |y_t| + |y_i| z_t) + c^2 z_i z_t ] + 2^-600 M,
+
+up to a factor for evaluating this bound itself with computed y and z. All its terms are positive, so the
+factor is 1 + O(n u + rho); 1.01 covers it as long as c + rho + g_n < 10^-3, and otherwise the bound is not
+used.
+
+**2. An integer bound.** With integer rows c_i, totals C_i and coprime integers a_j such that q is
+proportional to Q = sum a_j c_j, that is C_j a_j = G n_j for one rational G,
+
+    S_it = F sum_x c_i c_t / Q,     F = G T / (C_i C_t).
+
+Each quotient is homogeneous of degree 1 in the leaf's column of counts, so leaves with proportional columns
+are collected first. Every other quotient is divided in integers at B fractional bits and rounded down, which
+leaves the sum short by less than one unit in the last place a term. B doubles until the interval for 1 - S_it
+excludes zero and is narrow enough to give the derivative itself to the last digit of a float64.
+
+**3. The exact rational**, by adding fractions in pairs. It is the only method that can prove that a
+derivative is zero. It comes before the integer bound where few quotients are left, and after it within a
+limit on the digits. Beyond the limit the sign is "undecided at this precision".
+
+Where the first method proves a sign but the sum cancels to less than 2^-10 of sum h_i h_t / q, the value is
+still taken from the other two, up to 2^17 leaves. Signs are sought there up to 2^22 leaves.
+
+**Trees that were read in part.** A mixture of these has one row of many that the trees allow, so what the
+three methods prove of it proves nothing. There a sign is certified if the bounds of `unexpanded` have it in
+every completion, and undecided otherwise.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .._lib import checks, display
+from .._lib.frames import optional
+from .._lib.results import same
+from ..mixtures import (
+    BLOCK,
+    EXACT_LEAVES,
+    INTEGER_LEAVES,
+    SCALE,
+    STEADY,
+    Completions,
+    Mixture,
+    integer_excess,
+    inverse_root,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+Sign = Literal[-1, 0, 1] | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Elasticity:
+    r"""What Theorem 4.2 says of one mixture. Made by `elasticity`.
+
+    Attributes
+    ----------
+    k, l : float
+        Sizes of the pre-training and the perturbation dataset over that of the alignment dataset.
+    dgamma_pretrain, dgamma_align, dgamma_perturb : float
+        gamma_p', gamma_a', gamma_t': derivatives of the rates (ideal code, normalised or not) with respect to
+        l.
+    ratio : float
+        -gamma_a' / (k gamma_p'), which the theorem says is near 1; inf or nan where gamma_p' is 0 or
+        underflows to it.
+    overlap_pretrain, overlap_align : float
+        S_pt and S_at.
+    signs : tuple of two
+        Signs of gamma_p' and gamma_a', each -1, 0 or 1 and proved, or None if undecided. Where trees were
+        read in part, proved for every way in which the unexpanded mass can lie.
+    holds : bool or None
+        Whether gamma_p' < 0 < gamma_a'; None if the proved signs leave it open.
+    certified : bool
+        Whether both signs are proved.
+    certificate : str
+        How each sign was decided, or why not.
+    """
+
+    k: float
+    l: float
+    dgamma_pretrain: float
+    dgamma_align: float
+    dgamma_perturb: float
+    ratio: float
+    overlap_pretrain: float
+    overlap_align: float
+    signs: tuple[Sign, Sign]
+    holds: bool | None
+    certified: bool
+    certificate: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Elasticity) and same(self, other)
+
+    def __hash__(self) -> int:
+        return hash((self.k, self.l, self.signs, self.certificate))
+
+    def __repr__(self) -> str:
+        return (
+            f"Elasticity(k={self.k:.6g}, l={self.l:.6g}, holds={self.holds}, signs={self.signs}, "
+            f"dgamma_pretrain={self.dgamma_pretrain:.6g}, dgamma_align={self.dgamma_align:.6g}, "
+            f"ratio={self.ratio:.6g}{'' if self.certified else f', certificate={self.certificate!r}'})"
+        )
+
+    def _repr_html_(self) -> str:
+        return display.pairs(vars(self), "Elasticity: Theorem 4.2 says gamma_p' < 0 < gamma_a'")
+
+
+def elasticity(
+    mixture: Mixture,
+    pretrain: int | str = 0,
+    align: int | str = 1,
+    perturb: int | str = 2,
+    base: float = 2,
+    per: Literal["block", "token"] = "block",
+) -> Elasticity:
+    r"""Decide Theorem 4.2 for three datasets of a mixture.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        At least three datasets; the others keep their sizes.
+    pretrain, align, perturb : int or str
+        Index or name of D_p, D_a and D_t, all different.
+    base : float
+        Unit of the rates: 2 for bits, ``math.e`` for nats.
+    per : "block" or "token"
+        Rates per leaf, or per token, that is divided by the depth.
+
+    Returns
+    -------
+    Elasticity
+
+    Raises
+    ------
+    ValueError
+        If a dataset is unknown or named twice, ``base <= 1``, or `per` is "token" without a depth.
+    TypeError
+        If a dataset is neither an integer nor a string.
+
+    Notes
+    -----
+    O(N M) where the floating-point bound decides, which it does unless a derivative is within about 10^-12 of
+    the sum of its terms' sizes. Derivatives decided in integers are correct to the last digit or so; the
+    others as accurate as `Mixture.response`. Theorem 4.2 of the paper; the module's docstring has the proof
+    of the bounds.
+
+    Where trees were read in part, derivatives, ratio and overlaps are those of the reading that
+    `Mixture.from_trees` makes. Signs are then decided by bounds over every completion, over any vocabulary,
+    at the cost of `unexpanded_bounds`; one that is zero or that they leave open is None.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from tokentree import published_form
+    >>> decided = elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 4)))
+    >>> decided.holds, decided.certified, round(decided.ratio, 4)
+    (True, True, 2.0015)
+    >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
+    (0, 1)
+    """
+    roles = _roles(mixture, pretrain, align, perturb)
+    unit = checks.log_base(base) * mixture.tokens(per)
+    return _elasticity(mixture, roles, unit, _completions(mixture))
+
+
+def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
+    """Positions of D_p, D_a and D_t."""
+    if not isinstance(mixture, Mixture):
+        raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
+    if mixture.n_datasets < 3:
+        raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
+    given = zip(("pretrain", "align", "perturb"), datasets, strict=True)
+    p, a, t = roles = [mixture.index(dataset, name) for name, dataset in given]
+    if len(set(roles)) < 3:
+        raise ValueError(f"pretrain, align, perturb = {p}, {a}, {t}: must be three different datasets")
+    return roles
+
+
+def _completions(mixture: Mixture) -> Completions | None:
+    """What is known of the mixture's trees, where part of their mass is unexpanded."""
+    return None if mixture.unread is None else Completions(mixture.unread)
+
+
+def _elasticity(
+    mixture: Mixture, roles: Sequence[int], unit: float, completions: Completions | None
+) -> Elasticity:
+    p, a, t = roles
+    sizes = mixture.exact_sizes
+    k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
+
+    sums = _float_sums(mixture, t)
+    found = [_decide(mixture, i, t, sums) for i in (p, a)]
+    if completions is not None:
+        bounds = completions.excess(sizes)
+        found = [_certain(mixture, one, bounds[:, i, t]) for one, i in zip(found, (p, a), strict=True)]
+    step = float(mixture.weights[a]) / unit
+    excess_p, excess_a = found[0].excess, found[1].excess
+    signs = found[0].sign, found[1].sign
+    holds = True if signs == (-1, 1) else False if signs[0] in (0, 1) or signs[1] in (0, -1) else None
+    return Elasticity(
+        k=k,
+        l=l,
+        dgamma_pretrain=step * excess_p,
+        dgamma_align=step * excess_a,
+        dgamma_perturb=step * float(sums.excess[t]),
+        # Not from the derivatives: k gamma_p' may be too small for a float64.
+        ratio=-excess_a / excess_p / k if excess_p else math.nan if excess_a == 0 else math.inf,
+        overlap_pretrain=float(sums.overlap[p]),
+        overlap_align=float(sums.overlap[a]),
+        signs=signs,
+        holds=holds,
+        certified=None not in signs,
+        certificate=f"pretrain: {found[0].method}; align: {found[1].method}",
+    )
+
+
+class _Sums(NamedTuple):
+    """For one t and every i: 1 - S_it, its sign if proved, whether it keeps its digits, and S_it."""
+
+    excess: Float[np.ndarray, "datasets"]
+    sign: Float[np.ndarray, "datasets"]
+    steady: Bool[np.ndarray, "datasets"]
+    overlap: Float[np.ndarray, "datasets"]
+
+
+class _Decision(NamedTuple):
+    sign: Sign
+    excess: float
+    method: str
+
+
+def _float_sums(mixture: Mixture, t: int) -> _Sums:
+    """Sum over leaves in floating point and bound the error: method 1."""
+    n, u = mixture.n_datasets, 2.0**-53
+    eta = mixture.rows.relative_error
+    c = (2 * n - 1) * (n + 3) * u + 1.01 * eta
+    rho = 2 * eta + 2 * (n + 8) * u
+    total = sum(mixture.exact_sizes)
+    scale = np.tile(mixture.weights, (n, 1))
+    np.fill_diagonal(scale, [float((total - size) / total) for size in mixture.exact_sizes])
+
+    blocks = []
+    for p, q, d in mixture.centred_blocks():
+        root = inverse_root(q)
+        x, y, z = p * root, d * root, (scale @ p) * root
+        size = np.abs(y)
+        error = (rho + (BLOCK + 2) * u) * (size @ size[t]) + c * (z @ (size[t] + c * z[t]) + size @ z[t])
+        blocks.append((y @ y[t], error, z @ z[t], x @ x[t]))
+    gram, error, scale, overlap = (
+        np.array([math.fsum(entry) for entry in np.transpose(part)]) for part in zip(*blocks, strict=True)
+    )
+    bound = 1.01 * error + 2.0**-600 * mixture.n_leaves
+    proved = (np.abs(gram) > bound) & (c + rho + BLOCK * u < 1e-3)
+    # Signs before the scale comes off: a derivative may be too small for a float64 and still have one.
+    steady = np.abs(gram) >= STEADY * scale
+    return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), steady, overlap / SCALE)
+
+
+def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
+    """Sign of 1 - S_it by the first of the three methods that proves it, and its value."""
+    rounded, sign = float(sums.excess[i]), _sign(int(sums.sign[i]))
+    exact = None
+    if mixture.n_leaves <= (EXACT_LEAVES if sign else INTEGER_LEAVES) and not (sign and sums.steady[i]):
+        exact = integer_excess(mixture.rows, mixture.exact_sizes, i, t)
+    value = rounded if exact is None else exact.over / exact.under
+    if sign:
+        return _Decision(sign, value, "floating-point bound")
+    if exact is not None:
+        return _Decision(_sign(exact.over), value, exact.method)
+    limit = ": too many leaves" if mixture.n_leaves > INTEGER_LEAVES else " at this precision"
+    return _Decision(None, rounded, f"undecided{limit}")
+
+
+def _certain(mixture: Mixture, read: _Decision, bounds: Float[np.ndarray, "2"]) -> _Decision:
+    """The decision where part of the mass is unexpanded: what was read alone proves nothing."""
+    sign = _sign(int(bounds[0] > 0) - int(bounds[1] < 0))
+    if sign:
+        return read._replace(sign=sign, method="bounds over every completion of the unexpanded mass")
+    share = f"an unexpanded share of up to {mixture.unexpanded.max():.3g}"
+    return read._replace(sign=None, method=f"undecided: {share} leaves it open")
+
+
+def _sign(number: int) -> Sign:
+    return 1 if number > 0 else -1 if number < 0 else 0
+
+
+def verdicts(elasticities: Iterable[Any]) -> dict[str, Any]:
+    """Columns of what Theorem 4.2 says, one row each; `holds` has pandas' missing value where undecided."""
+    pandas = optional("pandas", "pandas", "to_frame")
+    found = list(elasticities)
+    names = ("dgamma_pretrain", "dgamma_align", "dgamma_perturb", "ratio")
+    columns: dict[str, Any] = {name: [getattr(e, name) for e in found] for name in names}
+    return columns | {
+        "holds": pandas.array([e.holds for e in found], dtype="boolean"),
+        "certified": np.array([e.certified for e in found], dtype=bool),
+    }

@@ -1,0 +1,79 @@
+"""Two trees as one, level by level: what one holds where the other has its mass."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from .._lib import log_masses
+from ..information import divergence_terms
+from .merging import joint_tree
+from .tokens import REST
+from .tree import TokenTree
+
+
+def refuse_open(data_tree: TokenTree) -> None:
+    """Refuse data of which a part is unexpanded."""
+    if data_tree._is_open:
+        raise ValueError(
+            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be known"
+        )
+
+
+class Joined(NamedTuple):
+    """A model's tree and a data tree, node by node; masses over the totals, written as in `log_masses`."""
+
+    union: TokenTree
+    """Of both trees, for its shape."""
+    model: Float[np.ndarray, "nodes"]
+    data: Float[np.ndarray, "nodes"]
+    known: Bool[np.ndarray, "nodes"]
+    """Whether the model lists the node."""
+    data_at: Int[np.ndarray, "data"]
+    """Where the data's own nodes stand."""
+
+    @classmethod
+    def of(cls, model_tree: TokenTree, data_tree: TokenTree, depth: int) -> "Joined":
+        """Both pruned to `depth`."""
+        trees = [tree.prune(depth) for tree in (model_tree, data_tree)]
+        union, places = joint_tree(trees, mixed=True)
+        model, data = np.zeros((2, union.n_nodes))
+        model[places[0]], data[places[1]] = (tree._shares for tree in trees)
+        known = np.zeros(union.n_nodes, dtype=bool)
+        known[places[0]] = True
+        return cls(union, model, data, known, places[1])
+
+    def divergences(self) -> tuple[Float[np.ndarray, "depths"], Float[np.ndarray, "depths"]]:
+        """Bounds of KL(data || model) in nats, pruned to each depth from 1 on."""
+        union, known, occurs = self.union, self.known, self.data != 0
+        levels, parents = union._depths_and_parents()
+        q, p = log_masses.rounded(self.model), log_masses.rounded(self.data).copy()
+
+        # Data below a known node but on none of its known children: in its unexpanded leaf, or nowhere.
+        rest = np.full(union.n_nodes, -1)
+        rest[parents[union.symbols == REST]] = np.flatnonzero(union.symbols == REST)
+        strays = np.flatnonzero(~known & known[parents] & occurs)
+        inside = rest[parents[strays]] >= 0
+        np.add.at(p, rest[parents[strays[inside]]], p[strays[inside]])
+        occurs[rest[parents[strays[inside]]]] = True
+        lost = strays[~inside]
+
+        terms = np.where(known, divergence_terms(p, q, p - q), 0.0)
+        faint = np.flatnonzero(log_masses.faint(self.model) & (p > 0))
+        terms[faint] = p[faint] * (np.log(p[faint]) - self.model[faint] - 1)
+        terms[lost] = np.inf
+        # It never decreases; sums of other terms might, in the last digit.
+        lower = np.maximum.accumulate(by_depth(union, terms, (union.symbols < 0) | ~known))
+        hidden = np.cumsum(np.bincount(levels, (union.symbols == REST) & occurs)) > 0
+        return lower, np.where(hidden[1:], np.inf, lower)
+
+
+def by_depth(
+    tree: TokenTree, terms: Float[np.ndarray, "nodes"], closed: Bool[np.ndarray, "nodes"]
+) -> Float[np.ndarray, "depths"]:
+    """Sum of the terms of the leaves of the tree pruned to each depth from 1 on; closed nodes stay leaves."""
+    starts = tree.offsets[:-1]
+    here = np.add.reduceat(np.where(closed, 0.0, terms), starts)
+    above = np.cumsum(np.add.reduceat(np.where(closed, terms, 0.0), starts))
+    sums: Float[np.ndarray, "depths"] = (here + above)[1:]
+    return sums

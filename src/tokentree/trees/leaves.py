@@ -1,0 +1,93 @@
+"""The leaves of a tree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from .._lib.frames import frame
+from .._lib.results import comparable, span
+from .tokens import LeafKind
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Leaf(NamedTuple):
+    """One leaf of a pruned tree."""
+
+    prefix: tuple[int, ...]
+    depth: int
+    kind: LeafKind
+    weight: int | float
+    probability: float
+
+
+@comparable
+@dataclass(frozen=True, eq=False, repr=False)
+class Leaves(Sequence[Leaf]):
+    """The leaves of a tree in lexicographic order, as parallel arrays and as a sequence of `Leaf`."""
+
+    node: Int[np.ndarray, "leaves"]
+    """Index of the leaf among all nodes of the tree."""
+    depth: Int[np.ndarray, "leaves"]
+    kind: Int[np.ndarray, "leaves"]
+    weight: Num[np.ndarray, "leaves"]
+    probability: Float[np.ndarray, "leaves"]
+    symbols: Int[np.ndarray, "leaves depth"]
+    """The path to each leaf, closed by `EOS` or, where unexpanded, `REST`; padded by `EOS`."""
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        kind = LeafKind(int(self.kind[i]))
+        depth = int(self.depth[i])
+        prefix = tuple(self.symbols[i, : depth - (kind is not LeafKind.CUT)].tolist())
+        return Leaf(prefix, depth, kind, self.weight[i].item(), float(self.probability[i]))
+
+    def __repr__(self) -> str:
+        kinds = [f"{np.count_nonzero(self.kind == kind)} {kind.name}" for kind in LeafKind]
+        present = ", ".join(kind for kind in kinds if not kind.startswith("0 "))
+        return f"Leaves({present}, depth {span(self.depth)})"
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The leaves as a pandas table, one row each.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns prefix (tuple of symbols), depth, kind (its name), weight and probability.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Notes
+        -----
+        O(M depth).
+
+        Examples
+        --------
+        >>> from tokentree import TokenTree
+        >>> frame = TokenTree.from_sequences(["0", "01", "01", "11"]).prune(1).leaves().to_frame()
+        >>> dict(zip(frame["prefix"], frame["weight"].tolist(), strict=True))
+        {(0,): 3, (1,): 1}
+        """
+        lengths = self.depth - (self.kind != LeafKind.CUT)
+        columns = {
+            "prefix": [
+                tuple(path[:length])
+                for path, length in zip(self.symbols.tolist(), lengths.tolist(), strict=True)
+            ],
+            "depth": self.depth,
+            "kind": np.array([kind.name for kind in LeafKind], dtype=object)[self.kind],
+            "weight": self.weight,
+            "probability": self.probability,
+        }
+        return frame(columns)

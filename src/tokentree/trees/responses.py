@@ -1,0 +1,85 @@
+"""Reading responses: strings of digits, sequences of integers, or a matrix."""
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from .._lib.checks import _integers, _listed, array, integer_array, is_array, items
+
+
+def flattened(
+    name: str, value: Any, q: int, single: bool = False
+) -> tuple[Shaped[np.ndarray, "..."], Int[np.ndarray, "n"]]:
+    """Symbols of all responses, in one row or as a matrix with a row for each, and the responses' lengths.
+
+    With `single`, `value` is a list of one response and errors point into that one.
+    """
+    if isinstance(value, np.ndarray) or (is_array(value) and getattr(value, "ndim", 0) == 2):
+        given = array(name, value)
+        if given.ndim != 2 or given.dtype.kind not in "iubO":
+            raise TypeError(
+                f"{name} has shape {given.shape} and dtype {given.dtype}: must be 2-D, of integers"
+            )
+        value = flat = integer_array(name, given)
+        lengths = np.full(len(flat), flat.shape[1])
+    elif isinstance(value, str | bytes):
+        raise TypeError(f"{name} = {value!r} is one response: pass a list of responses")
+    else:
+        value = list(value)
+        kinds = set(map(type, value))
+        arrays = {(row.ndim, row.dtype) for row in value} if kinds == {np.ndarray} else set()
+        alike = len(arrays) == 1 and value[0].ndim == 1 and value[0].dtype.kind in "iub"
+        if not alike and not all(issubclass(kind, str | list | tuple) for kind in kinds):
+            value = [_response(name if single else f"{name}[{i}]", row) for i, row in enumerate(value)]
+        lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
+        if alike:
+            flat = np.concatenate(value)
+        elif all(issubclass(kind, str) for kind in kinds):
+            # Code points, so that a character outside ASCII fails as itself.
+            points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+            flat = points.astype(np.int64) - ord("0")
+        else:
+            symbols = list(chain.from_iterable(value))
+            kinds = set(map(type, symbols))
+            if not all(issubclass(kind, int | np.integer | np.bool_) for kind in kinds):
+                symbols = _symbols(name, value, single)
+                kinds = set()
+            flat = _integers(symbols if kinds <= {int} else list(map(int, symbols)))
+    if len(lengths) == 0:
+        raise ValueError(f"{name} is empty: a dataset needs at least one response")
+    # The maximum alone clears what has no sign.
+    if flat.size and (flat.max() >= q or (flat.dtype.kind in "iO" and flat.min() < 0)):
+        at = int(np.flatnonzero((flat < 0) | (flat >= q))[0])
+        ends = np.cumsum(lengths)
+        i = int(np.searchsorted(ends, at, side="right"))
+        j = at - int(ends[i] - lengths[i])
+        place = f"{name}[{j}]" if single else f"{name}[{i}][{j}]"
+        found = value[i][j]
+        found = found.item() if isinstance(found, np.generic) else found
+        raise ValueError(f"{place} = {found!r}: symbols must lie in 0..{q - 1} (alphabet_size = {q})")
+    return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
+
+
+def _response(place: str, row: Any) -> Any:
+    """A response as a string or a list."""
+    listed = row if isinstance(row, str) else _listed(place, row)
+    if not isinstance(listed, str | list | tuple):
+        raise TypeError(f"{place} = {row!r}: must be a string of digits or a sequence of integers")
+    return listed
+
+
+def _symbols(name: str, value: list[Any], single: bool) -> list[int]:
+    """The symbols of responses not all of which hold plain integers."""
+    symbols = []
+    for i, row in enumerate(value):
+        place = name if single else f"{name}[{i}]"
+        for j, symbol in enumerate(row if isinstance(row, str) else items(place, row)):
+            if not isinstance(symbol, int | np.integer | np.bool_):
+                raise TypeError(
+                    f"{place}[{j}] = {symbol!r}: must be an integer; responses are sequences of integers, or "
+                    "all strings of digits"
+                )
+            symbols.append(int(symbol))
+    return symbols

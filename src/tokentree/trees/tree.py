@@ -1,0 +1,940 @@
+"""Token trees (Definition 3.1) and their pruning (Definition 3.3a), stored as flat arrays.
+
+A tree counts responses: finite sequences over an alphabet {0, ..., q - 1}, each closed by an end-of-sequence
+token. A response of n symbols is the path to a leaf at depth n + 1. The weight of a node is the weight of all
+responses that pass through it, so it equals the sum over its children.
+
+Invariants, which every function here may rely on and must keep:
+
+* Nodes stand level by level, the root first. ``offsets[l]:offsets[l + 1]`` are the nodes at depth l.
+* Inside a level they stand in lexicographic order, `REST` and end-of-sequence before every symbol. So
+  ``parents``, the index of the parent inside the level above, never decreases.
+* A node without children is an end-of-sequence leaf, a `REST` leaf, or lies on the last level. Pruning to
+  depth d is therefore the slice of the first d + 1 levels, and copies nothing.
+* A `REST` leaf carries what its parent weighs beyond its other children: the mass of continuations that
+  nobody looked at. The weight of every other node is known whatever is missing below it.
+* Counts are int64 and are only ever added, so merging is exact, associative and commutative.
+* A positive mass below 2^-1022 stands as its natural logarithm, a negative number (see `log_masses`). The
+  root's never does. `weights` refuses such trees, so what takes masses from there need not know.
+* Arrays are read-only and shared between trees.
+"""
+
+import math
+import operator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+from .._lib import checks, log_masses
+from .._lib.archives import load_arrays, save_arrays
+from .._lib.checks import Numbers
+from . import bands, runs
+from .counting import Alphabet, _block_of, _sequence_weights
+from .files import validate
+from .graphs import graphviz_graph, networkx_graph
+from .growing import grow
+from .leaves import Leaves
+from .picture import PICTURE, node_rows, tree_levels, tree_svg
+from .responses import flattened
+from .tokens import _MAX_ALPHABET, EOS, REST, LeafKind, Nodes
+
+if TYPE_CHECKING:
+    import graphviz
+    import networkx
+
+
+_FORMAT = "tokentree.TokenTree"
+
+_VERSION = 1
+
+_PARTS = ("alphabet_size", "offsets", "symbols", "parents", "weights")
+
+_MAX_PARENTS = 2**31
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenTree:
+    """A token tree over an alphabet of q symbols (Definition 3.1).
+
+    Build one with `from_sequences`, `from_leaves`, `from_bytes`, `from_text` or `from_file`. The arrays are
+    the tree; they are read-only.
+
+    Attributes
+    ----------
+    alphabet_size : int
+        Number q of symbols, end-of-sequence not counted.
+    offsets : int64 array, shape (depth + 2,)
+        ``offsets[l]:offsets[l + 1]`` are the nodes at depth l.
+
+    Notes
+    -----
+    A counted tree is kept as its sorted responses, at most 19 bytes for each distinct one and each word it
+    fills (64 bits, less the index of what came before), until its nodes are first asked for; the nodes then
+    take 13 bytes each for alphabets of up to 128 symbols, 14 up to 32,768, 16 beyond. Pruning first means
+    that deeper nodes are never written down.
+
+    Examples
+    --------
+    >>> tree = TokenTree.from_sequences(["0", "01", "01", "11"])
+    >>> tree
+    TokenTree(alphabet_size=2, depth=3, n_nodes=8, n_leaves=3, total_weight=4)
+    >>> tree.weight("0")
+    3
+    >>> for leaf in tree.prune(1).leaves():
+    ...     print(leaf.prefix, leaf.kind.name, leaf.probability)
+    (0,) CUT 0.75
+    (1,) CUT 0.25
+    """
+
+    alphabet_size: int
+    offsets: Int[np.ndarray, "edges"]
+    _source: Nodes | bands.Bands
+    """The node arrays, or the compact form that lays them out when they are first asked for."""
+
+    def __post_init__(self) -> None:
+        self.offsets.flags.writeable = False
+
+    @cached_property
+    def _nodes(self) -> Nodes:
+        widths = np.diff(self.offsets)
+        wide = np.flatnonzero(widths[:-1] > _MAX_PARENTS)
+        if len(wide):
+            raise ValueError(
+                f"tree has {widths[wide[0]]} nodes at depth {wide[0]}: it can number {_MAX_PARENTS} parents "
+                f"on a level; prune to depth {wide[0]} or less"
+            )
+        nodes = self._source.nodes(self.depth) if isinstance(self._source, bands.Bands) else self._source
+        for array in nodes:
+            array.flags.writeable = False
+        return nodes
+
+    @property
+    def symbols(self) -> Int[np.ndarray, "nodes"]:
+        """Last token on the path to each node; `EOS` or `REST` at leaves of that kind, 0 at the root."""
+        return self._nodes[0]
+
+    @property
+    def parents(self) -> Int[np.ndarray, "nodes"]:
+        """Index of each node's parent inside the level above; 0 at the root."""
+        return self._nodes[1]
+
+    @property
+    def weights(self) -> Num[np.ndarray, "nodes"]:
+        """Count (int64) or mass (float64) of the responses through each node.
+
+        Raises
+        ------
+        ValueError
+            If a positive mass is below 2^-1022, as masses of long responses under a model are: float64 cannot
+            hold it. The message says from which depth on. `log_weights` and `log_weight` know such masses,
+            and so do `prune`, `merge`, `binarize`, `save`, `==`, `model_rates` and `modelled_depth`.
+        """
+        return self._within_range("tree")
+
+    @cached_property
+    def log_weights(self) -> Float[np.ndarray, "nodes"]:
+        """Natural logarithm of each node's weight, however small that is; -inf where it is zero.
+
+        Examples
+        --------
+        >>> from tokentree.adapters import read_along
+        >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
+        >>> document = TokenTree.from_sequences([[0, 1] * 1000], depth=2000)
+        >>> bits = -read_along(coin, document).log_weights / np.log(2)
+        >>> print(bits.max().round(9))
+        2000.0
+        """
+        logs = log_masses.logs(self._nodes[2])
+        logs.flags.writeable = False
+        return logs
+
+    @cached_property
+    def _first_faint(self) -> int | None:
+        """The first node whose mass is below the range of float64."""
+        weights = self._nodes[2]
+        if isinstance(self._source, bands.Bands) or weights.dtype.kind == "i" or weights.min() >= 0:
+            return None
+        return int(np.argmax(log_masses.faint(weights)))
+
+    def _within_range(self, name: str) -> Num[np.ndarray, "nodes"]:
+        """Weights of all nodes, if float64 can hold them; `name` is what the error calls the tree."""
+        if self._first_faint is not None:
+            depth = int(np.searchsorted(self.offsets, self._first_faint, side="right")) - 1
+            prune = f"prune it to depth {depth - 1} or less, or " if depth > 1 else ""
+            raise ValueError(
+                f"{name} has masses below 2**-1022 at depth {depth}, which float64 cannot hold: {prune}"
+                "use log_weights"
+            )
+        return self._nodes[2]
+
+    @cached_property
+    def _shares(self) -> Float[np.ndarray, "nodes"]:
+        """Weights over the total weight, as `log_masses` writes them."""
+        return log_masses.shares(self._nodes[2], self.total_weight)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        source = self._source
+        if isinstance(source, bands.Bands) and self.depth < source.depth:
+            # Pruned masses would add up in another order, and to other roundings.
+            source = source.prune(self.depth) if isinstance(self.total_weight, int) else self._nodes
+        return TokenTree, (self.alphabet_size, self.offsets, source)
+
+    # Building
+
+    @staticmethod
+    def from_sequences(
+        sequences: Iterable[str] | Annotated[Numbers, "sequences length"],
+        weights: Annotated[Numbers, "sequences"] | None = None,
+        alphabet_size: int = 2,
+        depth: int | None = None,
+    ) -> "TokenTree":
+        """Count responses into a tree.
+
+        Parameters
+        ----------
+        sequences : iterable of str or of integer sequences, or integer array of shape (n, length)
+            One response each; strings hold decimal digits. Repeats add up; the empty response is allowed.
+        weights : array_like, shape (n,), optional
+            Weight of each response: integers below 2**63 stay exact counts, floats are masses. Default: each
+            counts 1.
+        alphabet_size : int
+            Number q of symbols, at most 2**31; every symbol lies in 0, ..., q - 1.
+        depth : int, optional
+            Count no deeper than this. The result equals ``.prune(depth)`` of the full tree, at lower cost.
+
+        Returns
+        -------
+        TokenTree
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no response, a symbol is outside the alphabet, the alphabet is larger than 2**31, a
+            weight is negative, NaN or infinite, all weights are zero, or integer weights add up to 2**63 or
+            more.
+
+        Notes
+        -----
+        Prefixes are packed into 64-bit words and sorted; levels are read off where neighbours first differ.
+        O(S log n) for S symbols in n responses; memory O(n + nodes). Definition 3.1.
+
+        Examples
+        --------
+        >>> TokenTree.from_sequences([[0, 2], [1]], weights=[3, 1], alphabet_size=3).leaf_probabilities
+        array([0.75, 0.25])
+        """
+        q = checks.integer("alphabet_size", alphabet_size, at_least=1)
+        if q > _MAX_ALPHABET:
+            raise ValueError(f"alphabet_size = {q}: must be at most 2**31")
+        cap = None if depth is None else checks.integer("depth", depth, at_least=1)
+        flat, lengths = flattened("sequences", sequences, q)
+        source = grow(flat, lengths, _sequence_weights(weights, len(lengths)), q, cap)
+        return TokenTree(q, source.offsets, source)
+
+    @staticmethod
+    def from_leaves(
+        leaves: Mapping[str, float] | Mapping[tuple[int, ...], float],
+        alphabet_size: int = 2,
+        depth: int | None = None,
+    ) -> "TokenTree":
+        """Build the tree whose responses and weights are given by a mapping.
+
+        Parameters
+        ----------
+        leaves : mapping from str or tuple of int to number
+            Response to weight. All-integer weights are counts.
+        alphabet_size, depth : int
+            As in `from_sequences`, whose errors and cost this shares.
+
+        Examples
+        --------
+        >>> TokenTree.from_leaves({"0": 0.5, "10": 0.25, "11": 0.25}).leaf_probabilities
+        array([0.5 , 0.25, 0.25])
+        """
+        if not isinstance(leaves, Mapping):
+            raise TypeError(f"leaves is a {type(leaves).__name__}: must map each response to its weight")
+        return TokenTree.from_sequences(list(leaves), list(leaves.values()), alphabet_size, depth)
+
+    @staticmethod
+    def from_bytes(
+        data: bytes | bytearray | memoryview, depth: int, alphabet: Alphabet = "bits"
+    ) -> "TokenTree":
+        """Count the consecutive blocks of one long response, as Definition 3.3 codes it.
+
+        Every full block of `depth` symbols is a leaf cut at depth `depth`; what remains, possibly nothing,
+        is the last block and closes with end-of-sequence. So the tree holds exactly the blocks that
+        `BlockCodec` needs for these data.
+
+        Parameters
+        ----------
+        data : bytes-like
+        depth : int
+            Symbols in a block: bits or bytes, as `alphabet` says. It is the depth of the tree.
+        alphabet : {"bits", "bytes"}
+            Read each byte as 8 binary symbols, most significant first, or as one of 256 symbols.
+
+        Returns
+        -------
+        TokenTree
+            Counts; total weight is the number of blocks, ``len // depth + 1``.
+
+        Raises
+        ------
+        ValueError
+            If `data` is empty, ``depth < 1``, or the alphabet is unknown.
+
+        Notes
+        -----
+        As in `from_file`.
+
+        Examples
+        --------
+        >>> TokenTree.from_bytes(b"abracadabra", depth=1, alphabet="bytes").weight([ord("a")])
+        5
+        """
+        try:
+            view = memoryview(data).cast("B")
+        except TypeError as error:
+            raise TypeError(f"data is a {type(data).__name__}: must be contiguous bytes ({error})") from None
+        return _from_view(view, depth, alphabet, "data")
+
+    @staticmethod
+    def from_text(text: str, depth: int, alphabet: Alphabet = "bits", encoding: str = "utf-8") -> "TokenTree":
+        """Count the consecutive blocks of a text, encoded to bytes.
+
+        Parameters
+        ----------
+        text : str
+        depth, alphabet
+            As in `from_bytes`, whose errors and cost this shares.
+        encoding : str
+            A codec of the standard library.
+
+        Examples
+        --------
+        >>> TokenTree.from_text("to be or not to be", depth=8).n_leaves
+        8
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text is a {type(text).__name__}: must be a str; use from_bytes for bytes")
+        return _from_view(memoryview(text.encode(encoding)), depth, alphabet, "text")
+
+    @staticmethod
+    def from_file(
+        path: str | os.PathLike[str],
+        depth: int,
+        alphabet: Alphabet = "bits",
+        progress: Callable[[int], object] | None = None,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> "TokenTree":
+        """Count the consecutive blocks of a file, or of a part of it, in one pass and bounded memory.
+
+        With `start` and `stop`, count the blocks that begin there. However a file is split into ranges, the
+        trees of the ranges merge into the tree of the file: count them in several processes.
+
+        Parameters
+        ----------
+        path : path-like
+        depth, alphabet
+            As in `from_bytes`, which gives the same tree.
+        progress : callable, optional
+            Called with the number of bytes read after each piece.
+        start, stop : int, optional
+            Bytes, as in a slice, at least 0; neither need be a multiple of the block. A block that begins in
+            the range is read to its end, also behind `stop`. A range that reaches the end of the file, and no
+            other one, has the last block, which closes with end-of-sequence, even if nothing is left for it.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read, or with `stop` if it gets shorter meanwhile.
+        ValueError
+            If it is empty, or no block begins in the range.
+
+        Notes
+        -----
+        Time is linear in the file for blocks of up to 24 bits, which are counted in an array of 128 MiB at
+        most; wider ones are sorted. Memory grows with the distinct blocks, not with the file: 18 bytes each,
+        and about three times as much while they are counted. Distinct blocks of more than 58 bits take a
+        byte for each symbol, and several times as much while they are counted.
+
+        Examples
+        --------
+        >>> from tokentree import merge
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     _ = file.write(b"abracadabra"), file.flush()
+        ...     ranges = [(0, 4), (4, 9), (9, 11)]
+        ...     parts = [TokenTree.from_file(file.name, 3, start=start, stop=stop) for start, stop in ranges]
+        ...     merge(parts) == TokenTree.from_file(file.name, 3) == TokenTree.from_bytes(b"abracadabra", 3)
+        True
+        """
+        depth, bits = _block_of(depth, alphabet)
+        width, name = depth * bits, f"file {os.fspath(path)!r}"
+        start = checks.integer("start", start, at_least=0)
+        stop = None if stop is None else checks.integer("stop", stop, at_least=0)
+        with open(path, "rb") as file:
+            first, limit, left, seen = -(-8 * start // width), None, None, 0
+            # What cannot be sought in, such as a pipe, can still be read from its start to its end.
+            if start or stop is not None:
+                seen = file.seek(0, os.SEEK_END)
+                if stop is not None:
+                    # A file that grows meanwhile has its end where it was.
+                    left = max(0, seen - first * width // 8)
+                    if stop < seen:
+                        limit = -(-8 * stop // width) - first
+                        left = min(left, -(-(first + limit) * width // 8) - first * width // 8)
+                if seen and (first > 8 * seen // width or (limit is not None and limit <= 0)):
+                    raise ValueError(f"no block begins in bytes {start} to {stop} of the {seen} of {name}")
+                file.seek(first * width // 8)
+
+            def pieces() -> Iterator[memoryview]:
+                nonlocal left, seen
+                most = runs.batch_bytes(width)
+                while piece := file.read(most if left is None else min(most, left)):
+                    left = None if left is None else left - len(piece)
+                    seen += len(piece)
+                    if progress is not None:
+                        progress(len(piece))
+                    yield memoryview(piece)
+
+            tree = _from_pieces(pieces(), depth, bits, first * width % 8, limit)
+        if left:
+            raise OSError(f"{name} lost the last {left} bytes of the range while it was read")
+        if not seen:
+            raise ValueError(f"{name} is empty: a dataset needs at least one byte")
+        return tree
+
+    # Reading
+
+    @property
+    def depth(self) -> int:
+        """Depth of the deepest node."""
+        return len(self.offsets) - 2
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, the root included."""
+        return int(self.offsets[-1])
+
+    @cached_property
+    def n_leaves(self) -> int:
+        """Number M of leaves."""
+        if isinstance(self._source, bands.Bands):
+            return self._source.prune(self.depth).n_leaves
+        last = int(self.offsets[-2])
+        return int(np.count_nonzero(self.symbols[:last] < 0)) + self.n_nodes - last
+
+    @property
+    def total_weight(self) -> int | float:
+        """Weight of the root: the number of responses, or their total mass."""
+        # The compact form knows it without laying out the nodes.
+        source = self._source
+        total: int | float = (source.total if isinstance(source, bands.Bands) else source[2])[0].item()
+        return total
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether some response continues below the last level."""
+        if isinstance(self._source, bands.Bands):
+            return self._source.is_cut(self.depth)
+        return bool((self.symbols[self.offsets[-2] :] >= 0).any())
+
+    @cached_property
+    def unexpanded_weight(self) -> int | float:
+        """Weight of all `LeafKind.UNEXPANDED` leaves; zero for a tree of data.
+
+        Examples
+        --------
+        >>> from tokentree.adapters import read_model
+        >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
+        >>> read_model(coin, depth=2).unexpanded_weight
+        0.0
+        >>> read_model(coin, depth=2, max_nodes=6).unexpanded_weight
+        0.5
+        """
+        rests = self._nodes[2][self.symbols == REST]
+        weight: int | float = log_masses.rounded(rests).sum().item()
+        if weight < log_masses.LEAST and log_masses.faint(rests).any():
+            raise ValueError(
+                f"tree has the unexpanded weight exp({np.logaddexp.reduce(log_masses.logs(rests))}), which "
+                "float64 cannot hold: use log_weights"
+            )
+        return weight
+
+    @cached_property
+    def _is_open(self) -> bool:
+        """Whether any mass is unexpanded."""
+        return bool((self._nodes[2][self.symbols == REST] != 0).any())
+
+    def level(self, depth: int) -> slice:
+        """Slice of the node arrays that holds the nodes at `depth`."""
+        return slice(int(self.offsets[depth]), int(self.offsets[depth + 1]))
+
+    def weight(self, prefix: str | Annotated[Numbers, "length"], eos: bool = False) -> int | float:
+        """Weight of all responses that begin with `prefix`; with `eos`, of the response `prefix` itself.
+
+        Parameters
+        ----------
+        prefix : str or sequence of int
+            The empty prefix has the root's weight.
+        eos : bool
+            Count only the response that ends after `prefix`.
+
+        Returns
+        -------
+        int or float
+            Zero where no response passes.
+
+        Raises
+        ------
+        ValueError
+            If a symbol is outside the alphabet, the prefix runs below the depth at which the tree was cut, or
+            its weight is part of what was not expanded, or positive and below 2^-1022.
+
+        Notes
+        -----
+        O(length log nodes).
+
+        Examples
+        --------
+        >>> tree = TokenTree.from_sequences(["0", "01", "01"])
+        >>> tree.weight("0"), tree.weight("0", eos=True), tree.weight("1")
+        (3, 1, 0)
+        """
+        node = self._find(prefix, eos)
+        weight: int | float = 0 if node is None else self._nodes[2][node].item()
+        if weight < 0:
+            raise ValueError(
+                f"the weight is exp({weight}), which float64 cannot hold: log_weight gives its logarithm"
+            )
+        return weight
+
+    def log_weight(self, prefix: str | Annotated[Numbers, "length"], eos: bool = False) -> float:
+        """Natural logarithm of `weight`, however small that is; -inf where no response passes.
+
+        Parameters, errors and cost are those of `weight`. In a model's tree it is the log-probability of the
+        prefix.
+
+        Examples
+        --------
+        >>> TokenTree.from_leaves({"0": 0.5, "1": 0.5}).log_weight("0")
+        -0.6931471805599453
+        """
+        node = self._find(prefix, eos)
+        return -math.inf if node is None else float(self.log_weights[node])
+
+    def _find(self, prefix: str | Numbers, eos: bool) -> int | None:
+        """The node that `prefix` leads to, if there is one; or its end-of-sequence."""
+        flat, _ = flattened("prefix", [prefix], self.alphabet_size, single=True)
+        path = [*flat.ravel().tolist(), *([EOS] if eos else [])]
+        node = 0
+        for depth, token in enumerate(path, start=1):
+            if depth > self.depth:
+                raise ValueError(f"prefix = {prefix!r} runs below depth {self.depth}, where the tree was cut")
+            here = self.level(depth)
+            first, last = np.searchsorted(self.parents[here], [node, node + 1])
+            node = int(first + np.searchsorted(self.symbols[here][first:last], token))
+            if node == last or self.symbols[here][node] != token:
+                if first < last and self.symbols[here][first] == REST:
+                    raise ValueError(f"prefix = {prefix!r} was not expanded below depth {depth - 1}")
+                return None
+        return int(self.offsets[len(path)]) + node
+
+    @cached_property
+    def _leaf_nodes(self) -> Int[np.ndarray, "leaves"]:
+        nodes = np.empty(self.n_leaves, dtype=np.int64)
+        where = np.flatnonzero(self._is_leaf)
+        nodes[self._leaves_before()[where]] = where
+        nodes.flags.writeable = False
+        return nodes
+
+    @property
+    def _is_leaf(self) -> Bool[np.ndarray, "nodes"]:
+        leaf = self.symbols < 0
+        leaf[self.level(self.depth)] = True
+        return leaf
+
+    def _leaves_before(self) -> Int[np.ndarray, "nodes"]:
+        """How many leaves come before each node and what is below it, in lexicographic order."""
+        # Count the leaves below each node upwards, then hand out places downwards.
+        leaf = self._is_leaf
+        below = leaf.astype(np.int64)
+        before: list[Int[np.ndarray, "..."]] = []
+        for depth in range(self.depth, 0, -1):
+            parents = self.parents[self.level(depth)]
+            cumulative = np.concatenate([[0], np.cumsum(below[self.level(depth)])])
+            first = np.searchsorted(parents, np.arange(np.diff(self.offsets)[depth - 1] + 1))
+            below[self.level(depth - 1)] += np.diff(cumulative[first])
+            before.append(cumulative[:-1] - cumulative[first][parents])
+        place = np.zeros(self.n_nodes, dtype=np.int64)
+        for depth in range(1, self.depth + 1):
+            above = place[self.level(depth - 1)]
+            place[self.level(depth)] = above[self.parents[self.level(depth)]] + before.pop()
+        return place
+
+    def _paths(self, nodes: Int[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves depth"]:
+        depth = np.searchsorted(self.offsets, nodes, side="right") - 1
+        paths = np.full((len(nodes), self.depth), EOS, dtype=self.symbols.dtype)
+        at = nodes.copy()
+        for level in range(self.depth, 0, -1):
+            here = np.flatnonzero(depth >= level)
+            paths[here, level - 1] = self.symbols[at[here]]
+            at[here] = self.offsets[level - 1] + self.parents[at[here]]
+        return paths
+
+    def leaves(self) -> Leaves:
+        """Leaves of the tree in lexicographic order, with path, depth, kind, weight and probability.
+
+        Returns
+        -------
+        Leaves
+            Parallel arrays over the M leaves; indexing or iterating gives `Leaf` tuples.
+
+        Notes
+        -----
+        O(nodes + M depth) time and memory.
+
+        Examples
+        --------
+        >>> leaves = TokenTree.from_sequences(["01", "0", "1"], depth=2).leaves()
+        >>> leaves[0]
+        Leaf(prefix=(0,), depth=2, kind=<LeafKind.EOS: 0>, weight=1, probability=0.3333333333333333)
+        >>> leaves.symbols
+        array([[ 0, -1],
+               [ 0,  1],
+               [ 1, -1]], dtype=int8)
+        """
+        nodes = self._leaf_nodes
+        kind = np.full(len(nodes), LeafKind.CUT, dtype=np.int8)
+        kind[self.symbols[nodes] == EOS] = LeafKind.EOS
+        kind[self.symbols[nodes] == REST] = LeafKind.UNEXPANDED
+        depth = np.searchsorted(self.offsets, nodes, side="right") - 1
+        return Leaves(nodes, depth, kind, self.weights[nodes], self.leaf_probabilities, self._paths(nodes))
+
+    @cached_property
+    def leaf_probabilities(self) -> Float[np.ndarray, "leaves"]:
+        """Weight of each leaf over the total, in lexicographic order; shape (M,). Errors as for `weights`."""
+        probabilities: Float[np.ndarray, "leaves"] = self.weights[self._leaf_nodes] / self.weights[0]
+        probabilities.flags.writeable = False
+        return probabilities
+
+    def _depths_and_parents(self) -> tuple[Int[np.ndarray, "nodes"], Int[np.ndarray, "nodes"]]:
+        """Depth of each node, and its parent's index among all nodes; the root is its own."""
+        depths = np.repeat(np.arange(self.depth + 1), np.diff(self.offsets))
+        return depths, self.parents + self.offsets[np.maximum(depths - 1, 0)]
+
+    # Changing
+
+    def prune(self, depth: int) -> "TokenTree":
+        """Keep the nodes at depth <= `depth` (Definition 3.3a).
+
+        Nodes at depth `depth` become leaves that carry their whole subtree's weight. A tree that is not
+        deeper comes back as it is.
+
+        Parameters
+        ----------
+        depth : int
+            At least 1.
+
+        Returns
+        -------
+        TokenTree
+            Shares this tree's arrays.
+
+        Raises
+        ------
+        ValueError
+            If ``depth < 1``.
+
+        Notes
+        -----
+        O(depth) time, no copy, whatever is cut. The paper's layer l, with 2**(l - 1) nodes, is depth l - 1.
+
+        Examples
+        --------
+        >>> TokenTree.from_sequences(["00", "01", "1"]).prune(1).leaf_probabilities
+        array([0.66666667, 0.33333333])
+        """
+        depth = checks.integer("depth", depth, at_least=1)
+        if depth >= self.depth:
+            return self
+        source = self.__dict__.get("_nodes", self._source)
+        if not isinstance(source, bands.Bands):
+            end = int(self.offsets[depth + 1])
+            symbols, parents, weights = source
+            source = (symbols[:end], parents[:end], weights[:end])
+        return TokenTree(self.alphabet_size, self.offsets[: depth + 2], source)
+
+    def binarize(self) -> "TokenTree":
+        """The 0/1 tree of Definition 3.1: every symbol becomes ceil(log2 q) bits, most significant first.
+
+        Leaves, their order and their weights stay. A response of n symbols becomes n * ceil(log2 q) bits; a
+        leaf cut at depth d lies at depth d * ceil(log2 q).
+
+        Returns
+        -------
+        TokenTree
+            With ``alphabet_size == 2``; the tree itself if it is binary already.
+
+        Raises
+        ------
+        ValueError
+            If some symbols after a prefix are known and others unexpanded: bits that they share would have
+            weights that nobody knows.
+
+        Notes
+        -----
+        O(nodes log q) time and memory.
+
+        Examples
+        --------
+        >>> tree = TokenTree.from_leaves({"2": 0.5, "01": 0.5}, alphabet_size=3).binarize()
+        >>> [leaf.prefix for leaf in tree.leaves()]
+        [(0, 0, 0, 1), (1, 0)]
+        """
+        if self.alphabet_size <= 2:
+            return TokenTree(2, self.offsets, self._source)
+        width = (self.alphabet_size - 1).bit_length()
+        # Per new level: token, parent and weight. `above` maps nodes of the old level to the new one.
+        levels = [(self.symbols[:1].astype(np.int8), self.parents[:1], self._nodes[2][:1])]
+        above = np.zeros(1, dtype=np.int32)
+        for depth in range(1, self.depth + 1):
+            here = self.level(depth)
+            symbols, weights = self.symbols[here], self._nodes[2][here]
+            mixed = np.intersect1d(self.parents[here][symbols == REST], self.parents[here][symbols >= 0])
+            if len(mixed):
+                path = self._paths(self.offsets[depth - 1 : depth] + mixed[:1])[0, : depth - 1]
+                raise ValueError(
+                    f"after prefix {tuple(path.tolist())} some symbols are known and others unexpanded: "
+                    "the weights of bits that they share are not known"
+                )
+            parents = above[self.parents[here]]
+            for shift in range(width - 1, -1, -1):
+                ends = symbols < 0
+                # An end-of-sequence or unexpanded leaf takes one token only.
+                on = ~ends if shift < width - 1 else np.ones_like(ends)
+                token, up = np.where(ends, symbols, symbols >> shift)[on], parents[on]
+                new = np.ones(len(token), dtype=bool)
+                new[1:] = (token[1:] != token[:-1]) | (up[1:] != up[:-1])
+                first = np.flatnonzero(new)
+                bit = np.where(token[first] < 0, token[first], token[first] & 1).astype(np.int8)
+                levels.append((bit, up[first], log_masses.segment_sums(weights[on], first)))
+                parents = parents.copy()
+                parents[on] = (np.cumsum(new) - 1).astype(np.int32)
+            above = parents
+        while len(levels[-1][0]) == 0:
+            levels.pop()
+        return tree_of_levels(2, levels)
+
+    # For other tools
+
+    def to_networkx(self) -> "networkx.DiGraph":
+        """The tree as a NetworkX graph, with an edge from every node to each of its children.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes 0 (the root) to n_nodes - 1, numbered as in the arrays. Each has the attributes weight,
+            depth and kind: "inner", "eos", "cut" or "unexpanded". All but the root have a symbol, the last
+            token on the path to them: `EOS` or `REST` at leaves of that kind.
+
+        Raises
+        ------
+        ImportError
+            If NetworkX is not installed.
+
+        Notes
+        -----
+        O(nodes), about a kilobyte each: prune first.
+
+        Examples
+        --------
+        >>> graph = TokenTree.from_sequences(["0", "01", "01", "11"]).prune(1).to_networkx()
+        >>> list(graph.edges)
+        [(0, 1), (0, 2)]
+        >>> graph.nodes[1]
+        {'symbol': 0, 'weight': 3, 'depth': 1, 'kind': 'cut'}
+        """
+        return networkx_graph(*self._depths_and_parents(), self.symbols, self.weights)
+
+    def to_graphviz(self, token: Callable[[int], str] = str, max_nodes: int = 500) -> "graphviz.Digraph":
+        """The tree as a Graphviz drawing, root at the left and children in lexicographic order.
+
+        Lines carry the symbols, leaves their probability: ellipses where the response ends, boxes where the
+        tree is cut, boxes behind a dotted line where it was not expanded.
+
+        Parameters
+        ----------
+        token : callable
+            Text for a symbol, such as a vocabulary's ``__getitem__``, ``chr``, or ``"ab".__getitem__``.
+        max_nodes : int
+            Largest tree that is drawn.
+
+        Returns
+        -------
+        graphviz.Digraph
+            Shown by a notebook where the program ``dot`` is installed; ``source`` is its text.
+
+        Raises
+        ------
+        ImportError
+            If the Python package graphviz is not installed.
+        ValueError
+            If the tree has more than `max_nodes` nodes.
+
+        Examples
+        --------
+        >>> drawing = TokenTree.from_sequences(["0", "01", "01", "11"]).prune(1).to_graphviz("ab".__getitem__)
+        >>> "0 -> 1 [label=a style=solid]" in drawing.source
+        True
+        """
+        if self.n_nodes > max_nodes:
+            raise ValueError(
+                f"tree has {self.n_nodes:,} nodes: at most max_nodes = {max_nodes} are drawn; prune it first"
+            )
+        _, parents = self._depths_and_parents()
+        return graphviz_graph(parents, self.symbols, self.weights, self._leaf_nodes, token)
+
+    # Keeping
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the tree to one file, atomically: an interrupted write leaves an older file whole.
+
+        Parameters
+        ----------
+        path : path-like
+            Written exactly as named; the format is a compressed NumPy archive (.npz) with a version, a CRC-32
+            for each array and a SHA-256 for all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        O(nodes). Masses below 2^-1022 are written as their natural logarithms, which are negative. The file
+        is on the disk when this returns. A link is followed, and the permissions of a file that is replaced
+        are kept. A process that is killed while it writes leaves a second file behind, ``path`` with random
+        digits and ``.part``, which may be deleted.
+        """
+        save_arrays(
+            path,
+            _FORMAT,
+            _VERSION,
+            alphabet_size=self.alphabet_size,
+            symbols=self.symbols,
+            parents=self.parents,
+            weights=self._nodes[2],
+            offsets=self.offsets,
+        )
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "TokenTree":
+        """Read a tree written by `save`. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is truncated, damaged, of another format or version, or does not hold a tree.
+
+        Notes
+        -----
+        O(nodes). A file is refused before its arrays take more memory than its bytes can fill: 1032 times its
+        size, the largest ratio of its compression. Checking them takes about as much again.
+        """
+        with open(path, "rb") as file:
+            try:
+                arrays = load_arrays(file, _FORMAT, _VERSION, _PARTS)
+                q, offsets = operator.index(arrays["alphabet_size"]), arrays["offsets"]
+                nodes = arrays["symbols"], arrays["parents"], arrays["weights"]
+                validate(q, offsets, *nodes)
+            except MemoryError:
+                raise
+            # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
+            except Exception as error:
+                reason = str(error).partition("\n")[0]
+                raise ValueError(f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}") from error
+        return TokenTree(q, offsets, nodes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenTree):
+            return NotImplemented
+        return (
+            self.alphabet_size == other.alphabet_size
+            and self._nodes[2].dtype == other._nodes[2].dtype
+            and np.array_equal(self.offsets, other.offsets)
+            and np.array_equal(self.symbols, other.symbols)
+            and np.array_equal(self.parents, other.parents)
+            and np.array_equal(self._nodes[2], other._nodes[2])
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"TokenTree(alphabet_size={self.alphabet_size}, depth={self.depth}, n_nodes={self.n_nodes}, "
+            f"n_leaves={self.n_leaves}, total_weight={self.total_weight})"
+        )
+
+    def _repr_html_(self) -> str:
+        if self.n_nodes > PICTURE or self._first_faint is not None:
+            return tree_levels(repr(self), self.offsets, self._nodes)
+        depths, parents = self._depths_and_parents()
+        places = depths, node_rows(self.offsets, self.parents, self._leaf_nodes)
+        return tree_svg(repr(self), places, parents, self.symbols, self.weights, self.leaves())
+
+
+def tree_of_levels(q: int, levels: list[Nodes]) -> TokenTree:
+    """The tree whose nodes are given level by level."""
+    symbols, parents, weights = (np.concatenate(column) for column in zip(*levels, strict=True))
+    return TokenTree(q, np.cumsum([0, *(len(level[0]) for level in levels)]), (symbols, parents, weights))
+
+
+def _from_view(view: memoryview, depth: int, alphabet: Alphabet, name: str) -> TokenTree:
+    """The tree of the consecutive blocks of one response."""
+    depth, bits = _block_of(depth, alphabet)
+    if not len(view):
+        raise ValueError(f"{name} is empty: a dataset needs at least one byte")
+    size = runs.batch_bytes(depth * bits)
+    return _from_pieces((view[at : at + size] for at in range(0, len(view), size)), depth, bits)
+
+
+def _from_pieces(
+    pieces: Iterable[memoryview], depth: int, bits: int, skip: int = 0, limit: int | None = None
+) -> TokenTree:
+    """The tree of consecutive blocks of a stream; its last one closes unless `limit` blocks come first."""
+    q, width, low = 1 << bits, depth * bits, depth.bit_length()
+    words, counts, tail = runs.count(pieces, width, skip, limit)
+    last = np.packbits(tail) if bits == 8 and tail is not None else tail
+    if not len(words) and last is not None:
+        return TokenTree.from_sequences(last[None, :], None, q, depth)
+    if width <= runs.WIDEST:
+        # In place, for these may be all the memory there is.
+        words <<= np.uint64(low)
+        words |= np.uint64(depth)
+        if last is not None:
+            digits = "".join(f"{symbol:0{bits}b}" for symbol in last.tolist()).ljust(width, "0")
+            word = np.uint64((int(digits, 2) << low) + len(last))
+            at = np.searchsorted(words, word)
+            words, counts = np.insert(words, at, word), np.insert(counts, at, 1)
+        source = bands.one_band((words, counts), np.min_scalar_type(-q), depth, depth, bits, low)
+    else:
+        rows = runs.symbols(words, width, bits)
+        lengths = np.full(len(rows), depth)
+        if last is not None:
+            rows = np.append(rows, np.pad(last, (0, depth - len(last)))[None], axis=0)
+            lengths, counts = np.append(lengths, len(last)), np.append(counts, 1)
+        source = grow(rows, lengths, counts, q, depth)
+    return TokenTree(q, source.offsets, source)

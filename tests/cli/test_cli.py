@@ -1,0 +1,495 @@
+"""The command line, run as a person would."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
+from tokentree.claims import appendix, evidence, section3, section3_1, section4
+from tokentree.cli import figures
+from tokentree.models import NGramModel
+
+
+@pytest.fixture
+def files(tmp_path):
+    texts = {
+        "pretrain": "it was the best of times, it was the worst of times, " * 40,
+        "align": "call me Ishmael. " * 9,
+        "perturb": "it was a bright cold day in April. " * 3,
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return [tmp_path / name for name in texts]
+
+
+SOURCES = {"PYTHONPATH": os.path.dirname(os.path.dirname(cli.__file__))}
+
+
+def only(monkeypatch, *decided):
+    """Let these be all the claims there are."""
+    for each in list(claims.BY_ID):
+        monkeypatch.delitem(claims.BY_ID, each)
+    for claim in decided:
+        monkeypatch.setitem(claims.BY_ID, claim.__name__, claim)
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_python_dash_m_is_the_same_program():
+    shown = subprocess.run(
+        [sys.executable, "-m", "tokentree", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "verify" in shown
+    assert "measure" in shown
+
+
+@pytest.mark.parametrize("command", ["verify", "measure", "figures", "explore"])
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(command, "--help")
+    assert stop.value.code == 0
+    assert f"example: tokentree {command}" in capsys.readouterr().out
+
+
+def test_verify_prints_the_ledger_and_writes_it(capsys, tmp_path, monkeypatch):
+    path = tmp_path / "ledger.json"
+    only(monkeypatch, section4.springs_in_series, section3_1.sft_loss)
+    monkeypatch.setattr(
+        figures, "gallery", lambda seed=0: {"one.png": figures.trees, "two.png": figures.trees}
+    )
+    assert run("verify", "--json", path, "--figures", tmp_path / "figures", "--seed", 1) == 0
+    shown = capsys.readouterr().out
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    assert plain["seed"] == 1
+    for finding in plain["findings"]:
+        assert finding["id"] in shown
+        assert finding["verdict"] in shown
+    for name in ("one", "two"):
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_figures_draws_the_gallery(tmp_path, capsys):
+    assert run("figures", "--out", tmp_path / "out") == 0
+    drawn = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert drawn.keys() == figures.gallery().keys()
+    for name, data in drawn.items():
+        assert data.startswith(b"GIF" if name == "springs.gif" else b"\x89PNG")
+    assert capsys.readouterr().out == ""
+
+
+def test_explore_writes_one_page(tmp_path, capsys):
+    assert run("explore", "--out", tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "https://" not in page.replace("https://www.w3.org", "")
+    assert run("explore", "--out", tmp_path) == 2
+    assert "must be a file" in capsys.readouterr().err
+    assert run("figures", "--out", tmp_path / "page.html") == 2
+    assert "is a file, must be a directory" in capsys.readouterr().err
+
+
+def test_verify_decides_the_one_claim_it_is_asked_for(capsys, monkeypatch, tmp_path):
+    for each in claims.BY_ID:
+        monkeypatch.setitem(claims.BY_ID, each, lambda _: pytest.fail("was not asked for"))
+    name = "introduction/springs"
+    monkeypatch.setitem(claims.BY_ID, name, section4.springs_in_series)
+    assert run("verify", "--claim", name, "--json", tmp_path / "ledger.json") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "assert" in shown
+    assert "Machine-checked: Springs.series_extension, Springs.series_stiffness, " in shown
+    plain = json.loads((tmp_path / "ledger.json").read_text(encoding="utf-8"))
+    assert [finding["id"] for finding in plain["findings"]] == [name]
+
+
+def test_verify_unknown_claim(capsys, monkeypatch):
+    for each in list(claims.BY_ID):
+        monkeypatch.setitem(claims.BY_ID, each, lambda _: pytest.fail("decided"))
+    assert run("verify", "--claim", "nothing") == 2
+    assert set(claims.BY_ID) <= set(capsys.readouterr().err.split())
+    assert run("verify", "--claim", "three") == 2
+    listed = capsys.readouterr().err.split()
+    assert "theorem-4.2/three-datasets" in listed
+    assert "theorem-4.2/ratio" not in listed
+
+
+def test_undecided_is_exit_code_one(monkeypatch, capsys):
+    def doubtful(evidence):
+        return claims.Finding("doubt", "?", "nowhere", Verdict.UNDECIDED, "", "", {}, "assert 2 > 1")
+
+    only(monkeypatch, doubtful)
+    assert run("verify") == 1
+    assert "undecided" in capsys.readouterr().out
+
+
+def test_measure_agrees_with_the_library(files, tmp_path, capsys):
+    path = tmp_path / "measured.json"
+    assert run("measure", *files, "--depth", 8, "--json", path, "--figures", tmp_path / "figures") == 0
+    report = json.loads(path.read_text())
+    trees = [TokenTree.from_bytes(file.read_bytes(), depth=8) for file in files]
+    mixture = Mixture.from_trees(trees, depth=8)
+    found = elasticity(mixture)
+    assert report["rates"] == mixture.rates().tolist()
+    assert report["huffman_rates"] == mixture.rates(code="huffman").tolist()
+    assert report["normalized_rates"] == mixture.normalized_rates().tolist()
+    assert report["response"] == mixture.response().tolist()
+    assert report["elasticity"]["holds"] is found.holds
+    assert report["elasticity"]["certified"] is True
+    assert report["elasticity"]["overlap_pretrain"] == found.overlap_pretrain
+    now = [point for point in report["curve"] if point["l"] == found.l]
+    assert now[0]["rates"] == mixture.rates().tolist()
+    shown = capsys.readouterr().out
+    assert ("Theorem 4.2 holds" if found.holds else "Theorem 4.2 fails") in shown
+    assert "S_pt" in shown
+    assert (tmp_path / "figures" / "response.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_measure_bytes(files, tmp_path):
+    path = tmp_path / "measured.json"
+    assert run("measure", *files, "--depth", 2, "--alphabet", "bytes", "--json", path) == 0
+    trees = [TokenTree.from_bytes(file.read_bytes(), depth=2, alphabet="bytes") for file in files]
+    assert json.loads(path.read_text())["rates"] == Mixture.from_trees(trees).rates().tolist()
+
+
+def test_measure_reads_a_directory_as_all_its_files(files, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    (folder / "b").write_text("to be or not to be")
+    (folder / "below" / "a").write_text("that is the question")
+    path = tmp_path / "measured.json"
+    assert run("measure", folder, *files[1:], "--depth", 8, "--json", path) == 0
+    assert json.loads(path.read_text())["sizes"][0] == 18 + 1 + 20 + 1
+
+
+def test_an_infinite_ratio_is_valid_json(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(b"x")
+    path = tmp_path / "measured.json"
+    assert run("measure", *(tmp_path / name for name in "abc"), "--depth", 8, "--json", path) == 0
+    report = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert report["elasticity"]["signs"] == [0, 0]
+    assert report["elasticity"]["ratio"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda files: ["missing", *files[1:]], "PRETRAIN = 'missing': no such file"),
+        (lambda files: [files[0], files[0].parent / "empty", files[2]], "is empty"),
+        (lambda files: [files[0].parent / "nothing", *files[1:]], "directory without files"),
+    ],
+)
+def test_unusable_files_are_one_line_and_exit_code_two(files, change, message, capsys):
+    (files[0].parent / "empty").write_bytes(b"")
+    (files[0].parent / "nothing").mkdir()
+    assert run("measure", *change(files), "--depth", 8) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("tokentree measure: ")
+    assert error.count("\n") == 1
+
+
+def test_depth_must_be_positive(files, capsys):
+    assert run("measure", *files, "--depth", 0) == 2
+    assert "--depth 0: must be at least 1" in capsys.readouterr().err
+
+
+def test_no_arguments_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run()
+    assert stop.value.code == 2
+
+
+def test_an_empty_file_in_a_directory_is_passed_over(files, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "marker").write_bytes(b"")
+    (folder / "text").write_bytes(files[0].read_bytes())
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    assert run("measure", folder, *files[1:], "--depth", 8, "--json", one) == 0
+    assert run("measure", *files, "--depth", 8, "--json", two) == 0
+    assert json.loads(one.read_text())["rates"] == json.loads(two.read_text())["rates"]
+
+
+@pytest.mark.parametrize("option", ["--json", "--figures"])
+def test_no_output_goes_over_the_data(files, option, capsys):
+    before = files[1].read_bytes()
+    assert run("measure", *files, "--depth", 8, option, files[1]) == 2
+    assert "the data to be measured" in capsys.readouterr().err
+    assert files[1].read_bytes() == before
+    folder = files[0].parent
+    assert run("measure", folder, *files[1:], "--depth", 8, option, folder / "new") == 2
+
+
+def test_unwritable_outputs_are_refused_before_the_work(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(claims, "verify", lambda *_, **__: pytest.fail("the work was done first"))
+    (tmp_path / "file").write_text("")
+    for option, path, message in (
+        ("--json", tmp_path, "must be a file in a directory that exists"),
+        ("--markdown", tmp_path / "nowhere" / "page.md", "must be a file in a directory that exists"),
+        ("--figures", tmp_path / "file", "is a file, must be a directory"),
+    ):
+        assert run("verify", option, path) == 2
+        assert message in capsys.readouterr().err
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="has no such files")
+
+
+@linux
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("verify", "--json"), ("verify", "--markdown"), ("verify", "--figures"), ("figures", "--out")],
+)
+def test_a_file_that_the_system_refuses_is_refused_before_the_work(capsys, monkeypatch, command, option):
+    monkeypatch.setattr(claims, "verify", lambda *_: pytest.fail("the work was done first"))
+    monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("the work was done first"))
+    assert run(command, option, "/proc/target") == 2
+    assert f"{option} /proc/target: cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_a_read_only_file_stays(tmp_path, capsys, monkeypatch):
+    (tmp_path / "old").write_text("old")
+    # Root may write everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert run("verify", "--json", tmp_path / "old") == 2
+    assert "cannot be written: Permission denied" in capsys.readouterr().err
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """No work may be done."""
+    monkeypatch.setattr(TokenTree, "from_file", lambda *_: pytest.fail("the work was done first"))
+
+
+def test_no_picture_goes_over_the_data(files, tmp_path, capsys, unread):
+    data = tmp_path / "response.png"
+    data.write_bytes(files[1].read_bytes())
+    assert run("measure", files[0], data, files[2], "--depth", 8, "--figures", tmp_path) == 2
+    assert f"{data} would be written over" in capsys.readouterr().err
+    assert data.read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_no_output_goes_over_the_data_by_another_name(files, tmp_path, capsys, unread, link):
+    other = tmp_path / "other"
+    link(files[1], other)
+    for option, path in (("--json", other), ("--json", tmp_path / "." / "align")):
+        assert run("measure", *files, "--depth", 8, option, path) == 2
+        assert "the data to be measured" in capsys.readouterr().err
+    # Nor among it.
+    (tmp_path / "folder").mkdir()
+    files[0].rename(tmp_path / "folder" / "pretrain")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for given, target in (("folder", "link"), ("link", "folder")):
+        out = tmp_path / target / "new"
+        assert run("measure", tmp_path / given, *files[1:], "--depth", 8, "--figures", out) == 2
+        assert "among, the data to be measured" in capsys.readouterr().err
+
+
+def test_two_outputs_are_two_files(files, tmp_path, capsys, unread, monkeypatch):
+    monkeypatch.setattr(claims, "verify", lambda *_: pytest.fail("the work was done first"))
+    (tmp_path / "one").write_text("")
+    os.link(tmp_path / "one", tmp_path / "two")
+    (tmp_path / "three").symlink_to(tmp_path / "new")
+    for one, two in (("new", "new"), ("one", "two"), ("three", "new")):
+        assert run("verify", "--json", tmp_path / one, "--markdown", tmp_path / two) == 2
+        assert "is the same file as that of --json" in capsys.readouterr().err
+    picture = tmp_path / "response.png"
+    assert run("measure", *files, "--depth", 8, "--json", picture, "--figures", tmp_path) == 2
+    assert f"--figures {tmp_path}: {picture} is the same file as that of --json" in capsys.readouterr().err
+    with open(tmp_path / "one", "w") as stream, redirect_stdout(stream):
+        assert run("verify", "--json", tmp_path / "two") == 2
+    assert "is the same file as that of standard output" in capsys.readouterr().err
+    with open(files[0], "a") as stream, redirect_stdout(stream):
+        assert run("measure", *files, "--depth", 8) == 2
+    assert "standard output: is written over the data" in capsys.readouterr().err
+
+
+@linux
+def test_a_pipe_gets_its_bytes(files):
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as pipe:
+        assert run("measure", *files, "--depth", 8, "--json", f"/dev/fd/{writer}") == 0
+        os.close(writer)
+        assert json.load(pipe)["depth"] == 8
+
+
+@linux
+def test_a_named_pipe_is_written_to_and_stays_one(files, tmp_path):
+    pipe, found = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert run("measure", *files, "--depth", 8, "--json", pipe) == 0
+    assert pipe.is_fifo()
+    reader.join()
+    assert json.loads(found[0])["depth"] == 8
+
+
+def test_an_output_that_is_a_link_stays_one_and_keeps_its_permissions(files, tmp_path):
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "old").chmod(0o640)
+    (tmp_path / "link").symlink_to(tmp_path / "old")
+    assert run("measure", *files, "--depth", 8, "--json", tmp_path / "link") == 0
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "old").read_text())["depth"] == 8
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o640
+
+
+def test_no_file_is_written_unless_all_are(files, tmp_path, monkeypatch):
+    (tmp_path / "old").write_text("old")
+
+    def fail(*_):
+        raise OSError("no ink")
+
+    monkeypatch.setattr(figures, "draw", fail)
+    out = tmp_path / "out"
+    assert run("measure", *files, "--depth", 8, "--json", tmp_path / "old", "--figures", out) == 2
+    assert (tmp_path / "old").read_text() == "old"
+    assert not out.exists()
+
+
+@linux
+@pytest.mark.parametrize(("full", "code"), [(False, 141), (True, 2)])
+def test_files_are_written_though_nobody_reads_the_screen(files, tmp_path, capsys, monkeypatch, full, code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe, open("/dev/full", "w") as device:
+        monkeypatch.setattr(sys, "stdout", device if full else pipe)
+        assert run("measure", *files, "--depth", 8, "--json", tmp_path / "found.json") == code
+    assert json.loads((tmp_path / "found.json").read_text())["depth"] == 8
+    said = capsys.readouterr().err
+    assert said == ("tokentree measure: [Errno 28] No space left on device\n" if full else "")
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_takes_nothing_away(files, tmp_path, capsys, monkeypatch, closed):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, closed, None)
+        assert run("measure", *files, "--depth", 8, "--json", tmp_path / "found.json") == 0
+        assert run("measure", *files, "--depth", 0) == 2
+        assert getattr(sys, closed) is None
+    assert json.loads((tmp_path / "found.json").read_text())["depth"] == 8
+    shown, said = capsys.readouterr()
+    assert ("Theorem 4.2" in shown) is (closed == "stderr")
+    assert ("--depth 0" in said) is (closed == "stdout")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks a shell")
+def test_the_process_with_all_streams_closed(files, tmp_path):
+    program = f"'{sys.executable}' -m tokentree measure pretrain align perturb --depth 8 --json f.json"
+    done = subprocess.run(["sh", "-c", f"{program} <&- >&- 2>&-"], cwd=tmp_path, env=os.environ | SOURCES)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "f.json").read_text())["depth"] == 8
+
+
+@pytest.mark.parametrize(
+    "work",
+    [appendix.text_masses, lambda: section3.assumption_3_2(claims.Evidence()), figures.trees],
+    ids=["masses", "assumption 3.2", "figure"],
+)
+def test_an_interrupted_read_ends_what_it_was_for(monkeypatch, work):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evidence, "python_text", lambda: {"topics": (Path(__file__),)})
+    monkeypatch.setattr(appendix, "python_text", evidence.python_text)
+    # Even where a person has begun it, who would get half a tree from a read of their own.
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    monkeypatch.setattr(NGramModel, "__call__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        work()
+
+
+def test_interrupted(monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claims, "verify", stop)
+    assert run("verify") == 130
+
+
+def test_too_deep_is_noted(files, capsys):
+    assert run("measure", *files, "--depth", 400) == 0
+    assert "most blocks were seen only once" in capsys.readouterr().out
+
+
+def test_summary_never_cuts_a_name(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    ledger = claims.Ledger(
+        tuple(
+            claims.Finding(
+                name, "", "", Verdict.HOLDS, "", "proof", {}, "assert 2 > 1", "some few words " * 4
+            )
+            for name in ("theorem-4.2/three-datasets", "theorem-4.2/three-datasets-condition")
+        ),
+        seed=0,
+    )
+    monkeypatch.setattr(claims, "verify", lambda *_, **__: ledger)
+    for columns in (80, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert run("verify") == 0
+        shown = capsys.readouterr().out
+        assert "theorem-4.2/three-datasets-condition " in shown
+        assert shown.split().count("some") == 8
+        assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_narrow_terminals_show_every_digit(files, capsys, monkeypatch):
+    shown = {}
+    for columns in ("200", "60", "50", "30", "0"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run("measure", *files, "--depth", 12) == 0
+        shown[columns] = capsys.readouterr().out
+    for columns in ("60", "50", "30"):
+        assert max(map(len, shown[columns].splitlines())) <= int(columns)
+        assert {word for word in shown["200"].split() if word.strip("─")} <= {*shown[columns].split()}
+    # A table has its header once, a list has it in each entry.
+    assert shown["60"].split() == shown["200"].split() == shown["0"].split()
+
+
+def test_a_finding_shows_every_digit_on_a_narrow_terminal(capsys, monkeypatch):
+    numbers = {f"a figure with a long name, at x = {i / 7}": i * 1.234567e-5 for i in range(1, 9)}
+
+    def found(evidence):
+        return claims.Finding("one", "?", "nowhere", Verdict.HOLDS, "", "proof", numbers, "assert 2 > 1")
+
+    only(monkeypatch, found)
+    words = {}
+    for columns in ("200", "50", "30"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run("verify", "--claim", "found") == 0
+        words[columns] = sorted(capsys.readouterr().out.replace(":", " ").split())
+    assert words["200"] == words["50"] == words["30"]
+
+
+def test_the_lines_of_a_witness_are_kept_whole(capsys, monkeypatch):
+    witness = f"x = [{', '.join(map(str, range(60)))}]\nassert x[7] == 7\n"
+
+    def found(evidence):
+        return claims.Finding("one", "?", "nowhere", Verdict.HOLDS, "", "proof", {}, witness)
+
+    only(monkeypatch, found)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run("verify", "--claim", "found") == 0
+    assert witness in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("option", [[], ["--no-progress"]])
+def test_a_bar_is_shown_on_a_terminal_that_wants_one(terminal, option, monkeypatch):
+    asked = []
+    ledger = claims.Ledger((), 0)
+    monkeypatch.setattr(claims, "verify", lambda seed, progress, _: asked.append(progress) or ledger)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    run("verify", *option)
+    assert asked == [terminal and not option]

@@ -1,0 +1,115 @@
+"""Rates of data under models."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from test_modelled_depth import data_for, responses
+from test_read_model import Toy, build, models
+
+from tokentree import TokenTree, model_rates, modelled_depth
+from tokentree.adapters import read_along, read_model
+
+
+@given(models, responses, st.integers(1, 4))
+def test_log_loss_is_the_sum_over_the_tokens_of_the_data(arguments, rows, depth):
+    model = build(arguments)
+    data = data_for(model, rows, depth)
+    along = read_along(model, data)
+    rates = model_rates(along, data, arithmetic=True)
+    ids = [token for token in range(model.width) if token not in model.eos]
+    for d, loss, tokens in zip(rates.depths.tolist(), rates.log_loss, rates.tokens, strict=True):
+        bits = length = 0.0
+        for row in rows:
+            row = [ids[token % len(ids)] for token in row]
+            for i in range(min(d, len(row) + 1)):
+                chances = model.row(tuple(row[:i]))
+                chance = chances[row[i]] if i < len(row) else sum(chances[t] for t in model.eos)
+                bits -= math.log2(chance) if chance else -math.inf
+                length += 1
+        assert loss == pytest.approx(bits / len(rows), rel=1e-12, abs=1e-12)
+        assert tokens == pytest.approx(length / len(rows), rel=1e-14)
+    finite = np.isfinite(rates.log_loss)
+    assert np.array_equal(np.isfinite(rates.huffman), finite)
+    assert (rates.huffman >= rates.entropy - 1e-9)[finite].all()
+    gap = (rates.arithmetic - rates.log_loss)[finite]
+    assert ((gap > -1e-3) & (gap <= 64 / len(rows) + 0.02)).all()
+    divergence = modelled_depth(along, data, 0).upper
+    assert np.allclose((rates.log_loss - rates.entropy)[finite], divergence[finite], atol=1e-12)
+
+
+def test_the_bits_of_a_coin():
+    data = TokenTree.from_leaves({"00": 3, "01": 1, "1": 4}, depth=3)
+    coin = read_along(lambda prefixes: np.log(np.full((len(prefixes), 3), 1 / 3)), data, eos=[2])
+    rates = model_rates(coin, data, base=3)
+    assert np.allclose(rates.log_loss, rates.tokens)
+    assert rates.tokens.tolist() == [1, 2, 2.5]
+    assert np.isnan(rates.arithmetic).all()
+    assert model_rates(coin, data, depths=[2]).depths.tolist() == [2]
+
+
+def test_codes_come_close_where_the_data_are_the_models_own():
+    counts = np.random.default_rng(0).integers(1, 10**4, 64)
+    data = TokenTree.from_sequences((np.arange(64)[:, None] >> np.arange(6)[::-1]) & 1, counts, depth=6)
+    rates = model_rates(data, data, arithmetic=True)
+    assert np.allclose(rates.log_loss, rates.entropy, rtol=1e-13)
+    assert (rates.huffman >= rates.log_loss).all()
+    assert (rates.huffman < rates.log_loss + 1).all()
+    assert np.allclose(rates.arithmetic, rates.log_loss, atol=0.006)
+
+
+def test_every_column_by_hand():
+    # The model's code has lengths 1, 2, 3, 3; the data like its longest codewords best.
+    data = TokenTree.from_leaves({"00": 1, "01": 1, "10": 2, "11": 4}, depth=2)
+    model = TokenTree.from_leaves({"00": 8, "01": 4, "10": 2, "11": 2}, depth=2)
+    bits = model_rates(model, data, depths=[2], arithmetic=True)
+    nats = model_rates(model, data, depths=[2], arithmetic=True, base=math.e)
+    assert [column[0] for column in bits[:5]] == [2, 2, 1.75, 1 / 8 + 2 / 8 + 6 / 8 + 12 / 8, 21 / 8]
+    for two, e in zip(bits[2:], nats[2:], strict=True):
+        assert e[0] == pytest.approx(two[0] * math.log(2), rel=1e-14)
+    assert bits.arithmetic[0] * 8 % 32 == 0
+
+
+def test_data_where_the_model_has_not_looked():
+    part = read_model(lambda prefixes: np.log([[0.6, 0.3, 0.1]] * len(prefixes)), 2, top_k=1)
+    data = TokenTree.from_leaves({"00": 1, "01": 1}, alphabet_size=3, depth=2)
+    assert model_rates(part, data, depths=[1]).log_loss.tolist() == pytest.approx([-math.log2(0.6)])
+    with pytest.raises(ValueError, match="model_tree has not looked at some of the data within depth 2"):
+        model_rates(part, data)
+
+
+def test_a_model_without_the_data():
+    data = TokenTree.from_leaves({"0": 1, "11": 1})
+    rates = model_rates(TokenTree.from_leaves({"1": 1.0, "0": 1.0}), data, arithmetic=True)
+    assert rates.log_loss.tolist() == [1, math.inf, math.inf]
+    assert np.isnan(rates.huffman[1:]).all()
+    assert np.isnan(rates.arithmetic[1:]).all()
+
+
+def test_depths_in_any_order_and_below_the_last_leaves():
+    data = TokenTree.from_leaves({"0": 1, "11": 1})
+    rates = model_rates(data, data, [9, 1, 3], arithmetic=True)
+    assert rates.depths.tolist() == [9, 1, 3]
+    for column in rates[2:5]:
+        assert column.tolist() == [1, 1, 1]
+    assert rates.tokens.tolist() == [2.5, 1, 2.5]
+    assert rates.arithmetic[0] == rates.arithmetic[2]
+
+
+def test_bad_arguments():
+    data = TokenTree.from_leaves({"0": 1, "11": 1})
+    masses = TokenTree.from_leaves({"0": 0.5, "11": 0.5})
+    open_ = read_model(Toy(2), 2, max_nodes=5)
+    with pytest.raises(ValueError, match="data_tree has the unexpanded weight"):
+        model_rates(data, open_)
+    with pytest.raises(ValueError, match="arithmetic = True: data_tree holds masses"):
+        model_rates(data, masses, arithmetic=True)
+    with pytest.raises(ValueError, match="depths is empty"):
+        model_rates(data, data, depths=[])
+    with pytest.raises(ValueError, match="depths = 0"):
+        model_rates(data, data, depths=[0])
+    with pytest.raises(ValueError, match="base = 0"):
+        model_rates(data, data, base=0)
+    with pytest.raises(ValueError, match="depths: 2 is too deep, for model_tree is cut at depth 1"):
+        model_rates(data.prune(1), data, depths=[1, 2])
