@@ -740,7 +740,7 @@ def test_indices_are_checked():
         bounds.sign(0, 3)
     with pytest.raises(ValueError, match="align = 5: must be below"):
         bounds.holds(align=5)
-    with pytest.raises(ValueError, match="must be three different datasets"):
+    with pytest.raises(ValueError, match="must be different datasets"):
         bounds.holds(perturb=1)
 
 

@@ -367,3 +367,28 @@ def per_unit(name: str, array: Float[np.ndarray, "..."], n: int) -> Float[np.nda
     if array.shape not in ((), (n,)):
         raise ValueError(f"{name} has shape {array.shape}: must be one number or ({n},)")
     return np.full(n, array)
+
+
+def distinct_names(names: Iterable[str] | None, n: int, thing: str, letter: str) -> tuple[str, ...]:
+    """The names of n things, all different; by default a letter and a number each."""
+    if names is None:
+        return tuple(f"{letter}{i + 1}" for i in range(n))
+    rule = f"must be {n} strings, one a {thing}"
+    listed = items("names", names, rule)
+    if len(listed) != n:
+        raise ValueError(f"names = {listed!r}: {rule}")
+    for i, name in enumerate(listed):
+        if not isinstance(name, str):
+            raise TypeError(f"names[{i}] = {name!r}: must be a string")
+        if name in listed[:i]:
+            raise ValueError(f"names[{i}] = {name!r}: already the name of {thing} {listed.index(name)}")
+    return tuple(listed)
+
+
+def different(datasets: Mapping[str, int]) -> list[int]:
+    """The positions of datasets, all different."""
+    positions = list(datasets.values())
+    if len(set(positions)) < len(positions):
+        given = f"{', '.join(datasets)} = {', '.join(map(str, positions))}"
+        raise ValueError(f"{given}: must be different datasets")
+    return positions

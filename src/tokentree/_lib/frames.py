@@ -16,7 +16,9 @@ def optional(package: str, extra: str, wanted: str) -> Any:
         raise ImportError(f"{wanted} needs {package}: pip install 'tokentree[{extra}]'") from error
 
 
-def frame(columns: Mapping[str, Any], index: str | None = None) -> "pandas.DataFrame":
-    """Table of the columns, one of which may name the rows."""
-    table: "pandas.DataFrame" = optional("pandas", "pandas", "to_frame").DataFrame(dict(columns))
-    return table if index is None else table.set_index(index)
+def frame(columns: Mapping[str, Any], *index: str) -> "pandas.DataFrame":
+    """Table of the columns, some of which may number the rows; of one row if no column is longer."""
+    one = all(isinstance(value, str) or not hasattr(value, "__len__") for value in columns.values())
+    make = optional("pandas", "pandas", "to_frame").DataFrame
+    table: "pandas.DataFrame" = make(dict(columns), index=[0] if one else None)
+    return table.set_index(list(index)) if index else table

@@ -1,11 +1,18 @@
-"""What results share: equality that looks into arrays, and how they say in short what they hold."""
+"""What results share: they compare by value, become tables and plain data, and show themselves in short."""
 
-from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, fields, is_dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from . import display, frames
+
+if TYPE_CHECKING:
+    import pandas
 
 _Result = TypeVar("_Result", bound=type)
 
@@ -34,6 +41,72 @@ def comparable(result: _Result) -> _Result:
     for name, value in {"__eq__": equal, "__ne__": differ, "__hash__": None}.items():
         setattr(result, name, value)
     return result
+
+
+class Result:
+    """What was found, as a dataclass with ``frozen=True, eq=False, repr=False``.
+
+    Two results are equal if they are of one class and all their fields hold the same, NaN being the same as
+    NaN. They have no hash, for arrays have none.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # how Python says that there is none
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain data that JSON can hold: arrays as lists, and None for what is not finite."""
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The result as a pandas table. Needs the extra ``pandas``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        columns, *index = self._columns()
+        return frames.frame(columns, *index)
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        """Columns of the table, by name; then the names of those that number its rows."""
+        return ({field.name: getattr(self, field.name) for field in fields(self)},)
+
+    def __repr__(self) -> str:
+        shown = (f"{field.name}={short(getattr(self, field.name))}" for field in fields(self))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        shown = {field.name: short(getattr(self, field.name)) for field in fields(self)}
+        return display.pairs(shown, type(self).__name__)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it; exact fractions as text."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Result):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def short(value: Any) -> str:
+    """The value in a few characters; of an array its range."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        return span(value) if value.ndim else short(value.item())
+    if isinstance(value, np.ndarray) or (isinstance(value, tuple) and len(value) > 4):
+        return f"{np.size(value) if isinstance(value, np.ndarray) else len(value)} values"
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 def span(values: npt.NDArray[Any]) -> str:

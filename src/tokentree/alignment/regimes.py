@@ -19,11 +19,7 @@ def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
     """Positions of D_p, D_a and, if asked for, D_t."""
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
-    names = ("pretrain", "align", "perturb")[: len(datasets)]
-    roles = [mixture.index(dataset, name) for name, dataset in zip(names, datasets, strict=True)]
-    if len(set(roles)) < len(roles):
-        raise ValueError(f"{', '.join(names)} = {', '.join(map(str, roles))}: must be different datasets")
-    return roles
+    return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=False)))
 
 
 def _speed(step: Any) -> float:

@@ -9,6 +9,11 @@ from .excess import (
 )
 from .mixture import Mixture
 from .rows import SIZE_RANGE as SIZE_RANGE, Rows, exact_number as exact_number
-from .unexpanded import Completions as Completions, UnexpandedBounds, unexpanded_bounds
+from .unexpanded import (
+    Completions as Completions,
+    UnexpandedBounds,
+    signs_hold as signs_hold,
+    unexpanded_bounds,
+)
 
 __all__ = ["Mixture", "Rows", "UnexpandedBounds", "unexpanded_bounds"]

@@ -126,7 +126,7 @@ class Mixture:
     ) -> None:
         self._rows = Rows(distributions)
         self._sizes = exact_sizes(sizes, self.n_datasets)
-        self._names = _distinct_names(names, self.n_datasets)
+        self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
         self._depth = None if depth is None else checks.integer("depth", depth, 1)
 
     @classmethod
@@ -278,6 +278,18 @@ class Mixture:
         if position >= self.n_datasets:
             raise ValueError(f"{name} = {position}: must be below the number of datasets, {self.n_datasets}")
         return position
+
+    def roles(self, **datasets: int | str) -> list[int]:
+        """Positions of several datasets, all different, each given by position or name.
+
+        Errors call each by its keyword.
+
+        Examples
+        --------
+        >>> Mixture([[1, 0], [1, 1]], [3, 1], names=["web", "chat"]).roles(pretrain="web", align=1)
+        [0, 1]
+        """
+        return checks.different({name: self.index(dataset, name) for name, dataset in datasets.items()})
 
     def with_sizes(self, sizes: Annotated[Numbers, "datasets"]) -> "Mixture":
         """The same datasets with other sizes; the distributions are shared, not copied.
@@ -685,21 +697,6 @@ class Mixture:
         shares = "" if self._unread is None else f", unexpanded share {span(self.unexpanded)}"
         shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}{shares}"
         return f"Mixture({shape}: {', '.join(shown + more)})"
-
-
-def _distinct_names(names: Iterable[str] | None, n: int) -> tuple[str, ...]:
-    if names is None:
-        return tuple(f"D{i + 1}" for i in range(n))
-    rule = f"must be {n} strings, one a dataset"
-    listed = checks.items("names", names, rule)
-    if len(listed) != n:
-        raise ValueError(f"names = {listed!r}: {rule}")
-    for i, name in enumerate(listed):
-        if not isinstance(name, str):
-            raise TypeError(f"names[{i}] = {name!r}: must be a string")
-        if name in listed[:i]:
-            raise ValueError(f"names[{i}] = {name!r}: already the name of dataset {listed.index(name)}")
-    return tuple(listed)
 
 
 def _power_mean(lengths: Int[np.ndarray, "blocks"], p: Float[np.ndarray, "leaves"], extension: int) -> float:

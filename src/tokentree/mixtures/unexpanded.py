@@ -106,11 +106,8 @@ class UnexpandedBounds(NamedTuple):
         True
         """
         given = {"pretrain": pretrain, "align": align, "perturb": perturb}
-        p, a, t = (self._index(name, dataset) for name, dataset in given.items())
-        if len({p, a, t}) < 3:
-            raise ValueError(f"pretrain, align, perturb = {p}, {a}, {t}: must be three different datasets")
-        signs = self.sign(p, t), self.sign(a, t)
-        return True if signs == (-1, 1) else False if signs[0] == 1 or signs[1] == -1 else None
+        p, a, t = checks.different({name: self._index(name, dataset) for name, dataset in given.items()})
+        return signs_hold(self.sign(p, t) or None, self.sign(a, t) or None)
 
     def _index(self, name: str, dataset: int) -> int:
         dataset, n = checks.integer(name, dataset, 0), len(self.unexpanded)
@@ -197,6 +194,13 @@ def unexpanded_bounds(
         response[1] + 4 * _U * np.abs(response[1]),
         known.rest.sum(axis=1) / SCALE,
     )
+
+
+def signs_hold(pretrain: int | None, align: int | None) -> bool | None:
+    """Whether gamma_p' < 0 < gamma_a', of proved signs; None if those that are not proved leave it open."""
+    if pretrain in (0, 1) or align in (0, -1):
+        return False
+    return None if pretrain is None or align is None else True
 
 
 class Completions:

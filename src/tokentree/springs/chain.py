@@ -38,7 +38,7 @@ class SpringChain:
     ----------
     stiffness : array_like, shape (n,)
         The k_i, finite and > 0, from the wall outwards. Units are the caller's: energy is force times length.
-    names : sequence of n strings, optional
+    names : sequence of n distinct strings, optional
         Default: "k1", "k2", ...
 
     Raises
@@ -67,14 +67,7 @@ class SpringChain:
             raise ValueError(f"stiffness has shape {k.shape}: must be (n,), one number a spring")
         k.flags.writeable = False
         self._stiffness = k
-        rule = f"must be {k.size} strings, one a spring"
-        default = [f"k{i + 1}" for i in range(k.size)]
-        self._names = tuple(default if names is None else checks.items("names", names, rule))
-        for i, name in enumerate(self._names):
-            if not isinstance(name, str):
-                raise TypeError(f"names[{i}] = {name!r}: must be a string")
-        if len(self._names) != k.size:
-            raise ValueError(f"names = {names!r}: {rule}")
+        self._names = checks.distinct_names(names, k.size, "spring", "k")
         # Not sum(1 / k): the compliance of a very soft spring may be beyond a float64.
         compliance = k.min() / k
         self._shares = compliance / math.fsum(compliance)

@@ -88,6 +88,7 @@ from ..mixtures import (
     Mixture,
     integer_excess,
     inverse_root,
+    signs_hold,
 )
 
 if TYPE_CHECKING:
@@ -218,11 +219,7 @@ def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
     if mixture.n_datasets < 3:
         raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
-    given = zip(("pretrain", "align", "perturb"), datasets, strict=True)
-    p, a, t = roles = [mixture.index(dataset, name) for name, dataset in given]
-    if len(set(roles)) < 3:
-        raise ValueError(f"pretrain, align, perturb = {p}, {a}, {t}: must be three different datasets")
-    return roles
+    return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=True)))
 
 
 def _completions(mixture: Mixture) -> Completions | None:
@@ -245,7 +242,6 @@ def _elasticity(
     step = float(mixture.weights[a]) / unit
     excess_p, excess_a = found[0].excess, found[1].excess
     signs = found[0].sign, found[1].sign
-    holds = True if signs == (-1, 1) else False if signs[0] in (0, 1) or signs[1] in (0, -1) else None
     return Elasticity(
         k=k,
         l=l,
@@ -257,7 +253,7 @@ def _elasticity(
         overlap_pretrain=float(sums.overlap[p]),
         overlap_align=float(sums.overlap[a]),
         signs=signs,
-        holds=holds,
+        holds=signs_hold(*signs),
         certified=None not in signs,
         certificate=f"pretrain: {found[0].method}; align: {found[1].method}",
     )
