@@ -9,9 +9,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
+from .._lib.progress import bar
 from ..mixtures import Mixture
 from ..theorem import Elasticity, ResponseCurve, elasticity, response_curve
 from ..trees import TokenTree, merge
@@ -33,7 +32,7 @@ def measure(options: argparse.Namespace) -> int:
         raise ValueError(f"--depth {options.depth}: must be at least 1")
     shown = not options.no_progress and sys.stderr.isatty()
     trees = []
-    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
+    with bar(show=shown) as progress:
         for role, files in zip(ROLES, options.files, strict=True):
             task = progress.add_task(f"Reading {role}", total=sum(file.stat().st_size for file in files))
             advance = partial(progress.advance, task)
