@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from ..codes import BlockCodec, HuffmanCode, ideal_code_length
 from ..information import entropy
@@ -218,34 +219,20 @@ N_GRAM_LETTERS = 2**12
 
 def assumption_3_2(evidence: Evidence) -> Finding:
     """Assumption 3.2: n-gram models of growing order, and transformers of growing size."""
-    from ..adapters import read_along
-    from ..models import NGramModel
-
     del evidence
     windows = letter_windows(2 * N_GRAM_LETTERS)
     fitted, new = windows[: N_GRAM_LETTERS - LETTERS_DEPTH + 1], windows[N_GRAM_LETTERS:]
-    trees = [TokenTree.from_sequences(rows, alphabet_size=27) for rows in (fitted, new)]
-    figures: dict[str, Figure] = {}
-
-    def depths(smoothing: Literal["witten-bell", "kneser-ney"], data: TokenTree) -> list[int]:
-        models = (NGramModel.fit(fitted, order, 27, smoothing, end=False) for order in ORDERS)
-        along = (
-            read_along(model, data, batch_size=4096, progress=False, keep_on_interrupt=False)
-            for model in models
+    grown = _n_gram_depths(fitted, fitted, "witten-bell")
+    fallen = _n_gram_depths(fitted, fitted, "kneser-ney")
+    unseen = _n_gram_depths(fitted, new, "witten-bell")
+    figures: dict[str, Figure] = {
+        f"n-gram models of order 1 to {ORDERS[-1]}, {name}: depth within 1 bit": _listed(found)
+        for name, found in (
+            ("Witten-Bell, on what they were fitted to", grown),
+            ("Kneser-Ney, on the same", fallen),
+            ("Witten-Bell, on the text that follows", unseen),
         )
-        return [modelled_depth(tree, data, tolerance=1.0).depth for tree in along]
-
-    grown, fallen, unseen = (
-        depths("witten-bell", trees[0]),
-        depths("kneser-ney", trees[0]),
-        depths("witten-bell", trees[1]),
-    )
-    for name, found in (
-        ("Witten-Bell, on what they were fitted to", grown),
-        ("Kneser-Ney, on the same", fallen),
-        ("Witten-Bell, on the text that follows", unseen),
-    ):
-        figures[f"n-gram models of order 1 to {ORDERS[-1]}, {name}: depth within 1 bit"] = _listed(found)
+    }
     measured = growing_transformers()
     sizes = sorted({row.parameters for row in measured})
     trained = {
@@ -271,6 +258,23 @@ def assumption_3_2(evidence: Evidence) -> Finding:
         witness("assumption-3.2"),
         short="on the data it was fitted to",
     )
+
+
+def _n_gram_depths(
+    fitted: Int[np.ndarray, "windows depth"],
+    data: Int[np.ndarray, "others depth"],
+    smoothing: Literal["witten-bell", "kneser-ney"],
+) -> list[int]:
+    """Depth to which the model of each order knows the tree of the data."""
+    from ..adapters import read_along
+    from ..models import NGramModel
+
+    tree = TokenTree.from_sequences(data, alphabet_size=27)
+    models = (NGramModel.fit(fitted, order, 27, smoothing, end=False) for order in ORDERS)
+    along = (
+        read_along(model, tree, batch_size=4096, progress=False, keep_on_interrupt=False) for model in models
+    )
+    return [modelled_depth(each, tree, tolerance=1.0).depth for each in along]
 
 
 def _listed(numbers: list[int]) -> str:
