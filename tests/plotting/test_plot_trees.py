@@ -223,7 +223,7 @@ def test_circles_are_the_leaves(weights, own):
     masses = np.array(weights) / sum(weights)
     lengths = HuffmanCode.from_weights(masses if own else np.arange(1, len(weights) + 1)).lengths
     code = None if own else HuffmanCode(lengths)
-    ax = plot_code_lengths(masses, new(), code)
+    ax = plot_code_lengths(masses, new(), code=code)
     (circles,) = (each for each in ax.collections if isinstance(each, PathCollection))
     expected = {}
     for mass, length in zip(masses, lengths, strict=True):
@@ -393,7 +393,7 @@ def test_survival_refuses_what_has_none(monkeypatch):
 def test_rates_are_cross_entropies_under_the_joint_model(normalized, base, unit):
     p = np.array([*OVERLAPPING, [1, 0, 3]], float) / np.array([9, 7, 10, 4])[:, None]
     sizes, l = [7, 3, 1, 2], np.array([0.1, 0.5, 2])
-    ax = plot_rates(Mixture(p, sizes), l, new(), normalized, base=base)
+    ax = plot_rates(Mixture(p, sizes), l, new(), normalized=normalized, base=base)
     assert len(ax.get_lines()) == 4
     for i, (line, leaves) in enumerate(zip(ax.get_lines(), [3, 3, 3, 2], strict=True)):
         np.testing.assert_array_equal(line.get_xdata(), l)

@@ -61,8 +61,8 @@ def rate_changes(rows: Mapping[str, list[ResponseCurve]], parts: int | None = No
     figure = Figure(figsize=(9, 3.7 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for row, (title, curves) in zip(axes, rows.items(), strict=True):
-        plot_rate_change(curves, "align", row[0], parts).set_title(f"alignment data{title}")
-        plot_rate_change(curves, "pretrain", row[1], parts).set_title(f"pre-training data{title}")
+        plot_rate_change(curves, "align", row[0], parts=parts).set_title(f"alignment data{title}")
+        plot_rate_change(curves, "pretrain", row[1], parts=parts).set_title(f"pre-training data{title}")
         # Only the first row's datasets are disjoint, as the closed form asks.
         parts = None
     return figure
@@ -144,7 +144,7 @@ def rates() -> Figure:
     figure, axes = _panels(("rates", "normalised rates"), (10, 4.4))
     mixture = Mixture(text_corpus().counts, [10, 1, 1], names=_NAMES, depth=TEXT_DEPTH)
     for ax, normalized in zip(axes, (False, True), strict=True):
-        plot_rates(mixture, np.geomspace(1e-3, 10, 60), ax, normalized)
+        plot_rates(mixture, np.geomspace(1e-3, 10, 60), ax, normalized=normalized)
     return figure
 
 

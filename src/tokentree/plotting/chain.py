@@ -24,6 +24,7 @@ from ._style import GREYS, axes, line, listed, mark, number, plain
 def plot_force_extension(
     chain: SpringChain,
     ax: Axes | None = None,
+    *,
     force: float = 1.0,
     units: tuple[str, str] = ("units of length", "units of force"),
 ) -> Axes:
@@ -88,6 +89,7 @@ def plot_force_extension(
 def plot_chain_motion(
     motion: ChainMotion,
     ax: Axes | None = None,
+    *,
     units: tuple[str, str] = ("units of time", "units of length"),
 ) -> Axes:
     r"""Displacement of every node against time, and where the load is in balance.
@@ -133,6 +135,7 @@ def plot_invariant(
     dataset: int | str,
     sizes: Annotated[Numbers, "sizes"],
     ax: Axes | None = None,
+    *,
     base: float = 2,
 ) -> Axes:
     r"""Section 4.3's |D_i| x Delta KL of every dataset as one of them grows, in both directions of the KL.
@@ -222,6 +225,7 @@ def animate_springs(
     mixture: Mixture,
     perturb: int | str,
     sizes: Annotated[Numbers, "frames"],
+    *,
     interval: float = 100,
     base: float = 2,
 ) -> FuncAnimation:

@@ -25,6 +25,7 @@ def plot_rates(
     mixture: Mixture,
     l: Annotated[Numbers, "points"],
     ax: Axes | None = None,
+    *,
     normalized: bool = False,
     align: int | str = 1,
     perturb: int | str = 2,

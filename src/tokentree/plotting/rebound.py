@@ -13,6 +13,7 @@ from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, _ticks, ax
 def plot_rebound(
     rebound: Rebound,
     ax: Axes | None = None,
+    *,
     regime: Regime = "fine-tuning",
     show: Literal["score", "drop"] = "score",
 ) -> Axes:
@@ -69,7 +70,7 @@ def plot_rebound(
     return ax
 
 
-def plot_needed(rebound: Rebound, ax: Axes | None = None, paper: bool = True) -> Axes:
+def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True) -> Axes:
     r"""Negative examples that undo the positive ones, in both regimes, beside the paper's Table 3.
 
     Parameters
@@ -118,6 +119,7 @@ def plot_needed(rebound: Rebound, ax: Axes | None = None, paper: bool = True) ->
 def plot_rebound_factor(
     factor: ReboundFactor,
     ax: Axes | None = None,
+    *,
     regime: Regime = "fine-tuning",
     positive: int = 0,
     unit: str = "blocks",

@@ -26,6 +26,7 @@ _LEAVES = {
 def plot_tree(
     tree: TokenTree,
     ax: Axes | None = None,
+    *,
     token: Callable[[int], str] = str,
     unit: str = "symbols",
     max_nodes: int = 150,
@@ -130,7 +131,7 @@ def plot_tree(
     return ax
 
 
-def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, unit: str = "symbols") -> Axes:
+def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "symbols") -> Axes:
     r"""A token tree of any size, level by level: nodes, leaves, and where the mass is.
 
     For every depth d, the share of the mass that is closed (the response has ended at depth d or above),
