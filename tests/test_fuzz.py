@@ -465,7 +465,9 @@ def server(rng, folder):
         return mutated(rng, ANSWERS[0])
 
     try:
-        model = CompletionsServer(post, maybe(rng, "a"), maybe(rng, 2), maybe(rng, {}), None, maybe(rng, ()))
+        model = CompletionsServer(
+            post, maybe(rng, "a"), top=maybe(rng, 2), body=maybe(rng, {}), eos=maybe(rng, ())
+        )
     except REFUSED:
         return False
     try:

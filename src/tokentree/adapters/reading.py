@@ -1,4 +1,4 @@
-"""Asking a model and checking what it answers."""
+"""Asking a model, checking what it answers, and the tree that its answers make."""
 
 import sys
 import warnings

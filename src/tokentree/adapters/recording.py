@@ -1,4 +1,4 @@
-"""Recording a model's answers while they are made."""
+"""Keeping a model's answers in a file as they are made."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Texts of tokens, and the alphabet that they make."""
+"""The tokens of a server as symbols of a tree."""
 
 import json
 from collections.abc import Iterable, Sequence
