@@ -1,4 +1,4 @@
-"""Pictures of inverse alignment and of resistance."""
+"""Pictures of inverse alignment: the data that it takes, and resistance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal

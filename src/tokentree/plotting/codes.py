@@ -1,4 +1,4 @@
-"""Pictures of codes: their lengths, and what coding several leaves at once gains."""
+"""Pictures of codes, and of the masses that they are for: lengths, gains of long blocks, tails."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

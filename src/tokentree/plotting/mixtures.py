@@ -1,4 +1,4 @@
-"""Pictures of joint compression: rates and ratios."""
+"""Pictures of joint compression: rates as the perturbation grows, and the theorem's ratio."""
 
 import math
 from collections.abc import Sequence

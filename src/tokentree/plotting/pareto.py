@@ -1,4 +1,4 @@
-"""Pictures of heavy tails and their limits."""
+"""Pictures of heavy tails: fits, convergence to the limit of many leaves, and its map of signs."""
 
 from collections.abc import Mapping
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Pictures of rebound."""
+"""Pictures of rebound: scores, examples needed, and what the first fall depends on."""
 
 import math
 from typing import Literal

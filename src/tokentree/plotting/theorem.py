@@ -1,4 +1,4 @@
-"""Pictures of Theorem 4.2."""
+"""Pictures of Theorem 4.2: rates against the perturbation, overlaps against depth."""
 
 from collections.abc import Sequence
 
