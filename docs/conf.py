@@ -31,8 +31,8 @@ exclude_patterns = ["_build", "contents.md"]
 default_role = "py:obj"
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
-    # Private types, as those in the files of a wing, and those of other libraries: the build fetches no inventory
-    # and needs no network.
+    # Private types, as those in the files of a wing, and those of other libraries: the build fetches no
+    # inventory and needs no network.
     ("py:class", r"(?!tokentree\.).*|tokentree\..*\b_\w+.*|tokentree\.\w+\.\w+\.\w+"),
 ]
 
