@@ -17,6 +17,7 @@ from scipy.stats import linregress
 from tokentree import Mixture, TokenTree, cross_entropy, entropy, kl_divergence, published_form
 from tokentree.adapters import read_model
 from tokentree.alignment import (
+    DIRECTIONS,
     NEGATIVE,
     PAPER_NEEDED,
     POSITIVE,
@@ -408,6 +409,10 @@ def test_budget_as_plain_data():
     assert plain["data"] == [1, 0, 0]
     assert plain["size"] == found.size
     assert json.loads(json.dumps(plain)) == plain
+    frame = found.to_frame()
+    assert len(frame) == 1
+    assert frame["size"].item() == found.size
+    assert "data" not in frame
     assert least_alignment_budget(Mixture(THIRDS, [8, 2, 1]), 1).to_dict()["data"] is None
 
 
@@ -783,9 +788,8 @@ def test_what_nobody_looked_at_is_said():
     ):
         found = call()
         assert found.unexpanded == share
-        assert f"unexpanded={found.unexpanded}" in repr(found)
-        plain = found.to_dict()
-        assert plain.get("attrs", plain)["unexpanded"] == share
+        assert f"unexpanded={found.unexpanded:g}" in repr(found)
+        assert found.to_dict()["unexpanded"] == share
     assert rebound_by_depth(trees[:3]).unexpanded.tolist() == [0, 0.25]
     assert rebound_by_pretraining(mixture).unexpanded.tolist() == [0.25] * 3
 
@@ -847,25 +851,45 @@ def test_factors_refuse(monkeypatch):
         found.fit("slow")
 
 
+FEWER_AXES = {
+    "entropy_gap": ("direction", "examples"),
+    "excess_gap": ("direction", "examples"),
+    "needed": ("negative",),
+    "unexpanded": ("regime", "positive", "negative"),
+}
+
+
 @pytest.mark.parametrize(
     "found",
     [
         simulate_resistance(Mixture(THIRDS, [1, 1, 1])),
+        simulate_resistance(Mixture(THIRDS, [1, 1, 1]), slices=11),
         simulate_rebound(Mixture(THIRDS, [1, 1, 1])),
         rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1])),
     ],
-    ids=["resistance", "rebound", "factor"],
+    ids=["resistance", "many slices", "rebound", "factor"],
 )
-def test_results_are_arrays_with_named_axes(found):
-    plain = found.to_dict()
-    lengths = {name: len(axis["data"]) for name, axis in plain["coords"].items()}
-    assert all(axis["dims"] == [name] for name, axis in plain["coords"].items())
-    for name, variable in plain["data_vars"].items():
-        array = getattr(found, name)
-        assert tuple(lengths[axis] for axis in variable["dims"]) == array.shape
-        np.testing.assert_array_equal(variable["data"], array)
-    assert plain["coords"]["regime"]["data"] == list(REGIMES)
-    json.dumps(plain)
+def test_tables_give_back_the_arrays(found):
+    frame = found.to_frame()
+    assert frame.index.is_unique
+    assert frame.index.is_monotonic_increasing
+    regimes, *axes = frame.index.levels
+    assert tuple(regimes) == REGIMES
+    # An axis is the field of that name, or what is varied; pairs and directions have their words.
+    for axis in axes:
+        if axis.name == "pair":
+            assert [tuple(map(int, pair.split("-"))) for pair in axis] == list(found.pairs)
+        elif axis.name == "direction":
+            assert tuple(axis) == DIRECTIONS
+        else:
+            name = "values" if axis.name == getattr(found, "factor", None) else axis.name
+            np.testing.assert_array_equal(axis, getattr(found, name))
+    for name in frame:
+        grid, array = frame[name].to_numpy().reshape(frame.index.levshape), getattr(found, name)
+        missing = [axis for axis in FEWER_AXES.get(name, ()) if axis in frame.index.names]
+        places = [frame.index.names.index(axis) for axis in missing]
+        np.testing.assert_array_equal(grid, np.broadcast_to(np.expand_dims(array, places), grid.shape))
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))
 
 
 # On data

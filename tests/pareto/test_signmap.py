@@ -270,3 +270,11 @@ def test_convergence_is_drawn_as_quantiles(entry, label):
 def test_no_convergence_to_draw_is_named():
     with pytest.raises(ValueError, match=r"^found is empty: at least one convergence is needed$"):
         plot_pareto_convergence({})
+
+
+def test_the_table_is_numbered_by_the_parameters():
+    found = sign_map([1.0, 10.0], [[0.1], [0.2]], shared=0.5)
+    frame = found.to_frame()
+    assert frame.index.names == ["k", "l", "alpha", "shared", "merged"]
+    np.testing.assert_array_equal(frame["holds"].to_numpy(), found.holds.ravel())
+    assert frame.loc[(10.0, 0.1, 2.5, 0.5, 1), "excess_align"] == found.excess_align[0, 1]

@@ -1,7 +1,8 @@
 """Definition 3.5: how much data undoes an alignment."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from .._lib.results import comparable
+from .._lib.results import Result
 from ..mixtures import Mixture
 from .distances import (
     _Aligned,
@@ -35,10 +36,11 @@ LEAST_EPSILON = 1e-100
 # Inverse alignment
 
 
-@comparable
-@dataclass(frozen=True, eq=False)
-class AlignmentBudget:
+@dataclass(frozen=True, eq=False, repr=False)
+class AlignmentBudget(Result):
     """Least data that undoes an alignment; made by `inverse_alignment_budget` and `least_alignment_budget`.
+
+    `to_frame` has one row, with all but `data`.
 
     Attributes
     ----------
@@ -75,12 +77,11 @@ class AlignmentBudget:
     before: float
     limit: float
     limit_size: float
-    data: Float[np.ndarray, "leaves"] | None = field(repr=False)
+    data: Float[np.ndarray, "leaves"] | None
     unexpanded: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name, `data` as a list; infinities stay floats."""
-        return {**vars(self), "data": None if self.data is None else self.data.tolist()}
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return ({name: value for name, value in vars(self).items() if name != "data"},)
 
 
 def inverse_alignment_budget(

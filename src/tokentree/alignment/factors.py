@@ -1,26 +1,27 @@
 """Section 5.3: what rebound depends on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable
+from .._lib.results import Result, points
 from ..mixtures import Mixture
 from ..trees import TokenTree
 from .rebound import NEGATIVE, POSITIVE, Rebound, simulate_rebound
-from .regimes import REGIMES, Regime, _array, _dataset, _everywhere, _growing, _roles
+from .regimes import REGIMES, Regime, _array, _everywhere, _growing, _roles
 
 # Rebound
 
 
-class PowerLaw(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class PowerLaw(Result):
     """R = amplitude * x^exponent by least squares on logarithms; made by `ReboundFactor.fit`.
 
     Attributes
@@ -37,12 +38,12 @@ class PowerLaw(NamedTuple):
     exponent_error: float
 
 
-@comparable
-@dataclass(frozen=True, eq=False)
-class ReboundFactor:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReboundFactor(Result):
     """Rebound against depth or |D_p|; made by `rebound_by_depth` and `rebound_by_pretraining`.
 
-    Arrays have axes regime, value, positive, negative in this order; regimes are `REGIMES`.
+    Arrays have axes regime, value, positive, negative in this order; regimes are `REGIMES`. `to_frame` has
+    one row per point of these axes, in which `unexpanded` is repeated; the values are named as the factor.
 
     Attributes
     ----------
@@ -118,21 +119,11 @@ class ReboundFactor:
         amplitude, error = math.exp(intercept), math.sqrt(misfit / spread)
         return PowerLaw(amplitude, exponent, amplitude * error * math.sqrt((x**2).mean()), error)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
-        axes = ("regime", self.factor, "positive", "negative")
-        coordinates = {
-            "regime": REGIMES,
-            self.factor: self.values,
-            "positive": self.positive,
-            "negative": self.negative,
-        }
-        arrays = {
-            "score": (axes, self.score),
-            "drop": (axes, self.drop),
-            "unexpanded": ((self.factor,), self.unexpanded),
-        }
-        return _dataset(coordinates, arrays, {})
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        ends = {"positive": self.positive, "negative": self.negative}
+        unexpanded = self.unexpanded[:, None, None]
+        axes = {"regime": REGIMES, self.factor: self.values} | ends
+        return points(axes, score=self.score, drop=self.drop, unexpanded=unexpanded)
 
 
 def rebound_by_depth(

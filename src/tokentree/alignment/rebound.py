@@ -1,6 +1,7 @@
 """Section 5.2: rebound after alignment, simulated."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib.checks import Numbers
-from .._lib.results import comparable
+from .._lib.results import Result, points
 from ..mixtures import Mixture
-from .regimes import REGIMES, _array, _dataset, _everywhere, _growing, _move, _roles, _speed
+from .regimes import REGIMES, _array, _everywhere, _growing, _move, _roles, _speed
 
 POSITIVE, NEGATIVE = (1000, 2000, 5000, 10000), (0, 100, 200, 500, 1000, 2000)
 """Sizes of the paper's section 5.2."""
@@ -19,12 +20,12 @@ PAPER_NEEDED = {"Llama2-7B": (961, 844, 801, 729), "Gemma-2B": (923, 853, 709, 5
 """The paper's Table 3: unsafe examples needed after `POSITIVE` safe ones."""
 
 
-@comparable
-@dataclass(frozen=True, eq=False)
-class Rebound:
+@dataclass(frozen=True, eq=False, repr=False)
+class Rebound(Result):
     """Score of an aligned model under negative data; made by `simulate_rebound`.
 
-    Arrays have axes regime, positive, negative in this order; regimes are `REGIMES`.
+    Arrays have axes regime, positive, negative in this order; regimes are `REGIMES`. `to_frame` has one row
+    per point of these axes, in which `needed` is repeated.
 
     Attributes
     ----------
@@ -81,21 +82,9 @@ class Rebound:
         """Whether more positive data lets fewer negative examples do, as in the paper's Table 3."""
         return _everywhere(self.needed[:, 1:] < self.needed[:, :-1], 1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
-        axes = ("regime", "positive", "negative")
-        return _dataset(
-            {"regime": REGIMES, "positive": self.positive, "negative": self.negative},
-            {
-                "score": (axes, self.score),
-                "drop": (axes, self.drop),
-                "needed": (axes[:2], self.needed),
-            },
-            {
-                name: getattr(self, name)
-                for name in ("level", "score_pretrain", "score_align", "score_perturb", "step", "unexpanded")
-            },
-        )
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        axes = {"regime": REGIMES, "positive": self.positive, "negative": self.negative}
+        return points(axes, score=self.score, drop=self.drop, needed=self.needed[..., None])
 
 
 def simulate_rebound(

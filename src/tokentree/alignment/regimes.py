@@ -55,14 +55,3 @@ def _growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
     if not (np.diff(array) > 0).all():
         checks.fail_at(name, array, np.diff(array, prepend=-1.0) <= 0, "must be larger than the one before")
     return array
-
-
-def _dataset(
-    coordinates: dict[str, Any], variables: dict[str, tuple[tuple[str, ...], Any]], attributes: dict[str, Any]
-) -> dict[str, Any]:
-    """Named arrays in plain Python, in the layout of ``xarray.Dataset.from_dict``."""
-    coords = {
-        name: {"dims": [name], "data": np.asarray(values).tolist()} for name, values in coordinates.items()
-    }
-    data = {name: {"dims": list(dims), "data": array.tolist()} for name, (dims, array) in variables.items()}
-    return {"coords": coords, "data_vars": data, "attrs": attributes}

@@ -1,5 +1,6 @@
 """Section 5.1: resistance to alignment, simulated."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -8,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib import checks
-from .._lib.results import comparable
+from .._lib.results import Result, points
 from ..information import divergence_terms, entropy
 from ..mixtures import Mixture
-from .regimes import REGIMES, _array, _dataset, _move, _roles, _speed
+from .regimes import REGIMES, _array, _move, _roles, _speed
 
 DIRECTIONS = ("forward", "inverse")
 """Which way a slice is retrained in `Resistance`."""
@@ -20,14 +21,14 @@ DIRECTIONS = ("forward", "inverse")
 # Resistance
 
 
-@comparable
-@dataclass(frozen=True, eq=False)
-class Resistance:
+@dataclass(frozen=True, eq=False, repr=False)
+class Resistance(Result):
     """Slices of an alignment run retrained on one another's answers; made by `simulate_resistance`.
 
     Pairs (k, l) have k < l: forward trains theta_k on data distributed as theta_l, inverse the other way
     round. Gaps are forward minus inverse, means over the run: positive where inverse alignment is easier.
-    Regimes are `REGIMES`, directions `DIRECTIONS`.
+    Regimes are `REGIMES`, directions `DIRECTIONS`. `to_frame` has one row per regime, pair, direction and
+    number of examples; gaps are repeated in it, and entropies left out, which are of slices.
 
     Attributes
     ----------
@@ -78,25 +79,16 @@ class Resistance:
         """Whether the entropies alone decide the sign of the gap of the training loss."""
         return np.asarray(np.abs(self.entropy_gap) > np.abs(self.excess_gap))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
-        axes = ("regime", "pair", "direction", "examples")
-        return _dataset(
-            {
-                "regime": REGIMES,
-                "pair": [f"{k}-{l}" for k, l in self.pairs],
-                "direction": DIRECTIONS,
-                "examples": self.examples,
-                "slice": range(1, self.entropy.shape[1] + 1),
-            },
-            {
-                "entropy": (("regime", "slice"), self.entropy),
-                "training_loss": (axes, self.training_loss),
-                "excess_loss": (axes, self.excess_loss),
-                "entropy_gap": (axes[:2], self.entropy_gap),
-                "excess_gap": (axes[:2], self.excess_gap),
-            },
-            {"step": self.step, "unexpanded": self.unexpanded},
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        # With leading zeros, the order of the words is that of the pairs.
+        width = len(str(self.entropy.shape[1]))
+        pairs = [f"{k:0{width}}-{l:0{width}}" for k, l in self.pairs]
+        return points(
+            {"regime": REGIMES, "pair": pairs, "direction": DIRECTIONS, "examples": self.examples},
+            training_loss=self.training_loss,
+            excess_loss=self.excess_loss,
+            entropy_gap=self.entropy_gap[..., None, None],
+            excess_gap=self.excess_gap[..., None, None],
         )
 
 

@@ -1,17 +1,19 @@
 """The limit of rates for exponents near 1 and far from it."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from .._lib import checks
+from .._lib.results import Result
 from .expint import _LOG_GAMMA
 from .limit import exponents
 
 
-class ParetoAsymptotics(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ParetoAsymptotics(Result):
     """Leading order of gamma_p', gamma_a' and gamma_t', the derivatives by l; see `pareto_asymptotics`."""
 
     dgamma_pretrain: float
@@ -63,7 +65,7 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, base: float = 2) ->
     >>> from tokentree import pareto_limit
     >>> leading = pareto_asymptotics(4, k=1000, l=1, base=math.e)
     >>> exact = pareto_limit(4, [1000, 1, 1], base=math.e).excess / 1002
-    >>> (exact[:2, 2] / leading[:2]).round(2)
+    >>> (exact[:2, 2] / [leading.dgamma_pretrain, leading.dgamma_align]).round(2)
     array([0.99, 0.99])
     """
     unit = checks.log_base(base)

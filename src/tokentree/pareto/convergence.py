@@ -1,22 +1,27 @@
 """How fast rates of Pareto masses reach their limit as leaves are added."""
 
 import math
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable, span
+from .._lib.results import Result, points, span
 from ..mixtures import Mixture
 from .limit import ParetoLimit, exponents, pareto_limit
 from .mass import ParetoMass
 
 
-@comparable
-class ParetoConvergence(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ParetoConvergence(Result):
     """Finite samples beside their limit; made by `pareto_convergence`.
+
+    `to_frame` has one row per number of leaves, sample, and pair of datasets i, j; all but the first are
+    counted from 0. The rate is that of i. The limit has a table of its own.
 
     Attributes
     ----------
@@ -34,6 +39,11 @@ class ParetoConvergence(NamedTuple):
     limit: ParetoLimit
     excess: Float[np.ndarray, "trees seeds datasets datasets"]
     normalized_rates: Float[np.ndarray, "trees seeds datasets"]
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        samples, datasets = map(range, self.normalized_rates.shape[1:])
+        axes = {"n_leaves": self.n_leaves, "sample": samples, "i": datasets, "j": datasets}
+        return points(axes, excess=self.excess, normalized_rates=self.normalized_rates[..., None])
 
     def __repr__(self) -> str:
         _, samples, datasets = self.normalized_rates.shape

@@ -28,14 +28,16 @@ B log phi(s / B), so the mean is taken at s / B, and so is the variance, which i
 """
 
 import math
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable
+from .._lib.results import Result, points
 from .expint import _expint
 
 ALPHA_RANGE = (1.05, 50.0)
@@ -48,9 +50,11 @@ _STEP = 0.1
 """Of the double-exponential rule; halving or doubling it changes nothing but rounding."""
 
 
-@comparable
-class ParetoLimit(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ParetoLimit(Result):
     """Joint compression of independent Pareto datasets in the limit of many leaves; made by `pareto_limit`.
+
+    `to_frame` has one row per pair of datasets i, j, counted from 0; the rate is that of i.
 
     Attributes
     ----------
@@ -65,6 +69,13 @@ class ParetoLimit(NamedTuple):
     overlap: Float[np.ndarray, "datasets datasets"]
     excess: Float[np.ndarray, "datasets datasets"]
     normalized_rates: Float[np.ndarray, "datasets"]
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        datasets = range(len(self.normalized_rates))
+        rates = self.normalized_rates[:, None]
+        return points(
+            {"i": datasets, "j": datasets}, overlap=self.overlap, excess=self.excess, normalized_rates=rates
+        )
 
 
 def pareto_limit(

@@ -37,23 +37,30 @@ Parts of unequal exponents are not exchangeable, and can reverse the signs at l 
 joins leaves of different parts.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable, span, tally
+from .._lib.results import Result, span, tally
 from .limit import LEAST_WEIGHT, exponents, limits
 
 _CHUNK = 2**10
 """Points of the map integrated at once: tens of megabytes of work space for three components."""
 
 
-@comparable
-class SignMap(NamedTuple):
+_PARAMETERS = ("k", "l", "alpha", "shared", "merged")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SignMap(Result):
     """Response of D_p and D_a to D_t over a grid; made by `sign_map`. All arrays have the grid's shape.
+
+    `to_frame` has one row per point, numbered by its parameters.
 
     Attributes
     ----------
@@ -75,10 +82,11 @@ class SignMap(NamedTuple):
     excess_align: Float[np.ndarray, "*grid"]
     holds: Bool[np.ndarray, "*grid"]
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return {field.name: getattr(self, field.name).ravel() for field in fields(self)}, *_PARAMETERS
+
     def __repr__(self) -> str:
-        grid = ", ".join(
-            f"{name} {span(values)}" for name, values in zip(self._fields[:5], self[:5], strict=True)
-        )
+        grid = ", ".join(f"{name} {span(getattr(self, name))}" for name in _PARAMETERS)
         return f"SignMap(shape {self.k.shape}, {grid}, {tally(self.holds.ravel().tolist())})"
 
 
