@@ -797,7 +797,7 @@ def test_what_nobody_looked_at_is_said():
 def test_rebound_by_pretraining_and_its_fit():
     mixture = published_form(THIRDS, k=10**6, l=1)
     sizes = [1e5, 3e5, 1e6, 1e7]
-    found = rebound_by_pretraining(mixture, sizes, positive=[1000, 3000])
+    found = rebound_by_pretraining(mixture, sizes=sizes, positive=[1000, 3000])
     for i, n_p in enumerate(sizes):
         one = simulate_rebound(mixture.with_sizes([n_p, 1, 1]), positive=[1000, 3000])
         np.testing.assert_array_equal(found.drop[:, i], one.drop)
@@ -838,11 +838,11 @@ def test_rebound_refuses(options, message):
 def test_factors_refuse(monkeypatch):
     trees = [tree({"00": 1}), tree({"01": 1}), tree({"11": 1})]
     with pytest.raises(ValueError, match=r"depths\[1\] = 1.0: must be larger"):
-        rebound_by_depth(trees, [2, 1])
+        rebound_by_depth(trees, depths=[2, 1])
     with pytest.raises(TypeError, match=r"depths\[0\] = 1.5"):
-        rebound_by_depth(trees, [1.5, 2])
+        rebound_by_depth(trees, depths=[1.5, 2])
     with pytest.raises(ValueError, match=r"sizes has shape"):
-        rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1]), 5.0)
+        rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1]), sizes=5.0)
     found = rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1]))
     with pytest.raises(ValueError, match="positive = 4: must be below 4"):
         found.fit("counts", 4)
@@ -935,6 +935,6 @@ def test_rebound_on_data(corpora):
         factor = rebound_by_pretraining(Mixture.from_trees(corpus.trees))
         assert factor.fit("counts").exponent == pytest.approx(-1, abs=1e-3)
         assert factor.fit("fine-tuning").exponent == pytest.approx(0, abs=1e-9)
-        by_depth = rebound_by_depth(corpus.trees, range(3, corpus.trees[0].depth + 1))
+        by_depth = rebound_by_depth(corpus.trees, depths=range(3, corpus.trees[0].depth + 1))
         assert by_depth.fit("fine-tuning").exponent > 0
         assert not by_depth.later_slower.any()

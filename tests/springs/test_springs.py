@@ -260,7 +260,7 @@ def test_closed_form_agrees_with_integration_and_with_the_matrix_exponential(nam
 @example(1.0, 1.0, 2.0 * (1 - 1e-9), 0.0, 1.0, 1.0, 1.0)
 def test_one_mass_is_the_damped_oscillator(k, m, a, b, t, start, speed):
     motion = SpringChain([k]).simulate(
-        [t], m, mass_damping=a, stiffness_damping=b, displacement=start, velocity=speed
+        [t], masses=m, mass_damping=a, stiffness_damping=b, displacement=start, velocity=speed
     )
     with mpmath.workdps(60):
         square = mp(k) / mp(m)
@@ -295,7 +295,7 @@ def test_one_mass_is_the_damped_oscillator(k, m, a, b, t, start, speed):
 )
 def test_one_mass_far_from_the_scale_of_one(k, m, damping, t):
     """Started by its load, a mass keeps its digits while it is still far from rest."""
-    motion = SpringChain([k]).simulate([0, t], m, load=k, mass_damping=damping)
+    motion = SpringChain([k]).simulate([0, t], masses=m, load=k, mass_damping=damping)
     with mpmath.workdps(900):
         half, square = mp(damping) / 2, mp(k) / mp(m)
         root = mpmath.sqrt(mpmath.mpc(half**2 - square))
@@ -374,7 +374,7 @@ def test_stiff_chain_agrees_with_60_digits(held):
             )
     found = SpringChain(k).frequencies(masses, held)
     np.testing.assert_allclose(found, omega, rtol=1e-14)
-    moved = SpringChain(k).simulate(times, masses, load=1.0, held=held).displacements
+    moved = SpringChain(k).simulate(times, masses=masses, load=1.0, held=held).displacements
     for t, row, exact in zip(times, moved, np.array(expected), strict=True):
         # The fastest mode turns 3 10^4 times a unit of time, so 10^-16 of it is that much phase.
         slack = 1e-13 * (1 + omega[0] * t * 1e-3)
@@ -766,11 +766,11 @@ def test_flow_agrees_with_integration(table, data):
     counts = data.draw(st.lists(st.integers(0, 20), min_size=leaves, max_size=leaves).filter(any))
     start, tau = np.array(counts) / sum(counts), np.array([[3.0, 0.0], [0.5, 20.0]])
     for towards in (None, 0):
-        closed = springs.flow(start, tau, towards)
+        closed = springs.flow(start, tau, towards=towards)
         assert closed.shape == (2, 2, leaves)
         assert closed.min() >= 0
         np.testing.assert_allclose(closed.sum(axis=-1), 1, rtol=(leaves + 8) * U)
-        steps = springs.flow(start, tau, towards, integrate=True)
+        steps = springs.flow(start, tau, towards=towards, integrate=True)
         np.testing.assert_allclose(closed, steps, rtol=0, atol=AGREE)
     np.testing.assert_array_equal(springs.flow(start, 0), start)
 

@@ -128,10 +128,11 @@ class ReboundFactor(Result):
 
 def rebound_by_depth(
     trees: Sequence[TokenTree],
-    depths: Annotated[Numbers, "depths"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
+    depths: Annotated[Numbers, "depths"] | None = None,
     positive: Annotated[Numbers, "positive"] = POSITIVE,
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
@@ -142,10 +143,10 @@ def rebound_by_depth(
     ----------
     trees : sequence of at least three TokenTrees
         One a dataset; sizes are their total weights.
-    depths : array_like of int, shape (V,), optional
-        Increasing, at least two. Default: 1 to the depth of the deepest tree.
     pretrain, align, perturb, positive, negative, step
         As in `simulate_rebound`, whose errors this shares.
+    depths : array_like of int, shape (V,), optional
+        Increasing, at least two. Default: 1 to the depth of the deepest tree.
 
     Returns
     -------
@@ -176,16 +177,20 @@ def rebound_by_depth(
     more, less = _growing("positive", positive), _growing("negative", negative)
     levels = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
     mixtures = [Mixture.from_trees(trees, depth=depth) for depth in levels]
-    found = [simulate_rebound(each, pretrain, align, perturb, more, less, step) for each in mixtures]
+    found = [
+        simulate_rebound(each, pretrain, align, perturb, positive=more, negative=less, step=step)
+        for each in mixtures
+    ]
     return _factor("depth", grid, found)
 
 
 def rebound_by_pretraining(
     mixture: Mixture,
-    sizes: Annotated[Numbers, "sizes"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
+    sizes: Annotated[Numbers, "sizes"] | None = None,
     positive: Annotated[Numbers, "positive"] = POSITIVE,
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
@@ -196,11 +201,11 @@ def rebound_by_pretraining(
     ----------
     mixture : Mixture
         As in `simulate_rebound`.
+    pretrain, align, perturb, positive, negative, step
+        As in `simulate_rebound`, whose errors this shares.
     sizes : array_like, shape (V,), optional
         |D_p|, increasing, at least two. Default: 1, 1.25 and 1.5 times that of the mixture, as the paper's
         2.0T, 2.5T and 3.0T tokens.
-    pretrain, align, perturb, positive, negative, step
-        As in `simulate_rebound`, whose errors this shares.
 
     Returns
     -------
@@ -226,7 +231,9 @@ def rebound_by_pretraining(
     for size in grid.tolist():
         listed[p] = Fraction(size)
         resized = mixture.with_sizes(listed)
-        found.append(simulate_rebound(resized, pretrain, align, perturb, more, less, step))
+        found.append(
+            simulate_rebound(resized, pretrain, align, perturb, positive=more, negative=less, step=step)
+        )
     return _factor("pretrain size", grid, found)
 
 

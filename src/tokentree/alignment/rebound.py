@@ -92,6 +92,7 @@ def simulate_rebound(
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
     positive: Annotated[Numbers, "positive"] = POSITIVE,
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,

@@ -96,6 +96,7 @@ def simulate_resistance(
     mixture: Mixture,
     pretrain: int | str = 0,
     align: int | str = 1,
+    *,
     slices: int = 3,
     step: float | None = None,
     points: int = 17,

@@ -21,7 +21,7 @@ class ParetoAsymptotics(Result):
     dgamma_perturb: float
 
 
-def pareto_asymptotics(alpha: float, k: float, l: float = 1, base: float = 2) -> ParetoAsymptotics:
+def pareto_asymptotics(alpha: float, k: float, l: float = 1, *, base: float = 2) -> ParetoAsymptotics:
     r"""Response of three independent Pareto datasets over the same leaves, to leading order in 1/k.
 
     Parameters

@@ -56,6 +56,7 @@ def pareto_convergence(
     sizes: Annotated[Numbers, "datasets"],
     n_leaves: Annotated[Numbers, "trees"],
     seeds: Annotated[Numbers, "seeds"],
+    *,
     base: float = 2,
 ) -> ParetoConvergence:
     r"""Overlaps and rates of sampled finite datasets, every sample kept, with the limit of many leaves.
@@ -91,7 +92,7 @@ def pareto_convergence(
     True
     """
     n, alpha = checks.float_array("sizes", sizes), exponents("alphas", alphas)
-    limit = pareto_limit(alpha, n, base)
+    limit = pareto_limit(alpha, n, base=base)
     tails = np.broadcast_to(alpha, n.shape)
     given = np.atleast_1d(checks.array("n_leaves", n_leaves), checks.array("seeds", seeds))
     counts = [checks.integer(f"n_leaves[{i}]", m, 1) for i, m in enumerate(given[0].tolist())]

@@ -81,6 +81,7 @@ class ParetoLimit(Result):
 def pareto_limit(
     alphas: Annotated[Numbers, "*datasets"],
     sizes: Annotated[Numbers, "datasets"],
+    *,
     base: float = 2,
     merged: int = 1,
 ) -> ParetoLimit:

@@ -94,6 +94,7 @@ def sign_map(
     k: Annotated[Numbers, "*#grid"],
     l: Annotated[Numbers, "*#grid"],
     alpha: Annotated[Numbers, "*#grid"] = 2.5,
+    *,
     form: Literal["published", "three-dataset"] = "published",
     shared: Annotated[Numbers, "*#grid"] = 1.0,
     parts: int = 3,

@@ -261,6 +261,7 @@ class SpringChain:
     def simulate(
         self,
         times: Annotated[Numbers, "times"],
+        *,
         masses: Annotated[Numbers, "nodes"] = 1.0,
         load: Annotated[Numbers, "nodes"] = 0.0,
         mass_damping: float = 0.0,

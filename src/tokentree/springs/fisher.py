@@ -222,6 +222,7 @@ class FisherSprings:
         self,
         start: Annotated[Numbers, "leaves"],
         tau: Annotated[Numbers, "*batch"],
+        *,
         towards: int | str | None = None,
         integrate: bool = False,
     ) -> Float[np.ndarray, "*batch leaves"]:
