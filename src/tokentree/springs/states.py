@@ -1,4 +1,4 @@
-"""What a chain of springs does: a state of rest, a motion, and the invariant of Hooke's law."""
+"""What springs do: a chain at rest, a chain in motion, and section 4.3's invariant of a mixture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
