@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from ..information import divergence_terms
+from ..information import divergence_terms, log_ratio
 from ..mixtures import Mixture
 from .regimes import REGIMES, _move, _roles, _speed
 
@@ -101,11 +101,8 @@ def _gain(
     shift, model, before, align = shift[on], model[on], before[on], align[on]
     if (before == 0).any():
         return math.inf
-    relative = shift / before
-    near = np.abs(relative) < 1 / 2
     with np.errstate(divide="ignore"):
-        logs = np.where(near, np.log1p(np.where(near, relative, 0.0)), np.log(model / before))
-    return float(align @ logs)
+        return float(align @ log_ratio(model, before, shift))
 
 
 def _rate_limit(aligned: _Aligned, target: Float[np.ndarray, "leaves"]) -> tuple[float, float]:

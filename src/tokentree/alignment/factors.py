@@ -15,7 +15,7 @@ from .._lib.results import Result, points
 from ..mixtures import Mixture
 from ..trees import TokenTree
 from .rebound import NEGATIVE, POSITIVE, Rebound, simulate_rebound
-from .regimes import REGIMES, Regime, _array, _everywhere, _growing, _roles
+from .regimes import REGIMES, Regime, _growing, _roles
 
 # Rebound
 
@@ -70,22 +70,22 @@ class ReboundFactor(Result):
     @property
     def first_drop(self) -> Float[np.ndarray, "2 values positive"]:
         """R: how far the score falls over the first negative examples."""
-        return _array(self.drop[..., 1] - self.drop[..., 0])
+        return np.asarray(self.drop[..., 1] - self.drop[..., 0])
 
     @property
     def last_drop(self) -> Float[np.ndarray, "2 values positive"]:
         """How far the score falls over the last negative examples, from 1000 to 2000 in the paper."""
-        return _array(self.drop[..., -1] - self.drop[..., -2])
+        return np.asarray(self.drop[..., -1] - self.drop[..., -2])
 
     @property
     def grows(self) -> Bool[np.ndarray, "2 positive"]:
         """Whether R grows with every step of the factor, as the paper has it."""
-        return _everywhere(np.diff(self.first_drop, axis=1) > 0, 1)
+        return np.asarray((np.diff(self.first_drop, axis=1) > 0).all(axis=1))
 
     @property
     def later_slower(self) -> Bool[np.ndarray, "2 positive"]:
         """Whether the last drop shrinks with every step of the factor, as the paper has it."""
-        return _everywhere(np.diff(self.last_drop, axis=1) < 0, 1)
+        return np.asarray((np.diff(self.last_drop, axis=1) < 0).all(axis=1))
 
     def fit(self, regime: Regime, positive: int = 0) -> PowerLaw:
         """R = a Size^b, or c Data^d, by least squares on logarithms (section 5.3).

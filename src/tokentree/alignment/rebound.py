@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from .._lib.checks import Numbers
 from .._lib.results import Result, points
 from ..mixtures import Mixture
-from .regimes import REGIMES, _array, _everywhere, _growing, _move, _roles, _speed
+from .regimes import REGIMES, _growing, _move, _roles, _speed
 
 POSITIVE, NEGATIVE = (1000, 2000, 5000, 10000), (0, 100, 200, 500, 1000, 2000)
 """Sizes of the paper's section 5.2."""
@@ -61,12 +61,12 @@ class Rebound(Result):
     @property
     def first_drop(self) -> Float[np.ndarray, "2 positive"]:
         """R: how far the score falls over the first negative examples, 100 of them in the paper."""
-        return _array(self.drop[..., 1] - self.drop[..., 0])
+        return np.asarray(self.drop[..., 1] - self.drop[..., 0])
 
     @property
     def falls_faster(self) -> Bool[np.ndarray, "2"]:
         """Rebound: whether every further positive example makes the first drop larger."""
-        return _everywhere(np.diff(self.first_drop, axis=1) > 0, 1)
+        return np.asarray((np.diff(self.first_drop, axis=1) > 0).all(axis=1))
 
     @property
     def levels_off(self) -> Bool[np.ndarray, "2"]:
@@ -75,12 +75,12 @@ class Rebound(Result):
         The second follows from the first: lambda is strictly concave in the number of negative examples, in
         both regimes (docs/alignment.md). Differences of drops would not show it where D_p is very large.
         """
-        return _everywhere(self.drop[..., -1] > 0, 1)
+        return np.asarray((self.drop[..., -1] > 0).all(axis=1))
 
     @property
     def needed_falls(self) -> Bool[np.ndarray, "2"]:
         """Whether more positive data lets fewer negative examples do, as in the paper's Table 3."""
-        return _everywhere(self.needed[:, 1:] < self.needed[:, :-1], 1)
+        return np.asarray((self.needed[:, 1:] < self.needed[:, :-1]).all(axis=1))
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
         axes = {"regime": REGIMES, "positive": self.positive, "negative": self.negative}

@@ -4,7 +4,7 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from .._lib import checks
 from ..mixtures import Mixture
@@ -36,14 +36,6 @@ def _move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
     if speed is None:
         return total / (total + n), n / (total + n)
     return np.exp(-n * speed), -np.expm1(-n * speed)
-
-
-def _array(value: Any) -> Float[np.ndarray, "..."]:
-    return np.asarray(value, np.float64)
-
-
-def _everywhere(condition: Bool[np.ndarray, "..."], axis: int | tuple[int, ...]) -> Bool[np.ndarray, "..."]:
-    return np.asarray(condition.all(axis=axis))
 
 
 def _growing(name: str, value: Any) -> Float[np.ndarray, "values"]:

@@ -12,7 +12,7 @@ from .._lib import checks
 from .._lib.results import Result, points
 from ..information import divergence_terms, entropy
 from ..mixtures import Mixture
-from .regimes import REGIMES, _array, _move, _roles, _speed
+from .regimes import REGIMES, _move, _roles, _speed
 
 DIRECTIONS = ("forward", "inverse")
 """Which way a slice is retrained in `Resistance`."""
@@ -62,7 +62,7 @@ class Resistance(Result):
     @property
     def loss_gap(self) -> Float[np.ndarray, "2 pairs"]:
         """Gap of the training loss: the entropies' plus the excess losses'."""
-        return _array(self.entropy_gap + self.excess_gap)
+        return np.asarray(self.entropy_gap + self.excess_gap)
 
     @property
     def inverse_easier_by_loss(self) -> Bool[np.ndarray, "2 pairs"]:
