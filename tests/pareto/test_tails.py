@@ -20,9 +20,8 @@ from tokentree import ParetoMass
 from tokentree.pareto import TailBootstrap, TailFit, fit_tail
 from tokentree.pareto.exponential import Exponential, StretchedExponential
 from tokentree.pareto.law import Pareto, Tail
-from tokentree.pareto.laws import LAWS
 from tokentree.pareto.lognormal import Lognormal
-from tokentree.pareto.tails import ALTERNATIVES
+from tokentree.pareto.tails import ALTERNATIVES, LAWS
 from tokentree.pareto.truncated import TruncatedPowerLaw
 from tokentree.pareto.zeta import zeta_draws, zeta_exponents, zeta_sums
 

@@ -1,4 +1,4 @@
-"""Definition 3.5: how much data undoes an alignment."""
+"""Definitions 3.5 and 3.6: how much data undoes an alignment."""
 
 import math
 from collections.abc import Mapping
@@ -31,9 +31,6 @@ Distance = Literal["total variation", "kl", "rate"]
 
 LEAST_EPSILON = 1e-100
 """Smallest epsilon above zero; budgets then stay well inside float64."""
-
-
-# Inverse alignment
 
 
 @dataclass(frozen=True, eq=False, repr=False)

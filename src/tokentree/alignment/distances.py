@@ -1,4 +1,19 @@
-"""How far a mixture lies from where it started, and where that changes."""
+r"""How far an aligned model lies from where it started, as inverse data move it on.
+
+The alignment takes p_p to q_a = (1 - c) p_p + c p_a, and inverse data takes q_a on to
+
+    q = p_p + c ((p_a - p_p) + t (p_b - p_p)) / (1 + c t),     c t = s / (1 - s).
+
+By counts t = |D_b| / |D_a|. In the fixed-step regime |D_b| = log(1 + c t) / -log(1 - eta). Everything here
+is a question about t. Differences are formed from p_a - p_p and p_b - p_p, so a model that hardly moves keeps
+its digits.
+
+**The least over all D_b.** Whatever D_b is, q >= q_a / (1 + c t), leaf by leaf. Of the models that obey this,
+the one trained on D_b ~ (g p_p - p_a)_+ is nearest to p_p in every f-divergence: such data level up the
+leaves that the alignment has taken most from. In total variation what is left is
+c E_{1+t}(p_a || p_p) / (1 + c t), with E_g(p || q) = sum (p - g q)_+ the hockey-stick divergence, and nothing
+is left when t reaches max p_a / p_p - 1. Proofs are in ``docs/alignment.md``.
+"""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Section 5.3: what rebound depends on."""
+"""Section 5.3: rebound against depth and against the amount of pre-training data."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,6 @@ from ..mixtures import Mixture
 from ..trees import TokenTree
 from .rebound import NEGATIVE, POSITIVE, Rebound, simulate_rebound
 from .regimes import REGIMES, Regime, _growing, _roles
-
-# Rebound
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,4 +1,12 @@
-"""How training moves a dataset's share: by counts, or with steps of a fixed size."""
+r"""How training moves a model: one line, two clocks.
+
+Training a model q on data distributed as p moves it along the straight segment from q to p, to
+(1 - s) q + s p. How far depends on the regime:
+
+- *counts*, joint training: n examples after T others move it by s = n / (T + n);
+- *fine-tuning*, the natural-gradient flow with a fixed step eta: every example moves it by the fraction eta,
+  so s = 1 - (1 - eta)^n, whatever came before.
+"""
 
 import math
 from typing import Any, Literal

@@ -18,9 +18,6 @@ DIRECTIONS = ("forward", "inverse")
 """Which way a slice is retrained in `Resistance`."""
 
 
-# Resistance
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Resistance(Result):
     """Slices of an alignment run retrained on one another's answers; made by `simulate_resistance`.

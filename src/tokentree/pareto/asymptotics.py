@@ -1,4 +1,4 @@
-"""The limit of rates for exponents near 1 and far from it."""
+"""How three Pareto datasets respond to one another where D_p is large, to leading order."""
 
 import math
 from dataclasses import dataclass

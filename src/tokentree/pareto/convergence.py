@@ -1,4 +1,4 @@
-"""How fast rates of Pareto masses reach their limit as leaves are added."""
+"""Finite samples of Pareto masses, beside their limit of many leaves."""
 
 import math
 from collections.abc import Mapping

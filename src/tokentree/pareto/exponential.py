@@ -1,4 +1,8 @@
-"""The exponential tail, and the stretched one."""
+"""The exponential tail, and the stretched one.
+
+In continuous data, with u = log(x / x_m), (exp(beta u) - 1) / beta is log-convex in beta: it is the integral
+of exp(beta v) over v from 0 to u. So the profile likelihood of the stretched exponential's beta is concave.
+"""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A Pareto law fitted to a tail."""
+"""`fit_tail`: what is asked of data before a Pareto tail is fitted to them, and the fit."""
 
 import math
 from typing import Annotated
@@ -72,7 +72,8 @@ def fit_tail(
     of ``scipy.stats.kstest``, is larger by 1/n at most. Rounded masses are tied and replicates are not, so
     that rounding counts against the law; pass counts as integers, not divided by their total.
 
-    *Threshold.* The exact minimum: see the module's docstring. Sorting aside, time is about linear in n.
+    *Threshold.* The exact minimum, though few thresholds are tried: lower bounds on their distances rule out
+    the others. Sorting aside, time is about linear in n.
 
     *p-value* (CSN, section 4.1). A replicate draws each of n points from the fitted tail with probability
     n_tail / n, and else from the masses below the threshold, and chooses its own threshold. Where the

@@ -19,9 +19,9 @@ So with mu_Q = sum w_c mu_c,
     gamma_i - log M = integral of Pi (mu_i mu_Q + w_i v_i) (log s + 0.5772...) ds.
 
 The second is what a verdict needs: 1 - S_pt is of order 1/k, and here no 1 is subtracted; mu_i - mu_Q is
-formed from differences, as in `mixture`. The third is minus the integral of (e^-s - Pi mu_i) / s by parts:
-Pi (mu_i mu_Q + w_i v_i) = -(Pi mu_i)' is a probability density of s, and its mean of log s + 0.5772... is
-zero where every Y is 1.
+formed from differences, as in `Mixture.response`. The third is minus the integral of (e^-s - Pi mu_i) / s by
+parts: Pi (mu_i mu_Q + w_i v_i) = -(Pi mu_i)' is a probability density of s, and its mean of
+log s + 0.5772... is zero where every Y is 1.
 
 **Pruning** that merges B leaves into one replaces Y by the mean of B independent ones: log phi(s) becomes
 B log phi(s / B), so the mean is taken at s / B, and so is the variance, which is divided by B.

@@ -1,4 +1,7 @@
-"""The lognormal tail."""
+"""The lognormal tail.
+
+In continuous data it is an exponential family in u = log(x / x_m) and u^2: the likelihood has one maximum.
+"""
 
 import math
 from dataclasses import dataclass

@@ -7,18 +7,6 @@ distance, a bootstrap p-value, and Vuong's likelihood ratios.
 **Two exponents.** `exponent` is that of the survival function, P(X >= x) = (x / x_m)^-alpha, as in Assumption
 A.7 and `ParetoMass`. CSN and most software name the exponent of the density, alpha + 1: `density_exponent`.
 For counts the law is x^-(alpha + 1) / zeta(alpha + 1, x_m) on the integers from x_m on.
-
-**Distance.** The largest difference between P(X >= x) in the data and in the law, after Kolmogorov and
-Smirnov, taken as in CSN's own programs: for integers over all integers x, also those between the data; of n
-continuous masses the i-th smallest is set against 1 - (i - 1) / n. Equal masses are counted one by one, so
-that both ends of their step are looked at, and the distance is that of masses which nearly coincide. The
-supremum over all x is larger by 1/n at most.
-
-**Every threshold, exactly, without trying all.** Sums over the spacings of logs give every exponent at once.
-A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds from
-tails that halve; work out the candidate with the least bound in full, and let the point where it was worst
-raise the bounds of the others; stop when no bound is below the least distance. A handful of candidates is
-worked out in full, where trying all costs n^2.
 """
 
 import math
@@ -33,8 +21,17 @@ from jaxtyping import Float, Int, Num
 from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result, plain
+from .exponential import Exponential, StretchedExponential
 from .law import Alternative, Law, Pareto, Tail
-from .laws import LAWS
+from .lognormal import Lognormal
+from .truncated import TruncatedPowerLaw
+
+LAWS: dict[str, type[Alternative]] = {
+    "lognormal": Lognormal,
+    "exponential": Exponential,
+    "stretched exponential": StretchedExponential,
+    "truncated power law": TruncatedPowerLaw,
+}
 
 ALTERNATIVES = tuple(LAWS)
 """The laws that a Pareto tail is compared with."""

@@ -1,4 +1,19 @@
-"""Where a tail begins: the threshold of least distance, its error, and the bootstrap."""
+r"""Where a tail begins: the threshold of least distance, the exponent's error there, and the bootstrap.
+
+CSN are Clauset, Shalizi and Newman, as in `tails`.
+
+**Distance.** The largest difference between P(X >= x) in the data and in the law, after Kolmogorov and
+Smirnov, taken as in CSN's own programs: for integers over all integers x, also those between the data; of n
+continuous masses the i-th smallest is set against 1 - (i - 1) / n. Equal masses are counted one by one, so
+that both ends of their step are looked at, and the distance is that of masses which nearly coincide. The
+supremum over all x is larger by 1/n at most.
+
+**Every threshold, exactly, without trying all.** Sums over the spacings of logs give every exponent at once.
+A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds from
+tails that halve; work out the candidate with the least bound in full, and let the point where it was worst
+raise the bounds of the others; stop when no bound is below the least distance. A handful of candidates is
+worked out in full, where trying all costs n^2.
+"""
 
 import math
 from typing import Any, NamedTuple
