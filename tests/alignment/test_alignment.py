@@ -29,7 +29,7 @@ from tokentree.alignment import (
     simulate_rebound,
     simulate_resistance,
 )
-from tokentree.alignment.distances import _aligned
+from tokentree.alignment.distances import align_model
 from tokentree.claims import pareto_corpus, text_corpus
 
 DISTANCES = ("total variation", "kl", "rate")
@@ -157,7 +157,7 @@ def test_regimes_agree_where_s_agrees(case, distance, fraction, step):
 @given(cases(), st.sampled_from(["total variation", "kl"]), st.floats(0, 0.99), st.floats(0, 0.99))
 def test_distance_is_convex_in_s(case, distance, one, two):
     mixture = Mixture(*case)
-    aligned, target = _aligned(mixture, 0, 1, "counts", None), mixture.distributions[2]
+    aligned, target = align_model(mixture, 0, 1, "counts", None), mixture.distributions[2]
 
     def at(s):
         return aligned.distance(distance, s / (1 - s) / aligned.moved, target)

@@ -369,7 +369,7 @@ def test_other_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"^merged = 0: must be an integer >= 1$"):
         pareto_limit(2, [1, 2], merged=0)
     with pytest.raises(TypeError, match=r"^merged = 2\.0: must be an integer >= 1$"):
-        unwrap(pareto_limit)(2, [1, 2], 2, 2.0)
+        unwrap(pareto_limit)(2, [1, 2], merged=2.0)
     with pytest.raises(ValueError, match=r"^base = 1: "):
         pareto_limit(2, [1, 2], base=1)
     with pytest.raises(ValueError, match=r"^k = 0\.0: must be finite and > 0$"):

@@ -149,7 +149,7 @@ def test_proved_signs_of_samples_agree_with_the_map(form, k, l, shared, merged):
 
 def test_parameters_broadcast():
     found = sign_map([[1.0], [100.0]], [0.2, 0.4, 0.6], alpha=[[1.5], [3.0]], shared=0.5, merged=[1, 2, 2])
-    assert {field.shape for field in found} == {(2, 3)}
+    assert {array.shape for array in vars(found).values()} == {(2, 3)}
     assert found.alpha.tolist() == [[1.5] * 3, [3.0] * 3]
     assert found.merged.tolist() == [[1, 2, 2]] * 2
     for i, j in np.ndindex(2, 3):

@@ -15,7 +15,7 @@ from .._lib.results import Result, points
 from ..mixtures import Mixture
 from ..trees import TokenTree
 from .rebound import NEGATIVE, POSITIVE, Rebound, simulate_rebound
-from .regimes import REGIMES, Regime, _growing, _roles
+from .regimes import REGIMES, Regime, growing, roles_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -171,8 +171,8 @@ def rebound_by_depth(
     if depths is None:
         depths = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
     listed = checks.array("depths", depths)
-    grid = _growing("depths", listed)
-    more, less = _growing("positive", positive), _growing("negative", negative)
+    grid = growing("depths", listed)
+    more, less = growing("positive", positive), growing("negative", negative)
     levels = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
     mixtures = [Mixture.from_trees(trees, depth=depth) for depth in levels]
     found = [
@@ -221,10 +221,10 @@ def rebound_by_pretraining(
     >>> [round(found.fit(regime).exponent, 3) for regime in REGIMES]
     [-1.0, 0.0]
     """
-    p = _roles(mixture, pretrain, align, perturb)[0]
+    p = roles_of(mixture, pretrain, align, perturb)[0]
     listed = list(mixture.exact_sizes)
-    grid = _growing("sizes", float(listed[p]) * np.array([1, 1.25, 1.5]) if sizes is None else sizes)
-    more, less = _growing("positive", positive), _growing("negative", negative)
+    grid = growing("sizes", float(listed[p]) * np.array([1, 1.25, 1.5]) if sizes is None else sizes)
+    more, less = growing("positive", positive), growing("negative", negative)
     found = []
     for size in grid.tolist():
         listed[p] = Fraction(size)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from .._lib.checks import Numbers
 from .._lib.results import Result, points
 from ..mixtures import Mixture
-from .regimes import REGIMES, _growing, _move, _roles, _speed
+from .regimes import REGIMES, growing, move, roles_of, speed_of
 
 POSITIVE, NEGATIVE = (1000, 2000, 5000, 10000), (0, 100, 200, 500, 1000, 2000)
 """Sizes of the paper's section 5.2."""
@@ -142,8 +142,8 @@ def simulate_rebound(
     >>> rebound.falls_faster
     array([False,  True])
     """
-    roles = _roles(mixture, pretrain, align, perturb)
-    given = _growing("positive", positive), _growing("negative", negative)
+    roles = roles_of(mixture, pretrain, align, perturb)
+    given = growing("positive", positive), growing("negative", negative)
     if given[0][0] == 0:
         raise ValueError("positive[0] = 0.0: must be > 0")
     positives, negatives = given
@@ -165,10 +165,10 @@ def simulate_rebound(
     n_p = float(mixture.exact_sizes[roles[0]])
     score, drop = np.zeros((2, 2, positives.size, negatives.size))
     needed = np.zeros((2, positives.size))
-    for r, speed in enumerate((None, _speed(step))):
-        kept, moved = _move(positives, n_p, speed)
+    for r, speed in enumerate((None, speed_of(step))):
+        kept, moved = move(positives, n_p, speed)
         held = kept * part + moved
-        left, share_t = _move(negatives, (n_p + positives)[:, None], speed)
+        left, share_t = move(negatives, (n_p + positives)[:, None], speed)
         gap = (kept * (ours + part * top) + moved * 2 * top) / held
         drop[r] = gap[:, None] * share_t / (left * held[:, None] + share_t)
         score[r] = 0.5 + ((kept * ours + moved * top) / held)[:, None] - drop[r]

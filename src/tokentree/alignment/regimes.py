@@ -23,14 +23,14 @@ REGIMES: tuple[Regime, Regime] = ("counts", "fine-tuning")
 """The first axis of every simulation."""
 
 
-def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
+def roles_of(mixture: Mixture, *datasets: int | str) -> list[int]:
     """Positions of D_p, D_a and, if asked for, D_t."""
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
     return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=False)))
 
 
-def _speed(step: Any) -> float:
+def speed_of(step: Any) -> float:
     """-log(1 - step)."""
     value = checks.float_array("step", step)
     if value.ndim or not 0 < value < 1:
@@ -38,7 +38,7 @@ def _speed(step: Any) -> float:
     return -math.log1p(-float(value))
 
 
-def _move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
+def move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
     """1 - s and s after some examples, with `total` before them; arrays broadcast."""
     n = np.asarray(examples, np.float64)
     if speed is None:
@@ -46,7 +46,7 @@ def _move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
     return np.exp(-n * speed), -np.expm1(-n * speed)
 
 
-def _growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
+def growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
     """At least two finite numbers >= 0, increasing."""
     array = checks.float_array(name, value)
     if array.ndim != 1 or array.size < 2:

@@ -12,7 +12,7 @@ from .._lib import checks
 from .._lib.results import Result, points
 from ..information import divergence_terms, entropy
 from ..mixtures import Mixture
-from .regimes import REGIMES, _move, _roles, _speed
+from .regimes import REGIMES, move, roles_of, speed_of
 
 DIRECTIONS = ("forward", "inverse")
 """Which way a slice is retrained in `Resistance`."""
@@ -144,7 +144,7 @@ def simulate_resistance(
     >>> to_uniform.inverse_easier_by_loss[0], to_peak.inverse_easier_by_loss[0]
     (array([ True,  True,  True]), array([False, False, False]))
     """
-    p, a = _roles(mixture, pretrain, align)
+    p, a = roles_of(mixture, pretrain, align)
     slices, points = checks.integer("slices", slices, 2), checks.integer("points", points, 2)
     unit = checks.log_base(base)
     n_p, n_a = (float(mixture.exact_sizes[i]) for i in (p, a))
@@ -156,16 +156,16 @@ def simulate_resistance(
     pairs = tuple(combinations(range(1, slices + 1), 2))
     excess = np.zeros((2, len(pairs), 2, points))
     entropies, entropy_gap = np.zeros((2, slices)), np.zeros((2, len(pairs)))
-    for r, speed in enumerate((None, _speed(step))):
-        kept, moved = _move(chunk * np.arange(1, slices + 1), n_p, speed)
+    for r, speed in enumerate((None, speed_of(step))):
+        kept, moved = move(chunk * np.arange(1, slices + 1), n_p, speed)
         models = np.multiply.outer(kept, before) + np.multiply.outer(moved, after)
         entropies[r] = entropy(models, base)
         for i, (k, l) in enumerate(pairs):
             # How much farther theta_l has gone: what theta_k still kept, times the share lost since.
-            gap = float(kept[k - 1] * _move((l - k) * chunk, n_p + k * chunk, speed)[1])
+            gap = float(kept[k - 1] * move((l - k) * chunk, n_p + k * chunk, speed)[1])
             for d, (start, end) in enumerate(((k, l), (l, k))):
                 target, ahead = models[end - 1], (gap if d == 0 else -gap) * u
-                lefts, shares = _move(examples, n_p + start * chunk, speed)
+                lefts, shares = move(examples, n_p + start * chunk, speed)
                 for j, (left, share) in enumerate(zip(lefts, shares, strict=True)):
                     model = left * models[start - 1] + share * target
                     excess[r, i, d, j] = divergence_terms(target, model, left * ahead).sum() / unit

@@ -8,7 +8,7 @@ from scipy import special
 
 from .._lib import checks
 from .._lib.results import Result
-from .expint import _LOG_GAMMA
+from .expint import LOG_GAMMA
 from .limit import exponents
 
 
@@ -79,7 +79,7 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, *, base: float = 2)
         # The poles of both terms at 2, taken off each other: what is left is (e^(d L) - 1) / d, the same of
         # c = pi d / sin(pi d) = Gamma(1 + d) Gamma(1 - d), and a quotient of polynomials.
         grown = math.log(k) - math.log(l)
-        log_c = np.polyval(_LOG_GAMMA, d) - np.polyval(_LOG_GAMMA, -d)
+        log_c = np.polyval(LOG_GAMMA, d) - np.polyval(LOG_GAMMA, -d)
         rises = math.exp(d * log_c) * grown * special.exprel(d * grown) + log_c * special.exprel(d * log_c)
         spare = float((2 - d) * (1 - d) * rises - (7 + (d - 6) * d) / (3 - d)) / (3 - 2 * d)
     else:

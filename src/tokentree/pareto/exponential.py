@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from .law import Alternative, Pareto, Tail, _climb
+from .law import Alternative, Pareto, Tail, climb
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class StretchedExponential(Alternative):
         # By the lower edges of the cells.
         low = math.log(1e-6 / tail.centre)
         starts = [(math.log(law.rate), max(math.log(law.beta), low)), (math.log(alpha), low + math.log(1e3))]
-        return _climb(
+        return climb(
             lambda log_rate, log_beta: cls(math.exp(log_rate), math.exp(log_beta)),
             tail,
             starts,

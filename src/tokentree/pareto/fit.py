@@ -10,7 +10,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .law import log_steps
 from .tails import TailFit
-from .thresholds import _bootstrap, _from, _least_distance, _Sample, _Search, _standard_error
+from .thresholds import Sample, Search, least_distance, replicates, standard_error, starting_at
 
 
 def fit_tail(
@@ -106,7 +106,7 @@ def fit_tail(
     """
     data = _positive_row(masses, discrete)
     discrete = data.dtype.kind == "i"
-    search = _Search(
+    search = Search(
         threshold is not None,
         checks.integer("min_tail", min_tail, at_least=2),
         # Infinity is allowed here, and NaN is not.
@@ -122,20 +122,20 @@ def fit_tail(
         where = "masses" if threshold is None else f"masses from the threshold {threshold!r} on"
         raise ValueError(f"{where}: {different} different values, and a tail needs at least 2")
 
-    sample = _Sample.of(tail.astype(np.float64), log_steps(tail), often, discrete)
+    sample = Sample.of(tail.astype(np.float64), log_steps(tail), often, discrete)
     candidates = search.candidates(sample)
     if not len(candidates):
         raise ValueError(
             f"masses: no threshold leaves min_tail = {search.min_tail} points or more and an exponent below "
             f"max_exponent = {search.max_exponent:g}"
         )
-    place, distance = _least_distance(sample, candidates)
+    place, distance = least_distance(sample, candidates)
     bootstrap = None
     if generator is not None:
-        bootstrap = _bootstrap(sample, place, search, n_bootstrap, generator, progress)
+        bootstrap = replicates(sample, place, search, n_bootstrap, generator, progress)
     return TailFit(
         exponent=float(sample.exponents[place]),
-        standard_error=_standard_error(sample, place),
+        standard_error=standard_error(sample, place),
         threshold=tail[place].item(),
         threshold_given=search.given,
         distance=distance,
@@ -168,7 +168,7 @@ def _above(
     if start.ndim:
         raise ValueError(f"threshold has shape {start.shape}: must be one number")
     least = checks.positive("threshold", start.astype(np.float64))
-    return _from(_whole("threshold", start) if values.dtype.kind == "i" else least, values, counts)
+    return starting_at(_whole("threshold", start) if values.dtype.kind == "i" else least, values, counts)
 
 
 def _whole(name: str, array: Num[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:

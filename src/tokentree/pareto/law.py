@@ -138,7 +138,7 @@ class Alternative(Law):
 _L = TypeVar("_L", bound=Law)
 
 
-def _climb(
+def climb(
     law: Callable[[float, float], _L],
     tail: Tail,
     starts: list[tuple[float, float]],

@@ -38,7 +38,7 @@ from jaxtyping import Float
 from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result, points
-from .expint import _expint
+from .expint import expint
 
 ALPHA_RANGE = (1.05, 50.0)
 """Exponents of the limit. Below, integrals reach under the smallest float64; above, variances lose digits."""
@@ -196,7 +196,7 @@ def _tilted(
     """Log phi(s), and the mean and variance of Y under the density exp(-s Y) / phi(s)."""
     scale = (alpha - 1) / alpha
     x = scale * s.ravel()
-    second, first, zeroth = (_expint(alpha - 1 + n, x) for n in range(3))
+    second, first, zeroth = (expint(alpha - 1 + n, x) for n in range(3))
     log_phi = np.log(alpha * zeroth)
     # From alpha E_{alpha+1}(x) = e^-x - x E_alpha(x), without the rounding of a phi near 1.
     near = x < 1

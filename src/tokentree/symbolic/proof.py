@@ -146,8 +146,9 @@ class Laws(Mapping[str, sp.Rel]):
         return len(self.laws)
 
     def _repr_latex_(self) -> str:
-        return _latex((rf"\text{{{name}:}}\quad {sp.latex(law)}") for name, law in self.laws.items())
+        return latex_lines((rf"\text{{{name}:}}\quad {sp.latex(law)}") for name, law in self.laws.items())
 
 
-def _latex(lines: Iterable[str]) -> str:
+def latex_lines(lines: Iterable[str]) -> str:
+    """Formulas below one another, as a notebook shows them."""
     return r"$\displaystyle\begin{gathered}" + r" \\ ".join(lines) + r"\end{gathered}$"
