@@ -118,7 +118,7 @@ def test_without_overlap_it_is_the_published_closed_form(alpha, k, l, depth):
 @pytest.mark.parametrize("form", FORMS)
 def test_many_leaves_approach_the_limit(form, alpha):
     """Each two levels of depth come nearer; three times nearer from 16 common leaves to 1024."""
-    limit = sign_map(20, 0.3, alpha, form)
+    limit = sign_map(20, 0.3, alpha, form=form)
     wanted = np.array([limit.excess_pretrain, limit.excess_align])
     found = [elasticity(explorer_mixture(20, 0.3, alpha, 1, d, form), base=math.e) for d in range(4, 13, 2)]
     excess = 21.3 * np.array([[each.dgamma_pretrain, each.dgamma_align] for each in found])

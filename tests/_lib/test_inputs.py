@@ -118,7 +118,7 @@ DOORS = {
     "SpringChain.between_walls pull": Door(lambda x: CHAIN.between_walls(1, pull=x), [[0], [2]], "floats"),
     "SpringChain.frequencies masses": Door(CHAIN.frequencies, [1, 3], "floats"),
     "SpringChain.simulate times": Door(CHAIN.simulate, [0, 3], "floats"),
-    "SpringChain.simulate masses": Door(lambda x: CHAIN.simulate([0, 1], x), [1, 3], "floats"),
+    "SpringChain.simulate masses": Door(lambda x: CHAIN.simulate([0, 1], masses=x), [1, 3], "floats"),
     "SpringChain.simulate load": Door(lambda x: CHAIN.simulate([0, 1], load=x), [0, 3], "floats"),
     "SpringChain.simulate displacement": Door(
         lambda x: CHAIN.simulate([0, 1], displacement=x), [0, 3], "floats"
@@ -156,10 +156,12 @@ DOORS = {
     "published_derivatives k": Door(lambda x: published_derivatives(3, x, 1), [1, 9], "floats"),
     "published_derivatives l": Door(lambda x: published_derivatives(3, 1, x), [1, 9], "floats"),
     "published_form parts": Door(lambda x: published_form(x, 9, 1), [[2, 1], [1, 1], [1, 2]], "exact"),
-    "rebound_by_depth depths": Door(lambda x: rebound_by_depth(TREES, x), [1, 2], "floats"),
+    "rebound_by_depth depths": Door(lambda x: rebound_by_depth(TREES, depths=x), [1, 2], "floats"),
     "rebound_by_depth positive": Door(lambda x: rebound_by_depth(TREES, positive=x), [1, 2], "floats"),
     "rebound_by_depth negative": Door(lambda x: rebound_by_depth(TREES, negative=x), [1, 2], "floats"),
-    "rebound_by_pretraining sizes": Door(lambda x: rebound_by_pretraining(MIXTURE, x), [1, 2], "floats"),
+    "rebound_by_pretraining sizes": Door(
+        lambda x: rebound_by_pretraining(MIXTURE, sizes=x), [1, 2], "floats"
+    ),
     "rebound_by_pretraining positive": Door(
         lambda x: rebound_by_pretraining(MIXTURE, positive=x), [1, 2], "floats"
     ),

@@ -13,7 +13,7 @@ from scipy import stats
 
 from tokentree.information import entropy
 from tokentree.pareto import ParetoMass
-from tokentree.pareto.expint import _expint
+from tokentree.pareto.expint import expint
 
 EPS = sys.float_info.epsilon
 
@@ -44,7 +44,7 @@ def relative_error(value, expected):
 
 
 def assert_expint(order, x):
-    for value, point in zip(_expint(order, x), x.tolist(), strict=True):
+    for value, point in zip(expint(order, x), x.tolist(), strict=True):
         # At fewer digits mpmath 1.3 gives a wrong E_51(296).
         with mpmath.workdps(80):
             expected = mpmath.expint(mpmath.mpf(order), mpmath.mpf(point))
@@ -70,7 +70,7 @@ def test_exponential_integral_anywhere(order, exponent):
 def test_exponential_integral_obeys_its_recurrence(order, x):
     # Where the two sides come from the fraction and from the series, the seams would show.
     point = np.array([x])
-    left, right = order * _expint(order + 1, point) + x * _expint(order, point), np.exp(-point)
+    left, right = order * expint(order + 1, point) + x * expint(order, point), np.exp(-point)
     assert left == pytest.approx(right, rel=2 * ACCURACY, abs=0)
 
 

@@ -32,14 +32,14 @@ def test_disjoint_parts_have_the_closed_form(k, l, alpha, parts, merged):
 
 @given(powers, sizes, exponents)
 def test_three_disjoint_datasets_rise_alike(k, l, alpha):
-    found = sign_map(k, l, alpha, "three-dataset", shared=0)
+    found = sign_map(k, l, alpha, form="three-dataset", shared=0)
     assert found.excess_align == 1
     assert found.excess_pretrain == pytest.approx(1, rel=1e-9)
 
 
 @given(powers, sizes, exponents, merges)
 def test_three_datasets_over_the_same_leaves_are_the_limit(k, l, alpha, merged):
-    found = sign_map(k, l, alpha, "three-dataset", merged=merged)
+    found = sign_map(k, l, alpha, form="three-dataset", merged=merged)
     limit = pareto_limit(alpha, [k, 1, l], merged=merged).excess[:, 2]
     # By different formulas for D_p: the law's terms against its own integral.
     scale = (abs(limit[1]) + l * abs(limit[2])) / k
@@ -67,19 +67,19 @@ def test_published_form_is_bilinear_in_the_parts(k, l, alpha, shared, parts, mer
 
 @given(powers, sizes, exponents, shares, merges, st.sampled_from(["published", "three-dataset"]))
 def test_one_sign_decides_both(k, l, alpha, shared, merged, form):
-    found = sign_map(k, l, alpha, form, shared, merged=merged)
+    found = sign_map(k, l, alpha, form=form, shared=shared, merged=merged)
     assert bool(found.holds) == (found.excess_pretrain < 0)
 
 
 @given(st.floats(0, 12).map(lambda x: 10.0**x), sizes, exponents, shares, merges)
 def test_three_datasets_of_one_law_fail_for_every_k_from_one_on(k, l, alpha, shared, merged):
-    assert not sign_map(k, l, alpha, "three-dataset", shared, merged=merged).holds
+    assert not sign_map(k, l, alpha, form="three-dataset", shared=shared, merged=merged).holds
 
 
 def test_three_datasets_of_one_law_can_hold_below_one():
     # D_a dominates there, and D_p is the small one beside D_t.
-    assert sign_map(0.1, 0.1, 2.5, "three-dataset").holds
-    assert not sign_map(0.1, 0.1, 2.5, "three-dataset", shared=0.9).holds
+    assert sign_map(0.1, 0.1, 2.5, form="three-dataset").holds
+    assert not sign_map(0.1, 0.1, 2.5, form="three-dataset", shared=0.9).holds
 
 
 @given(sizes, st.floats(1e-3, 0.999), exponents, shares, st.integers(3, 6), merges)
@@ -129,7 +129,7 @@ def sampled(alpha, leaves, shared, merged, count, seed):
 def test_proved_signs_of_samples_agree_with_the_map(form, k, l, shared, merged):
     # A sum over 10^4 leaves has a standard error of 1 percent of its terms' spread; five of those.
     alpha, leaves = 4.0, 10_000
-    found = sign_map(k, l, alpha, form, shared, merged=merged)
+    found = sign_map(k, l, alpha, form=form, shared=shared, merged=merged)
     signs = int(np.sign(found.excess_pretrain)), int(np.sign(found.excess_align))
     make = published_form if form == "published" else three_dataset_form
     for seed in range(3):
@@ -149,11 +149,13 @@ def test_proved_signs_of_samples_agree_with_the_map(form, k, l, shared, merged):
 
 def test_parameters_broadcast():
     found = sign_map([[1.0], [100.0]], [0.2, 0.4, 0.6], alpha=[[1.5], [3.0]], shared=0.5, merged=[1, 2, 2])
-    assert {field.shape for field in found} == {(2, 3)}
+    assert {array.shape for array in vars(found).values()} == {(2, 3)}
     assert found.alpha.tolist() == [[1.5] * 3, [3.0] * 3]
     assert found.merged.tolist() == [[1, 2, 2]] * 2
     for i, j in np.ndindex(2, 3):
-        one = sign_map(*(found[n][i, j] for n in range(3)), shared=0.5, merged=int(found.merged[i, j]))
+        one = sign_map(
+            found.k[i, j], found.l[i, j], found.alpha[i, j], shared=0.5, merged=int(found.merged[i, j])
+        )
         assert found.excess_pretrain[i, j] == pytest.approx(one.excess_pretrain, rel=1e-9)
         assert found.holds[i, j] == one.holds
 
@@ -209,7 +211,9 @@ def _closed():
     ("form", "shared", "collections"), [("published", 1, 2), ("three-dataset", 0, 1), ("published", 0, 2)]
 )
 def test_map_is_drawn_with_its_boundary(form, shared, collections):
-    found = sign_map(np.geomspace(1, 1e3, 12), np.geomspace(0.1, 5, 12)[:, None], 2.5, form, shared)
+    found = sign_map(
+        np.geomspace(1, 1e3, 12), np.geomspace(0.1, 5, 12)[:, None], 2.5, form=form, shared=shared
+    )
     ax = plot_sign_map(found)
     ax.figure.canvas.draw()
     # The hatched region, and the line where the sign changes.
@@ -270,3 +274,11 @@ def test_convergence_is_drawn_as_quantiles(entry, label):
 def test_no_convergence_to_draw_is_named():
     with pytest.raises(ValueError, match=r"^found is empty: at least one convergence is needed$"):
         plot_pareto_convergence({})
+
+
+def test_the_table_is_numbered_by_the_parameters():
+    found = sign_map([1.0, 10.0], [[0.1], [0.2]], shared=0.5)
+    frame = found.to_frame()
+    assert frame.index.names == ["k", "l", "alpha", "shared", "merged"]
+    np.testing.assert_array_equal(frame["holds"].to_numpy(), found.holds.ravel())
+    assert frame.loc[(10.0, 0.1, 2.5, 0.5, 1), "excess_align"] == found.excess_align[0, 1]

@@ -191,8 +191,8 @@ def rebound_factors(evidence: Evidence) -> Finding:
     figures: dict[str, Figure] = {}
     data_grow = False
     for corpus in evidence.corpora:
-        deep = rebound_by_depth(corpus.trees, range(3, corpus.trees[0].depth + 1))
-        data = rebound_by_pretraining(_aligned(corpus), [1e5, 1e6, 1e7])
+        deep = rebound_by_depth(corpus.trees, depths=range(3, corpus.trees[0].depth + 1))
+        data = rebound_by_pretraining(_aligned(corpus), sizes=[1e5, 1e6, 1e7])
         for regime in REGIMES:
             for name, found in ("depth", deep), ("|D_p|", data):
                 law = found.fit(regime)

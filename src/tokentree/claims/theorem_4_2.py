@@ -259,8 +259,8 @@ def many_leaves(evidence: Evidence) -> Finding:
         [1.2, 2.5, 10],
         [0, 0.5, 1],
     )
-    published = sign_map(k, l, alpha, "published", shared).holds
-    restated = sign_map(k, l, alpha, "three-dataset", shared).holds
+    published = sign_map(k, l, alpha, form="published", shared=shared).holds
+    restated = sign_map(k, l, alpha, form="three-dataset", shared=shared).holds
     inside, beyond = l < 1 / 2, (l > 1 / 2) & (k >= 1e6)
     figures: dict[str, Figure] = {
         "grid points: k = 1 to 10^9, l = 0.001 to 10, alpha 1.2 to 10, disjoint to shared": k.size,

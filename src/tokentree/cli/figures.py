@@ -201,9 +201,9 @@ def factors() -> Figure:
     titles = "rebound against depth", "rebound against pre-training data", "undoing an alignment, by counts"
     figure, (first, second, third) = _panels(titles, (14, 4.8))
     corpus = text_corpus()
-    plot_rebound_factor(rebound_by_depth(corpus.trees, range(3, TEXT_DEPTH + 1)), first, unit="bits")
+    plot_rebound_factor(rebound_by_depth(corpus.trees, depths=range(3, TEXT_DEPTH + 1)), first, unit="bits")
     mixture = _aligned(corpus)
-    data = rebound_by_pretraining(mixture, np.geomspace(1e5, 1e7, 7))
+    data = rebound_by_pretraining(mixture, sizes=np.geomspace(1e5, 1e7, 7))
     plot_rebound_factor(data, second, regime="counts")
     start = least_alignment_budget(mixture, 0).before
     allowed = start * np.geomspace(0.02, 0.95, 12)

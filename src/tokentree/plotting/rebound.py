@@ -155,7 +155,7 @@ def plot_rebound_factor(
     --------
     >>> from tokentree import published_form, rebound_by_pretraining
     >>> thirds = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1)
-    >>> found = rebound_by_pretraining(thirds, [1e4, 1e5, 1e6])
+    >>> found = rebound_by_pretraining(thirds, sizes=[1e4, 1e5, 1e6])
     >>> ax = plot_rebound_factor(found, regime="counts")
     >>> print(ax.get_legend().get_texts()[1].get_text())
     fit, exponent $-0.9935 \pm 0.0034$
