@@ -7,7 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from fractions import Fraction
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -159,20 +159,18 @@ def test_a_result_equals_no_other_result(name):
 )
 def test_one_digit_makes_a_result_another(name):
     result = RESULTS[name]()
-    values = vars(result) if name == "leaves" else result._asdict()
+    values = vars(result) if is_dataclass(result) else result._asdict()
     field = next(key for key, value in values.items() if isinstance(value, np.ndarray) and value.size > 1)
     array = values[field].copy()
     array.flat[-1] += 1
-    changed = replace(result, **{field: array}) if name == "leaves" else result._replace(**{field: array})
+    changed = (replace if is_dataclass(result) else type(result)._replace)(result, **{field: array})
     assert changed != result
 
 
-def test_equal_verdicts_hash_alike():
-    for name in ("elasticity", "no ratio"):
-        found = RESULTS[name]()
-        other = pickle.loads(pickle.dumps(found))
-        assert hash(other) == hash(found)
+def test_verdicts_without_a_ratio_can_be_equal():
+    found = RESULTS["no ratio"]()
     assert math.isnan(found.ratio)
+    assert found == pickle.loads(pickle.dumps(found))
     assert found != replace(found, k=found.k + 1)
     assert found != "a verdict"
 
@@ -244,7 +242,7 @@ def test_plain_representations_tell():
     )
     curve = RESULTS["response curve"]()
     undecided = replace(curve.elasticities[0], holds=None, signs=(None, 1), certified=False)
-    assert repr(curve._replace(elasticities=(undecided,))).endswith("signs hold at 0 of 1, undecided at 1)")
+    assert repr(replace(curve, elasticities=(undecided,))).endswith("signs hold at 0 of 1, undecided at 1)")
 
 
 # HTML
@@ -383,7 +381,7 @@ def test_curves_as_tables():
     for name in ("dgamma_pretrain", "dgamma_align", "dgamma_perturb", "ratio", "holds", "certified"):
         assert frame[name].tolist() == [getattr(found, name) for found in curve.elasticities]
     undecided = replace(curve.elasticities[0], holds=None, signs=(None, 1), certified=False)
-    frame = curve._replace(elasticities=(undecided, curve.elasticities[1])).to_frame()
+    frame = replace(curve, elasticities=(undecided, curve.elasticities[1])).to_frame()
     assert frame["holds"].iloc[0] is pd.NA
     assert not frame["certified"].iloc[0]
     assert RESULTS["empty curve"]().to_frame().empty

@@ -265,6 +265,10 @@ def test_nothing_known():
     np.testing.assert_allclose(bounds.rates_lower, 0, atol=1e-12)
     assert (bounds.unexpanded == 1).all()
     assert bounds.sign(0, 1) == 0
+    table = bounds.to_frame()
+    assert table.index.names == ["i", "t"]
+    np.testing.assert_array_equal(table["response_upper"].unstack(), bounds.response_upper)
+    np.testing.assert_array_equal(table["rates_lower"].unstack().T, [bounds.rates_lower] * 2)
     three = unexpanded_bounds([unread(3)] * 3)
     np.testing.assert_allclose(three.overlap_lower, np.eye(3), atol=1e-13)
     np.testing.assert_allclose(three.overlap_upper, 1.5 + 1.5 * np.eye(3), rtol=1e-12)

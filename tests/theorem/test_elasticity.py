@@ -631,14 +631,19 @@ def test_closed_forms_broadcast_and_take_a_base():
     k, l = np.array([[10.0], [1000.0]]), np.array([0.1, 0.5, 0.7])
     grid = published_derivatives(3, k, l)
     change = published_change(3, k, l)
-    for array in (*grid, *change):
+    for array in (grid.dgamma_pretrain, grid.dgamma_align, grid.ratio, *change):
         assert array.shape == (2, 3)
+    table = grid.to_frame()
+    assert table.index.names == ["k", "l"]
+    for name in ("dgamma_pretrain", "dgamma_align", "ratio"):
+        np.testing.assert_array_equal(table[name].unstack(), getattr(grid, name))
     for i in range(2):
         for j in range(3):
             one = published_derivatives(3, k[i, 0], l[j], base=math.e)
             got = [grid.dgamma_pretrain[i, j], grid.dgamma_align[i, j]]
             # One rounding each for the logarithm and the quotient.
-            np.testing.assert_allclose(np.multiply(got, math.log(2)), one[:2], rtol=4 * 2.0**-53)
+            wanted = [one.dgamma_pretrain, one.dgamma_align]
+            np.testing.assert_allclose(np.multiply(got, math.log(2)), wanted, rtol=4 * 2.0**-53)
             assert grid.ratio[i, j] == one.ratio
             moved = published_change(3, k[i, 0], l[j], base=4)
             np.testing.assert_allclose(np.multiply(moved, 2), [c[i, j] for c in change], rtol=4 * 2.0**-53)
@@ -653,10 +658,12 @@ def test_closed_change_is_the_integral_of_the_closed_form(m, k, l):
     found = published_change(m, k, l, base=math.e)
     with mpmath.workdps(25):
 
-        def slope(which):
-            return lambda x: mpmath.mpf(float(published_derivatives(m, k, float(x), base=math.e)[which]))
+        def slope(name):
+            return lambda x: mpmath.mpf(
+                float(getattr(published_derivatives(m, k, float(x), base=math.e), name))
+            )
 
-        rose, fell = (mpmath.quad(slope(which), [0, l]) for which in (1, 0))
+        rose, fell = (mpmath.quad(slope(name), [0, l]) for name in ("dgamma_align", "dgamma_pretrain"))
     # The change of D_p is a difference of two logarithms near l / k, each off by a few roundings; the
     # integrand by at most 14, of numbers 1 / k times as large.
     assert abs(found[0] - fell) <= 30 * 2.0**-53 * l / k
@@ -899,6 +906,17 @@ def test_bad_input(monkeypatch, call, error, message):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+def test_a_verdict_is_one_row_and_plain_data():
+    found = elasticity(published_form(np.eye(3, dtype=int), 9, Fraction(1, 2)))
+    row = found.to_frame().iloc[0].to_dict()
+    assert (row.pop("sign_pretrain"), row.pop("sign_align")) == found.signs == (0, 1)
+    plain = found.to_dict()
+    assert (plain.pop("signs"), plain.pop("ratio")) == ([0, 1], None)
+    assert row == plain | {"ratio": math.inf}
+    undecided = dataclasses.replace(found, signs=(None, 1), holds=None)
+    assert undecided.to_frame()[["sign_pretrain", "holds"]].isna().all(axis=None)
 
 
 def test_what_is_no_mixture_of_three_is_said_so(monkeypatch):

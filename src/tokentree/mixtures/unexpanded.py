@@ -36,16 +36,17 @@ most. Masses are multiplied by 2^512, which is exact, so what underflows is far 
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable, span
+from .._lib.results import Result, span
 from ..trees import TokenTree, checked_trees
 from .blocks import SCALE, inverse_root
 from .mixture import Unread
@@ -53,8 +54,8 @@ from .pools import _U, _error, _Known, _known, _lengths, _pools, _ratio, _sums, 
 from .rows import exact_sizes
 
 
-@comparable
-class UnexpandedBounds(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class UnexpandedBounds(Result):
     """Intervals that hold whatever the unexpanded mass is; made by `unexpanded_bounds`.
 
     Attributes
@@ -67,6 +68,16 @@ class UnexpandedBounds(NamedTuple):
         R_it = d gamma_i / d n_t = (1 - S_it) / T, per block and unit of size.
     unexpanded : float array, shape (N,)
         Share of each dataset's mass that is unexpanded at this depth.
+
+    Notes
+    -----
+    `to_frame` has one row per pair of datasets: index (i, t); figures of i alone are the same for every t.
+
+    Examples
+    --------
+    >>> trees = [TokenTree.from_leaves({"0": 1.0}), TokenTree.from_leaves({"1": 1.0})]
+    >>> unexpanded_bounds(trees).to_frame()["overlap_lower"].round(3).to_dict()
+    {(0, 0): 2.0, (0, 1): 0.0, (1, 0): 0.0, (1, 1): 2.0}
     """
 
     rates_lower: Float[np.ndarray, "datasets"]
@@ -108,6 +119,12 @@ class UnexpandedBounds(NamedTuple):
         given = {"pretrain": pretrain, "align": align, "perturb": perturb}
         p, a, t = checks.different({name: self._index(name, dataset) for name, dataset in given.items()})
         return signs_hold(self.sign(p, t) or None, self.sign(a, t) or None)
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        n = len(self.unexpanded)
+        i, t = np.indices((n, n)).reshape(2, -1)
+        pairs = {name: each.ravel() if each.ndim == 2 else each[i] for name, each in vars(self).items()}
+        return {"i": i, "t": t} | pairs, "i", "t"
 
     def _index(self, name: str, dataset: int) -> int:
         dataset, n = checks.integer(name, dataset, 0), len(self.unexpanded)

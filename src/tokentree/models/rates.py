@@ -5,8 +5,9 @@ of every response is the cross-entropy of the data's leaves under the model's tr
 what real codes make of it is measured here side by side.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import scipy
@@ -14,21 +15,16 @@ from jaxtyping import Float, Int
 
 from .._lib import checks, log_masses
 from .._lib.checks import Numbers
-from .._lib.frames import frame
-from .._lib.results import comparable, span
+from .._lib.results import Result, span
 from ..codes import arithmetic_encode, huffman_lengths
 from ..trees import Joined, TokenTree, by_depth, refuse_open
-
-if TYPE_CHECKING:
-    import pandas
-
 
 _CODES = 1000
 """Depths at which Huffman codes are built unasked."""
 
 
-@comparable
-class ModelRates(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelRates(Result):
     """Rates of one dataset under one model, in bits per block unless another base is asked for.
 
     Attributes
@@ -47,6 +43,16 @@ class ModelRates(NamedTuple):
     arithmetic : float array, shape (D,)
         Length of all blocks, coded arithmetically with the model's leaves, over their number; NaN where
         log_loss is inf, or where it was not asked for.
+
+    Notes
+    -----
+    `to_frame` has one row per depth: index depths; the other fields are its columns.
+
+    Examples
+    --------
+    >>> data = TokenTree.from_leaves({"00": 6, "01": 1, "11": 1}, depth=2)
+    >>> model_rates(data, data).to_frame()["huffman"].tolist()
+    [1.0, 1.25]
     """
 
     depths: Int[np.ndarray, "depths"]
@@ -59,26 +65,8 @@ class ModelRates(NamedTuple):
     def __repr__(self) -> str:
         return f"ModelRates(depth {span(self.depths)}, log-loss {span(self.log_loss)})"
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """The rates as a pandas table, one row a depth. Needs the extra ``pandas``.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns tokens, entropy, log_loss, huffman and arithmetic; the index is the depth.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-
-        Examples
-        --------
-        >>> data = TokenTree.from_leaves({"00": 6, "01": 1, "11": 1}, depth=2)
-        >>> model_rates(data, data).to_frame()["huffman"].tolist()
-        [1.0, 1.25]
-        """
-        return frame(self._asdict(), "depths")
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return vars(self), "depths"
 
 
 def model_rates(

@@ -1,24 +1,22 @@
 """Theorem 4.2's rates and signs as the perturbation grows."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.frames import frame
-from .._lib.results import comparable, span, tally
+from .._lib.results import Result, span, tally
 from ..mixtures import Mixture
 from .signs import Elasticity, _completions, _elasticity, _roles, verdicts
 
-if TYPE_CHECKING:
-    import pandas
 
-
-@comparable
-class ResponseCurve(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ResponseCurve(Result):
     """Rates as the perturbation grows from nothing; made by `response_curve`.
 
     Attributes
@@ -33,6 +31,18 @@ class ResponseCurve(NamedTuple):
         Rates at l = 0; that of D_t is inf where it has leaves that the others lack.
     elasticities : tuple of L `Elasticity`
         Derivatives and certified signs at each l.
+
+    Notes
+    -----
+    `to_frame` has one row per point, without `start`: index l; columns rate_pretrain, rate_align and
+    rate_perturb, the derivatives dgamma_*, ratio, holds (missing where undecided) and certified.
+
+    Examples
+    --------
+    >>> from tokentree import published_form
+    >>> mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
+    >>> response_curve(mixture, [0.25, 0.5]).to_frame()["holds"].to_dict()
+    {0.25: True, 0.5: False}
     """
 
     l: Float[np.ndarray, "points"]
@@ -45,31 +55,9 @@ class ResponseCurve(NamedTuple):
         holds = tally(found.holds for found in self.elasticities)
         return f"ResponseCurve(k={self.k:.6g}, l {span(self.l)}, {holds})"
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """The curve as a pandas table, one row a point; `start` is not in it.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index l; columns rate_pretrain, rate_align and rate_perturb, the derivatives dgamma_*, ratio,
-            holds (missing where undecided) and certified.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-
-        Examples
-        --------
-        >>> from tokentree import published_form
-        >>> mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
-        >>> response_curve(mixture, [0.25, 0.5]).to_frame()["holds"].to_dict()
-        {0.25: True, 0.5: False}
-        """
-        columns = {"l": self.l} | dict(
-            zip(("rate_pretrain", "rate_align", "rate_perturb"), self.rates.T, strict=True)
-        )
-        return frame(columns | verdicts(self.elasticities), "l")
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        rates = zip(("rate_pretrain", "rate_align", "rate_perturb"), self.rates.T, strict=True)
+        return {"l": self.l} | dict(rates) | verdicts(self.elasticities), "l"
 
 
 def response_curve(

@@ -68,16 +68,16 @@ every completion, and undecided otherwise.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib import checks, display
 from .._lib.frames import optional
-from .._lib.results import same
+from .._lib.results import Result
 from ..mixtures import (
     BLOCK,
     EXACT_LEAVES,
@@ -91,15 +91,11 @@ from ..mixtures import (
     signs_hold,
 )
 
-if TYPE_CHECKING:
-    pass
-
-
 Sign = Literal[-1, 0, 1] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Elasticity:
+class Elasticity(Result):
     r"""What Theorem 4.2 says of one mixture. Made by `elasticity`.
 
     Attributes
@@ -123,6 +119,10 @@ class Elasticity:
         Whether both signs are proved.
     certificate : str
         How each sign was decided, or why not.
+
+    Notes
+    -----
+    `to_frame` has one row, with the signs as sign_pretrain and sign_align.
     """
 
     k: float
@@ -138,12 +138,6 @@ class Elasticity:
     certified: bool
     certificate: str
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Elasticity) and same(self, other)
-
-    def __hash__(self) -> int:
-        return hash((self.k, self.l, self.signs, self.certificate))
-
     def __repr__(self) -> str:
         return (
             f"Elasticity(k={self.k:.6g}, l={self.l:.6g}, holds={self.holds}, signs={self.signs}, "
@@ -153,6 +147,11 @@ class Elasticity:
 
     def _repr_html_(self) -> str:
         return display.pairs(vars(self), "Elasticity: Theorem 4.2 says gamma_p' < 0 < gamma_a'")
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        row = {name: [value] for name, value in vars(self).items() if name != "signs"}
+        signs = dict(zip(("sign_pretrain", "sign_align"), self.signs, strict=True))
+        return (row | verdicts([self]) | {name: _nullable([sign], "Int64") for name, sign in signs.items()},)
 
 
 def elasticity(
@@ -331,11 +330,15 @@ def _sign(number: int) -> Sign:
 
 def verdicts(elasticities: Iterable[Any]) -> dict[str, Any]:
     """Columns of what Theorem 4.2 says, one row each; `holds` has pandas' missing value where undecided."""
-    pandas = optional("pandas", "pandas", "to_frame")
     found = list(elasticities)
     names = ("dgamma_pretrain", "dgamma_align", "dgamma_perturb", "ratio")
     columns: dict[str, Any] = {name: [getattr(e, name) for e in found] for name in names}
     return columns | {
-        "holds": pandas.array([e.holds for e in found], dtype="boolean"),
+        "holds": _nullable([e.holds for e in found], "boolean"),
         "certified": np.array([e.certified for e in found], dtype=bool),
     }
+
+
+def _nullable(values: list[Any], dtype: str) -> Any:
+    """A column of pandas in which a value may be missing."""
+    return optional("pandas", "pandas", "to_frame").array(values, dtype=dtype)
