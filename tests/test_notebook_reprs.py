@@ -57,7 +57,9 @@ def finding(**given):
 
 
 def mixture():
-    return Mixture([[2, 1, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1]], [3, 1, 0.1], ["web", "chat", EVIL], depth=2)
+    return Mixture(
+        [[2, 1, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1]], [3, 1, 0.1], names=["web", "chat", EVIL], depth=2
+    )
 
 
 def trees():
@@ -177,16 +179,16 @@ def test_verdicts_without_a_ratio_can_be_equal():
 
 def test_mixtures_compare_by_what_was_given():
     rows, sizes = [[2, 1, 1], [0, 1, 1]], [3, 1]
-    given = Mixture(rows, sizes, ["a", "b"], 2)
-    assert given == Mixture(np.array(rows), [Fraction(3), 1.0], ["a", "b"], 2)
-    assert hash(given) == hash(Mixture(rows, sizes, ["a", "b"], 2))
+    given = Mixture(rows, sizes, names=["a", "b"], depth=2)
+    assert given == Mixture(np.array(rows), [Fraction(3), 1.0], names=["a", "b"], depth=2)
+    assert hash(given) == hash(Mixture(rows, sizes, names=["a", "b"], depth=2))
     others = [
-        Mixture([[2, 1, 1], [1, 1, 1]], sizes, ["a", "b"], 2),
-        Mixture(np.array(rows) / [[4], [2]], sizes, ["a", "b"], 2),
-        Mixture(rows, [3, 2], ["a", "b"], 2),
-        Mixture(rows, sizes, ["a", "c"], 2),
-        Mixture(rows, sizes, ["a", "b"], 3),
-        Mixture(rows, sizes, ["a", "b"]),
+        Mixture([[2, 1, 1], [1, 1, 1]], sizes, names=["a", "b"], depth=2),
+        Mixture(np.array(rows) / [[4], [2]], sizes, names=["a", "b"], depth=2),
+        Mixture(rows, [3, 2], names=["a", "b"], depth=2),
+        Mixture(rows, sizes, names=["a", "c"], depth=2),
+        Mixture(rows, sizes, names=["a", "b"], depth=3),
+        Mixture(rows, sizes, names=["a", "b"]),
         Mixture([*rows, [1, 0, 0]], [3, 1, 1]),
     ]
     assert all(given != other for other in others)
@@ -315,7 +317,7 @@ def test_large_trees_are_summarised_by_level():
         lambda: HuffmanCode.from_weights(np.arange(1, 10**6 + 1)),
         lambda: HuffmanCode.from_weights([2.0**-i for i in range(1000)]),
         lambda: Mixture(
-            np.ones((2000, 2), np.int64), [1] * 2000, ["x" * 10_000 + str(i) for i in range(2000)]
+            np.ones((2000, 2), np.int64), [1] * 2000, names=["x" * 10_000 + str(i) for i in range(2000)]
         ),
         lambda: Mixture(np.ones((2, 2**22), np.int64), [1, 2]),
         lambda: Ledger(tuple(finding(id=str(i), claim="c" * 10_000) for i in range(10_000)), seed=0),

@@ -49,6 +49,7 @@ DEPTHS = (2, 12)
 def explorer_mixture(
     k: float | Fraction,
     l: float | Fraction,
+    *,
     alpha: float,
     overlap: float | Fraction,
     depth: int,
@@ -117,7 +118,7 @@ def explorer_mixture(
         parts[i, 1 + i] = counts
         parts[i, 1 + i] *= off
     build = published_form if form == "published" else three_dataset_form
-    return build(parts.reshape(3, -1), k, l, ("pretrain", "align", "perturb"), depth)
+    return build(parts.reshape(3, -1), k, l, names=("pretrain", "align", "perturb"), depth=depth)
 
 
 def _net(digits: int) -> Int[np.ndarray, "3 points"]:
@@ -162,6 +163,7 @@ class Explorer:
 def explore(
     k: float | Fraction = 100,
     l: float | Fraction = 0.25,
+    *,
     alpha: float = 2.5,
     overlap: float | Fraction = 0.25,
     depth: int = 8,
@@ -194,7 +196,7 @@ def explore(
     >>> explore(k=1000, l=0.1).page.startswith("<!doctype html>")
     True
     """
-    explorer_mixture(k, l, alpha, overlap, depth, form)
+    explorer_mixture(k, l, alpha=alpha, overlap=overlap, depth=depth, form=form)
     height = checks.integer("height", height, at_least=1)
     start = {
         "k": float(k),

@@ -395,7 +395,7 @@ def test_trees_by_hand():
     expected = [(3 * math.log2(3) + math.log2(6)) / 12, (math.log2(3) + math.log2(6)) / 6]
     np.testing.assert_allclose(mixture.rates(per="token"), expected, rtol=16 * U)
 
-    pruned = Mixture.from_trees((web, chat), [1, Fraction(1, 3)], 1)
+    pruned = Mixture.from_trees((web, chat), [1, Fraction(1, 3)], depth=1)
     assert (pruned.depth, pruned.exact_sizes) == (1, (1, Fraction(1, 3)))
     assert pruned.rows.values.tolist() == [[3, 1], [0, 2]]
 

@@ -243,7 +243,7 @@ def test_order_of_leaves_and_of_datasets_does_not_matter(case, random):
 def test_names_units_and_tokens(case, base, depth):
     rows, sizes, roles = case
     names = [f"dataset {i}" for i in range(len(rows))]
-    mixture = Mixture(rows, sizes, names, depth)
+    mixture = Mixture(rows, sizes, names=names, depth=depth)
     named = elasticity(mixture, *(names[i] for i in roles), base=base, per="token")
     # repr, because nan is no equal of itself.
     assert repr(named) == repr(elasticity(mixture, *roles, base=base, per="token"))
@@ -253,7 +253,7 @@ def test_names_units_and_tokens(case, base, depth):
 
 def test_defaults_are_the_first_three_datasets():
     mixture = Mixture([[3, 1, 0], [0, 2, 1], [1, 0, 1], [1, 1, 1]], [9, 2, 1, 5])
-    assert elasticity(mixture) == elasticity(mixture, 0, 1, 2, 2, "block")
+    assert elasticity(mixture) == elasticity(mixture, 0, 1, 2, base=2, per="block")
     assert elasticity(mixture) != elasticity(mixture, 3, 1, 2)
     with pytest.raises(dataclasses.FrozenInstanceError):
         elasticity(mixture).k = 3
@@ -735,7 +735,7 @@ def test_independent_pareto_masses_reverse_both_signs(alpha):
 def test_curve_is_the_decision_at_each_point(case, points, base):
     rows, sizes, (p, a, t) = case
     mixture = Mixture(rows, sizes, depth=4)
-    curve = response_curve(mixture, points, p, a, t, base, "token")
+    curve = response_curve(mixture, points, pretrain=p, align=a, perturb=t, base=base, per="token")
     assert mixture.exact_sizes == tuple(map(Fraction, sizes))
     assert curve.l.tolist() == points
     assert curve.k == float(Fraction(sizes[p]) / Fraction(sizes[a]))
@@ -744,14 +744,14 @@ def test_curve_is_the_decision_at_each_point(case, points, base):
         grown = [*sizes]
         grown[t] = Fraction(point) * Fraction(sizes[a])
         there = Mixture(rows, grown, depth=4)
-        assert repr(found) == repr(elasticity(there, p, a, t, base, "token"))
+        assert repr(found) == repr(elasticity(there, p, a, t, base=base, per="token"))
         np.testing.assert_array_equal(rates, there.rates(base, per="token")[[p, a, t]])
 
 
 @given(cases(m_max=4))
 def test_curve_starts_where_there_is_no_perturbation(case):
     rows, sizes, (p, a, t) = case
-    start = response_curve(Mixture(rows, sizes), 1, p, a, t, base=math.e).start
+    start = response_curve(Mixture(rows, sizes), 1, pretrain=p, align=a, perturb=t, base=math.e).start
     others = [i for i in range(len(rows)) if i != t]
     without = Mixture([rows[i] for i in others], [sizes[i] for i in others])
     # The same sums, by matrix products of other shapes: M + 2 roundings each.
@@ -797,7 +797,7 @@ def test_curve_start_keeps_its_digits():
 
 def test_curve_of_one_point_and_of_none():
     mixture = three_dataset_form(np.eye(3, dtype=int), 8, 1)
-    one = response_curve(mixture, 1, "D1", "D2", "D3", base=math.e)
+    one = response_curve(mixture, 1, pretrain="D1", align="D2", perturb="D3", base=math.e)
     assert one.elasticities == (elasticity(mixture, base=math.e),)
     none = response_curve(mixture, [])
     assert (none.l.shape, none.rates.shape, none.elasticities) == ((0,), (0, 3), ())
@@ -895,8 +895,8 @@ TREE = TokenTree.from_sequences(["0"])
         (lambda: response_curve(MIXTURE, [0.5, 0]), ValueError, "l[1] = 0.0: must be finite and > 0"),
         (lambda: response_curve(MIXTURE, [[0.5], [1]]), ValueError, "l has shape (2, 1): must be a sequence"),
         (lambda: response_curve(MIXTURE, 1e300), ValueError, "must lie between 2**-200 and 2**200"),
-        (lambda: response_curve(MIXTURE, 1, "x"), ValueError, "pretrain = 'x': must be one of 'D1'"),
-        (lambda: response_curve(MIXTURE, 1, 0, 0, 2), ValueError, "pretrain, align, perturb = 0, 0, 2: must"),
+        (lambda: response_curve(MIXTURE, 1, pretrain="x"), ValueError, "pretrain = 'x': must be one of 'D1'"),
+        (lambda: response_curve(MIXTURE, 1, align=0), ValueError, "pretrain, align, perturb = 0, 0, 2: must"),
         (lambda: response_curve(MIXTURE, 1, base=1), ValueError, "base = 1: the base of a logarithm"),
         (lambda: response_curve(MIXTURE, 1, per="token"), ValueError, "per = 'token' needs the depth"),
     ],

@@ -121,6 +121,7 @@ class Mixture:
         self,
         distributions: Annotated[Numbers, "datasets leaves"],
         sizes: Annotated[Numbers, "datasets"],
+        *,
         names: Iterable[str] | None = None,
         depth: int | None = None,
     ) -> None:
@@ -134,6 +135,7 @@ class Mixture:
         cls,
         trees: Sequence[TokenTree],
         sizes: Annotated[Numbers, "datasets"] | None = None,
+        *,
         depth: int | None = None,
         names: Iterable[str] | None = None,
     ) -> "Mixture":
@@ -177,7 +179,7 @@ class Mixture:
         totals = [tree.total_weight for tree in trees]
         if weights.dtype.kind == "f":
             weights = weights / np.asarray(totals, np.float64)[:, None]
-        mixture = cls(weights, totals if sizes is None else sizes, names, deepest)
+        mixture = cls(weights, totals if sizes is None else sizes, names=names, depth=deepest)
         if any(tree.unexpanded_weight > 0 for tree in trees):
             mixture._unread = Unread(tuple(trees))
         return mixture
@@ -327,6 +329,7 @@ class Mixture:
     def rates(
         self,
         base: float = 2,
+        *,
         code: Literal["ideal", "huffman"] = "ideal",
         per: Literal["block", "token"] = "block",
         extension: int = 1,
@@ -390,6 +393,7 @@ class Mixture:
     def normalized_rates(
         self,
         base: float = 2,
+        *,
         code: Literal["ideal", "huffman"] = "ideal",
         per: Literal["block", "token"] = "block",
         extension: int = 1,
@@ -403,12 +407,12 @@ class Mixture:
         >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).normalized_rates()
         array([1., 1.])
         """
-        rates = self.rates(base, code, per, extension)
+        rates = self.rates(base, code=code, per=per, extension=extension)
         rates -= np.log(self.leaf_counts) / (checks.log_base(base) * self.tokens(per))
         return rates
 
     def potential(
-        self, base: float = 2, code: Literal["ideal", "huffman"] = "ideal", extension: int = 1
+        self, base: float = 2, *, code: Literal["ideal", "huffman"] = "ideal", extension: int = 1
     ) -> float:
         """Phi = T H(q), the ideal length of the joint data; dPhi/dn_i is the rate of dataset i, per block.
 
@@ -463,7 +467,7 @@ class Mixture:
     # How the rates respond
 
     def response(
-        self, base: float = 2, per: Literal["block", "token"] = "block"
+        self, base: float = 2, *, per: Literal["block", "token"] = "block"
     ) -> Float[np.ndarray, "datasets datasets"]:
         r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i moves as dataset t grows.
 
@@ -608,7 +612,7 @@ class Mixture:
 
     # For other tools
 
-    def to_frame(self, base: float = 2, per: Literal["block", "token"] = "block") -> "pandas.DataFrame":
+    def to_frame(self, base: float = 2, *, per: Literal["block", "token"] = "block") -> "pandas.DataFrame":
         """The datasets as a pandas table, one row each, by name.
 
         Parameters

@@ -136,6 +136,7 @@ class UnexpandedBounds(Result):
 def unexpanded_bounds(
     trees: Sequence[TokenTree],
     sizes: Annotated[Numbers, "datasets"] | None = None,
+    *,
     depth: int | None = None,
     base: float = 2,
     vocabulary_size: int | None = None,

@@ -48,7 +48,7 @@ class ModelledDepth(Result):
 
 
 def modelled_depth(
-    model_tree: TokenTree, data_tree: TokenTree, tolerance: float, base: float = 2
+    model_tree: TokenTree, data_tree: TokenTree, tolerance: float, *, base: float = 2
 ) -> ModelledDepth:
     r"""Depth d to which a model knows the token tree of some data, as Assumption 3.2 has it.
 

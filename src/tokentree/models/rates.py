@@ -73,6 +73,7 @@ def model_rates(
     model_tree: TokenTree,
     data_tree: TokenTree,
     depths: Annotated[Numbers, "depths"] | None = None,
+    *,
     base: float = 2,
     arithmetic: bool = False,
     huffman: bool | None = None,

@@ -91,6 +91,7 @@ class DepthCurve(Result):
 def depth_curve(
     trees: Sequence[TokenTree],
     depths: Annotated[Numbers, "depths"] | None = None,
+    *,
     sizes: Annotated[Numbers, "datasets"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
@@ -151,7 +152,7 @@ def depth_curve(
         grid = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
     mixtures: list[Mixture] = []
     for depth in grid:
-        mixtures.append(Mixture.from_trees(trees, sizes, depth, names))
+        mixtures.append(Mixture.from_trees(trees, sizes, depth=depth, names=names))
         # What was an iterator is at its end now.
         sizes, names = mixtures[0].exact_sizes, mixtures[0].names
     return DepthCurve(
@@ -159,7 +160,7 @@ def depth_curve(
         np.array([mixture.n_leaves for mixture in mixtures]),
         np.array([mixture.rates(base, per=per) for mixture in mixtures]),
         np.array([mixture.normalized_rates(base, per=per) for mixture in mixtures]),
-        np.array([mixture.response(base, per) for mixture in mixtures]),
+        np.array([mixture.response(base, per=per) for mixture in mixtures]),
         np.array([mixture.overlap() for mixture in mixtures]),
-        tuple(elasticity(mixture, pretrain, align, perturb, base, per) for mixture in mixtures),
+        tuple(elasticity(mixture, pretrain, align, perturb, base=base, per=per) for mixture in mixtures),
     )

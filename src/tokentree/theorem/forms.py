@@ -54,6 +54,7 @@ def published_derivatives(
     parts: int,
     k: Annotated[Numbers, "*#grid"],
     l: Annotated[Numbers, "*#grid"],
+    *,
     base: float = 2,
 ) -> PublishedDerivatives:
     r"""Derivatives and ratio of the published form with m disjoint parts of any distributions.
@@ -111,6 +112,7 @@ def published_form(
     parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"],
     k: float | Fraction,
     l: float | Fraction,
+    *,
     names: Iterable[str] = ("pretrain", "align", "perturb"),
     depth: int | None = None,
 ) -> Mixture:
@@ -162,7 +164,7 @@ def published_form(
     if len(rows.values) < 3:
         raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
     distributions = np.concatenate([rows.mean()[None], rows.values[1:3]])
-    mixture = Mixture(distributions, _sizes(k, l), names, depth)
+    mixture = Mixture(distributions, _sizes(k, l), names=names, depth=depth)
     if unread is not None:
         m = len(unread.trees)
         own = [tuple(Fraction(i == part) for i in range(m)) for part in (1, 2)]
@@ -174,6 +176,7 @@ def three_dataset_form(
     distributions: Annotated[Numbers, "datasets leaves"],
     k: float | Fraction,
     l: float | Fraction,
+    *,
     names: Iterable[str] = ("D1", "D2", "D3"),
     depth: int | None = None,
 ) -> Mixture:
@@ -211,7 +214,7 @@ def three_dataset_form(
     rows = Rows(distributions)
     if len(rows.values) != 3:
         raise ValueError(f"distributions has {len(rows.values)} rows: this form has exactly 3")
-    return Mixture(rows.values, _sizes(k, l), names, depth)
+    return Mixture(rows.values, _sizes(k, l), names=names, depth=depth)
 
 
 def _sizes(k: float | Fraction, l: float | Fraction) -> tuple[Fraction, int, Fraction]:
@@ -227,6 +230,7 @@ def published_change(
     parts: int,
     k: Annotated[Numbers, "*#grid"],
     l: Annotated[Numbers, "*#grid"],
+    *,
     base: float = 2,
 ) -> tuple[Float[np.ndarray, "..."] | np.float64, Float[np.ndarray, "..."] | np.float64]:
     r"""How far gamma_p and gamma_a have moved since l = 0, in the published form with disjoint parts.

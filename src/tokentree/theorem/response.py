@@ -63,6 +63,7 @@ class ResponseCurve(Result):
 def response_curve(
     mixture: Mixture,
     l: Annotated[Numbers, "points"],
+    *,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,

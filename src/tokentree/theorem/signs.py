@@ -159,6 +159,7 @@ def elasticity(
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
     base: float = 2,
     per: Literal["block", "token"] = "block",
 ) -> Elasticity:
