@@ -1,6 +1,6 @@
 r"""Theorem 4.2 with sliders: a page that computes in the browser, and the mixture that it shows.
 
-**The mixture.** The parameters are those of `signmap`, at a finite depth and without a random draw. The tree
+**The mixture.** The parameters are those of `sign_map`, at a finite depth and without a random draw. The tree
 has 2^d leaves. The first two symbols of a leaf choose one of four blocks of M = 2^(d-2) leaves: one common to
 all parts, and one of each part's own. A share sigma of every part's mass lies on the common block, the rest
 on its own. Where sigma is 0 the parts are disjoint, as in the published form.

@@ -29,7 +29,7 @@ from ..trees import TokenTree, checked_trees, leaf_distributions
 from .blocks import SCALE, compensated_sum, leaf_blocks
 from .coding import codeword_lengths, ideal_lengths, joint_counts, power_mean
 from .response import CentredBlock, centred_blocks, centred_gram, gram
-from .rows import SIZE_RANGE, Rows, exact_number, exact_sizes, frozen
+from .rows import SIZE_RANGE, Rows, dataset_index, exact_number, exact_sizes, frozen
 
 if TYPE_CHECKING:
     import pandas
@@ -257,10 +257,7 @@ class Mixture:
             if dataset not in self._names:
                 raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, self._names))}")
             return self._names.index(dataset)
-        position = checks.integer(name, dataset, 0)
-        if position >= self.n_datasets:
-            raise ValueError(f"{name} = {position}: must be below the number of datasets, {self.n_datasets}")
-        return position
+        return dataset_index(name, dataset, self.n_datasets)
 
     def roles(self, **datasets: int | str) -> list[int]:
         """Positions of several datasets, all different, each given by position or name.

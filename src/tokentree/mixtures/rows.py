@@ -163,6 +163,14 @@ def exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
     return exact
 
 
+def dataset_index(name: str, value: Any, n: int) -> int:
+    """The position of one of n datasets."""
+    position = checks.integer(name, value, 0)
+    if position >= n:
+        raise ValueError(f"{name} = {position}: must be below the number of datasets, {n}")
+    return position
+
+
 def _read_rows(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
     """Rows, each read by itself, as an array of int64, of float64, or of ints and Fractions."""
     if checks.is_array(value):

@@ -12,7 +12,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result, span, tally
 from ..mixtures import Mixture
-from .signs import Elasticity, _completions, _elasticity, _roles, verdicts
+from .signs import Elasticity, completions_of, decided, three_roles, verdicts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,9 +97,9 @@ def response_curve(
     >>> [found.signs for found in curve.elasticities]
     [(-1, 1), (0, 1), (1, 1)]
     """
-    p, a, t = roles = _roles(mixture, pretrain, align, perturb)
+    p, a, t = roles = three_roles(mixture, pretrain, align, perturb)
     unit = checks.log_base(base) * mixture.tokens(per)
-    completions = _completions(mixture)
+    completions = completions_of(mixture)
     points = np.atleast_1d(checks.positive("l", l))
     if points.ndim > 1:
         raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
@@ -109,7 +109,7 @@ def response_curve(
         sizes[t] = Fraction(point) * sizes[a]
         grown = mixture.with_sizes(sizes)
         rates.append(grown.rates(base, per=per)[roles])
-        elasticities.append(_elasticity(grown, roles, unit, completions))
+        elasticities.append(decided(grown, roles, unit, completions))
     others = [i for i in range(mixture.n_datasets) if i != t]
     without = Mixture(mixture.rows.values[others], [sizes[i] for i in others])
     lengths = np.where(without.rows.values.any(axis=0), without.ideal_lengths(), np.inf)

@@ -63,8 +63,8 @@ Where the first method proves a sign but the sum cancels to less than 2^-10 of s
 still taken from the other two, up to 2^17 leaves. Signs are sought there up to 2^22 leaves.
 
 **Trees that were read in part.** A mixture of these has one row of many that the trees allow, so what the
-three methods prove of it proves nothing. There a sign is certified if the bounds of `unexpanded` have it in
-every completion, and undecided otherwise.
+three methods prove of it proves nothing. There a sign is certified if bounds like those of
+`unexpanded_bounds` have it in every completion, and undecided otherwise.
 """
 
 import math
@@ -87,6 +87,7 @@ from ..mixtures import (
     Completions,
     Mixture,
     integer_excess,
+    interval_sign,
     inverse_root,
     signs_hold,
 )
@@ -208,28 +209,29 @@ def elasticity(
     >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
     (0, 1)
     """
-    roles = _roles(mixture, pretrain, align, perturb)
+    roles = three_roles(mixture, pretrain, align, perturb)
     unit = checks.log_base(base) * mixture.tokens(per)
-    return _elasticity(mixture, roles, unit, _completions(mixture))
+    return decided(mixture, roles, unit, completions_of(mixture))
 
 
-def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
+def three_roles(mixture: Mixture, pretrain: int | str, align: int | str, perturb: int | str) -> list[int]:
     """Positions of D_p, D_a and D_t."""
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
     if mixture.n_datasets < 3:
         raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
-    return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=True)))
+    return mixture.roles(pretrain=pretrain, align=align, perturb=perturb)
 
 
-def _completions(mixture: Mixture) -> Completions | None:
+def completions_of(mixture: Mixture) -> Completions | None:
     """What is known of the mixture's trees, where part of their mass is unexpanded."""
     return None if mixture.unread is None else Completions(mixture.unread)
 
 
-def _elasticity(
+def decided(
     mixture: Mixture, roles: Sequence[int], unit: float, completions: Completions | None
 ) -> Elasticity:
+    """`elasticity` of three positions, rates divided by `unit`."""
     p, a, t = roles
     sizes = mixture.exact_sizes
     k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
@@ -318,7 +320,7 @@ def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
 
 def _certain(mixture: Mixture, read: _Decision, bounds: Float[np.ndarray, "2"]) -> _Decision:
     """The decision where part of the mass is unexpanded: what was read alone proves nothing."""
-    sign = _sign(int(bounds[0] > 0) - int(bounds[1] < 0))
+    sign = _sign(interval_sign(*bounds))
     if sign:
         return read._replace(sign=sign, method="bounds over every completion of the unexpanded mass")
     share = f"an unexpanded share of up to {mixture.unexpanded.max():.3g}"
