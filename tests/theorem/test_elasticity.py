@@ -492,18 +492,16 @@ def test_rows_that_miss_one_prove_nothing_about_their_exact_reading(off):
 
 
 def test_decided_where_the_limits_just_allow(monkeypatch):
-    # Denominators 3 and 1 in lowest terms, 2 + 1 bits; at 3 bits the exact sum may run, at 2 not.
+    # S_pt = 23 / 23, and 23 has 5 bits: with 5 the exact sum may run, with 4 not.
     mixture = published_form(np.eye(3, dtype=int), 10, Fraction(1, 2))
-    quotients = integers._quotients(mixture.rows, mixture.exact_sizes, 0, 2)[1]
-    work = sum(under.bit_length() for under in quotients)
     monkeypatch.setattr(integers, "EARLY_BITS", -1)
-    monkeypatch.setattr(integers, "LAST_BITS", work)
+    monkeypatch.setattr(integers, "LAST_BITS", 5)
     monkeypatch.setattr(module, "INTEGER_LEAVES", 3)
     assert elasticity(mixture).signs == (0, 1)
-    monkeypatch.setattr(integers, "LAST_BITS", work - 1)
+    monkeypatch.setattr(integers, "LAST_BITS", 4)
     found = elasticity(mixture)
     assert (found.signs, methods(found)) == ((None, 1), (UNDECIDED, FLOAT))
-    monkeypatch.setattr(integers, "LAST_BITS", work)
+    monkeypatch.setattr(integers, "LAST_BITS", 5)
     monkeypatch.setattr(module, "INTEGER_LEAVES", 2)
     found = elasticity(mixture)
     assert (found.signs, methods(found)) == ((None, 1), ("undecided: too many leaves", FLOAT))
