@@ -583,7 +583,7 @@ def mixture(rng, folder):
             )
         else:
             sizes = poisoned(rng, [5, 1, 2] if rng.random() < 0.5 else [0.5, 1e9, 3.0])
-            found = Mixture(poisoned(rng, rows), sizes, maybe(rng, None), maybe(rng, None))
+            found = Mixture(poisoned(rng, rows), sizes, names=maybe(rng, None), depth=maybe(rng, None))
         for rates in (found.rates(), found.rates(code="huffman")):
             assert ((rates > -1e-9) & (rates < 1e4)).all()
         assert np.isfinite(found.response()).all()

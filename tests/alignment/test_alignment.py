@@ -585,7 +585,9 @@ def test_no_alignment_no_resistance():
 
 
 def test_disjoint_alignment_stays_finite():
-    found = simulate_resistance(Mixture([[1, 0], [0, 1]], [10**12, 10**12], ["web", "chat"]), "web", "chat")
+    found = simulate_resistance(
+        Mixture([[1, 0], [0, 1]], [10**12, 10**12], names=["web", "chat"]), "web", "chat"
+    )
     assert np.isfinite(found.training_loss).all()
     assert found.step == 1e-12
 

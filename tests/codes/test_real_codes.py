@@ -117,14 +117,14 @@ def test_known_extension():
 def test_units_and_normalisation_go_with_an_extension():
     mixture = Mixture([[5, 2, 1, 0], [1, 1, 1, 1]], [2, 1], depth=4)
     bits = mixture.rates(code="huffman", extension=2)
-    nats = mixture.rates(math.e, "huffman", "token", 2)
+    nats = mixture.rates(math.e, code="huffman", per="token", extension=2)
     np.testing.assert_allclose(nats, bits * math.log(2) / 4, rtol=1e-15)
     np.testing.assert_allclose(
         mixture.normalized_rates(code="huffman", extension=2), bits - np.log2([3, 4]), rtol=1e-14
     )
     np.testing.assert_array_equal(mixture.rates(extension=5), mixture.rates())
     assert mixture.potential(extension=5) == mixture.potential()
-    assert mixture.potential(math.e, "huffman", 2) == pytest.approx(
+    assert mixture.potential(math.e, code="huffman", extension=2) == pytest.approx(
         mixture.potential(code="huffman", extension=2) * math.log(2), rel=1e-15
     )
 

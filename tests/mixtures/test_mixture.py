@@ -9,8 +9,9 @@ from hypothesis import assume, example, given, settings, strategies as st
 
 from tokentree.codes import huffman_lengths
 from tokentree.mixtures import Mixture, Rows
-from tokentree.mixtures.blocks import BLOCK, _compensated_sum, inverse_root
-from tokentree.mixtures.rows import _combination
+from tokentree.mixtures.blocks import BLOCK, compensated_sum, inverse_root
+from tokentree.mixtures.coding import joint_counts
+from tokentree.mixtures.rows import combination
 from tokentree.trees import TokenTree, leaf_distributions
 
 U = 2.0**-53
@@ -351,7 +352,7 @@ def test_huffman_weights_beyond_int64_are_exact():
     rows = [[2**61, 2**61, 2**61 + 1, 2**61 - 1]]
     assert Mixture(rows, [1]).rates(code="huffman").tolist() == [2.0]
     near = Mixture([[2**61 + 1, 2**61, 2**61, 2**61], [1, 0, 0, 1]], [2**70, Fraction(1, 3)])
-    assert near._code_weights().dtype == object
+    assert joint_counts(near.rows, near.exact_sizes).dtype == object
     assert near.rates(code="huffman")[1] == 2.0
     assert Mixture([[0.5, 0.5, 0.0]], [1]).rates(code="huffman").tolist() == [1.0]
 
@@ -395,7 +396,7 @@ def test_trees_by_hand():
     expected = [(3 * math.log2(3) + math.log2(6)) / 12, (math.log2(3) + math.log2(6)) / 6]
     np.testing.assert_allclose(mixture.rates(per="token"), expected, rtol=16 * U)
 
-    pruned = Mixture.from_trees((web, chat), [1, Fraction(1, 3)], 1)
+    pruned = Mixture.from_trees((web, chat), [1, Fraction(1, 3)], depth=1)
     assert (pruned.depth, pruned.exact_sizes) == (1, (1, Fraction(1, 3)))
     assert pruned.rows.values.tolist() == [[3, 1], [0, 2]]
 
@@ -550,14 +551,14 @@ def test_mixtures_are_equal_where_the_same_was_given():
 
 def test_combinations_of_rows_do_not_overflow():
     rows = np.array([[2**40, 1], [3, 2**62]])
-    assert _combination([2**40, 1], rows).tolist() == [2**80 + 3, 2**40 + 2**62]
-    assert _combination([1, 1], rows).tolist() == [2**40 + 3, 2**62 + 1]
-    assert _combination([2**63, 1], np.array([[0], [5]])).tolist() == [5]
+    assert combination([2**40, 1], rows).tolist() == [2**80 + 3, 2**40 + 2**62]
+    assert combination([1, 1], rows).tolist() == [2**40 + 3, 2**62 + 1]
+    assert combination([2**63, 1], np.array([[0], [5]])).tolist() == [5]
 
 
 def test_sums_keep_what_cancels_between_blocks():
     parts = [np.array([x]) for x in (1.0, 1e16, 1.0, -1e16, 1e-3)]
-    assert _compensated_sum(parts).tolist() == [2.001]
+    assert compensated_sum(parts).tolist() == [2.001]
 
 
 def test_codes_of_blocks_whose_weights_do_not_fit_int64():

@@ -98,7 +98,7 @@ class Case:
         ]
 
     def bounds(self, **kwargs):
-        return unexpanded_bounds(self.trees, self.sizes, self.depth, **kwargs)
+        return unexpanded_bounds(self.trees, self.sizes, depth=self.depth, **kwargs)
 
     def completion(self, even):
         """Pools spread evenly at random, or each put whole on one leaf."""
@@ -227,9 +227,9 @@ def test_whole_trees_give_the_mixture_to_rounding(seed):
         )
         for row in case.truth
     ]
-    bounds = unexpanded_bounds(trees, case.sizes, case.depth)
+    bounds = unexpanded_bounds(trees, case.sizes, depth=case.depth)
     assert_within(bounds, case.truth, case.sizes)
-    mixture = Mixture.from_trees(trees, case.sizes, case.depth)
+    mixture = Mixture.from_trees(trees, case.sizes, depth=case.depth)
     # The documented width on either side, and the roundings of Mixture's own values.
     allowed = (case.n + 64) * 2.0**-51
     for low, value, high, size in [
@@ -265,6 +265,10 @@ def test_nothing_known():
     np.testing.assert_allclose(bounds.rates_lower, 0, atol=1e-12)
     assert (bounds.unexpanded == 1).all()
     assert bounds.sign(0, 1) == 0
+    table = bounds.to_frame()
+    assert table.index.names == ["i", "t"]
+    np.testing.assert_array_equal(table["response_upper"].unstack(), bounds.response_upper)
+    np.testing.assert_array_equal(table["rates_lower"].unstack().T, [bounds.rates_lower] * 2)
     three = unexpanded_bounds([unread(3)] * 3)
     np.testing.assert_allclose(three.overlap_lower, np.eye(3), atol=1e-13)
     np.testing.assert_allclose(three.overlap_upper, 1.5 + 1.5 * np.eye(3), rtol=1e-12)
@@ -435,7 +439,7 @@ def test_theorem_is_certain_until_too_much_is_unexpanded():
 @given(st.integers(0, 2**32))
 def test_mixture_from_trees_is_a_completion_where_a_token_is_listed_by_nobody(seed):
     case = Case(seed, q=3, tokens=2)
-    bounds, mixture = case.bounds(), Mixture.from_trees(case.trees, case.sizes, case.depth)
+    bounds, mixture = case.bounds(), Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
     # Mixture's sums are right within (3 N + leaves + 20) u of their terms.
     slack = 100 * U
     for low, value, high in [
@@ -505,7 +509,7 @@ def bounds_of(mixture):
 @given(st.integers(0, 2**32))
 def test_certified_signs_are_those_of_every_completion(seed):
     case = Case(seed, n=3)
-    mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+    mixture = Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
     found, bounds = elasticity(mixture), bounds_of(mixture)
     assert found.certified or bounds is not None
     # The mixture's own reading is a completion over some vocabulary.
@@ -531,7 +535,7 @@ def test_certified_signs_of_the_published_form_are_those_of_every_completion(see
 @given(st.integers(0, 2**32), st.lists(st.fractions(Fraction(1, 100), 100), min_size=1, max_size=2))
 def test_points_of_a_curve_are_certified_at_their_own_sizes(seed, points):
     case = Case(seed, n=3, q=2)
-    mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+    mixture = Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
     curve = response_curve(mixture, [float(l) for l in points])
     for l, found in zip(points, curve.elasticities, strict=True):
         grown = mixture.with_sizes([*case.sizes[:2], Fraction(float(l)) * case.sizes[1]])
@@ -545,7 +549,7 @@ def test_bounds_decide_some_of_what_is_read_in_part():
     decided = asked = 0
     for seed in range(15):
         case = Case(seed, n=3)
-        mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+        mixture = Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
         if mixture.unexpanded.any():
             asked += 2
             decided += 2 - elasticity(mixture).signs.count(None)
@@ -622,7 +626,7 @@ def test_what_lies_below_the_depth_does_not_matter(seed):
     """Unexpanded mass after a prefix of d - 1 symbols is open at depth d, and known at depth d - 1."""
     case = Case(seed, n=3, q=1)
     for depth in range(1, case.depth + 1):
-        mixture = Mixture.from_trees(case.trees, case.sizes, depth)
+        mixture = Mixture.from_trees(case.trees, case.sizes, depth=depth)
         leaves = [tree.prune(depth).leaves() for tree in case.trees]
         open_ = [each.weight[each.kind == LeafKind.UNEXPANDED].sum() for each in leaves]
         np.testing.assert_allclose(mixture.unexpanded, np.array(open_) / 2520, rtol=4 * U)
@@ -640,7 +644,7 @@ def test_depths_at_which_everything_was_read_are_certified():
     curve = depth_curve(trees, sizes=[3, 2, 1])
     assert curve.elasticities[0] == elasticity(Mixture(leaf_distributions(trees, 1), [3, 2, 1]))
     for depth, found in zip(curve.depths.tolist(), curve.elasticities, strict=True):
-        mixture = Mixture.from_trees(trees, [3, 2, 1], depth)
+        mixture = Mixture.from_trees(trees, [3, 2, 1], depth=depth)
         assert found == elasticity(mixture)
         assert mixture.unexpanded.any() == (depth > 1) == ("unexpanded" in found.certificate)
 

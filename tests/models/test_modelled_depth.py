@@ -90,6 +90,14 @@ def test_data_outside_the_model_are_infinitely_far():
     found = modelled_depth(model, data, 100)
     assert (found.depth, found.possible) == (0, 0)
     assert (found.lower == math.inf).all()
+    assert found.to_dict() == {
+        "depth": 0,
+        "possible": 0,
+        "depths": [1, 2, 3],
+        "lower": [None] * 3,
+        "upper": [None] * 3,
+    }
+    assert found.to_frame().loc[2].to_dict() == {"lower": math.inf, "upper": math.inf}
 
 
 def test_the_shallower_cut_counts():

@@ -409,7 +409,7 @@ def test_rates_are_cross_entropies_under_the_joint_model(normalized, base, unit)
 
 def test_roles_code_and_tokens_reach_the_rates():
     names = ["web", "chat", "news"]
-    mixture = Mixture(OVERLAPPING, [9, 2, 3], names, depth=5)
+    mixture = Mixture(OVERLAPPING, [9, 2, 3], names=names, depth=5)
     ax = plot_rates(mixture, [0.5, 4], new(), align="news", perturb="web", code="huffman", per="token")
     for i, line in enumerate(ax.get_lines()):
         for each, drawn in zip((1.5, 12), line.get_ydata(), strict=True):

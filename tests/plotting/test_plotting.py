@@ -128,7 +128,7 @@ def test_tail_fit_thins_what_cannot_be_seen():
 
 
 def named(names):
-    return published_form(PARTS, 10, 1, names)
+    return published_form(PARTS, 10, 1, names=names)
 
 
 NAMED = {

@@ -205,7 +205,7 @@ def test_published_form_is_exact_on_fractions(counts, size, growth):
     assert decided.dgamma_pretrain == pytest.approx(float(expected[0]), rel=1e-12, abs=0)
     assert decided.dgamma_align == pytest.approx(float(expected[1]), rel=1e-12, abs=0)
 
-    closed = float_closed_form(parts, float(size), float(growth), math.e)
+    closed = float_closed_form(parts, float(size), float(growth), base=math.e)
     # k and l are rounded on the way in: 1 - (m - 1) l is off by some units of (m - 1) l, the rest of itself.
     unit = 2.0**-52
     off = unit * float(8 * abs(expected[0]) + 4 * parts * growth / ((size + parts * growth) * sum(sizes)))

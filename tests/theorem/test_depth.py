@@ -226,18 +226,19 @@ def trees():
 def test_curve_is_the_mixture_at_each_depth(trees):
     depths, sizes = [3, 1, 12], [100, 3, Fraction(1, 2)]
     names = ["web", "chat", "new"]
-    curve = depth_curve(trees, depths, sizes, "web", "new", "chat", base=math.e, per="token", names=names)
+    roles = {"pretrain": "web", "align": "new", "perturb": "chat"}
+    curve = depth_curve(trees, depths, sizes=sizes, **roles, base=math.e, per="token", names=names)
     assert curve.depths.tolist() == depths
     for i, depth in enumerate(depths):
-        mixture = Mixture.from_trees(trees, sizes, depth, names)
+        mixture = Mixture.from_trees(trees, sizes, depth=depth, names=names)
         assert curve.leaves[i] == mixture.n_leaves
         np.testing.assert_array_equal(curve.rates[i], mixture.rates(math.e, per="token"))
         np.testing.assert_array_equal(
             curve.normalized_rates[i], mixture.normalized_rates(math.e, per="token")
         )
-        np.testing.assert_array_equal(curve.response[i], mixture.response(math.e, "token"))
+        np.testing.assert_array_equal(curve.response[i], mixture.response(math.e, per="token"))
         np.testing.assert_array_equal(curve.overlap[i], mixture.overlap())
-        found = elasticity(mixture, "web", "new", "chat", math.e, "token")
+        found = elasticity(mixture, **roles, base=math.e, per="token")
         assert curve.elasticities[i] == found
         assert curve.holds[i] is found.holds
 

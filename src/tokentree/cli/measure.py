@@ -2,9 +2,7 @@
 
 import argparse
 import json
-import math
 import sys
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -126,16 +124,9 @@ def _report(
         "normalized_rates": mixture.normalized_rates().tolist(),
         "response": mixture.response().tolist(),
         "overlap": mixture.overlap().tolist(),
-        "elasticity": _plain(found),
+        "elasticity": found.to_dict(),
         "curve": [
-            _plain(point) | {"rates": rates}
+            point.to_dict() | {"rates": rates}
             for point, rates in zip(curve.elasticities, curve.rates.tolist(), strict=True)
         ],
     }
-
-
-def _plain(found: Elasticity) -> dict[str, Any]:
-    """The verdict as plain data; JSON has no infinity, so an infinite or undefined ratio is null."""
-    plain = asdict(found)
-    plain["ratio"] = found.ratio if math.isfinite(found.ratio) else None
-    return plain

@@ -12,6 +12,7 @@ from .rows import SIZE_RANGE as SIZE_RANGE, Rows, exact_number as exact_number
 from .unexpanded import (
     Completions as Completions,
     UnexpandedBounds,
+    interval_sign as interval_sign,
     signs_hold as signs_hold,
     unexpanded_bounds,
 )
