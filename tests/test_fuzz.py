@@ -54,7 +54,7 @@ from tokentree.adapters import (
 )
 from tokentree.mixtures import Mixture
 from tokentree.models import NGramModel
-from tokentree.trees import REST, TokenTree, tree as tree_module
+from tokentree.trees import REST, TokenTree, files
 
 REFUSED = ValueError, TypeError
 
@@ -355,7 +355,7 @@ def opened(module, raw):
 def tree_file(rng, folder):
     raw = hostile(rng, valid_files("tree", folder))
     try:
-        with opened(tree_module, raw):
+        with opened(files, raw):
             tree = TokenTree.load("file")
     except ValueError as error:
         return refusal(error, "path = 'file' holds no whole tokentree.TokenTree: ")
@@ -760,7 +760,7 @@ def test_any_arrays_under_the_names_of_a_tree(arrays, q):
     parts = {"format": np.array("tokentree.TokenTree"), "version": np.array(1), "alphabet_size": np.array(q)}
     written = io.BytesIO()
     np.savez(written, **(parts | arrays), sha256=np.array(sealed(parts | arrays)))
-    with contextlib.suppress(ValueError), opened(tree_module, written.getvalue()):
+    with contextlib.suppress(ValueError), opened(files, written.getvalue()):
         use(TokenTree.load("file"))
 
 

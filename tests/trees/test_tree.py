@@ -16,7 +16,16 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from tokentree._lib.archives import digest
-from tokentree.trees import EOS, LeafKind, TokenTree, bands, leaf_distributions, merge, tree as tree_module
+from tokentree.trees import (
+    EOS,
+    LeafKind,
+    TokenTree,
+    bands,
+    leaf_distributions,
+    merge,
+    runs,
+    tree as tree_module,
+)
 
 U = Fraction(1, 2**53)
 ALPHABETS = [1, 2, 3, 10, 256, 70_000]
@@ -497,7 +506,7 @@ def test_from_file_is_from_bytes_however_it_is_read(tmp_path_factory, data, bloc
     path.write_bytes(data)
     read = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree_module.runs, "batch_bytes", lambda width: chunk)
+        patch.setattr(runs, "batch_bytes", lambda width: chunk)
         found = TokenTree.from_file(path, block, alphabet, read.append)
     assert found == TokenTree.from_bytes(data, block, alphabet)
     assert sum(read) == len(data)
@@ -506,7 +515,7 @@ def test_from_file_is_from_bytes_however_it_is_read(tmp_path_factory, data, bloc
 
 @pytest.mark.parametrize(("block", "alphabet"), [(3, "bytes"), (13, "bits"), (16, "bits")])
 def test_from_file_longer_than_one_chunk(tmp_path, block, alphabet, monkeypatch):
-    monkeypatch.setattr(tree_module.runs, "batch_bytes", lambda width: 2**22)
+    monkeypatch.setattr(runs, "batch_bytes", lambda width: 2**22)
     size = 2**22 + 4099
     data = np.random.default_rng(2).choice(np.frombuffer(b"abc", np.uint8), size).tobytes()
     (tmp_path / "long").write_bytes(data)

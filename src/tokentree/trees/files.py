@@ -1,16 +1,58 @@
-"""What a tree's arrays must be, whoever wrote the file that they come from."""
+"""Trees on disk: their arrays, and what these must be, whoever wrote the file."""
 
+import operator
+import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._lib import checks, log_masses
+from .._lib.archives import load_arrays, save_arrays
+from .bands import Parts
 from .runs import run_starts
-from .tokens import _MAX_ALPHABET, REST
+from .tokens import _MAX_ALPHABET, REST, Nodes
+
+_FORMAT = "tokentree.TokenTree"
+
+_VERSION = 1
+
+_PARTS = ("alphabet_size", "offsets", "symbols", "parents", "weights")
 
 _SLAB = 1 << 16
 """Nodes that are checked at a time, so that checking takes little memory; a level is not divided."""
+
+
+def write_tree(path: str | os.PathLike[str], q: int, offsets: npt.NDArray[Any], nodes: Nodes) -> None:
+    """Write the file of `TokenTree.save`."""
+    symbols, parents, weights = nodes
+    save_arrays(
+        path,
+        _FORMAT,
+        _VERSION,
+        alphabet_size=q,
+        symbols=symbols,
+        parents=parents,
+        weights=weights,
+        offsets=offsets,
+    )
+
+
+def read_tree(path: str | os.PathLike[str]) -> Parts:
+    """Parts of the tree of `TokenTree.load`."""
+    with open(path, "rb") as file:
+        try:
+            arrays = load_arrays(file, _FORMAT, _VERSION, _PARTS)
+            q, offsets = operator.index(arrays["alphabet_size"]), arrays["offsets"]
+            nodes = arrays["symbols"], arrays["parents"], arrays["weights"]
+            validate(q, offsets, *nodes)
+        except MemoryError:
+            raise
+        # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}") from error
+    return q, offsets, nodes
 
 
 def validate(

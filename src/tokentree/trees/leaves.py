@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from .._lib.frames import frame
 from .._lib.results import comparable, span
-from .tokens import LeafKind
+from .tokens import EOS, LeafKind
 
 if TYPE_CHECKING:
     import pandas
@@ -91,3 +92,58 @@ class Leaves(Sequence[Leaf]):
             "probability": self.probability,
         }
         return frame(columns)
+
+
+def leaf_nodes(
+    offsets: Int[np.ndarray, "edges"], symbols: Int[np.ndarray, "nodes"], parents: Int[np.ndarray, "nodes"]
+) -> Int[np.ndarray, "leaves"]:
+    """Index of each leaf among all nodes, in lexicographic order."""
+    where = np.flatnonzero(_is_leaf(offsets, symbols))
+    nodes = np.empty(len(where), dtype=np.int64)
+    nodes[leaves_before(offsets, symbols, parents)[where]] = where
+    return nodes
+
+
+def leaves_before(
+    offsets: Int[np.ndarray, "edges"], symbols: Int[np.ndarray, "nodes"], parents: Int[np.ndarray, "nodes"]
+) -> Int[np.ndarray, "nodes"]:
+    """How many leaves come before each node and what is below it, in lexicographic order."""
+    levels = [slice(first, end) for first, end in pairwise(offsets.tolist())]
+    # Count the leaves below each node upwards, then hand out places downwards.
+    below = _is_leaf(offsets, symbols).astype(np.int64)
+    before: list[Int[np.ndarray, "..."]] = []
+    for above, here in reversed(list(pairwise(levels))):
+        cumulative = np.concatenate([[0], np.cumsum(below[here])])
+        first = np.searchsorted(parents[here], np.arange(above.stop - above.start + 1))
+        below[above] += np.diff(cumulative[first])
+        before.append(cumulative[:-1] - cumulative[first][parents[here]])
+    place = np.zeros(len(symbols), dtype=np.int64)
+    for above, here in pairwise(levels):
+        place[here] = place[above][parents[here]] + before.pop()
+    return place
+
+
+def _is_leaf(
+    offsets: Int[np.ndarray, "edges"], symbols: Int[np.ndarray, "nodes"]
+) -> Bool[np.ndarray, "nodes"]:
+    leaf = symbols < 0
+    leaf[offsets[-2] :] = True
+    return leaf
+
+
+def paths(
+    offsets: Int[np.ndarray, "edges"],
+    symbols: Int[np.ndarray, "nodes"],
+    parents: Int[np.ndarray, "nodes"],
+    nodes: Int[np.ndarray, "n"],
+) -> Int[np.ndarray, "n depth"]:
+    """Tokens on the path to each of some nodes, padded by `EOS`."""
+    deepest = len(offsets) - 2
+    depth = np.searchsorted(offsets, nodes, side="right") - 1
+    found = np.full((len(nodes), deepest), EOS, dtype=symbols.dtype)
+    at = nodes.copy()
+    for level in range(deepest, 0, -1):
+        here = np.flatnonzero(depth >= level)
+        found[here, level - 1] = symbols[at[here]]
+        at[here] = offsets[level - 1] + parents[at[here]]
+    return found
