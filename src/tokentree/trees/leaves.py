@@ -1,19 +1,15 @@
 """The leaves of a tree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from .._lib.frames import frame
-from .._lib.results import comparable, span
+from .._lib.results import Result, span
 from .tokens import EOS, LeafKind
-
-if TYPE_CHECKING:
-    import pandas
 
 
 class Leaf(NamedTuple):
@@ -26,10 +22,22 @@ class Leaf(NamedTuple):
     probability: float
 
 
-@comparable
 @dataclass(frozen=True, eq=False, repr=False)
-class Leaves(Sequence[Leaf]):
-    """The leaves of a tree in lexicographic order, as parallel arrays and as a sequence of `Leaf`."""
+class Leaves(Result, Sequence[Leaf]):
+    """The leaves of a tree in lexicographic order, as parallel arrays and as a sequence of `Leaf`.
+
+    Notes
+    -----
+    A table has a row for each leaf: prefix (a tuple of symbols), depth, kind (its name), weight and
+    probability. It takes O(M depth).
+
+    Examples
+    --------
+    >>> from tokentree import TokenTree
+    >>> frame = TokenTree.from_sequences(["0", "01", "01", "11"]).prune(1).leaves().to_frame()
+    >>> dict(zip(frame["prefix"], frame["weight"].tolist(), strict=True))
+    {(0,): 3, (1,): 1}
+    """
 
     node: Int[np.ndarray, "leaves"]
     """Index of the leaf among all nodes of the tree."""
@@ -56,42 +64,18 @@ class Leaves(Sequence[Leaf]):
         present = ", ".join(kind for kind in kinds if not kind.startswith("0 "))
         return f"Leaves({present}, depth {span(self.depth)})"
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """The leaves as a pandas table, one row each.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns prefix (tuple of symbols), depth, kind (its name), weight and probability.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-
-        Notes
-        -----
-        O(M depth).
-
-        Examples
-        --------
-        >>> from tokentree import TokenTree
-        >>> frame = TokenTree.from_sequences(["0", "01", "01", "11"]).prune(1).leaves().to_frame()
-        >>> dict(zip(frame["prefix"], frame["weight"].tolist(), strict=True))
-        {(0,): 3, (1,): 1}
-        """
+    def _columns(self) -> tuple[Mapping[str, Any]]:
         lengths = self.depth - (self.kind != LeafKind.CUT)
-        columns = {
-            "prefix": [
-                tuple(path[:length])
-                for path, length in zip(self.symbols.tolist(), lengths.tolist(), strict=True)
-            ],
-            "depth": self.depth,
-            "kind": np.array([kind.name for kind in LeafKind], dtype=object)[self.kind],
-            "weight": self.weight,
-            "probability": self.probability,
-        }
-        return frame(columns)
+        prefixes = zip(self.symbols.tolist(), lengths.tolist(), strict=True)
+        return (
+            {
+                "prefix": [tuple(path[:length]) for path, length in prefixes],
+                "depth": self.depth,
+                "kind": np.array([kind.name for kind in LeafKind], dtype=object)[self.kind],
+                "weight": self.weight,
+                "probability": self.probability,
+            },
+        )
 
 
 def leaf_nodes(
