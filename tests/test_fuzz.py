@@ -312,7 +312,7 @@ def coin(prefixes):
 TREES = {
     "counts": lambda: TokenTree.from_sequences(["00", "01", "1", "01", ""]),
     "masses": lambda: TokenTree.from_leaves({(0,): 0.5, (2, 1): 0.25, (2, 2, 2): 0.25}, 3),
-    "wide": lambda: TokenTree.from_sequences([[69_999, 3], [3], [3]], [2**40, 1, 2], 70_000),
+    "wide": lambda: TokenTree.from_sequences([[69_999, 3], [3], [3]], [2**40, 1, 2], alphabet_size=70_000),
     "deep": lambda: TokenTree.from_sequences([[0] * 70]),
     "bytes": lambda: TokenTree.from_bytes(b"abracadabra", 2, "bytes"),
     "unexpanded": lambda: read_model(coin, 4, max_nodes=10, progress=False),
@@ -545,7 +545,7 @@ def sequences(rng, folder):
         else:
             counted = rng.integers(1, 4, len(rows)) if isinstance(rows, list) else None
             weights = pick(rng, [None, lambda: poisoned(rng, counted), lambda: poisoned(rng, rng.random(2))])
-            tree = TokenTree.from_sequences(rows, weights and weights(), q, depth)
+            tree = TokenTree.from_sequences(rows, weights and weights(), alphabet_size=q, depth=depth)
         use(tree)
         tree.prune(pick(rng, SMALL))
         tree.weight(maybe(rng, "0", 0.5))

@@ -182,6 +182,7 @@ class TokenTree:
     def from_sequences(
         sequences: Iterable[str] | Annotated[Numbers, "sequences length"],
         weights: Annotated[Numbers, "sequences"] | None = None,
+        *,
         alphabet_size: int = 2,
         depth: int | None = None,
     ) -> "TokenTree":
@@ -244,7 +245,9 @@ class TokenTree:
         """
         if not isinstance(leaves, Mapping):
             raise TypeError(f"leaves is a {type(leaves).__name__}: must map each response to its weight")
-        return TokenTree.from_sequences(list(leaves), list(leaves.values()), alphabet_size, depth)
+        return TokenTree.from_sequences(
+            list(leaves), list(leaves.values()), alphabet_size=alphabet_size, depth=depth
+        )
 
     @staticmethod
     def from_bytes(
@@ -286,7 +289,9 @@ class TokenTree:
         return TokenTree(*count_bytes("data", data, depth, alphabet))
 
     @staticmethod
-    def from_text(text: str, depth: int, alphabet: Alphabet = "bits", encoding: str = "utf-8") -> "TokenTree":
+    def from_text(
+        text: str, depth: int, alphabet: Alphabet = "bits", *, encoding: str = "utf-8"
+    ) -> "TokenTree":
         """Count the consecutive blocks of a text, encoded to bytes.
 
         Parameters
@@ -311,6 +316,7 @@ class TokenTree:
         path: str | os.PathLike[str],
         depth: int,
         alphabet: Alphabet = "bits",
+        *,
         progress: Callable[[int], object] | None = None,
         start: int = 0,
         stop: int | None = None,
