@@ -54,7 +54,7 @@ from tokentree.adapters import (
 )
 from tokentree.mixtures import Mixture
 from tokentree.models import NGramModel
-from tokentree.trees import REST, TokenTree, tree as tree_module
+from tokentree.trees import REST, TokenTree, files
 
 REFUSED = ValueError, TypeError
 
@@ -312,7 +312,7 @@ def coin(prefixes):
 TREES = {
     "counts": lambda: TokenTree.from_sequences(["00", "01", "1", "01", ""]),
     "masses": lambda: TokenTree.from_leaves({(0,): 0.5, (2, 1): 0.25, (2, 2, 2): 0.25}, 3),
-    "wide": lambda: TokenTree.from_sequences([[69_999, 3], [3], [3]], [2**40, 1, 2], 70_000),
+    "wide": lambda: TokenTree.from_sequences([[69_999, 3], [3], [3]], [2**40, 1, 2], alphabet_size=70_000),
     "deep": lambda: TokenTree.from_sequences([[0] * 70]),
     "bytes": lambda: TokenTree.from_bytes(b"abracadabra", 2, "bytes"),
     "unexpanded": lambda: read_model(coin, 4, max_nodes=10, progress=False),
@@ -355,7 +355,7 @@ def opened(module, raw):
 def tree_file(rng, folder):
     raw = hostile(rng, valid_files("tree", folder))
     try:
-        with opened(tree_module, raw):
+        with opened(files, raw):
             tree = TokenTree.load("file")
     except ValueError as error:
         return refusal(error, "path = 'file' holds no whole tokentree.TokenTree: ")
@@ -547,7 +547,7 @@ def sequences(rng, folder):
         else:
             counted = rng.integers(1, 4, len(rows)) if isinstance(rows, list) else None
             weights = pick(rng, [None, lambda: poisoned(rng, counted), lambda: poisoned(rng, rng.random(2))])
-            tree = TokenTree.from_sequences(rows, weights and weights(), q, depth)
+            tree = TokenTree.from_sequences(rows, weights and weights(), alphabet_size=q, depth=depth)
         use(tree)
         tree.prune(pick(rng, SMALL))
         tree.weight(maybe(rng, "0", 0.5))
@@ -762,7 +762,7 @@ def test_any_arrays_under_the_names_of_a_tree(arrays, q):
     parts = {"format": np.array("tokentree.TokenTree"), "version": np.array(1), "alphabet_size": np.array(q)}
     written = io.BytesIO()
     np.savez(written, **(parts | arrays), sha256=np.array(sealed(parts | arrays)))
-    with contextlib.suppress(ValueError), opened(tree_module, written.getvalue()):
+    with contextlib.suppress(ValueError), opened(files, written.getvalue()):
         use(TokenTree.load("file"))
 
 

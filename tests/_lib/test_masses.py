@@ -152,7 +152,9 @@ corpora = st.tuples(
 def test_long_documents_have_their_log_loss_at_every_depth(arguments, batch_size, cut):
     width, seed, lengths = arguments
     model, rows = Table(width, seed), documents(width, seed, lengths)
-    data = TokenTree.from_sequences(rows, None, width, max(lengths) if cut and max(lengths) else None)
+    data = TokenTree.from_sequences(
+        rows, alphabet_size=width, depth=max(lengths) if cut and max(lengths) else None
+    )
     along = read_along(model, data, batch_size=batch_size)
     validate(along.alphabet_size, along.offsets, along.symbols, along.parents, along._nodes[2])
     paths = [[*row, -1][: data.depth] for row in rows]
@@ -186,7 +188,7 @@ def test_one_document(n):
 def test_a_model_that_answers_for_whole_sequences_gives_the_same_tree(arguments, batch_size):
     width, seed, lengths = arguments
     rows = documents(width, seed, lengths)
-    data = TokenTree.from_sequences(rows, None, width)
+    data = TokenTree.from_sequences(rows, alphabet_size=width)
     model, prompt = Positions(width, seed), (1, 0)
     found = read_along(model, data, prompt=prompt, batch_size=batch_size)
     assert found == read_along(Table(width, seed), data, prompt=prompt, batch_size=batch_size)

@@ -317,9 +317,8 @@ def test_along_the_data_every_mass_is_exact(arguments, responses, depth, batch_s
     assume(ids)
     data = TokenTree.from_sequences(
         [[ids[token % len(ids)] for token in response] for response in responses],
-        None,
-        model.width,
-        depth,
+        alphabet_size=model.width,
+        depth=depth,
     )
     along = read_along(model, data, batch_size=batch_size)
     valid(along)

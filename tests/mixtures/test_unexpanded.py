@@ -223,7 +223,10 @@ def test_whole_trees_give_the_mixture_to_rounding(seed):
     case = Case(seed)
     trees = [
         TokenTree.from_sequences(
-            [p[:-1] if p[-1] == EOS else p for p in universe(case.q, case.depth)], row, case.q, case.depth
+            [p[:-1] if p[-1] == EOS else p for p in universe(case.q, case.depth)],
+            row,
+            alphabet_size=case.q,
+            depth=case.depth,
         )
         for row in case.truth
     ]
@@ -452,7 +455,7 @@ def test_mixture_from_trees_is_a_completion_where_a_token_is_listed_by_nobody(se
 
 def test_mixture_from_trees_is_none_where_every_token_is_listed():
     # The second tree lists everything, so the first must overlap it somewhere; the mixture says nowhere.
-    trees = [unread(1), TokenTree.from_sequences([[], [0]], [0.5, 0.5], 1, 1)]
+    trees = [unread(1), TokenTree.from_sequences([[], [0]], [0.5, 0.5], alphabet_size=1, depth=1)]
     assert Mixture.from_trees(trees).overlap()[0, 1] == 0
     bounds = unexpanded_bounds(trees, depth=1)
     # All on one leaf: 1 / (1 + 1/2) of the second's half, twice.

@@ -17,7 +17,7 @@ def data_for(model, responses, depth):
     ids = [token for token in range(model.width) if token not in model.eos]
     assume(ids)
     rows = [[ids[token % len(ids)] for token in response] for response in responses]
-    return TokenTree.from_sequences(rows, None, max(ids) + 1, depth)
+    return TokenTree.from_sequences(rows, alphabet_size=max(ids) + 1, depth=depth)
 
 
 @given(models, responses, st.integers(1, 4), st.floats(0, 8))

@@ -528,7 +528,9 @@ def test_pretraining_data_is_the_mean_of_the_parts(parts, k, l, kind):
     m, width = len(parts), len(parts[0])
     depth = None
     if kind == "trees":
-        given_parts = [TokenTree.from_sequences([[x] for x in range(width)], part, width) for part in parts]
+        given_parts = [
+            TokenTree.from_sequences([[x] for x in range(width)], part, alphabet_size=width) for part in parts
+        ]
         weights = leaf_distributions(given_parts, weights=True)
         assert weights.tolist() == parts
         depth = 2

@@ -89,14 +89,14 @@ def test_ranges_that_split_a_file_merge_into_its_tree(tmp_path_factory, data, bl
         for start, stop in pairwise([0, *sorted({*cuts} - {0, len(data)}), len(data)]):
             expected = block_counts(data, block, alphabet, start, stop)
             if expected:
-                parts.append(TokenTree.from_file(path, block, alphabet, None, start, stop))
+                parts.append(TokenTree.from_file(path, block, alphabet, start=start, stop=stop))
                 assert leaf_counts(parts[-1]) == expected
                 if stop == len(data):
-                    assert parts[-1] == TokenTree.from_file(path, block, alphabet, None, start)
-                    assert parts[-1] == TokenTree.from_file(path, block, alphabet, None, start, stop + 9)
+                    assert parts[-1] == TokenTree.from_file(path, block, alphabet, start=start)
+                    assert parts[-1] == TokenTree.from_file(path, block, alphabet, start=start, stop=stop + 9)
             else:
                 with pytest.raises(ValueError, match=f"no block begins in bytes {start} to {stop} of the"):
-                    TokenTree.from_file(path, block, alphabet, None, start, stop)
+                    TokenTree.from_file(path, block, alphabet, start=start, stop=stop)
     assert merge(parts) == TokenTree.from_bytes(data, block, alphabet)
 
 
@@ -179,7 +179,8 @@ def counted(draw):
 def test_merging_in_compact_form_is_merging_nodes(arguments, depth, slice_):
     q, parts, cap = arguments
     trees = [
-        TokenTree.from_sequences([row for row, _ in part], [n for _, n in part], q, cap) for part in parts
+        TokenTree.from_sequences([row for row, _ in part], [n for _, n in part], alphabet_size=q, depth=cap)
+        for part in parts
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "_SLICE", slice_)
@@ -201,7 +202,7 @@ def test_pickles_are_the_tree(arguments, depth):
     q, (part, *_), cap = arguments
     rows = [row for row, _ in part]
     for weights in ([n for _, n in part], [n / 3 for _, n in part]):
-        tree = TokenTree.from_sequences(rows, weights, q, cap)
+        tree = TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=cap)
         for each in (tree, tree.prune(depth)):
             again = pickle.loads(pickle.dumps(each))
             assert again == each

@@ -35,7 +35,9 @@ def measure(options: argparse.Namespace) -> int:
             task = progress.add_task(f"Reading {role}", total=sum(file.stat().st_size for file in files))
             advance = partial(progress.advance, task)
             trees.append(
-                merge([TokenTree.from_file(f, options.depth, options.alphabet, advance) for f in files])
+                merge(
+                    [TokenTree.from_file(f, options.depth, options.alphabet, progress=advance) for f in files]
+                )
             )
         progress.add_task("Growing the perturbation", total=None)
         mixture = Mixture.from_trees(trees, depth=options.depth, names=ROLES)
