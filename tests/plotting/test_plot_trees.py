@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from matplotlib.text import Annotation
+from tests.toys import coin
 
 from tokentree import HuffmanCode, LeafKind, Mixture, ParetoMass, TokenTree, published_form
 from tokentree.adapters import read_model
@@ -374,7 +375,7 @@ def test_survival_refuses_what_has_none(monkeypatch):
         plot_survival({"a": [1.0], "b": [0.0]})
     with pytest.raises(ValueError, match=r"masses\['a'\]\[1\] = -1.0: must be finite and >= 0"):
         plot_survival({"a": [1.0, -1.0]})
-    tree = read_model(lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5)), depth=2, max_nodes=6)
+    tree = read_model(coin, depth=2, max_nodes=6)
     with pytest.raises(
         ValueError, match=r"masses\['a'\] has an unexpanded share of 0.5: that is the mass of"
     ):
