@@ -319,6 +319,10 @@ def promised(row):
     return 2 * (3 + 64) if row.function.startswith("unexpanded_bounds") else (14 + 12 + 64) / 2
 
 
+WINGS = (
+    *("information", "trees", "codes", "mixtures", "theorem", "pareto", "springs", "alignment", "models"),
+    *("claims", "explorer"),
+)
 QUICK = [theorem_rows, model_rows, spring_rows, flow_rows]
 
 
@@ -335,5 +339,6 @@ def test_the_whole_table_and_that_it_is_whole():
         assert row.excess <= promised(row), row
     measured = {name for row in rows for name in row.function.replace(",", ".").split(".")[:1]}
     exact = {name for names in EXACT for name in names.split(", ")}
-    assert measured | exact == set(tokentree.__all__)
+    faces = {name for wing in WINGS for name in getattr(tokentree, wing).__all__}
+    assert set(tokentree.__all__) <= measured | exact <= faces
     assert not measured & exact

@@ -88,4 +88,4 @@ def tree_rows(rng: np.random.Generator) -> Iterator[Row]:
     aligned = tt.leaf_distributions([tree, counted], 2)
     quarters = [sum(sums[i << 15 : (i + 1) << 15]) / total for i in range(4)]
     exact = [[0, *quarters], [Fraction(c, 10**18 + 4) for c in (10**18, 0, 0, 1, 3)]]
-    yield row("align", f"{name}, and counts to 1e18", "rational", aligned, exact)
+    yield row("leaf_distributions", f"{name}, and counts to 1e18", "rational", aligned, exact)
