@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.exceptions import ComplexWarning
+from tests.toys import coin
 
 from tokentree import (
     BlockCodec,
@@ -303,10 +304,6 @@ def is_distribution(rows, slack):
 
 
 # Targets: each takes an input's generator and an empty file's path, and says whether the input was taken
-
-
-def coin(prefixes):
-    return np.log(np.full((len(prefixes), 2), 0.5))
 
 
 TREES = {

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.toys import coin
 
 from tokentree import (
     FisherSprings,
@@ -44,10 +45,6 @@ from tokentree.theorem import published_derivatives
 
 EVIL = "<script>alert('&')</script>"
 TREES = token_trees(alphabet_size=3, max_depth=5, max_responses=12)
-
-
-def coin(prefixes):
-    return np.log(np.full((len(prefixes), 2), 0.5))
 
 
 def finding(**given):

@@ -17,6 +17,7 @@ from functools import cache
 import jaxtyping
 import numpy as np
 import pytest
+from tests.toys import coin
 
 from tokentree._lib.archives import digest
 from tokentree.adapters import Recording, SavedModel, record, saved
@@ -24,10 +25,6 @@ from tokentree.trees import TokenTree, tree
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills and forks")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory")
-
-
-def coin(prefixes):
-    return np.log(np.full((len(prefixes), 2), 0.5))
 
 
 def save_tree(path):

@@ -3,13 +3,13 @@
 import itertools
 import math
 import sys
-import zlib
 from fractions import Fraction
 
 import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
+from tests.toys import Toy, build, models
 
 from tokentree import (
     EOS,
@@ -26,25 +26,6 @@ from tokentree._lib import progress as progress_bars
 from tokentree.adapters import ReadError, read_along, read_model
 from tokentree.trees import REST
 from tokentree.trees.files import validate
-
-
-class Toy:
-    """A model whose rows are small random fractions, a function of the prefix alone."""
-
-    def __init__(self, width, seed=0, eos=(), zeros=True, dtype=np.float64):
-        self.width, self.seed, self.eos, self.zeros, self.dtype = width, seed, frozenset(eos), zeros, dtype
-        self.asked = []
-
-    def row(self, prefix):
-        rng = np.random.default_rng([self.seed, zlib.crc32(repr(prefix).encode())])
-        parts = rng.integers(0 if self.zeros else 1, 9, self.width).tolist()
-        parts[len(prefix) % self.width] += 1
-        return [Fraction(part, sum(parts)) for part in parts]
-
-    def __call__(self, prefixes):
-        self.asked.append(list(prefixes))
-        with np.errstate(divide="ignore"):
-            return np.log(np.array([self.row(p) for p in prefixes], dtype=float)).astype(self.dtype)
 
 
 def written_out(model, depth, prompt=()):
@@ -78,20 +59,6 @@ def valid(tree):
     validate(tree.alphabet_size, tree.offsets, tree.symbols, tree.parents, tree.weights)
     assert tree.total_weight == 1
     assert math.isclose(tree.leaf_probabilities.sum(), 1, abs_tol=1e-12)
-
-
-models = st.builds(
-    dict,
-    width=st.integers(1, 5),
-    seed=st.integers(0, 2**32),
-    eos=st.sets(st.integers(0, 4), max_size=2),
-    zeros=st.booleans(),
-)
-
-
-def build(arguments):
-    assume(all(token < arguments["width"] for token in arguments["eos"]))
-    return Toy(**arguments)
 
 
 @given(models, st.integers(1, 4), st.lists(st.integers(0, 4), max_size=2), st.integers(1, 70))

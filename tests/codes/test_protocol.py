@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.toys import coin
 
 from tokentree.adapters import read_model
 from tokentree.codes import BlockCodec, HuffmanCode, huffman_lengths, ideal_code_length
@@ -225,7 +226,7 @@ def test_witnesses_on_both_sides_of_theorem_3_4():
 
 SOME = TokenTree.from_sequences(["0", "01"])
 CUT = TokenTree.from_sequences(["00", "01"], depth=2)
-READ = read_model(lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5)), depth=2, max_nodes=6)
+READ = read_model(coin, depth=2, max_nodes=6)
 CODEC = BlockCodec(SOME)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from matplotlib import pyplot as plt
+from tests.exact import joint
 
 from tokentree import Mixture, huffman_lengths
 from tokentree.claims import text_corpus
@@ -28,14 +29,6 @@ def small_mixtures(draw):
     rows = draw(st.lists(row, min_size=1, max_size=3))
     sizes = draw(st.lists(st.integers(1, 6), min_size=len(rows), max_size=len(rows)))
     return rows, sizes, draw(st.integers(1, 3))
-
-
-def exact_joint(rows, sizes):
-    q = [
-        sum(Fraction(n * row[x], sum(row)) for n, row in zip(sizes, rows, strict=True)) / sum(sizes)
-        for x in range(len(rows[0]))
-    ]
-    return q
 
 
 def power(p, b):
@@ -58,7 +51,7 @@ def optimal_cost(weights):
 @given(small_mixtures())
 def test_joint_length_is_optimal_and_within_one_over_b(case):
     rows, sizes, b = case
-    q = [mass for mass in exact_joint(rows, sizes) if mass]
+    q = [mass for mass in joint(rows, sizes)[-1] if mass]
     cost = optimal_cost(power(q, b))
     found = Mixture(rows, sizes).potential(code="huffman", extension=b)
     # Contracting at most 27 lengths b times: under a hundred roundings, all of positive terms.
@@ -74,7 +67,7 @@ def test_joint_length_is_optimal_and_within_one_over_b(case):
 @given(small_mixtures())
 def test_rates_are_the_codes_mean_over_each_dataset(case):
     rows, sizes, b = case
-    q = exact_joint(rows, sizes)
+    q = joint(rows, sizes)[-1]
     support = [x for x, mass in enumerate(q) if mass]
     lengths = huffman_lengths(np.array(power([q[x] for x in support], b), dtype=object)).tolist()
     mixture = Mixture(rows, sizes)

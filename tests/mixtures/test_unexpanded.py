@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.optimize import minimize
+from tests.exact import joint, mp, overlaps
 
 from tokentree import (
     EOS,
@@ -138,28 +139,15 @@ class Case:
         return np.rint(rows).astype(np.int64)
 
 
-def exact_overlap(rows, sizes):
-    total = sum(sizes)
-    p = [[Fraction(int(mass), int(row.sum())) for mass in row] for row in rows]
-    q = [
-        sum(n * mass for n, mass in zip(sizes, column, strict=True)) / total
-        for column in zip(*p, strict=True)
-    ]
-    return [[sum(a * b / c for a, b, c in zip(x, y, q, strict=True) if c) for y in p] for x in p], p, q
-
-
 def exact_rates(p, q):
     with mpmath.workdps(50):
-        logs = [mpmath.log(mpmath.mpf(x.numerator) / x.denominator, 2) if x else 0 for x in q]
-        return [
-            -mpmath.fsum(mpmath.mpf(a.numerator) / a.denominator * b for a, b in zip(row, logs, strict=True))
-            for row in p
-        ]
+        logs = [mpmath.log(mp(x), 2) if x else 0 for x in q]
+        return [-mpmath.fsum(mp(a) * b for a, b in zip(row, logs, strict=True)) for row in p]
 
 
 def assert_within(bounds, rows, sizes):
     """The exact overlaps, response and rates of these rows lie in the intervals, with no tolerance at all."""
-    overlap, p, q = exact_overlap(rows, sizes)
+    overlap, (p, _, _, q) = overlaps(rows, sizes), joint(rows, sizes)
     total = sum(sizes)
     for i, t in itertools.product(range(len(rows)), repeat=2):
         assert Fraction(bounds.overlap_lower[i, t]) <= overlap[i][t] <= Fraction(bounds.overlap_upper[i, t])
@@ -211,7 +199,7 @@ def test_share_and_holds(seed):
     shares = [sum(mass for mass, _ in pools) / 2520 for pools in case.pools]
     # Two roundings a pool.
     np.testing.assert_allclose(bounds.unexpanded, shares, rtol=100 * U)
-    overlap, _, _ = exact_overlap(case.truth, case.sizes)
+    overlap = overlaps(case.truth, case.sizes)
     assert bounds.holds() in (None, overlap[0][2] > 1 > overlap[1][2])
 
 

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from test_modelled_depth import data_for, responses
-from test_read_model import Toy, build, models
+from tests.toys import Toy, build, data_for, models, responses
 
 from tokentree import TokenTree, model_rates, modelled_depth
 from tokentree.adapters import read_along, read_model

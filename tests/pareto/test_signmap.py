@@ -2,7 +2,6 @@
 
 from inspect import unwrap
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -198,13 +197,6 @@ def test_unknown_form_is_named():
 
 
 # Pictures
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    mpl.use("Agg")
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from scipy.stats import linregress
+from tests.drawing import labelled, labels
 
 from tokentree import (
     Mixture,
@@ -34,13 +35,6 @@ from tokentree.plotting import (
 THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    mpl.use("Agg")
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def thirds():
     return published_form(THIRDS, k=1000, l=1)
@@ -54,14 +48,6 @@ def rebound():
 @pytest.fixture(scope="module")
 def resistance():
     return simulate_resistance(Mixture([[8, 1, 1], [1, 1, 1]], [100, 10]), points=9)
-
-
-def labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def labelled(ax, name):
-    return next(line for line in ax.get_lines() if line.get_label() == name)
 
 
 def on_edge(ax, marker):

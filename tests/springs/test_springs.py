@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, strategies as st
 from scipy import integrate, linalg, special
+from tests.exact import joint, mp
 
 from tokentree import Mixture, kl_divergence, published_form
 from tokentree.springs import FisherSprings, SpringChain
@@ -21,11 +22,6 @@ AGREE = 1e-8  # closed form against integration, as the issue asks
 stiffness = st.floats(1e-9, 1e9)
 chains = st.lists(stiffness, min_size=1, max_size=8)
 number = st.floats(-1e3, 1e3).filter(lambda x: x == 0 or abs(x) > 1e-3)
-
-
-def mp(value):
-    value = Fraction(value)
-    return mpmath.mpf(value.numerator) / value.denominator
 
 
 def wide(n=1000, seed=0):
@@ -461,14 +457,6 @@ def tables(draw, n_min=1):
     return table, draw(st.lists(size, min_size=len(table), max_size=len(table)))
 
 
-def exact(table, sizes):
-    """p, n, T, q in Fractions."""
-    p = [[Fraction(c, sum(row)) for c in row] for row in table]
-    n = [Fraction(s) for s in sizes]
-    q = [sum(s * row[x] for s, row in zip(n, p, strict=True)) / sum(n) for x in range(len(p[0]))]
-    return p, n, sum(n), q
-
-
 def mp_kl(p, q):
     """KL(p || q) in nats at 80 digits."""
     if any(a and not b for a, b in zip(p, q, strict=True)):
@@ -486,7 +474,7 @@ def scales(p, n, total):
 @given(tables())
 @example(([[1, 0], [1, 1]], [LARGE, 1]))
 def test_forces_are_exact_and_balance(table):
-    p, n, total, q = exact(*table)
+    p, n, total, q = joint(*table)
     forces = FisherSprings(Mixture(*table)).forces
     count = len(p)
     # The bound on p_i - q from the docstring of elasticity, and two roundings.
@@ -527,7 +515,7 @@ def test_two_datasets_are_two_springs_between_walls_in_any_norm(table, order):
 
 @given(tables())
 def test_extensions_are_fisher_lengths(table):
-    p, _, _, q = exact(*table)
+    p, _, _, q = joint(*table)
     springs = FisherSprings(Mixture(*table))
     chi = [sum((a - b) ** 2 / b for a, b in zip(row, q, strict=True) if b) for row in p]
     response = springs.mixture.response(math.e)
@@ -543,7 +531,7 @@ def test_extensions_are_fisher_lengths(table):
 @given(tables())
 @example(([[1, 2, 3], [3, 2, 1]], [LARGE, 1]))
 def test_kl_in_both_directions(table):
-    p, _, _, q = exact(*table)
+    p, _, _, q = joint(*table)
     springs = FisherSprings(Mixture(*table))
     forward, reverse = springs.kl(math.e), springs.kl(math.e, reverse=True)
     for i, row in enumerate(p):
@@ -592,7 +580,7 @@ def test_disjoint_datasets_break_the_analogy(k):
 
 @given(tables(), st.data())
 def test_energy_is_least_at_the_model(table, data):
-    p, n, total, q = exact(*table)
+    p, n, total, q = joint(*table)
     springs = FisherSprings(Mixture(*table))
     least = sum(mp(s) * mp_kl(row, q) for s, row in zip(n, p, strict=True))
     assert springs.energy(base=math.e) == pytest.approx(float(least), rel=1e-12, abs=0)
@@ -627,7 +615,7 @@ def test_splitting_every_leaf_changes_nothing():
 @given(tables(), st.sampled_from([1e-6, 0.125, 1, 1000, LARGE]), st.data())
 @example(([[1, 2, 3], [3, 2, 1], [1, 1, 1]], [LARGE, 1, 1]), 1e-6, None)
 def test_invariant_is_the_finite_change(table, amount, data):
-    p, n, total, q = exact(*table)
+    p, n, total, q = joint(*table)
     t = data.draw(st.integers(0, len(p) - 1)) if data else 2
     found = FisherSprings(Mixture(*table)).invariant(t, amount, base=math.e)
     grown = total + Fraction(amount)

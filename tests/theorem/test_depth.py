@@ -10,25 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from matplotlib import pyplot as plt
+from tests.exact import joint, overlaps
 
 from tokentree import Mixture, TokenTree, elasticity
 from tokentree.plotting import plot_depth_curve
 from tokentree.theorem import depth_curve
 
 ZERO = Fraction(0)
-
-
-def overlaps(rows, sizes):
-    """S by its definition, in rationals; rows are dicts or lists of counts."""
-    p = [[Fraction(count, sum(row)) for count in row] for row in rows]
-    total = sum(map(Fraction, sizes))
-    q = [
-        sum(n * mass for n, mass in zip(sizes, column, strict=True)) / total
-        for column in zip(*p, strict=True)
-    ]
-    return [
-        [sum((a * b / c for a, b, c in zip(one, two, q, strict=True) if c), ZERO) for two in p] for one in p
-    ]
 
 
 def coarse(rows, cells):
@@ -88,11 +76,7 @@ def test_coarse_graining_shrinks_the_overlap_in_the_loewner_order(case):
 def test_what_is_lost_is_the_covariance_inside_cells(case):
     rows, sizes, cells = case
     fine, merged = overlaps(rows, sizes), overlaps(coarse(rows, cells), sizes)
-    p = [[Fraction(count, sum(row)) for count in row] for row in rows]
-    q = [
-        sum(n * mass for n, mass in zip(sizes, column, strict=True)) / sum(sizes)
-        for column in zip(*p, strict=True)
-    ]
+    p, _, _, q = joint(rows, sizes)
     for i, t in product(range(len(rows)), repeat=2):
         inside = ZERO
         for cell in set(cells):
@@ -110,13 +94,9 @@ def test_rates_entropies_and_divergences_do_not_grow(case):
     # Every comparison of sums of logarithms of rationals is one of products of powers: exact.
     rows, sizes, cells = case
     counts = coarse(rows, cells)
-    total = sum(sizes)
 
     def products(rows):
-        q = [
-            sum(Fraction(n) * row[x] / sum(row) for n, row in zip(sizes, rows, strict=True)) / total
-            for x in range(len(rows[0]))
-        ]
+        *_, q = joint(rows, sizes)
         for row in rows:
             used = [(count, mass) for count, mass in zip(row, q, strict=True) if count]
             likelihood = math.prod((mass**count for count, mass in used), start=Fraction(1))

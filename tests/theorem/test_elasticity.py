@@ -11,6 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings, strategies as st
+from tests.exact import joint
 
 from tokentree.codes import huffman_lengths
 from tokentree.mixtures import Mixture, Rows
@@ -39,15 +40,9 @@ class Exact:
     """Every row over its exact sum, and what follows, per block and in nats."""
 
     def __init__(self, rows, sizes):
-        listed = [[*map(Fraction, row)] for row in rows]
-        self.n, self.total = [*map(Fraction, sizes)], sum(map(Fraction, sizes))
-        self.p = [[x / sum(row) for x in row] for row in listed]
-        self.q = [
-            sum(n * x for n, x in zip(self.n, column, strict=True)) / self.total
-            for column in zip(*self.p, strict=True)
-        ]
+        self.p, self.n, self.total, self.q = joint(rows, sizes)
         floats = any(isinstance(x, float) for row in rows for x in row)
-        self.eta = max(abs(sum(row) - 1) for row in listed) + 2 * U if floats else 4 * U
+        self.eta = max(abs(sum(map(Fraction, row)) - 1) for row in rows) + 2 * U if floats else 4 * U
 
     def overlap(self, i, t):
         return sum(a * b / q for a, b, q in zip(self.p[i], self.p[t], self.q, strict=True) if q)

@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+RUN = Path(__file__).parents[1] / "run.py"
+DECADES = tuple(10**i for i in range(2, 8))
 Run = Callable[[], object]
+Sides = dict[str, Callable[[], Run]]
 
 
 class Family(NamedTuple):
@@ -25,7 +28,7 @@ class Family(NamedTuple):
     work: str
     unit: str
     sizes: Sequence[int]
-    make: Callable[[int], dict[str, Callable[[], Run]]]
+    make: Callable[[int], Sides]
     input_bytes: int
     """Of the input, for each of the units."""
     floors: frozenset[str] = frozenset()
@@ -129,7 +132,7 @@ def peaks(name: str, sides: Iterable[str], size: int) -> dict[str, int]:
     """Bytes that each side takes at most, beyond its input, each in a fresh process."""
     found = {}
     for side in sides:
-        command = [sys.executable, sys.argv[0], "--peak", name, side, str(size)]
+        command = [sys.executable, str(RUN), "--peak", name, side, str(size)]
         found[side] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found
 
@@ -186,6 +189,38 @@ def amount(count: float) -> str:
     while abs(count) >= 1024 and unit < 3:
         count, unit = count / 1024, unit + 1
     return f"{count:.3g} {('B', 'KiB', 'MiB', 'GiB')[unit]}"
+
+
+def scaling(families: dict[str, Family], quick: bool, figures: Path) -> None:
+    """Tables of all `families`, which have the same sides; of the first, memory and curves too."""
+    first, *_ = families
+    known: dict[str, LeftOut] = {}
+    for name, family in families.items():
+        if quick:
+            family = family._replace(sizes=[n for n in family.sizes if n <= 10**3])
+        measured = measure(family, 2 if quick else 5, 0.1 if quick else 10, known)
+        print(comparison(measured), end="\n\n", flush=True)
+        if name == first:
+            known = measured.left_out
+            with_memory(name, measured, max(family.sizes) if quick else 10**4, figures)
+
+
+def with_memory(name: str, measured: Measured, least: int, figures: Path) -> None:
+    """Peak memory of every side that was timed, as a table and in the figure."""
+    family = measured.family
+    memory = {
+        size: peaks(name, [side for side in sides if side not in family.floors], size)
+        for size, sides in measured.seconds.items()
+        if size >= least
+    }
+    rows = [
+        [side, f"{size:,}", amount(taken), f"{taken / size / family.input_bytes:.3g}"]
+        for size, sides in memory.items()
+        for side, taken in sides.items()
+    ]
+    heads = ["peak memory beyond the input", family.unit, "peak", "times the input"]
+    print(table(heads, rows), end="\n\n", flush=True)
+    curves(measured, memory, figures / f"bench-{name.split()[0]}.png")
 
 
 def comparison(measured: Measured) -> str:
