@@ -37,7 +37,7 @@ from tokentree.adapters import (
     posting,
     read_model,
 )
-from tokentree.adapters.responses import ROUNDING, Token
+from tokentree.adapters.answers import ROUNDING, Token
 
 NAMES = ["a", "b", "é", "</s>"]
 IDS = [10, 11, 12, 2]

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from .reading import Prefix
-from .responses import Choice, Position, Token, _check_sum, _log_sum, _parse
+from .answers import Choice, Position, Token, _check_sum, _log_sum, _parse
+from .asking import Prefix
 from .vocabulary import Vocabulary
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from .responses import Token, _expect
+from .answers import Token, _expect
 
 
 class Vocabulary(Sequence[Token]):

@@ -115,7 +115,7 @@ def _draw_lines(
     ax: Axes, tree: TokenTree, depths: Int[np.ndarray, "nodes"], rows: Float[np.ndarray, "nodes"]
 ) -> None:
     """From every node but the root up to its parent, the wider the more mass passes."""
-    above = tree.offsets[np.maximum(depths - 1, 0)] + tree.parents
+    _, above = tree._depths_and_parents()
     lines = [[(d - 1, rows[up]), (d - 0.65, y), (d, y)] for d, up, y in zip(depths, above, rows, strict=True)]
     dashes = [DASHES[2] if symbol == REST else DASHES[0] for symbol in tree.symbols]
     widths = 0.5 + 4 * (tree.weights / tree.weights[0])

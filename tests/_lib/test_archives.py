@@ -21,7 +21,7 @@ from tests.toys import coin
 
 from tokentree._lib.archives import digest
 from tokentree.adapters import Recording, SavedModel, record, saved
-from tokentree.trees import TokenTree, tree
+from tokentree.trees import TokenTree, files
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills and forks")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory")
@@ -108,7 +108,7 @@ def test_a_flipped_bit_is_found_out_or_means_nothing(tmp_path, monkeypatch, save
     # Without a file system, and without the import hook, it takes seconds and not minutes.
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     damaged = bytearray(raw)
-    for module in (tree, saved):
+    for module in (files, saved):
         monkeypatch.setattr(module, "open", lambda path, mode: io.BytesIO(damaged), raising=False)
     taken = 0
     for place in range(0, 8 * len(raw), step):
