@@ -36,12 +36,13 @@ def datasets(draw):
         )
     )
     cap = draw(st.one_of(st.none(), st.integers(1, 9)))
-    return rows, symbol, TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=cap)
+    return rows, symbol, weights, {"alphabet_size": q, "depth": cap}
 
 
 @given(datasets(), st.one_of(st.none(), st.integers(1, 9)), st.data())
 def test_any_response_comes_back(dataset, depth, data):
-    rows, symbol, tree = dataset
+    rows, symbol, weights, options = dataset
+    tree = TokenTree.from_sequences(rows, weights, **options)
     codec = BlockCodec(tree, min(depth, tree.depth) if depth and tree.is_cut else depth)
     leaves = {leaf.prefix + (EOS,) * (leaf.kind is LeafKind.EOS) for leaf in codec.tree.leaves()}
     unseen = data.draw(st.lists(symbol, max_size=20))
@@ -63,7 +64,8 @@ def test_any_response_comes_back(dataset, depth, data):
 
 @given(datasets(), st.one_of(st.none(), st.integers(1, 9)), st.data())
 def test_damaged_bits_are_refused_or_another_response(dataset, depth, data):
-    rows, symbol, tree = dataset
+    rows, symbol, weights, options = dataset
+    tree = TokenTree.from_sequences(rows, weights, **options)
     codec = BlockCodec(tree, min(depth, tree.depth) if depth and tree.is_cut else depth)
     response = data.draw(st.one_of(st.sampled_from(rows), st.lists(symbol, max_size=12)))
     bits = codec.encode(response)
