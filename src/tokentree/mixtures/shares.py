@@ -81,7 +81,7 @@ class Polytope:
             return float(slope @ self.lower + slope[order] @ given)
         from scipy.optimize import linprog
 
-        found = linprog(
+        found: Any = linprog(
             slope,
             A_ub=-self.rows,
             b_ub=np.zeros(len(self.rows)),

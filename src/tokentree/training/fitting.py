@@ -12,7 +12,7 @@ sum of squared logits, that of a prior which draws every p_i towards equal leave
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int

@@ -42,19 +42,8 @@ FEW = 8
 _ONE = {"parameters": 1.0, "tokens": 1.0}
 
 _FORMAT, _VERSION = "tokentree.MixingLaw", 1
-_PARTS = (
-    "names",
-    "tasks",
-    "rows",
-    "leaves",
-    "linear",
-    "stiffness",
-    "exponents",
-    "reference",
-    "misfit",
-    "point",
-    "shape",
-)
+_ARRAYS = ("leaves", "linear", "stiffness", "exponents", "misfit", "point")
+_PARTS = ("names", "tasks", "rows", "reference", "shape", *_ARRAYS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
