@@ -17,7 +17,7 @@ installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs $
 # Apart from the main environment: other Pythons, the oldest dependencies and the newest.
 PYTHONS ?= python3.12 python3.13
 core-needs := beartype bitarray constriction filelock hypothesis mpmath pandas powerlaw pytest pytest-xdist
-core-tests := tests/test_information.py tests/trees/test_tree.py tests/codes tests/mixtures tests/pareto/test_pareto.py \
+core-tests := tests/test_information.py tests/trees/test_tree.py tests/codes tests/mixtures tests/pareto/test_pareto_mass.py \
   tests/theorem/test_elasticity.py tests/springs
 quick := -q -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 

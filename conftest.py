@@ -16,6 +16,9 @@ from jaxtyping import install_import_hook
 # Tests run in several processes already, and small products of matrices only wait for more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Programs, which tests run as such.
+collect_ignore_glob = ["src/tokentree/claims/witnesses/*"]
+
 # An int is welcome where a float is asked for, as PEP 484 has it.
 typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
 install_import_hook("tokentree", "conftest.typechecker")

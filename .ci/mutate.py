@@ -39,15 +39,15 @@ CORE = {
         ["trees", "mixtures/test_unexpanded.py", "models", "_lib"],
     ),
     "codes": (["codes"], ["codes"]),
-    "adapters": (["adapters"], ["adapters", "models", "_lib/test_masses.py"]),
-    "mixtures": (["mixtures"], ["mixtures", "theorem/test_elasticity.py", "codes/test_real_codes.py"]),
+    "adapters": (["adapters"], ["adapters", "models", "_lib/test_log_masses.py"]),
+    "mixtures": (["mixtures"], ["mixtures", "theorem/test_elasticity.py", "codes/test_arithmetic.py"]),
     "theorem": (["theorem"], ["theorem", "test_notebook_reprs.py"]),
     "pareto": (["pareto"], ["pareto"]),
     "springs": (["springs"], ["springs"]),
     "alignment": (["alignment"], ["alignment"]),
-    "models": (["models"], ["models", "_lib/test_masses.py"]),
+    "models": (["models"], ["models", "_lib/test_log_masses.py"]),
     "claims": (["claims"], ["claims/test_claims.py"]),
-    "cli": (["cli"], ["cli", "_lib/test_files.py"]),
+    "cli": (["cli"], ["cli", "_lib/test_archives.py"]),
 }
 """Wings, or files of one (``trees/tree.py``), with the tests that are to notice."""
 

@@ -5,9 +5,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.speed import FAMILIES, PARTS
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 PEERS = ("bitarray", "constriction", "dahuffman", "dit", "marisa_trie", "powerlaw", "pygtrie")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_our_side_and_the_floors_run(name):
+    family = FAMILIES[name]
+    ours, *others = sides = family.make(100)
+    assert family.floors <= set(others)
+    for side in (ours, *family.floors):
+        sides[side]()()
+
+
+def test_a_table_alone(tmp_path, capsys):
+    PARTS["exact"](True, tmp_path)
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title.startswith("### ")
+    assert any(set(line) <= set("| -:") and "---" in line for line in lines)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,21 @@ def test_contents_list_every_page() -> None:
     written = {page for page in pages if not page.startswith(("_build/", "tutorials/"))}
     notebooks = {f"tutorials/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert sorted(listed) == sorted(written - {"index", "contents"} | notebooks)
+
+
+def test_floors_are_those_that_lint_keeps() -> None:
+    """In the table and in the figure."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    floors = [re.findall(r"tokentree\.(\w+)", layer) for layer in layers]
+    kept = [(len(floors) - i, wing) for i, floor in enumerate(floors) for wing in floor if wing != "__main__"]
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\d) \| `(\w+)` \|", page, re.MULTILINE)
+    assert [(int(floor), wing) for floor, wing in listed] == kept
+    figure = (ROOT / "docs/figures/floors.svg").read_text(encoding="utf-8")
+    drawn = re.findall(r'<text x="\d+" y="(\d+)">(\w+)</text>', figure)
+    heights = sorted({int(y) for y, _ in drawn}, reverse=True)
+    assert [(heights.index(int(y)) + 1, wing) for y, wing in drawn] == kept
 
 
 def test_statements_are_those_of_the_proofs() -> None:

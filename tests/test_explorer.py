@@ -73,7 +73,7 @@ def by_definition(alpha: float, digits: int) -> tuple[list[int], list[list[int]]
 @given(st.floats(1.05, 20), st.integers(0, 20), st.integers(2, 7), st.sampled_from(FORMS))
 def test_mixture_is_the_one_defined(alpha, twentieths, depth, form):
     overlap = Fraction(twentieths, 20)
-    mixture = explorer_mixture(7, Fraction(1, 3), alpha, overlap, depth, form)
+    mixture = explorer_mixture(7, Fraction(1, 3), alpha=alpha, overlap=overlap, depth=depth, form=form)
     counts, common = by_definition(alpha, depth - 2)
     total = sum(counts)
     parts = []
@@ -95,7 +95,8 @@ def test_mixture_is_the_one_defined(alpha, twentieths, depth, form):
 def test_common_leaves_are_a_net(digits):
     """Every box of volume 1/M whose sides are dyadic holds one leaf: ranks of masses give its coordinates."""
     n = 2**digits
-    rows = explorer_mixture(1, 1, 3.0, 1, digits + 2, "three-dataset").rows.values[:, :n]
+    shown = explorer_mixture(1, 1, alpha=3.0, overlap=1, depth=digits + 2, form="three-dataset")
+    rows = shown.rows.values[:, :n]
     ranks = np.argsort(np.argsort(-rows, axis=1, kind="stable"), axis=1)
     for first in range(digits + 1):
         for second in range(digits + 1 - first):
@@ -106,7 +107,7 @@ def test_common_leaves_are_a_net(digits):
 
 @given(st.floats(1.05, 50), st.floats(1, 1e9), st.floats(1e-3, 1e3), st.integers(2, 9))
 def test_without_overlap_it_is_the_published_closed_form(alpha, k, l, depth):
-    found = elasticity(explorer_mixture(k, l, alpha, 0, depth))
+    found = elasticity(explorer_mixture(k, l, alpha=alpha, overlap=0, depth=depth))
     closed = published_derivatives(3, k, l)
     assert found.dgamma_align == pytest.approx(closed.dgamma_align, rel=1e-13)
     # 1 - 2 l cancels in the closed form's own rounding of l.
@@ -118,9 +119,12 @@ def test_without_overlap_it_is_the_published_closed_form(alpha, k, l, depth):
 @pytest.mark.parametrize("form", FORMS)
 def test_many_leaves_approach_the_limit(form, alpha):
     """Each two levels of depth come nearer; three times nearer from 16 common leaves to 1024."""
-    limit = sign_map(20, 0.3, alpha, form)
+    limit = sign_map(20, 0.3, alpha, form=form)
     wanted = np.array([limit.excess_pretrain, limit.excess_align])
-    found = [elasticity(explorer_mixture(20, 0.3, alpha, 1, d, form), base=math.e) for d in range(4, 13, 2)]
+    shown = [
+        explorer_mixture(20, 0.3, alpha=alpha, overlap=1, depth=depth, form=form) for depth in range(4, 13, 2)
+    ]
+    found = [elasticity(mixture, base=math.e) for mixture in shown]
     excess = 21.3 * np.array([[each.dgamma_pretrain, each.dgamma_align] for each in found])
     off = np.abs(excess / wanted - 1)
     assert (np.diff(off, axis=0) < 0).all()
@@ -130,7 +134,7 @@ def test_many_leaves_approach_the_limit(form, alpha):
 @pytest.mark.parametrize("depth", [2, 3])
 def test_equal_distributions_do_not_pull(depth):
     """One or two common leaves are too few for the parts to differ."""
-    mixture = explorer_mixture(9, 0.5, 2.5, 1, depth)
+    mixture = explorer_mixture(9, 0.5, alpha=2.5, overlap=1, depth=depth)
     assert not mixture.response().any()
 
 

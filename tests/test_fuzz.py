@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.exceptions import ComplexWarning
+from tests.toys import coin
 
 from tokentree import (
     BlockCodec,
@@ -54,7 +55,7 @@ from tokentree.adapters import (
 )
 from tokentree.mixtures import Mixture
 from tokentree.models import NGramModel
-from tokentree.trees import REST, TokenTree, tree as tree_module
+from tokentree.trees import REST, TokenTree, files
 
 REFUSED = ValueError, TypeError
 
@@ -305,14 +306,10 @@ def is_distribution(rows, slack):
 # Targets: each takes an input's generator and an empty file's path, and says whether the input was taken
 
 
-def coin(prefixes):
-    return np.log(np.full((len(prefixes), 2), 0.5))
-
-
 TREES = {
     "counts": lambda: TokenTree.from_sequences(["00", "01", "1", "01", ""]),
     "masses": lambda: TokenTree.from_leaves({(0,): 0.5, (2, 1): 0.25, (2, 2, 2): 0.25}, 3),
-    "wide": lambda: TokenTree.from_sequences([[69_999, 3], [3], [3]], [2**40, 1, 2], 70_000),
+    "wide": lambda: TokenTree.from_sequences([[69_999, 3], [3], [3]], [2**40, 1, 2], alphabet_size=70_000),
     "deep": lambda: TokenTree.from_sequences([[0] * 70]),
     "bytes": lambda: TokenTree.from_bytes(b"abracadabra", 2, "bytes"),
     "unexpanded": lambda: read_model(coin, 4, max_nodes=10, progress=False),
@@ -355,7 +352,7 @@ def opened(module, raw):
 def tree_file(rng, folder):
     raw = hostile(rng, valid_files("tree", folder))
     try:
-        with opened(tree_module, raw):
+        with opened(files, raw):
             tree = TokenTree.load("file")
     except ValueError as error:
         return refusal(error, "path = 'file' holds no whole tokentree.TokenTree: ")
@@ -465,7 +462,9 @@ def server(rng, folder):
         return mutated(rng, ANSWERS[0])
 
     try:
-        model = CompletionsServer(post, maybe(rng, "a"), maybe(rng, 2), maybe(rng, {}), None, maybe(rng, ()))
+        model = CompletionsServer(
+            post, maybe(rng, "a"), top=maybe(rng, 2), body=maybe(rng, {}), eos=maybe(rng, ())
+        )
     except REFUSED:
         return False
     try:
@@ -545,7 +544,7 @@ def sequences(rng, folder):
         else:
             counted = rng.integers(1, 4, len(rows)) if isinstance(rows, list) else None
             weights = pick(rng, [None, lambda: poisoned(rng, counted), lambda: poisoned(rng, rng.random(2))])
-            tree = TokenTree.from_sequences(rows, weights and weights(), q, depth)
+            tree = TokenTree.from_sequences(rows, weights and weights(), alphabet_size=q, depth=depth)
         use(tree)
         tree.prune(pick(rng, SMALL))
         tree.weight(maybe(rng, "0", 0.5))
@@ -581,7 +580,7 @@ def mixture(rng, folder):
             )
         else:
             sizes = poisoned(rng, [5, 1, 2] if rng.random() < 0.5 else [0.5, 1e9, 3.0])
-            found = Mixture(poisoned(rng, rows), sizes, maybe(rng, None), maybe(rng, None))
+            found = Mixture(poisoned(rng, rows), sizes, names=maybe(rng, None), depth=maybe(rng, None))
         for rates in (found.rates(), found.rates(code="huffman")):
             assert ((rates > -1e-9) & (rates < 1e4)).all()
         assert np.isfinite(found.response()).all()
@@ -760,7 +759,7 @@ def test_any_arrays_under_the_names_of_a_tree(arrays, q):
     parts = {"format": np.array("tokentree.TokenTree"), "version": np.array(1), "alphabet_size": np.array(q)}
     written = io.BytesIO()
     np.savez(written, **(parts | arrays), sha256=np.array(sealed(parts | arrays)))
-    with contextlib.suppress(ValueError), opened(tree_module, written.getvalue()):
+    with contextlib.suppress(ValueError), opened(files, written.getvalue()):
         use(TokenTree.load("file"))
 
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 import jaxtyping
 import pytest
 from hypothesis import Phase, find, given, settings, strategies as st
+from tests.exact import overlaps
 
 from tokentree.information import entropy
 from tokentree.mixtures import Mixture
@@ -227,13 +228,8 @@ def test_failures_are_reported_in_a_form_to_paste(strategy, call):
 
 
 def exact_excess(rows, sizes):
-    """1 - S_it for all i and t in Fractions, straight from the definition."""
-    p = [[Fraction(entry, sum(row)) for entry in row] for row in rows]
-    total = sum(sizes)
-    q = [sum(n * x for n, x in zip(sizes, column, strict=True)) / total for column in zip(*p, strict=True)]
-    return [
-        [1 - sum(a * b / c for a, b, c in zip(one, other, q, strict=True) if c) for other in p] for one in p
-    ]
+    """1 - S_it for all i and t."""
+    return [[1 - entry for entry in row] for row in overlaps(rows, sizes)]
 
 
 @given(mixtures())

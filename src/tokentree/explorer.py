@@ -1,6 +1,6 @@
 r"""Theorem 4.2 with sliders: a page that computes in the browser, and the mixture that it shows.
 
-**The mixture.** The parameters are those of `signmap`, at a finite depth and without a random draw. The tree
+**The mixture.** The parameters are those of `sign_map`, at a finite depth and without a random draw. The tree
 has 2^d leaves. The first two symbols of a leaf choose one of four blocks of M = 2^(d-2) leaves: one common to
 all parts, and one of each part's own. A share sigma of every part's mass lies on the common block, the rest
 on its own. Where sigma is 0 the parts are disjoint, as in the published form.
@@ -49,6 +49,7 @@ DEPTHS = (2, 12)
 def explorer_mixture(
     k: float | Fraction,
     l: float | Fraction,
+    *,
     alpha: float,
     overlap: float | Fraction,
     depth: int,
@@ -117,7 +118,7 @@ def explorer_mixture(
         parts[i, 1 + i] = counts
         parts[i, 1 + i] *= off
     build = published_form if form == "published" else three_dataset_form
-    return build(parts.reshape(3, -1), k, l, ("pretrain", "align", "perturb"), depth)
+    return build(parts.reshape(3, -1), k, l, names=("pretrain", "align", "perturb"), depth=depth)
 
 
 def _net(digits: int) -> Int[np.ndarray, "3 points"]:
@@ -162,6 +163,7 @@ class Explorer:
 def explore(
     k: float | Fraction = 100,
     l: float | Fraction = 0.25,
+    *,
     alpha: float = 2.5,
     overlap: float | Fraction = 0.25,
     depth: int = 8,
@@ -194,7 +196,7 @@ def explore(
     >>> explore(k=1000, l=0.1).page.startswith("<!doctype html>")
     True
     """
-    explorer_mixture(k, l, alpha, overlap, depth, form)
+    explorer_mixture(k, l, alpha=alpha, overlap=overlap, depth=depth, form=form)
     height = checks.integer("height", height, at_least=1)
     start = {
         "k": float(k),

@@ -37,7 +37,7 @@ from tokentree.adapters import (
     posting,
     read_model,
 )
-from tokentree.adapters.responses import ROUNDING, Token
+from tokentree.adapters.answers import ROUNDING, Token
 
 NAMES = ["a", "b", "é", "</s>"]
 IDS = [10, 11, 12, 2]
@@ -815,7 +815,7 @@ def from_ids(prompt):
 )
 def test_a_server_is_read_into_the_tree_of_its_model(shape, prompt, parse, end, top):
     with served(answering(SHAPES[shape], parse)) as (url, bodies):
-        model = CompletionsServer(http_post(url, timeout=10), prompt, top, {"model": "m"}, eos=[end])
+        model = CompletionsServer(http_post(url, timeout=10), prompt, top=top, body={"model": "m"}, eos=[end])
         tree = read_model(model, depth=3)
         asked = len(bodies)
         assert all(body | {"prompt": 0} == {"prompt": 0, "model": "m", "max_tokens": 1, "temperature": 0,

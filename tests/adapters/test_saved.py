@@ -24,7 +24,7 @@ from tokentree.adapters import (
     record,
     recording,
 )
-from tokentree.adapters.responses import Token
+from tokentree.adapters.answers import Token
 from tokentree.trees import TokenTree
 
 

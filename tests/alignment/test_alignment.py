@@ -17,6 +17,7 @@ from scipy.stats import linregress
 from tokentree import Mixture, TokenTree, cross_entropy, entropy, kl_divergence, published_form
 from tokentree.adapters import read_model
 from tokentree.alignment import (
+    DIRECTIONS,
     NEGATIVE,
     PAPER_NEEDED,
     POSITIVE,
@@ -28,7 +29,7 @@ from tokentree.alignment import (
     simulate_rebound,
     simulate_resistance,
 )
-from tokentree.alignment.distances import _aligned
+from tokentree.alignment.distances import align_model
 from tokentree.claims import pareto_corpus, text_corpus
 
 DISTANCES = ("total variation", "kl", "rate")
@@ -156,7 +157,7 @@ def test_regimes_agree_where_s_agrees(case, distance, fraction, step):
 @given(cases(), st.sampled_from(["total variation", "kl"]), st.floats(0, 0.99), st.floats(0, 0.99))
 def test_distance_is_convex_in_s(case, distance, one, two):
     mixture = Mixture(*case)
-    aligned, target = _aligned(mixture, 0, 1, "counts", None), mixture.distributions[2]
+    aligned, target = align_model(mixture, 0, 1, "counts", None), mixture.distributions[2]
 
     def at(s):
         return aligned.distance(distance, s / (1 - s) / aligned.moved, target)
@@ -408,6 +409,10 @@ def test_budget_as_plain_data():
     assert plain["data"] == [1, 0, 0]
     assert plain["size"] == found.size
     assert json.loads(json.dumps(plain)) == plain
+    frame = found.to_frame()
+    assert len(frame) == 1
+    assert frame["size"].item() == found.size
+    assert "data" not in frame
     assert least_alignment_budget(Mixture(THIRDS, [8, 2, 1]), 1).to_dict()["data"] is None
 
 
@@ -580,7 +585,9 @@ def test_no_alignment_no_resistance():
 
 
 def test_disjoint_alignment_stays_finite():
-    found = simulate_resistance(Mixture([[1, 0], [0, 1]], [10**12, 10**12], ["web", "chat"]), "web", "chat")
+    found = simulate_resistance(
+        Mixture([[1, 0], [0, 1]], [10**12, 10**12], names=["web", "chat"]), "web", "chat"
+    )
     assert np.isfinite(found.training_loss).all()
     assert found.step == 1e-12
 
@@ -783,9 +790,8 @@ def test_what_nobody_looked_at_is_said():
     ):
         found = call()
         assert found.unexpanded == share
-        assert f"unexpanded={found.unexpanded}" in repr(found)
-        plain = found.to_dict()
-        assert plain.get("attrs", plain)["unexpanded"] == share
+        assert f"unexpanded={found.unexpanded:g}" in repr(found)
+        assert found.to_dict()["unexpanded"] == share
     assert rebound_by_depth(trees[:3]).unexpanded.tolist() == [0, 0.25]
     assert rebound_by_pretraining(mixture).unexpanded.tolist() == [0.25] * 3
 
@@ -793,7 +799,7 @@ def test_what_nobody_looked_at_is_said():
 def test_rebound_by_pretraining_and_its_fit():
     mixture = published_form(THIRDS, k=10**6, l=1)
     sizes = [1e5, 3e5, 1e6, 1e7]
-    found = rebound_by_pretraining(mixture, sizes, positive=[1000, 3000])
+    found = rebound_by_pretraining(mixture, sizes=sizes, positive=[1000, 3000])
     for i, n_p in enumerate(sizes):
         one = simulate_rebound(mixture.with_sizes([n_p, 1, 1]), positive=[1000, 3000])
         np.testing.assert_array_equal(found.drop[:, i], one.drop)
@@ -834,11 +840,11 @@ def test_rebound_refuses(options, message):
 def test_factors_refuse(monkeypatch):
     trees = [tree({"00": 1}), tree({"01": 1}), tree({"11": 1})]
     with pytest.raises(ValueError, match=r"depths\[1\] = 1.0: must be larger"):
-        rebound_by_depth(trees, [2, 1])
+        rebound_by_depth(trees, depths=[2, 1])
     with pytest.raises(TypeError, match=r"depths\[0\] = 1.5"):
-        rebound_by_depth(trees, [1.5, 2])
+        rebound_by_depth(trees, depths=[1.5, 2])
     with pytest.raises(ValueError, match=r"sizes has shape"):
-        rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1]), 5.0)
+        rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1]), sizes=5.0)
     found = rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1]))
     with pytest.raises(ValueError, match="positive = 4: must be below 4"):
         found.fit("counts", 4)
@@ -847,25 +853,45 @@ def test_factors_refuse(monkeypatch):
         found.fit("slow")
 
 
+FEWER_AXES = {
+    "entropy_gap": ("direction", "examples"),
+    "excess_gap": ("direction", "examples"),
+    "needed": ("negative",),
+    "unexpanded": ("regime", "positive", "negative"),
+}
+
+
 @pytest.mark.parametrize(
     "found",
     [
         simulate_resistance(Mixture(THIRDS, [1, 1, 1])),
+        simulate_resistance(Mixture(THIRDS, [1, 1, 1]), slices=11),
         simulate_rebound(Mixture(THIRDS, [1, 1, 1])),
         rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1])),
     ],
-    ids=["resistance", "rebound", "factor"],
+    ids=["resistance", "many slices", "rebound", "factor"],
 )
-def test_results_are_arrays_with_named_axes(found):
-    plain = found.to_dict()
-    lengths = {name: len(axis["data"]) for name, axis in plain["coords"].items()}
-    assert all(axis["dims"] == [name] for name, axis in plain["coords"].items())
-    for name, variable in plain["data_vars"].items():
-        array = getattr(found, name)
-        assert tuple(lengths[axis] for axis in variable["dims"]) == array.shape
-        np.testing.assert_array_equal(variable["data"], array)
-    assert plain["coords"]["regime"]["data"] == list(REGIMES)
-    json.dumps(plain)
+def test_tables_give_back_the_arrays(found):
+    frame = found.to_frame()
+    assert frame.index.is_unique
+    assert frame.index.is_monotonic_increasing
+    regimes, *axes = frame.index.levels
+    assert tuple(regimes) == REGIMES
+    # An axis is the field of that name, or what is varied; pairs and directions have their words.
+    for axis in axes:
+        if axis.name == "pair":
+            assert [tuple(map(int, pair.split("-"))) for pair in axis] == list(found.pairs)
+        elif axis.name == "direction":
+            assert tuple(axis) == DIRECTIONS
+        else:
+            name = "values" if axis.name == getattr(found, "factor", None) else axis.name
+            np.testing.assert_array_equal(axis, getattr(found, name))
+    for name in frame:
+        grid, array = frame[name].to_numpy().reshape(frame.index.levshape), getattr(found, name)
+        missing = [axis for axis in FEWER_AXES.get(name, ()) if axis in frame.index.names]
+        places = [frame.index.names.index(axis) for axis in missing]
+        np.testing.assert_array_equal(grid, np.broadcast_to(np.expand_dims(array, places), grid.shape))
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))
 
 
 # On data
@@ -911,6 +937,6 @@ def test_rebound_on_data(corpora):
         factor = rebound_by_pretraining(Mixture.from_trees(corpus.trees))
         assert factor.fit("counts").exponent == pytest.approx(-1, abs=1e-3)
         assert factor.fit("fine-tuning").exponent == pytest.approx(0, abs=1e-9)
-        by_depth = rebound_by_depth(corpus.trees, range(3, corpus.trees[0].depth + 1))
+        by_depth = rebound_by_depth(corpus.trees, depths=range(3, corpus.trees[0].depth + 1))
         assert by_depth.fit("fine-tuning").exponent > 0
         assert not by_depth.later_slower.any()

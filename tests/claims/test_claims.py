@@ -363,9 +363,9 @@ def mapped(form, holds):
     """`sign_map` with other verdicts on one of its forms, by whether the theorem says that they hold."""
 
     def change(function):
-        def asked(k, l, alpha, asked_form, shared):
-            found = function(k, l, alpha, asked_form, shared)
-            return But(found, holds=holds(k, l)) if asked_form == form else found
+        def asked(k, l, alpha, **options):
+            found = function(k, l, alpha, **options)
+            return But(found, holds=holds(k, l)) if options["form"] == form else found
 
         return asked
 

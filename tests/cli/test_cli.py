@@ -267,7 +267,7 @@ def test_a_read_only_file_stays(tmp_path, capsys, monkeypatch):
 @pytest.fixture
 def unread(monkeypatch):
     """No work may be done."""
-    monkeypatch.setattr(TokenTree, "from_file", lambda *_: pytest.fail("the work was done first"))
+    monkeypatch.setattr(TokenTree, "from_file", lambda *_, **__: pytest.fail("the work was done first"))
 
 
 def test_no_picture_goes_over_the_data(files, tmp_path, capsys, unread):

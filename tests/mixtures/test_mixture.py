@@ -6,11 +6,13 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings, strategies as st
+from tests.exact import joint, mp, overlaps
 
 from tokentree.codes import huffman_lengths
 from tokentree.mixtures import Mixture, Rows
-from tokentree.mixtures.blocks import BLOCK, _compensated_sum, inverse_root
-from tokentree.mixtures.rows import _combination
+from tokentree.mixtures.blocks import BLOCK, compensated_sum, inverse_root
+from tokentree.mixtures.coding import joint_counts
+from tokentree.mixtures.rows import combination
 from tokentree.trees import TokenTree, leaf_distributions
 
 U = 2.0**-53
@@ -41,25 +43,14 @@ def tables(draw, n_min=1, n_max=4, **kwargs):
     return rows, draw(st.lists(size, min_size=len(rows), max_size=len(rows)))
 
 
-def exact(rows, sizes):
-    """p, n, T, q in Fractions, straight from the definitions."""
-    totals = [sum(map(Fraction, row)) for row in rows]
-    p = [[c / total for c in row] for row, total in zip(rows, totals, strict=True)]
-    n = [Fraction(s) for s in sizes]
-    total = sum(n)
-    q = [sum(s * row[x] for s, row in zip(n, p, strict=True)) / total for x in range(len(rows[0]))]
-    return p, n, total, q
-
-
 def exact_response(rows, sizes):
-    p, _, total, q = exact(rows, sizes)
-    shared = [x for x, mass in enumerate(q) if mass]
-    return [[(1 - sum(a[x] * b[x] / q[x] for x in shared)) / total for b in p] for a in p]
+    total = sum(map(Fraction, sizes))
+    return [[(1 - entry) / total for entry in row] for row in overlaps(rows, sizes)]
 
 
 def response_bound(rows, sizes):
     """The bound derived in elasticity's docstring, every |d_i| replaced by h_i >= |d_i|."""
-    p, n, total, q = exact(rows, sizes)
+    p, n, total, q = joint(rows, sizes)
     count, leaves = len(p), len(q)
     h = [
         [sum(n[j] * (p[i][x] + p[j][x]) for j in range(count) if j != i) / total for x in range(leaves)]
@@ -72,14 +63,8 @@ def response_bound(rows, sizes):
     return [[Fraction(factor) * term for term in row] for row in terms]
 
 
-def mp(value):
-    return (
-        mpmath.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else mpmath.mpf(value)
-    )
-
-
 def exact_rates(rows, sizes):
-    p, _, _, q = exact(rows, sizes)
+    p, _, _, q = joint(rows, sizes)
     with mpmath.workdps(80):
         log = [mpmath.log(mp(mass)) if mass else None for mass in q]
         return [-mpmath.fsum(mp(a) * b for a, b in zip(row, log, strict=True) if a) for row in p]
@@ -138,7 +123,7 @@ def test_kl_is_rate_less_entropy_and_never_negative(table):
     rows, sizes = table
     found = Mixture(rows, sizes).kl(base=math.e)
     assert (found >= 0).all()
-    p = exact(rows, sizes)[0]
+    p = joint(rows, sizes)[0]
     with mpmath.workdps(80):
         for i, rate in enumerate(exact_rates(rows, sizes)):
             expected = rate + mpmath.fsum(mp(a) * mpmath.log(mp(a)) for a in p[i] if a)
@@ -163,7 +148,7 @@ def test_kl_of_a_dataset_that_is_nearly_everything():
 def test_rates_and_response_are_the_potentials_derivatives(table):
     rows, sizes = table
     mixture = Mixture(rows, sizes)
-    p, n, total, _ = exact(rows, sizes)
+    p, n, total, _ = joint(rows, sizes)
 
     with mpmath.workdps(120):
 
@@ -275,7 +260,7 @@ def test_many_blocks_and_float_rows_agree_with_exact_rationals():
     sizes = [10**9, 1, Fraction(1, 4)]
     listed = rows.tolist()
     # The exact rational of 8000 leaves in double-double: fsum of correctly rounded terms.
-    p, _, total, q = exact(listed, sizes)
+    p, _, total, q = joint(listed, sizes)
     found = Mixture(rows, sizes).response(math.e)
     for i, t in [(0, 2), (1, 2), (2, 2), (0, 0)]:
         terms = [float((p[i][x] - q[x]) * (p[t][x] - q[x]) / q[x]) for x in range(len(q)) if q[x]]
@@ -351,7 +336,7 @@ def test_huffman_weights_beyond_int64_are_exact():
     rows = [[2**61, 2**61, 2**61 + 1, 2**61 - 1]]
     assert Mixture(rows, [1]).rates(code="huffman").tolist() == [2.0]
     near = Mixture([[2**61 + 1, 2**61, 2**61, 2**61], [1, 0, 0, 1]], [2**70, Fraction(1, 3)])
-    assert near._code_weights().dtype == object
+    assert joint_counts(near.rows, near.exact_sizes).dtype == object
     assert near.rates(code="huffman")[1] == 2.0
     assert Mixture([[0.5, 0.5, 0.0]], [1]).rates(code="huffman").tolist() == [1.0]
 
@@ -395,7 +380,7 @@ def test_trees_by_hand():
     expected = [(3 * math.log2(3) + math.log2(6)) / 12, (math.log2(3) + math.log2(6)) / 6]
     np.testing.assert_allclose(mixture.rates(per="token"), expected, rtol=16 * U)
 
-    pruned = Mixture.from_trees((web, chat), [1, Fraction(1, 3)], 1)
+    pruned = Mixture.from_trees((web, chat), [1, Fraction(1, 3)], depth=1)
     assert (pruned.depth, pruned.exact_sizes) == (1, (1, Fraction(1, 3)))
     assert pruned.rows.values.tolist() == [[3, 1], [0, 2]]
 
@@ -506,7 +491,7 @@ def test_rows_know_what_rounding_took(rows):
 def test_differences_keep_their_digits_where_datasets_nearly_coincide(third, sizes):
     # Where the third is far off, it hardly counts.
     rows = [[10**12, 10**12 + 1, 10**12], [10**12 + 2, 10**12, 10**12], third]
-    p, _, _, q = exact(rows, sizes)
+    p, _, _, q = joint(rows, sizes)
     ((_, _, found),) = Mixture(rows, sizes).centred_blocks()
     for line, row in zip(found / 2.0**512, p, strict=True):
         np.testing.assert_allclose(line, [float(a - b) for a, b in zip(row, q, strict=True)], rtol=1e-12)
@@ -550,14 +535,14 @@ def test_mixtures_are_equal_where_the_same_was_given():
 
 def test_combinations_of_rows_do_not_overflow():
     rows = np.array([[2**40, 1], [3, 2**62]])
-    assert _combination([2**40, 1], rows).tolist() == [2**80 + 3, 2**40 + 2**62]
-    assert _combination([1, 1], rows).tolist() == [2**40 + 3, 2**62 + 1]
-    assert _combination([2**63, 1], np.array([[0], [5]])).tolist() == [5]
+    assert combination([2**40, 1], rows).tolist() == [2**80 + 3, 2**40 + 2**62]
+    assert combination([1, 1], rows).tolist() == [2**40 + 3, 2**62 + 1]
+    assert combination([2**63, 1], np.array([[0], [5]])).tolist() == [5]
 
 
 def test_sums_keep_what_cancels_between_blocks():
     parts = [np.array([x]) for x in (1.0, 1e16, 1.0, -1e16, 1e-3)]
-    assert _compensated_sum(parts).tolist() == [2.001]
+    assert compensated_sum(parts).tolist() == [2.001]
 
 
 def test_codes_of_blocks_whose_weights_do_not_fit_int64():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.optimize import minimize
+from tests.exact import joint, mp, overlaps
 
 from tokentree import (
     EOS,
@@ -98,7 +99,7 @@ class Case:
         ]
 
     def bounds(self, **kwargs):
-        return unexpanded_bounds(self.trees, self.sizes, self.depth, **kwargs)
+        return unexpanded_bounds(self.trees, self.sizes, depth=self.depth, **kwargs)
 
     def completion(self, even):
         """Pools spread evenly at random, or each put whole on one leaf."""
@@ -138,28 +139,15 @@ class Case:
         return np.rint(rows).astype(np.int64)
 
 
-def exact_overlap(rows, sizes):
-    total = sum(sizes)
-    p = [[Fraction(int(mass), int(row.sum())) for mass in row] for row in rows]
-    q = [
-        sum(n * mass for n, mass in zip(sizes, column, strict=True)) / total
-        for column in zip(*p, strict=True)
-    ]
-    return [[sum(a * b / c for a, b, c in zip(x, y, q, strict=True) if c) for y in p] for x in p], p, q
-
-
 def exact_rates(p, q):
     with mpmath.workdps(50):
-        logs = [mpmath.log(mpmath.mpf(x.numerator) / x.denominator, 2) if x else 0 for x in q]
-        return [
-            -mpmath.fsum(mpmath.mpf(a.numerator) / a.denominator * b for a, b in zip(row, logs, strict=True))
-            for row in p
-        ]
+        logs = [mpmath.log(mp(x), 2) if x else 0 for x in q]
+        return [-mpmath.fsum(mp(a) * b for a, b in zip(row, logs, strict=True)) for row in p]
 
 
 def assert_within(bounds, rows, sizes):
     """The exact overlaps, response and rates of these rows lie in the intervals, with no tolerance at all."""
-    overlap, p, q = exact_overlap(rows, sizes)
+    overlap, (p, _, _, q) = overlaps(rows, sizes), joint(rows, sizes)
     total = sum(sizes)
     for i, t in itertools.product(range(len(rows)), repeat=2):
         assert Fraction(bounds.overlap_lower[i, t]) <= overlap[i][t] <= Fraction(bounds.overlap_upper[i, t])
@@ -211,7 +199,7 @@ def test_share_and_holds(seed):
     shares = [sum(mass for mass, _ in pools) / 2520 for pools in case.pools]
     # Two roundings a pool.
     np.testing.assert_allclose(bounds.unexpanded, shares, rtol=100 * U)
-    overlap, _, _ = exact_overlap(case.truth, case.sizes)
+    overlap = overlaps(case.truth, case.sizes)
     assert bounds.holds() in (None, overlap[0][2] > 1 > overlap[1][2])
 
 
@@ -223,13 +211,16 @@ def test_whole_trees_give_the_mixture_to_rounding(seed):
     case = Case(seed)
     trees = [
         TokenTree.from_sequences(
-            [p[:-1] if p[-1] == EOS else p for p in universe(case.q, case.depth)], row, case.q, case.depth
+            [p[:-1] if p[-1] == EOS else p for p in universe(case.q, case.depth)],
+            row,
+            alphabet_size=case.q,
+            depth=case.depth,
         )
         for row in case.truth
     ]
-    bounds = unexpanded_bounds(trees, case.sizes, case.depth)
+    bounds = unexpanded_bounds(trees, case.sizes, depth=case.depth)
     assert_within(bounds, case.truth, case.sizes)
-    mixture = Mixture.from_trees(trees, case.sizes, case.depth)
+    mixture = Mixture.from_trees(trees, case.sizes, depth=case.depth)
     # The documented width on either side, and the roundings of Mixture's own values.
     allowed = (case.n + 64) * 2.0**-51
     for low, value, high, size in [
@@ -265,6 +256,10 @@ def test_nothing_known():
     np.testing.assert_allclose(bounds.rates_lower, 0, atol=1e-12)
     assert (bounds.unexpanded == 1).all()
     assert bounds.sign(0, 1) == 0
+    table = bounds.to_frame()
+    assert table.index.names == ["i", "t"]
+    np.testing.assert_array_equal(table["response_upper"].unstack(), bounds.response_upper)
+    np.testing.assert_array_equal(table["rates_lower"].unstack().T, [bounds.rates_lower] * 2)
     three = unexpanded_bounds([unread(3)] * 3)
     np.testing.assert_allclose(three.overlap_lower, np.eye(3), atol=1e-13)
     np.testing.assert_allclose(three.overlap_upper, 1.5 + 1.5 * np.eye(3), rtol=1e-12)
@@ -435,7 +430,7 @@ def test_theorem_is_certain_until_too_much_is_unexpanded():
 @given(st.integers(0, 2**32))
 def test_mixture_from_trees_is_a_completion_where_a_token_is_listed_by_nobody(seed):
     case = Case(seed, q=3, tokens=2)
-    bounds, mixture = case.bounds(), Mixture.from_trees(case.trees, case.sizes, case.depth)
+    bounds, mixture = case.bounds(), Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
     # Mixture's sums are right within (3 N + leaves + 20) u of their terms.
     slack = 100 * U
     for low, value, high in [
@@ -448,7 +443,7 @@ def test_mixture_from_trees_is_a_completion_where_a_token_is_listed_by_nobody(se
 
 def test_mixture_from_trees_is_none_where_every_token_is_listed():
     # The second tree lists everything, so the first must overlap it somewhere; the mixture says nowhere.
-    trees = [unread(1), TokenTree.from_sequences([[], [0]], [0.5, 0.5], 1, 1)]
+    trees = [unread(1), TokenTree.from_sequences([[], [0]], [0.5, 0.5], alphabet_size=1, depth=1)]
     assert Mixture.from_trees(trees).overlap()[0, 1] == 0
     bounds = unexpanded_bounds(trees, depth=1)
     # All on one leaf: 1 / (1 + 1/2) of the second's half, twice.
@@ -505,7 +500,7 @@ def bounds_of(mixture):
 @given(st.integers(0, 2**32))
 def test_certified_signs_are_those_of_every_completion(seed):
     case = Case(seed, n=3)
-    mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+    mixture = Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
     found, bounds = elasticity(mixture), bounds_of(mixture)
     assert found.certified or bounds is not None
     # The mixture's own reading is a completion over some vocabulary.
@@ -531,7 +526,7 @@ def test_certified_signs_of_the_published_form_are_those_of_every_completion(see
 @given(st.integers(0, 2**32), st.lists(st.fractions(Fraction(1, 100), 100), min_size=1, max_size=2))
 def test_points_of_a_curve_are_certified_at_their_own_sizes(seed, points):
     case = Case(seed, n=3, q=2)
-    mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+    mixture = Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
     curve = response_curve(mixture, [float(l) for l in points])
     for l, found in zip(points, curve.elasticities, strict=True):
         grown = mixture.with_sizes([*case.sizes[:2], Fraction(float(l)) * case.sizes[1]])
@@ -545,7 +540,7 @@ def test_bounds_decide_some_of_what_is_read_in_part():
     decided = asked = 0
     for seed in range(15):
         case = Case(seed, n=3)
-        mixture = Mixture.from_trees(case.trees, case.sizes, case.depth)
+        mixture = Mixture.from_trees(case.trees, case.sizes, depth=case.depth)
         if mixture.unexpanded.any():
             asked += 2
             decided += 2 - elasticity(mixture).signs.count(None)
@@ -622,7 +617,7 @@ def test_what_lies_below_the_depth_does_not_matter(seed):
     """Unexpanded mass after a prefix of d - 1 symbols is open at depth d, and known at depth d - 1."""
     case = Case(seed, n=3, q=1)
     for depth in range(1, case.depth + 1):
-        mixture = Mixture.from_trees(case.trees, case.sizes, depth)
+        mixture = Mixture.from_trees(case.trees, case.sizes, depth=depth)
         leaves = [tree.prune(depth).leaves() for tree in case.trees]
         open_ = [each.weight[each.kind == LeafKind.UNEXPANDED].sum() for each in leaves]
         np.testing.assert_allclose(mixture.unexpanded, np.array(open_) / 2520, rtol=4 * U)
@@ -640,7 +635,7 @@ def test_depths_at_which_everything_was_read_are_certified():
     curve = depth_curve(trees, sizes=[3, 2, 1])
     assert curve.elasticities[0] == elasticity(Mixture(leaf_distributions(trees, 1), [3, 2, 1]))
     for depth, found in zip(curve.depths.tolist(), curve.elasticities, strict=True):
-        mixture = Mixture.from_trees(trees, [3, 2, 1], depth)
+        mixture = Mixture.from_trees(trees, [3, 2, 1], depth=depth)
         assert found == elasticity(mixture)
         assert mixture.unexpanded.any() == (depth > 1) == ("unexpanded" in found.certificate)
 

@@ -5,19 +5,10 @@ import math
 import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
-from test_read_model import Toy, build, models
+from tests.toys import Toy, build, data_for, models, responses
 
 from tokentree import TokenTree, kl_divergence, leaf_distributions, merge, modelled_depth
 from tokentree.adapters import ReadError, read_along, read_model
-
-responses = st.lists(st.lists(st.integers(0, 4), max_size=4), min_size=1, max_size=8)
-
-
-def data_for(model, responses, depth):
-    ids = [token for token in range(model.width) if token not in model.eos]
-    assume(ids)
-    rows = [[ids[token % len(ids)] for token in response] for response in responses]
-    return TokenTree.from_sequences(rows, None, max(ids) + 1, depth)
 
 
 @given(models, responses, st.integers(1, 4), st.floats(0, 8))

@@ -160,7 +160,7 @@ def test_unigrams_are_frequencies_up_to_witten_and_bells_share(dataset, end):
 @given(datasets(), st.sampled_from([1, 10, 1000]))
 def test_high_orders_are_the_token_tree_up_to_witten_and_bells_share(dataset, times):
     sequences, q = dataset
-    tree = TokenTree.from_sequences(sequences, [times] * len(sequences), q)
+    tree = TokenTree.from_sequences(sequences, [times] * len(sequences), alphabet_size=q)
     model = NGramModel.fit(sequences * times, tree.depth + 1, q)
     for prefix in {tuple(s[:n]) for s in sequences for n in range(len(s) + 1)}:
         counts = [tree.weight([*prefix, w]) if len(prefix) < tree.depth - 1 else 0 for w in range(q)]

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from test_modelled_depth import data_for, responses
-from test_read_model import Toy, build, models
+from tests.toys import Toy, build, data_for, models, responses
 
 from tokentree import TokenTree, model_rates, modelled_depth
 from tokentree.adapters import read_along, read_model
@@ -65,9 +64,16 @@ def test_every_column_by_hand():
     model = TokenTree.from_leaves({"00": 8, "01": 4, "10": 2, "11": 2}, depth=2)
     bits = model_rates(model, data, depths=[2], arithmetic=True)
     nats = model_rates(model, data, depths=[2], arithmetic=True, base=math.e)
-    assert [column[0] for column in bits[:5]] == [2, 2, 1.75, 1 / 8 + 2 / 8 + 6 / 8 + 12 / 8, 21 / 8]
-    for two, e in zip(bits[2:], nats[2:], strict=True):
-        assert e[0] == pytest.approx(two[0] * math.log(2), rel=1e-14)
+    row = bits.to_frame().loc[2].to_dict()
+    assert row.pop("arithmetic") == bits.arithmetic[0]
+    assert row == {
+        "tokens": 2,
+        "entropy": 1.75,
+        "log_loss": 1 / 8 + 2 / 8 + 6 / 8 + 12 / 8,
+        "huffman": 21 / 8,
+    }
+    for name in ("entropy", "log_loss", "huffman", "arithmetic"):
+        assert getattr(nats, name)[0] == pytest.approx(getattr(bits, name)[0] * math.log(2), rel=1e-14)
     assert bits.arithmetic[0] * 8 % 32 == 0
 
 
@@ -91,7 +97,7 @@ def test_depths_in_any_order_and_below_the_last_leaves():
     data = TokenTree.from_leaves({"0": 1, "11": 1})
     rates = model_rates(data, data, [9, 1, 3], arithmetic=True)
     assert rates.depths.tolist() == [9, 1, 3]
-    for column in rates[2:5]:
+    for column in (rates.entropy, rates.log_loss, rates.huffman):
         assert column.tolist() == [1, 1, 1]
     assert rates.tokens.tolist() == [2.5, 1, 2.5]
     assert rates.arithmetic[0] == rates.arithmetic[2]

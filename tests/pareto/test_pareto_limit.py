@@ -84,7 +84,7 @@ def assert_close(values, expected, accuracy=ACCURACY):
 
 
 def assert_limit(alphas, sizes, merged=1, digits=45):
-    limit = pareto_limit(alphas, sizes, math.e, merged)
+    limit = pareto_limit(alphas, sizes, base=math.e, merged=merged)
     overlap, rates = reference(np.broadcast_to(alphas, len(sizes)).tolist(), sizes, merged, digits)
     with mpmath.workdps(digits):
         assert_close(limit.overlap, overlap)
@@ -141,7 +141,7 @@ def test_limit_of_unlike_exponents_many_datasets_and_merged_leaves(alphas, sizes
 
 
 def test_known_values():
-    limit = pareto_limit(2.5, [0.80, 0.15, 0.05], math.e)
+    limit = pareto_limit(2.5, [0.80, 0.15, 0.05], base=math.e)
     expected = [
         [1.016909, 0.925153, 0.954002],
         [0.925153, 1.383506, 1.047040],
@@ -210,14 +210,19 @@ def test_merging_many_leaves_leaves_only_the_variance():
     np.testing.assert_allclose(excess, -variance * centre @ centre.T, rtol=100 / merged)
 
 
+def leading(alpha, k, l, base=2):
+    found = pareto_asymptotics(alpha, k, l, base=base)
+    return np.array([found.dgamma_pretrain, found.dgamma_align, found.dgamma_perturb])
+
+
 def test_units():
-    bits, nats = pareto_limit(1.5, [3, 1]), pareto_limit(1.5, [3, 1], math.e)
+    bits, nats = pareto_limit(1.5, [3, 1]), pareto_limit(1.5, [3, 1], base=math.e)
     np.testing.assert_allclose(bits.normalized_rates * math.log(2), nats.normalized_rates, rtol=4 * EPS)
     np.testing.assert_array_equal(bits.excess, nats.excess)
-    leading = np.array(pareto_asymptotics(1.5, 100, 2))
-    np.testing.assert_allclose(leading * math.log(2), pareto_asymptotics(1.5, 100, 2, math.e), rtol=4 * EPS)
-    assert pareto_asymptotics(1.5, 100) == pareto_asymptotics(1.5, 100, 1, 2)
-    finite = [pareto_convergence(1.5, [3, 1], [9], [0], *base).normalized_rates for base in ((), (math.e,))]
+    nats = leading(1.5, 100, 2, math.e)
+    np.testing.assert_allclose(leading(1.5, 100, 2) * math.log(2), nats, rtol=4 * EPS)
+    assert pareto_asymptotics(1.5, 100) == pareto_asymptotics(1.5, 100, 1, base=2)
+    finite = [pareto_convergence(1.5, [3, 1], [9], [0], base=base).normalized_rates for base in (2, math.e)]
     np.testing.assert_allclose(finite[0] * math.log(2), finite[1], rtol=16 * EPS)
 
 
@@ -241,7 +246,7 @@ def test_several_sizes_at_once_are_each_alone():
 def test_exact_over_leading_order_tends_to_one(alpha, l):
     def distance(k):
         exact = pareto_limit(alpha, [k, 1, l]).excess[:, 2] / (k + 1 + l)
-        return np.abs(exact / pareto_asymptotics(alpha, k, l, math.e) - 1)
+        return np.abs(exact / leading(alpha, k, l, math.e) - 1)
 
     # The order left out: k^-(alpha-2) from 5/2 to 3 in gamma_p' and gamma_t', else k^-min(1, alpha-1).
     left_out = np.full(3, min(1, alpha - 1))
@@ -254,7 +259,7 @@ def test_exact_over_leading_order_tends_to_one(alpha, l):
 def test_signs_are_the_reverse_of_the_theorems():
     for alpha in (1.05, 1.5, 2.0, 2.2, 5.0, 50.0):
         for values in (
-            pareto_asymptotics(alpha, 1e6, 0.5),
+            leading(alpha, 1e6, 0.5),
             pareto_limit(alpha, [1e6, 1, 0.5]).excess[:, 2],
         ):
             assert values[0] > 0 > values[1]
@@ -273,19 +278,19 @@ def test_alignment_leads_alike_for_every_exponent():
 @pytest.mark.parametrize("alpha", [2.5, 2.75, 3.0, 3.5])
 def test_from_five_halves_on_only_the_moments_lead(alpha):
     # S - 1 = 2 / ((alpha - 2) (alpha + 1)): the tail's own term is of the order that is left out.
-    leading = pareto_asymptotics(alpha, 100, 2, math.e)
-    assert leading.dgamma_perturb == pytest.approx(-2 / ((alpha - 2) * (alpha + 1)) / 100, rel=4 * EPS, abs=0)
+    found = pareto_asymptotics(alpha, 100, 2, base=math.e)
+    assert found.dgamma_perturb == pytest.approx(-2 / ((alpha - 2) * (alpha + 1)) / 100, rel=4 * EPS, abs=0)
 
 
 def test_pretraining_leads_as_one_over_k_squared_only_for_a_small_perturbation():
     # 1 / (k^2 (alpha^2 - 1)) as l -> 0. By l = 1 it is 1 + 2 (alpha - 1) / (alpha - 2) times that.
     k, alpha = 1e6, 2.5
     alone = 1 / (k**2 * (alpha**2 - 1))
-    assert pareto_asymptotics(3.5, k, 1e-9, math.e).dgamma_pretrain * k**2 == pytest.approx(
+    assert pareto_asymptotics(3.5, k, 1e-9, base=math.e).dgamma_pretrain * k**2 == pytest.approx(
         1 / 11.25, rel=1e-8
     )
     factor = 1 + 2 * (alpha - 1) / (alpha - 2)
-    assert pareto_asymptotics(alpha, k, 1, math.e).dgamma_pretrain == pytest.approx(
+    assert pareto_asymptotics(alpha, k, 1, base=math.e).dgamma_pretrain == pytest.approx(
         factor * alone, rel=1e-12, abs=0
     )
 
@@ -364,7 +369,7 @@ def test_other_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"^merged = 0: must be an integer >= 1$"):
         pareto_limit(2, [1, 2], merged=0)
     with pytest.raises(TypeError, match=r"^merged = 2\.0: must be an integer >= 1$"):
-        unwrap(pareto_limit)(2, [1, 2], 2, 2.0)
+        unwrap(pareto_limit)(2, [1, 2], merged=2.0)
     with pytest.raises(ValueError, match=r"^base = 1: "):
         pareto_limit(2, [1, 2], base=1)
     with pytest.raises(ValueError, match=r"^k = 0\.0: must be finite and > 0$"):
@@ -379,3 +384,19 @@ def test_other_bad_arguments_are_named():
         pareto_convergence(2, [1, 2], [5], [-1])
     with pytest.raises(TypeError, match=r"^seeds\[0\] = 0\.5: must be an integer >= 0$"):
         pareto_convergence(2, [1, 2], [5], [0.5])
+
+
+def test_tables_give_back_the_arrays():
+    limit = pareto_limit([1.5, 2, 3], [3, 1, 2])
+    found = pareto_convergence([1.5, 3], [3, 1], [9, 11], range(4))
+    for result in (limit, found):
+        frame = result.to_frame()
+        assert frame.index.is_monotonic_increasing
+        for name in frame:
+            grid, array = frame[name].to_numpy().reshape(frame.index.levshape), getattr(result, name)
+            rates = name == "normalized_rates"
+            np.testing.assert_array_equal(
+                grid, np.broadcast_to(array[..., None] if rates else array, grid.shape)
+            )
+    assert frame.index.names == ["n_leaves", "sample", "i", "j"]
+    assert found.to_dict()["limit"] == found.limit.to_dict()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from scipy.stats import linregress
+from tests.drawing import labelled, labels
 
 from tokentree import (
     Mixture,
@@ -34,13 +35,6 @@ from tokentree.plotting import (
 THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    mpl.use("Agg")
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def thirds():
     return published_form(THIRDS, k=1000, l=1)
@@ -54,14 +48,6 @@ def rebound():
 @pytest.fixture(scope="module")
 def resistance():
     return simulate_resistance(Mixture([[8, 1, 1], [1, 1, 1]], [100, 10]), points=9)
-
-
-def labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def labelled(ax, name):
-    return next(line for line in ax.get_lines() if line.get_label() == name)
 
 
 def on_edge(ax, marker):
@@ -298,7 +284,7 @@ def test_power_law_and_its_band_are_least_squares():
         TokenTree.from_leaves(leaves)
         for leaves in ({"000": 9, "011": 9, "110": 5}, {"000": 3, "010": 1}, {"011": 1, "111": 2, "000": 1})
     ]
-    found = rebound_by_depth(trees, [1, 2, 3])
+    found = rebound_by_depth(trees, depths=[1, 2, 3])
     ax = plot_rebound_factor(found, positive=1, unit="symbols")
     points, line = ax.get_lines()
     np.testing.assert_array_equal(points.get_xdata(), [1, 2, 3])
@@ -330,7 +316,7 @@ def test_power_law_and_its_band_are_least_squares():
 
 def test_pretraining_data_slows_counts_and_leaves_fixed_steps():
     far = published_form(THIRDS, k=10**9, l=1)
-    found = rebound_by_pretraining(far, [1e7, 1e8, 1e9])
+    found = rebound_by_pretraining(far, sizes=[1e7, 1e8, 1e9])
     counts, steps = (plot_rebound_factor(found, regime=r) for r in ("counts", "fine-tuning"))
     drops = counts.get_lines()[0].get_ydata()
     np.testing.assert_allclose(drops[1:] / drops[:-1], 0.1, rtol=1e-3)

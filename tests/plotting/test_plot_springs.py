@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given, strategies as st
 from matplotlib import pyplot as plt
-from matplotlib.animation import AbstractMovieWriter
 from matplotlib.patches import Arc
 from matplotlib.quiver import Quiver
 from PIL import Image
+from tests.drawing import labelled, labels, recorded
+from tests.exact import overlaps
 
 from tokentree import FisherSprings, Mixture, SpringChain, kl_divergence, published_form, unexpanded_bounds
 from tokentree.adapters import read_model
@@ -29,32 +30,13 @@ THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 OVERLAPPING = [[8, 1, 1, 2], [1, 8, 1, 0], [2, 5, 3, 1]]
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    mpl.use("Agg")
-    yield
-    plt.close("all")
-
-
-def labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def labelled(ax, name):
-    return next(line for line in ax.get_lines() if line.get_label() == name)
-
-
 def anchors(ax):
     return np.transpose(labelled(ax, "datasets").get_data())
 
 
 def gram(rows, sizes):
-    """<p_i - q, p_t - q> in the Fisher metric at q, in fractions: S_it - 1."""
-    p = [[Fraction(c, sum(row)) for c in row] for row in rows]
-    sizes = [Fraction(n) for n in sizes]
-    q = [sum(n * each[x] for n, each in zip(sizes, p, strict=True)) / sum(sizes) for x in range(len(p[0]))]
-    support = [x for x in range(len(q)) if q[x]]
-    return [[sum((a[x] - q[x]) * (b[x] - q[x]) / q[x] for x in support) for b in p] for a in p]
+    """<p_i - q, p_t - q> in the Fisher metric at q: S_it - 1."""
+    return [[entry - 1 for entry in row] for row in overlaps(rows, sizes)]
 
 
 @st.composite
@@ -335,30 +317,6 @@ def test_base_names_the_unit():
 
 
 # The animation
-
-
-class Recorder(AbstractMovieWriter):
-    """Looks at the figure once a frame."""
-
-    def __init__(self, look):
-        super().__init__(fps=10)
-        self.look, self.seen = look, []
-
-    def setup(self, fig, outfile, dpi=None):
-        self.fig = fig
-
-    def grab_frame(self, **options):
-        self.fig.canvas.draw()
-        self.seen.append(self.look(*self.fig.axes))
-
-    def finish(self):
-        pass
-
-
-def recorded(animation, look):
-    recorder = Recorder(look)
-    animation.save("not written", writer=recorder)
-    return recorder.seen
 
 
 @pytest.mark.parametrize("rows", [OVERLAPPING, THIRDS, [[1, 2], [1, 2], [2, 1]], [[1, 0], [0, 1]]])

@@ -14,6 +14,8 @@ from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from matplotlib.text import Annotation
+from tests.drawing import labels
+from tests.toys import coin
 
 from tokentree import HuffmanCode, LeafKind, Mixture, ParetoMass, TokenTree, published_form
 from tokentree.adapters import read_model
@@ -31,13 +33,6 @@ SEQUENCES = st.dictionaries(st.text("012", max_size=4), st.integers(1, 20), min_
 PARTS = [[3, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 2, 5]]
 OVERLAPPING = [[6, 1, 2], [1, 5, 1], [2, 1, 7]]
 MARKERS = {LeafKind.EOS: "o", LeafKind.CUT: "s", LeafKind.UNEXPANDED: ">"}
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    mpl.use("Agg")
-    yield
-    plt.close("all")
 
 
 def new():
@@ -120,7 +115,7 @@ def test_unexpanded_leaves_read_back():
     tree = model_tree()
     assert {leaf.kind for leaf in tree.leaves()} == set(LeafKind)
     ax = check_tree(tree)
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    names = labels(ax)
     assert names == ["end of sequence", "cut here", "unexpanded"]
 
 
@@ -205,7 +200,7 @@ def test_levels_are_those_of_every_pruned_tree(tree):
     np.testing.assert_array_equal(counts["nodes at depth $d$"], (depths, np.diff(whole, prepend=0)))
     assert twin.get_yscale() == "log"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("depth $d$ (bits)", "share of the mass")
-    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    named = labels(ax)
     assert sorted(named) == sorted([*shares, *counts])
 
 
@@ -223,7 +218,7 @@ def test_circles_are_the_leaves(weights, own):
     masses = np.array(weights) / sum(weights)
     lengths = HuffmanCode.from_weights(masses if own else np.arange(1, len(weights) + 1)).lengths
     code = None if own else HuffmanCode(lengths)
-    ax = plot_code_lengths(masses, new(), code)
+    ax = plot_code_lengths(masses, new(), code=code)
     (circles,) = (each for each in ax.collections if isinstance(each, PathCollection))
     expected = {}
     for mass, length in zip(masses, lengths, strict=True):
@@ -340,7 +335,7 @@ def test_survival_of_several_datasets():
         len({(str(line.get_linestyle()), str(line._dash_pattern), line.get_color()) for line in curves(ax)})
         == 7
     )
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(data)
+    assert labels(ax) == list(data)
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert ax.get_xlabel() == "share of the responses $x$"
 
@@ -374,7 +369,7 @@ def test_survival_refuses_what_has_none(monkeypatch):
         plot_survival({"a": [1.0], "b": [0.0]})
     with pytest.raises(ValueError, match=r"masses\['a'\]\[1\] = -1.0: must be finite and >= 0"):
         plot_survival({"a": [1.0, -1.0]})
-    tree = read_model(lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5)), depth=2, max_nodes=6)
+    tree = read_model(coin, depth=2, max_nodes=6)
     with pytest.raises(
         ValueError, match=r"masses\['a'\] has an unexpanded share of 0.5: that is the mass of"
     ):
@@ -393,7 +388,7 @@ def test_survival_refuses_what_has_none(monkeypatch):
 def test_rates_are_cross_entropies_under_the_joint_model(normalized, base, unit):
     p = np.array([*OVERLAPPING, [1, 0, 3]], float) / np.array([9, 7, 10, 4])[:, None]
     sizes, l = [7, 3, 1, 2], np.array([0.1, 0.5, 2])
-    ax = plot_rates(Mixture(p, sizes), l, new(), normalized, base=base)
+    ax = plot_rates(Mixture(p, sizes), l, new(), normalized=normalized, base=base)
     assert len(ax.get_lines()) == 4
     for i, (line, leaves) in enumerate(zip(ax.get_lines(), [3, 3, 3, 2], strict=True)):
         np.testing.assert_array_equal(line.get_xdata(), l)
@@ -404,12 +399,12 @@ def test_rates_are_cross_entropies_under_the_joint_model(normalized, base, unit)
             assert drawn == pytest.approx(rate - normalized * math.log(leaves, base))
     assert ax.get_ylabel().endswith(f"({unit} per block)")
     assert ax.get_ylabel().startswith("normalised") == normalized
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["D1", "D2", "D3", "D4"]
+    assert labels(ax) == ["D1", "D2", "D3", "D4"]
 
 
 def test_roles_code_and_tokens_reach_the_rates():
     names = ["web", "chat", "news"]
-    mixture = Mixture(OVERLAPPING, [9, 2, 3], names, depth=5)
+    mixture = Mixture(OVERLAPPING, [9, 2, 3], names=names, depth=5)
     ax = plot_rates(mixture, [0.5, 4], new(), align="news", perturb="web", code="huffman", per="token")
     for i, line in enumerate(ax.get_lines()):
         for each, drawn in zip((1.5, 12), line.get_ydata(), strict=True):
@@ -488,10 +483,6 @@ def test_lines_are_the_closed_form_and_one():
     assert ax.get_legend().get_title().get_text() == "lines: closed form, disjoint parts"
 
 
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
 def test_an_infinite_ratio_is_drawn_and_named():
     ax = plot_ratio(PARTS, [10, 100], Fraction(1, 2), new())
     points = measured(ax)
@@ -499,13 +490,13 @@ def test_an_infinite_ratio_is_drawn_and_named():
     on_edge = [line for line in ax.get_lines() if line.get_marker() == "^"]
     assert all(line.get_transform() == ax.get_xaxis_transform() for line in on_edge)
     assert [line.get_ydata()[0] for line in on_edge] == [1, 1]
-    assert legend(ax) == ["$l = 0.5$", "they fail", "infinite"]
+    assert labels(ax) == ["$l = 0.5$", "they fail", "infinite"]
 
 
 def test_no_force_is_no_ratio():
     ax = plot_ratio([[1, 1]] * 3, 10, 1, new())
     assert [point[0] for point in measured(ax)] == ["x"]
-    assert legend(ax) == ["$l = 1$", "they fail", "0 / 0"]
+    assert labels(ax) == ["$l = 1$", "they fail", "0 / 0"]
 
 
 def test_what_is_not_decided_is_grey(monkeypatch):
@@ -513,7 +504,7 @@ def test_what_is_not_decided_is_grey(monkeypatch):
     monkeypatch.setattr(mixtures, "elasticity", lambda mixture: replace(decide(mixture), holds=None))
     ax = plot_ratio(PARTS, 10, 0.1, new())
     assert [point[1] for point in measured(ax)] == ["0.6"]
-    assert legend(ax) == ["$l = 0.1$", "not decided"]
+    assert labels(ax) == ["$l = 0.1$", "not decided"]
 
 
 def test_ratio_takes_trees():

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from test_plot_springs import recorded
+from tests.drawing import labels, recorded
 
 from tokentree import ParetoMass, SpringChain, inverse_alignment_budget, published_form, response_curve
 from tokentree.pareto import pareto_convergence
@@ -26,13 +26,6 @@ from tokentree.theorem import published_change
 
 PARTS = [[3, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 2, 5]]
 GRID = np.linspace(0.05, 1, 20)
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    mpl.use("Agg")
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +54,7 @@ def test_takes_and_returns_an_axes(curves):
 
 def test_closed_form_is_marked_and_named(curves):
     ax = plot_rate_change(curves, "pretrain", parts=3)
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["$k = 10$", r"$k = 1\,000$", "closed form"]
+    assert labels(ax) == ["$k = 10$", r"$k = 1\,000$", "closed form"]
 
 
 def test_axes_have_units_and_lines_differ_without_colour(curves):
@@ -106,8 +98,7 @@ def test_tail_fit_draws_data_and_every_law(discrete):
         # Where the tail begins, a law has all of it.
         np.testing.assert_allclose(y, fit.n_tail / 400 * fit.survival(x, name))
         assert y[0] == pytest.approx(np.mean(data >= 2))
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["data", rf"Pareto, $\alpha = {fit.exponent:.3g}$", *ALTERNATIVES]
+    assert labels(ax) == ["data", rf"Pareto, $\alpha = {fit.exponent:.3g}$", *ALTERNATIVES]
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert ax.get_xlabel() == ("count $x$" if discrete else "mass $x$")
 
@@ -128,7 +119,7 @@ def test_tail_fit_thins_what_cannot_be_seen():
 
 
 def named(names):
-    return published_form(PARTS, 10, 1, names)
+    return published_form(PARTS, 10, 1, names=names)
 
 
 NAMED = {
@@ -157,7 +148,7 @@ def test_a_legend_has_names_that_begin_with_an_underscore(plot):
     legend = NAMED[plot](names).get_legend()
     legend.figure.canvas.draw()
     shown = [text.get_text().lstrip("\u200b") for text in legend.get_texts()]
-    plain = [text.get_text() for text in NAMED[plot](["x", "y", "z"]).get_legend().get_texts()]
+    plain = labels(NAMED[plot](["x", "y", "z"]))
     assert len(shown) == len(plain)
     for name in names:
         assert any(name in each for each in shown), (name, shown)

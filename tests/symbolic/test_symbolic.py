@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from hypothesis import assume, given, settings, strategies as st
+from tests.exact import overlaps
 
 from tokentree import (
     ParetoMass,
@@ -181,19 +182,12 @@ def block_parts(counts):
 part_counts = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=3), min_size=3, max_size=6)
 
 
-def exact_overlap(rows, sizes):
-    """S in Fractions, from its definition."""
-    p = [[Fraction(int(c), int(sum(row))) for c in row] for row in rows]
-    q = [sum(n * row[x] for n, row in zip(sizes, p, strict=True)) / sum(sizes) for x in range(len(p[0]))]
-    return [[sum(u * v / w for u, v, w in zip(one, two, q, strict=True) if w) for two in p] for one in p]
-
-
 @given(part_counts, positive, positive)
 def test_published_form_is_exact_on_fractions(counts, size, growth):
     parts = len(counts)
     mixture = published_mixture(block_parts(counts), k=size, l=growth)
     sizes = (size, Fraction(1), growth)
-    overlap = exact_overlap(mixture.rows.values, sizes)
+    overlap = overlaps(mixture.rows.values, sizes)
     at = {k: rational(size), l: rational(growth)}
     form = published_rates(parts)
     expected = [(1 - overlap[i][2]) / sum(sizes) for i in range(3)]
@@ -205,7 +199,7 @@ def test_published_form_is_exact_on_fractions(counts, size, growth):
     assert decided.dgamma_pretrain == pytest.approx(float(expected[0]), rel=1e-12, abs=0)
     assert decided.dgamma_align == pytest.approx(float(expected[1]), rel=1e-12, abs=0)
 
-    closed = float_closed_form(parts, float(size), float(growth), math.e)
+    closed = float_closed_form(parts, float(size), float(growth), base=math.e)
     # k and l are rounded on the way in: 1 - (m - 1) l is off by some units of (m - 1) l, the rest of itself.
     unit = 2.0**-52
     off = unit * float(8 * abs(expected[0]) + 4 * parts * growth / ((size + parts * growth) * sum(sizes)))
@@ -260,7 +254,7 @@ def test_three_dataset_form_is_exact_on_fractions(alike, size, growth):
         rows[2] = rows[0]
     mixture = three_dataset_mixture(rows, k=size, l=growth)
     sizes = (size, Fraction(1), growth)
-    overlap = exact_overlap(rows, sizes)
+    overlap = overlaps(rows, sizes)
     form = three_dataset_rates(alike)
     at = {k: rational(size), l: rational(growth)}
     expected = [(1 - overlap[i][2]) / sum(sizes) for i in range(3)]
@@ -286,7 +280,7 @@ def three(values):
 @given(three(three(st.integers(1, 99))), three(positive))
 @settings(max_examples=8)
 def test_both_sides_are_exact_on_fractions(rows, sizes):
-    overlap = exact_overlap(rows, sizes)
+    overlap = overlaps(rows, sizes)
     expected = [[(1 - entry) / sum(sizes) for entry in row] for row in overlap]
     at = dict(zip(sp.symbols("n_1:4", positive=True), map(rational, sizes), strict=True))
     for i, row in enumerate(rows):

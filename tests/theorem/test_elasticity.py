@@ -11,6 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings, strategies as st
+from tests.exact import joint
 
 from tokentree.codes import huffman_lengths
 from tokentree.mixtures import Mixture, Rows
@@ -39,15 +40,9 @@ class Exact:
     """Every row over its exact sum, and what follows, per block and in nats."""
 
     def __init__(self, rows, sizes):
-        listed = [[*map(Fraction, row)] for row in rows]
-        self.n, self.total = [*map(Fraction, sizes)], sum(map(Fraction, sizes))
-        self.p = [[x / sum(row) for x in row] for row in listed]
-        self.q = [
-            sum(n * x for n, x in zip(self.n, column, strict=True)) / self.total
-            for column in zip(*self.p, strict=True)
-        ]
+        self.p, self.n, self.total, self.q = joint(rows, sizes)
         floats = any(isinstance(x, float) for row in rows for x in row)
-        self.eta = max(abs(sum(row) - 1) for row in listed) + 2 * U if floats else 4 * U
+        self.eta = max(abs(sum(map(Fraction, row)) - 1) for row in rows) + 2 * U if floats else 4 * U
 
     def overlap(self, i, t):
         return sum(a * b / q for a, b, q in zip(self.p[i], self.p[t], self.q, strict=True) if q)
@@ -243,7 +238,7 @@ def test_order_of_leaves_and_of_datasets_does_not_matter(case, random):
 def test_names_units_and_tokens(case, base, depth):
     rows, sizes, roles = case
     names = [f"dataset {i}" for i in range(len(rows))]
-    mixture = Mixture(rows, sizes, names, depth)
+    mixture = Mixture(rows, sizes, names=names, depth=depth)
     named = elasticity(mixture, *(names[i] for i in roles), base=base, per="token")
     # repr, because nan is no equal of itself.
     assert repr(named) == repr(elasticity(mixture, *roles, base=base, per="token"))
@@ -253,7 +248,7 @@ def test_names_units_and_tokens(case, base, depth):
 
 def test_defaults_are_the_first_three_datasets():
     mixture = Mixture([[3, 1, 0], [0, 2, 1], [1, 0, 1], [1, 1, 1]], [9, 2, 1, 5])
-    assert elasticity(mixture) == elasticity(mixture, 0, 1, 2, 2, "block")
+    assert elasticity(mixture) == elasticity(mixture, 0, 1, 2, base=2, per="block")
     assert elasticity(mixture) != elasticity(mixture, 3, 1, 2)
     with pytest.raises(dataclasses.FrozenInstanceError):
         elasticity(mixture).k = 3
@@ -492,18 +487,16 @@ def test_rows_that_miss_one_prove_nothing_about_their_exact_reading(off):
 
 
 def test_decided_where_the_limits_just_allow(monkeypatch):
-    # Denominators 3 and 1 in lowest terms, 2 + 1 bits; at 3 bits the exact sum may run, at 2 not.
+    # S_pt = 23 / 23, and 23 has 5 bits: with 5 the exact sum may run, with 4 not.
     mixture = published_form(np.eye(3, dtype=int), 10, Fraction(1, 2))
-    quotients = integers._quotients(mixture.rows, mixture.exact_sizes, 0, 2)[1]
-    work = sum(under.bit_length() for under in quotients)
     monkeypatch.setattr(integers, "EARLY_BITS", -1)
-    monkeypatch.setattr(integers, "LAST_BITS", work)
+    monkeypatch.setattr(integers, "LAST_BITS", 5)
     monkeypatch.setattr(module, "INTEGER_LEAVES", 3)
     assert elasticity(mixture).signs == (0, 1)
-    monkeypatch.setattr(integers, "LAST_BITS", work - 1)
+    monkeypatch.setattr(integers, "LAST_BITS", 4)
     found = elasticity(mixture)
     assert (found.signs, methods(found)) == ((None, 1), (UNDECIDED, FLOAT))
-    monkeypatch.setattr(integers, "LAST_BITS", work)
+    monkeypatch.setattr(integers, "LAST_BITS", 5)
     monkeypatch.setattr(module, "INTEGER_LEAVES", 2)
     found = elasticity(mixture)
     assert (found.signs, methods(found)) == ((None, 1), ("undecided: too many leaves", FLOAT))
@@ -530,7 +523,9 @@ def test_pretraining_data_is_the_mean_of_the_parts(parts, k, l, kind):
     m, width = len(parts), len(parts[0])
     depth = None
     if kind == "trees":
-        given_parts = [TokenTree.from_sequences([[x] for x in range(width)], part, width) for part in parts]
+        given_parts = [
+            TokenTree.from_sequences([[x] for x in range(width)], part, alphabet_size=width) for part in parts
+        ]
         weights = leaf_distributions(given_parts, weights=True)
         assert weights.tolist() == parts
         depth = 2
@@ -631,14 +626,19 @@ def test_closed_forms_broadcast_and_take_a_base():
     k, l = np.array([[10.0], [1000.0]]), np.array([0.1, 0.5, 0.7])
     grid = published_derivatives(3, k, l)
     change = published_change(3, k, l)
-    for array in (*grid, *change):
+    for array in (grid.dgamma_pretrain, grid.dgamma_align, grid.ratio, *change):
         assert array.shape == (2, 3)
+    table = grid.to_frame()
+    assert table.index.names == ["k", "l"]
+    for name in ("dgamma_pretrain", "dgamma_align", "ratio"):
+        np.testing.assert_array_equal(table[name].unstack(), getattr(grid, name))
     for i in range(2):
         for j in range(3):
             one = published_derivatives(3, k[i, 0], l[j], base=math.e)
             got = [grid.dgamma_pretrain[i, j], grid.dgamma_align[i, j]]
             # One rounding each for the logarithm and the quotient.
-            np.testing.assert_allclose(np.multiply(got, math.log(2)), one[:2], rtol=4 * 2.0**-53)
+            wanted = [one.dgamma_pretrain, one.dgamma_align]
+            np.testing.assert_allclose(np.multiply(got, math.log(2)), wanted, rtol=4 * 2.0**-53)
             assert grid.ratio[i, j] == one.ratio
             moved = published_change(3, k[i, 0], l[j], base=4)
             np.testing.assert_allclose(np.multiply(moved, 2), [c[i, j] for c in change], rtol=4 * 2.0**-53)
@@ -653,10 +653,12 @@ def test_closed_change_is_the_integral_of_the_closed_form(m, k, l):
     found = published_change(m, k, l, base=math.e)
     with mpmath.workdps(25):
 
-        def slope(which):
-            return lambda x: mpmath.mpf(float(published_derivatives(m, k, float(x), base=math.e)[which]))
+        def slope(name):
+            return lambda x: mpmath.mpf(
+                float(getattr(published_derivatives(m, k, float(x), base=math.e), name))
+            )
 
-        rose, fell = (mpmath.quad(slope(which), [0, l]) for which in (1, 0))
+        rose, fell = (mpmath.quad(slope(name), [0, l]) for name in ("dgamma_align", "dgamma_pretrain"))
     # The change of D_p is a difference of two logarithms near l / k, each off by a few roundings; the
     # integrand by at most 14, of numbers 1 / k times as large.
     assert abs(found[0] - fell) <= 30 * 2.0**-53 * l / k
@@ -728,7 +730,7 @@ def test_independent_pareto_masses_reverse_both_signs(alpha):
 def test_curve_is_the_decision_at_each_point(case, points, base):
     rows, sizes, (p, a, t) = case
     mixture = Mixture(rows, sizes, depth=4)
-    curve = response_curve(mixture, points, p, a, t, base, "token")
+    curve = response_curve(mixture, points, pretrain=p, align=a, perturb=t, base=base, per="token")
     assert mixture.exact_sizes == tuple(map(Fraction, sizes))
     assert curve.l.tolist() == points
     assert curve.k == float(Fraction(sizes[p]) / Fraction(sizes[a]))
@@ -737,14 +739,14 @@ def test_curve_is_the_decision_at_each_point(case, points, base):
         grown = [*sizes]
         grown[t] = Fraction(point) * Fraction(sizes[a])
         there = Mixture(rows, grown, depth=4)
-        assert repr(found) == repr(elasticity(there, p, a, t, base, "token"))
+        assert repr(found) == repr(elasticity(there, p, a, t, base=base, per="token"))
         np.testing.assert_array_equal(rates, there.rates(base, per="token")[[p, a, t]])
 
 
 @given(cases(m_max=4))
 def test_curve_starts_where_there_is_no_perturbation(case):
     rows, sizes, (p, a, t) = case
-    start = response_curve(Mixture(rows, sizes), 1, p, a, t, base=math.e).start
+    start = response_curve(Mixture(rows, sizes), 1, pretrain=p, align=a, perturb=t, base=math.e).start
     others = [i for i in range(len(rows)) if i != t]
     without = Mixture([rows[i] for i in others], [sizes[i] for i in others])
     # The same sums, by matrix products of other shapes: M + 2 roundings each.
@@ -790,7 +792,7 @@ def test_curve_start_keeps_its_digits():
 
 def test_curve_of_one_point_and_of_none():
     mixture = three_dataset_form(np.eye(3, dtype=int), 8, 1)
-    one = response_curve(mixture, 1, "D1", "D2", "D3", base=math.e)
+    one = response_curve(mixture, 1, pretrain="D1", align="D2", perturb="D3", base=math.e)
     assert one.elasticities == (elasticity(mixture, base=math.e),)
     none = response_curve(mixture, [])
     assert (none.l.shape, none.rates.shape, none.elasticities) == ((0,), (0, 3), ())
@@ -888,8 +890,8 @@ TREE = TokenTree.from_sequences(["0"])
         (lambda: response_curve(MIXTURE, [0.5, 0]), ValueError, "l[1] = 0.0: must be finite and > 0"),
         (lambda: response_curve(MIXTURE, [[0.5], [1]]), ValueError, "l has shape (2, 1): must be a sequence"),
         (lambda: response_curve(MIXTURE, 1e300), ValueError, "must lie between 2**-200 and 2**200"),
-        (lambda: response_curve(MIXTURE, 1, "x"), ValueError, "pretrain = 'x': must be one of 'D1'"),
-        (lambda: response_curve(MIXTURE, 1, 0, 0, 2), ValueError, "pretrain, align, perturb = 0, 0, 2: must"),
+        (lambda: response_curve(MIXTURE, 1, pretrain="x"), ValueError, "pretrain = 'x': must be one of 'D1'"),
+        (lambda: response_curve(MIXTURE, 1, align=0), ValueError, "pretrain, align, perturb = 0, 0, 2: must"),
         (lambda: response_curve(MIXTURE, 1, base=1), ValueError, "base = 1: the base of a logarithm"),
         (lambda: response_curve(MIXTURE, 1, per="token"), ValueError, "per = 'token' needs the depth"),
     ],
@@ -899,6 +901,17 @@ def test_bad_input(monkeypatch, call, error, message):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+def test_a_verdict_is_one_row_and_plain_data():
+    found = elasticity(published_form(np.eye(3, dtype=int), 9, Fraction(1, 2)))
+    row = found.to_frame().iloc[0].to_dict()
+    assert (row.pop("sign_pretrain"), row.pop("sign_align")) == found.signs == (0, 1)
+    plain = found.to_dict()
+    assert (plain.pop("signs"), plain.pop("ratio")) == ([0, 1], None)
+    assert row == plain | {"ratio": math.inf}
+    undecided = dataclasses.replace(found, signs=(None, 1), holds=None)
+    assert undecided.to_frame()[["sign_pretrain", "holds"]].isna().all(axis=None)
 
 
 def test_what_is_no_mixture_of_three_is_said_so(monkeypatch):

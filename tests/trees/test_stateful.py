@@ -155,7 +155,7 @@ class Trees(RuleBasedStateMachine):
     @initialize(target=trees, q=st.sampled_from(ALPHABETS), large=st.sampled_from(LARGE))
     def begin(self, q, large):
         # Responses that end at several depths: there always is something to merge, to prune and to save.
-        tree = TokenTree.from_sequences([(), (0,), (0, q - 1)], [large, 1, 1], q)
+        tree = TokenTree.from_sequences([(), (0,), (0, q - 1)], [large, 1, 1], alphabet_size=q)
         return self.keep(tree, Model.of(q, False, [((EOS,), large), ((0, EOS), 1), ((0, q - 1, EOS), 1)]))
 
     @rule(target=trees, q=st.sampled_from(ALPHABETS), masses=st.booleans(), data=st.data())
@@ -174,10 +174,12 @@ class Trees(RuleBasedStateMachine):
         array = np.array(weights, dtype=np.float64 if masses else np.int64)
         if not any(weights):
             with pytest.raises(ValueError, match="weights add up to"):
-                TokenTree.from_sequences(rows, array, q, depth)
+                TokenTree.from_sequences(rows, array, alphabet_size=q, depth=depth)
             return multiple()
         paths = (((*r, EOS)[:depth], w) for r, w in zip(rows, weights, strict=True))
-        return self.keep(TokenTree.from_sequences(rows, array, q, depth), Model.of(q, masses, paths))
+        return self.keep(
+            TokenTree.from_sequences(rows, array, alphabet_size=q, depth=depth), Model.of(q, masses, paths)
+        )
 
     @rule(target=trees, kept=trees)
     def build_from_its_own_leaves(self, kept):
@@ -185,7 +187,9 @@ class Trees(RuleBasedStateMachine):
         if model.is_cut:
             # Cut leaves beside ended ones: as responses, and counted no deeper than where they are cut.
             rows = [path[:-1] if path[-1] == EOS else path for path in model.paths]
-            again = TokenTree.from_sequences(rows, list(model.paths.values()), model.q, model.depth)
+            again = TokenTree.from_sequences(
+                rows, list(model.paths.values()), alphabet_size=model.q, depth=model.depth
+            )
         else:
             again = TokenTree.from_leaves({path[:-1]: w for path, w in model.paths.items()}, model.q)
         assert again == tree

@@ -16,7 +16,16 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from tokentree._lib.archives import digest
-from tokentree.trees import EOS, LeafKind, TokenTree, bands, leaf_distributions, merge, tree as tree_module
+from tokentree.trees import (
+    EOS,
+    LeafKind,
+    TokenTree,
+    bands,
+    leaf_distributions,
+    merge,
+    runs,
+    tree as tree_module,
+)
 
 U = Fraction(1, 2**53)
 ALPHABETS = [1, 2, 3, 10, 256, 70_000]
@@ -121,7 +130,7 @@ def test_from_sequences_is_the_dictionary_of_prefixes(dataset, data):
     if q <= 10:
         forms["strings"] = ["".join(map(str, row)) for row in rows]
     form = data.draw(st.sampled_from(sorted(forms)))
-    tree = TokenTree.from_sequences(forms[form], weights, q)
+    tree = TokenTree.from_sequences(forms[form], weights, alphabet_size=q)
     assert_is(tree, model(rows, weights), roundings(rows, weights))
     assert tree.weights.dtype == (np.float64 if roundings(rows, weights) else np.int64)
     assert not tree.is_cut
@@ -131,8 +140,8 @@ def test_from_sequences_is_the_dictionary_of_prefixes(dataset, data):
 def test_depth_is_prune(dataset, depth):
     q, rows, weights = dataset
     nodes, n = model(rows, weights, depth), roundings(rows, weights)
-    whole = TokenTree.from_sequences(rows, weights, q)
-    shallow = TokenTree.from_sequences(rows, weights, q, depth)
+    whole = TokenTree.from_sequences(rows, weights, alphabet_size=q)
+    shallow = TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=depth)
     assert_is(shallow, nodes, n)
     assert_is(whole.prune(depth), nodes, n)
     whole.weights.sum()
@@ -163,7 +172,7 @@ def test_from_matrix(matrix, depth):
     q, array = matrix
     before = array.copy()
     rows = array.astype(int).tolist()
-    assert_is(TokenTree.from_sequences(array, None, q, depth), model(rows, depth=depth))
+    assert_is(TokenTree.from_sequences(array, alphabet_size=q, depth=depth), model(rows, depth=depth))
     np.testing.assert_array_equal(array, before)
 
 
@@ -173,8 +182,8 @@ def test_counts_do_not_depend_on_the_order_of_responses(dataset, random):
     assume(not roundings(rows, weights))
     pairs = list(zip(rows, weights or [1] * len(rows), strict=True))
     random.shuffle(pairs)
-    shuffled = TokenTree.from_sequences([row for row, _ in pairs], [w for _, w in pairs], q)
-    assert shuffled == TokenTree.from_sequences(rows, weights, q)
+    shuffled = TokenTree.from_sequences([row for row, _ in pairs], [w for _, w in pairs], alphabet_size=q)
+    assert shuffled == TokenTree.from_sequences(rows, weights, alphabet_size=q)
 
 
 def test_many_responses_of_many_lengths():
@@ -227,7 +236,7 @@ def test_largest_alphabet(tmp_path):
 @given(datasets())
 def test_weights_add_up_at_every_node(dataset):
     q, rows, weights = dataset
-    tree = TokenTree.from_sequences(rows, weights, q)
+    tree = TokenTree.from_sequences(rows, weights, alphabet_size=q)
     # Node and children sum the same responses, each in some order, each within n roundings.
     slack = 2 * roundings(rows, weights) * U
     found = nodes_of(tree)
@@ -243,7 +252,7 @@ def test_weights_add_up_at_every_node(dataset):
 @given(datasets(longest=66), st.one_of(st.none(), st.integers(1, 67)), st.data())
 def test_weight_of_a_prefix(dataset, depth, data):
     q, rows, weights = dataset
-    tree = TokenTree.from_sequences(rows, weights, q, depth)
+    tree = TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=depth)
     nodes = nodes_of(tree)
     row = data.draw(st.sampled_from(rows))
     prefix = row[: data.draw(st.integers(0, len(row)))]
@@ -263,7 +272,7 @@ def test_weight_of_a_prefix(dataset, depth, data):
 @given(datasets(longest=66), st.one_of(st.none(), st.integers(1, 67)))
 def test_leaves(dataset, depth):
     q, rows, weights = dataset
-    tree = TokenTree.from_sequences(rows, weights, q, depth)
+    tree = TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=depth)
     nodes, leaves = nodes_of(tree), tree.leaves()
     expected = leaves_of(nodes)
     assert len(leaves) == len(expected) == tree.n_leaves
@@ -332,7 +341,7 @@ def test_arrays_are_read_only():
 @given(datasets(longest=66), st.integers(1, 67), st.integers(1, 67))
 def test_pruning_twice_is_pruning_once(dataset, one, two):
     q, rows, weights = dataset
-    tree = TokenTree.from_sequences(rows, weights, q)
+    tree = TokenTree.from_sequences(rows, weights, alphabet_size=q)
     assert tree.prune(one).prune(two) == tree.prune(min(one, two))
 
 
@@ -373,12 +382,12 @@ def test_merge_is_the_tree_of_all_responses(dataset, data):
     parts = [
         (rows[a:b], each[a:b]) for a, b in pairwise([0, *cuts, len(rows)]) if any(w > 0 for w in each[a:b])
     ]
-    trees = [TokenTree.from_sequences(some, w, q) for some, w in parts]
+    trees = [TokenTree.from_sequences(some, w, alphabet_size=q) for some, w in parts]
     together = [row for some, _ in parts for row in some], [w for _, some in parts for w in some]
     n = roundings(*together)
     assert_is(merge(trees), model(*together), n)
     if not n:
-        assert merge(trees) == TokenTree.from_sequences(*together, q)
+        assert merge(trees) == TokenTree.from_sequences(*together, alphabet_size=q)
 
 
 @given(small_counts(), small_counts(), small_counts(), st.integers(1, 6))
@@ -429,7 +438,7 @@ def several(draw):
 @given(several(), st.one_of(st.none(), st.integers(1, 67)))
 def test_align_is_the_table_of_all_leaves(datasets, depth):
     q, sets = datasets
-    trees = [TokenTree.from_sequences(rows, weights, q) for rows, weights in sets]
+    trees = [TokenTree.from_sequences(rows, weights, alphabet_size=q) for rows, weights in sets]
     models = [nodes_of(tree.prune(depth or 99)) for tree in trees]
     leaves = leaves_of(set().union(*models))
     expected = [[nodes.get(path, 0) for path in leaves] for nodes in models]
@@ -497,8 +506,8 @@ def test_from_file_is_from_bytes_however_it_is_read(tmp_path_factory, data, bloc
     path.write_bytes(data)
     read = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree_module.runs, "batch_bytes", lambda width: chunk)
-        found = TokenTree.from_file(path, block, alphabet, read.append)
+        patch.setattr(runs, "batch_bytes", lambda width: chunk)
+        found = TokenTree.from_file(path, block, alphabet, progress=read.append)
     assert found == TokenTree.from_bytes(data, block, alphabet)
     assert sum(read) == len(data)
     assert max(read) <= chunk
@@ -506,12 +515,12 @@ def test_from_file_is_from_bytes_however_it_is_read(tmp_path_factory, data, bloc
 
 @pytest.mark.parametrize(("block", "alphabet"), [(3, "bytes"), (13, "bits"), (16, "bits")])
 def test_from_file_longer_than_one_chunk(tmp_path, block, alphabet, monkeypatch):
-    monkeypatch.setattr(tree_module.runs, "batch_bytes", lambda width: 2**22)
+    monkeypatch.setattr(runs, "batch_bytes", lambda width: 2**22)
     size = 2**22 + 4099
     data = np.random.default_rng(2).choice(np.frombuffer(b"abc", np.uint8), size).tobytes()
     (tmp_path / "long").write_bytes(data)
     read = []
-    found = TokenTree.from_file(str(tmp_path / "long"), block, alphabet, read.append)
+    found = TokenTree.from_file(str(tmp_path / "long"), block, alphabet, progress=read.append)
     assert found == TokenTree.from_bytes(data, block, alphabet)
     assert sum(read) == size
     assert len(read) == 2
@@ -538,7 +547,7 @@ def test_a_block_longer_than_the_file(tmp_path):
 @given(datasets(longest=12), st.one_of(st.none(), st.integers(1, 13)))
 def test_binarize(dataset, depth):
     q, rows, weights = dataset
-    tree = TokenTree.from_sequences(rows, weights, q, depth)
+    tree = TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=depth)
     binary = tree.binarize()
     width = max(1, (q - 1).bit_length())
     spelled = [[int(b) for symbol in row for b in f"{symbol:0{width}b}"] for row in rows]
@@ -559,7 +568,7 @@ def test_binarize(dataset, depth):
 def test_save_load_pickle_and_copy_give_the_tree_back(tmp_path_factory, dataset, depth):
     q, rows, weights = dataset
     path = tmp_path_factory.getbasetemp() / "kept"
-    tree = TokenTree.from_sequences(rows, weights, q, depth)
+    tree = TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=depth)
     tree.save(path)
     loaded = TokenTree.load(path), TokenTree.load(str(path))
     for other in (*loaded, pickle.loads(pickle.dumps(tree)), copy.deepcopy(tree)):

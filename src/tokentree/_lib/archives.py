@@ -11,7 +11,7 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from io import BufferedIOBase, BytesIO
 from typing import IO, Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +151,7 @@ def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
 
 
 def load_arrays(
-    file: BufferedIOBase, form: str, version: int, known: Collection[str], foreign: bool = False
+    file: BufferedIOBase, form: str, version: int, known: Collection[str], *, foreign: bool = False
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Read what `save_arrays` wrote, or with `foreign` any archive of some of the `known` arrays.
 
@@ -159,42 +159,47 @@ def load_arrays(
     take at most 1032 times the size of the file. Damage raises errors of a dozen kinds.
     """
     with ZipFile(file) as archive:
-        room = file.seek(0, os.SEEK_END)
-        members = {}
-        for member in archive.infolist():
-            name = member.filename.removesuffix(".npy")
-            if name in members:
-                raise ValueError(f"it has two arrays {name!r}")
-            if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-                raise ValueError(f"its array {name!r} is compressed in a way that NumPy does not write")
-            # Parts may not overlap: the sizes of all add up to less than the file's.
-            room -= member.compress_size
-            if room < 0 or member.file_size > _RATIO * member.compress_size:
-                raise ValueError(f"its array {name!r} is said to be larger than the file can hold")
-            members[name] = member
-
-        def read(name: str) -> Shaped[np.ndarray, "..."]:
-            if name not in members:
-                raise ValueError(f"it has no array {name!r}")
-            if name in _HEADER and members[name].file_size > _SHORT:
-                raise ValueError(f"its array {name!r} is too long")
-            with archive.open(members[name]) as stream:
-                return read_array(stream, members[name].file_size)
-
-        signed = not foreign or not members.keys().isdisjoint(_HEADER)
-        arrays = {}
-        if signed:
-            arrays = {name: read(name) for name in _HEADER}
-            if str(arrays["format"]) != form:
-                raise ValueError(f"its format is {arrays['format']!s}")
-            if operator.index(arrays["version"]) != version:
-                raise ValueError(f"its version is {arrays['version']!s}, and this library reads {version}")
-        if others := members.keys() - {*known, *arrays}:
+        members = _members(archive, file.seek(0, os.SEEK_END))
+        header = {}
+        if not foreign or not members.keys().isdisjoint(_HEADER):
+            header = {name: _member(archive, members, name) for name in _HEADER}
+            if str(header["format"]) != form:
+                raise ValueError(f"its format is {header['format']!s}")
+            if operator.index(header["version"]) != version:
+                raise ValueError(f"its version is {header['version']!s}, and this library reads {version}")
+        if others := members.keys() - {*known, *header}:
             raise ValueError(f"it has an array {min(others)!r}; known are {', '.join(known)}")
-        arrays |= {name: read(name) for name in (known if not foreign else members) if name not in arrays}
-    if signed and digest(arrays) != str(arrays["sha256"]):
+        names = [name for name in members if name not in header] if foreign else known
+        arrays = {name: _member(archive, members, name) for name in names}
+    if header and digest(header | arrays) != str(header["sha256"]):
         raise ValueError("its arrays are not those that were written: their SHA-256 differs")
-    return {name: array for name, array in arrays.items() if name not in _HEADER}
+    return arrays
+
+
+def _members(archive: ZipFile, room: int) -> dict[str, ZipInfo]:
+    """The arrays of an archive of `room` bytes, by name, none of them larger than its bytes could fill."""
+    members: dict[str, ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name in members:
+            raise ValueError(f"it has two arrays {name!r}")
+        if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise ValueError(f"its array {name!r} is compressed in a way that NumPy does not write")
+        # Parts may not overlap: the sizes of all add up to less than the file's.
+        room -= member.compress_size
+        if room < 0 or member.file_size > _RATIO * member.compress_size:
+            raise ValueError(f"its array {name!r} is said to be larger than the file can hold")
+        members[name] = member
+    return members
+
+
+def _member(archive: ZipFile, members: Mapping[str, ZipInfo], name: str) -> Shaped[np.ndarray, "..."]:
+    if name not in members:
+        raise ValueError(f"it has no array {name!r}")
+    if name in _HEADER and members[name].file_size > _SHORT:
+        raise ValueError(f"its array {name!r} is too long")
+    with archive.open(members[name]) as stream:
+        return read_array(stream, members[name].file_size)
 
 
 def read_array(stream: BufferedIOBase | IO[bytes], size: int) -> Shaped[np.ndarray, "..."]:

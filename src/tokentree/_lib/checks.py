@@ -103,13 +103,15 @@ def exact_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
     if kind != "O":
         raise TypeError(f"{name} has dtype {given.dtype}: must be real numbers that fit int64 or float64")
     entries = given.ravel().tolist()
-    if set(map(type, entries)) == {int}:
-        return given
+    return given if set(map(type, entries)) == {int} else _exact(name, entries, given.shape)
+
+
+def _exact(name: str, entries: list[Any], shape: tuple[int, ...]) -> Shaped[np.ndarray, "..."]:
+    """Single entries as ints and Fractions, or as floats: a float stands for no Fraction beside it."""
     loose = None
     for at, entry in enumerate(entries):
         if isinstance(entry, bool | np.bool_) or not isinstance(entry, Rational | float | np.floating):
-            place = _place(name, at, given.shape)
-            raise TypeError(f"{place} = {entry!r}: must be an int, a float or a Fraction")
+            raise TypeError(f"{_place(name, at, shape)} = {entry!r}: must be an int, a float or a Fraction")
         if isinstance(entry, Rational):
             # NumPy's own integers would overflow.
             exact = Fraction(int(entry.numerator), int(entry.denominator))
@@ -117,10 +119,9 @@ def exact_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
         elif loose is None:
             loose = at
     if loose is not None and any(isinstance(entry, Fraction) for entry in entries):
-        place = _place(name, loose, given.shape)
         rule = "a float beside a Fraction; make it a Fraction too, or all of them floats"
-        raise TypeError(f"{place} = {entries[loose]!r}: {rule}")
-    return _together(name, entries, given.shape)
+        raise TypeError(f"{_place(name, loose, shape)} = {entries[loose]!r}: {rule}")
+    return _together(name, entries, shape)
 
 
 def real_array(name: str, value: Numbers) -> Num[np.ndarray, "..."]:

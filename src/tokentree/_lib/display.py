@@ -1,4 +1,4 @@
-"""Plain HTML for notebooks: tables of bounded size, and small trees as pictures.
+"""Plain HTML for notebooks: tables of bounded size.
 
 Every text is escaped. No colour and no font is set, so those of the page show, be it light or dark.
 """
@@ -16,6 +16,7 @@ def table(
     n: int,
     row: Callable[[int], Sequence[object]],
     caption: str,
+    *,
     limit: int = ROWS,
 ) -> str:
     """Table of the rows 0 to n - 1, of which at most `limit` are ever asked for."""

@@ -1,22 +1,32 @@
 """Progress on the terminal, for work that takes more than about two seconds."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
 
 Item = TypeVar("Item")
 
 
-def tracked(items: Sequence[Item], doing: str, show: bool) -> Iterable[Item]:
+def bar(*columns: "ProgressColumn", show: bool = True) -> "Progress":
+    """A bar on stderr, of Rich's own columns unless others are given, which leaves nothing behind."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not show)
+
+
+def tracked(items: Sequence[Item], doing: str, show: bool) -> Iterator[Item]:
     """`items`, with a progress bar on stderr while they are gone through if `show`."""
     if not show:
         # A bar that is only disabled would still print an empty line in older releases of Rich.
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, doing, console=Console(stderr=True), transient=True)
+        yield from items
+        return
+    with bar() as progress:
+        yield from progress.track(items, description=doing)
 
 
 _PATIENCE = 2.0
@@ -26,23 +36,21 @@ _PATIENCE = 2.0
 @contextmanager
 def counter(show: bool) -> Iterator[Callable[[int], None]]:
     """A line on stderr that counts prefixes, once a read takes long."""
-    begun, bar = time.monotonic(), None
+    begun, shown = time.monotonic(), None
 
     def update(read: int) -> None:
-        nonlocal bar
-        if bar is None and show and time.monotonic() - begun > _PATIENCE:
-            from rich.console import Console
-            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        nonlocal shown
+        if shown is None and show and time.monotonic() - begun > _PATIENCE:
+            from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            columns = SpinnerColumn(), TextColumn("{task.completed} prefixes read"), TimeElapsedColumn()
-            bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            bar.add_task("", total=None)
-            bar.start()
-        if bar is not None:
-            bar.update(bar.task_ids[0], completed=read)
+            shown = bar(SpinnerColumn(), TextColumn("{task.completed} prefixes read"), TimeElapsedColumn())
+            shown.add_task("", total=None)
+            shown.start()
+        if shown is not None:
+            shown.update(shown.task_ids[0], completed=read)
 
     try:
         yield update
     finally:
-        if bar is not None:
-            bar.stop()
+        if shown is not None:
+            shown.stop()

@@ -85,6 +85,13 @@ class Result:
         return display.pairs(shown, type(self).__name__)
 
 
+def points(axes: Mapping[str, Any], **arrays: Any) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+    """Columns with a row per point of a grid, and the names of its axes; arrays broadcast to the grid."""
+    shape = tuple(map(len, axes.values()))
+    columns = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True)) | arrays
+    return {name: np.broadcast_to(each, shape).ravel() for name, each in columns.items()}, *axes
+
+
 def plain(value: Any) -> Any:
     """The value as JSON has it; exact fractions as text."""
     if isinstance(value, np.ndarray | np.generic):

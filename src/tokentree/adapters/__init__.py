@@ -7,13 +7,13 @@ and `SavedModel` of a file. Each loads the library it needs when it is used.
 `Recording` keeps the answers of a slow one.
 """
 
+from .answers import parse_response
+from .asking import NextTokenModel, ReadError
 from .completions import CompletionsServer, RecordedCompletions
 from .huggingface import CausalLM
 from .posting import http_post
 from .reader import read_along, read_model
-from .reading import NextTokenModel, ReadError
 from .recording import Recording, record
-from .responses import parse_response
 from .saved import SavedModel
 from .vocabulary import Vocabulary
 

@@ -1,34 +1,8 @@
-r"""Models behind a completions API: recorded answers, and a server asked as the tree grows.
+"""Models behind a completions API: recorded answers, and a server asked as the tree grows.
 
 An API tells the log-probabilities of the few most likely tokens and hides the rest. So these models are
 partial: what the answers do not say is -inf in a row, and becomes mass that the tree reports as unexpanded.
-
-Four shapes of answer are read, as OpenAI, vLLM and the server of llama.cpp write them:
-
-- legacy completions, ``choices[].logprobs`` with ``tokens``, ``token_logprobs`` and ``top_logprobs``;
-- chat completions, ``choices[].logprobs.content[]``, with or without ids (llama.cpp gives ids, and this
-  shape on both of its OpenAI-compatible endpoints);
-- llama.cpp's own ``completion_probabilities[]``, with ``logprob`` and ``top_logprobs``, or ``prob`` and
-  ``top_probs`` where the server was asked for probabilities after sampling;
-- vLLM's ``return_tokens_as_token_ids``, which writes ``"token_id:123"`` for the token of that id.
-
-A token is its id where the answer gives one (``id`` or ``token_id``), else its bytes, else its text. Tokens
-of one text and different ids stay apart. One token may be listed twice, as vLLM lists the one that it chose:
-entries of one name whose log-probabilities differ by at most `ROUNDING` are one token and count once. One id
-with two log-probabilities is an error. A name without an id that has two log-probabilities stands for tokens
-that the answer cannot tell apart, as are the pieces of a character that vLLM writes as U+FFFD: they are one
-token here, and their probabilities add up.
-
-Logarithms are natural. A number is read as follows.
-
-- Above 0 by at most `ROUNDING`: 0. Above that, or NaN: an error.
-- null, -inf, or at most -9999.0, which OpenAI writes for "very unlikely" and vLLM for -inf: not known.
-
-The k probabilities after one prefix may add up to (1 + `ROUNDING`) (1 - 2^-24)^-k; more is an error.
-Servers divide by a sum in float32. An addition loses at most the factor 1 - 2^-24, and adding what is not
-listed makes no sum smaller. So the divisor, in whatever order it was added, is at least (1 - 2^-24)^k times
-what is listed. `ROUNDING` is for the exponentials and logarithms. What such a sum is above 1 is divided out
-of the rows of a model; `parse_response` returns what the answer says.
+What an answer says, and how it is read, is in `responses`.
 """
 
 import math
@@ -41,8 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from .reading import Prefix
-from .responses import Choice, Position, Token, _check_sum, _log_sum, _parse
+from .answers import Choice, Position, Token, _check_sum, _log_sum, _parse
+from .asking import Prefix
 from .vocabulary import Vocabulary
 
 
@@ -188,6 +162,7 @@ class RecordedCompletions(_Answers):
         self,
         responses: Iterable[Mapping[str, Any]],
         vocabulary: Vocabulary | None = None,
+        *,
         eos: Iterable[str | int] = (),
         tolerance: float = 1e-3,
     ) -> None:
@@ -300,6 +275,7 @@ class CompletionsServer(_Answers):
         self,
         post: Callable[[dict[str, Any]], Any],
         prompt: str | Sequence[int] = "",
+        *,
         top: int = 20,
         body: Mapping[str, Any] | None = None,
         vocabulary: Vocabulary | None = None,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .._lib import log_masses
-from .reading import Prefix
+from .asking import Prefix
 
 _TINY = 5e-324
 """The least positive number."""

@@ -1,4 +1,4 @@
-"""Key-value caches of transformers, kept for prefixes that are asked again."""
+"""Keys and values that a transformer has computed, kept for prefixes that extend one another."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -33,7 +33,7 @@ _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 def http_post(
-    url: str, headers: Mapping[str, str] | None = None, timeout: float = 60, patience: float = 300
+    url: str, headers: Mapping[str, str] | None = None, *, timeout: float = 60, patience: float = 300
 ) -> Callable[[dict[str, Any]], Any]:
     """A function that posts a JSON body to `url` and returns the decoded answer, for `CompletionsServer`.
 

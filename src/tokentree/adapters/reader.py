@@ -21,8 +21,8 @@ from jaxtyping import Int
 from .._lib import checks, log_masses
 from .._lib.progress import counter
 from ..trees import TokenTree
+from .asking import NextTokenModel, Prefix, _Positions, _Reading, _Refused
 from .frontier import _Budget, _Frontier, _largest
-from .reading import NextTokenModel, Prefix, _Positions, _Reading, _Refused
 
 _LONG = 16
 """Prefixes on one path that are worth a question of their own."""

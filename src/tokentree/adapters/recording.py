@@ -1,4 +1,4 @@
-"""Recording a model's answers while they are made."""
+"""Keeping a model's answers in a file as they are made."""
 
 import os
 import time
@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from .._lib import checks
 from .._lib.archives import save_arrays
 from .._lib.progress import counter
+from .asking import _SAME, NextTokenModel, Prefix
 from .completions import warn_of_ends
-from .reading import _SAME, NextTokenModel, Prefix
 from .saved import _FORMAT, _PAD, _VERSION, SavedModel
 from .vocabulary import Vocabulary
 

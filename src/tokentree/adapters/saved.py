@@ -22,7 +22,7 @@ from jaxtyping import Float, Shaped
 from .._lib import checks
 from .._lib.archives import load_arrays, read_array
 from .._lib.checks import Numbers
-from .reading import _ROUNDING, Prefix
+from .asking import _ROUNDING, Prefix
 from .vocabulary import Vocabulary
 
 _FORMAT = "tokentree.SavedModel"

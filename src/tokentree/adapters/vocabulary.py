@@ -1,4 +1,4 @@
-"""Texts of tokens, and the alphabet that they make."""
+"""The tokens of a server as symbols of a tree."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from .responses import Token, _expect
+from .answers import Token, _expect
 
 
 class Vocabulary(Sequence[Token]):

@@ -1,7 +1,8 @@
-"""Definition 3.5: how much data undoes an alignment."""
+"""Definitions 3.5 and 3.6: how much data undoes an alignment."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -9,20 +10,20 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from .._lib.results import comparable
+from .._lib.results import Result
 from ..mixtures import Mixture
 from .distances import (
-    _Aligned,
-    _aligned,
-    _crossing,
-    _distance,
-    _excess,
-    _filled,
-    _largest_ratio,
-    _levelled,
-    _rate_limit,
-    _restoring_ratio,
-    _turn,
+    Aligned,
+    align_model,
+    crossing,
+    distance_between,
+    filled,
+    largest_ratio,
+    levelled,
+    log_excess,
+    rate_limit,
+    restoring_ratio,
+    turning_point,
 )
 from .regimes import Regime
 
@@ -32,13 +33,11 @@ LEAST_EPSILON = 1e-100
 """Smallest epsilon above zero; budgets then stay well inside float64."""
 
 
-# Inverse alignment
-
-
-@comparable
-@dataclass(frozen=True, eq=False)
-class AlignmentBudget:
+@dataclass(frozen=True, eq=False, repr=False)
+class AlignmentBudget(Result):
     """Least data that undoes an alignment; made by `inverse_alignment_budget` and `least_alignment_budget`.
+
+    `to_frame` has one row, with all but `data`.
 
     Attributes
     ----------
@@ -75,12 +74,11 @@ class AlignmentBudget:
     before: float
     limit: float
     limit_size: float
-    data: Float[np.ndarray, "leaves"] | None = field(repr=False)
+    data: Float[np.ndarray, "leaves"] | None
     unexpanded: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name, `data` as a list; infinities stay floats."""
-        return {**vars(self), "data": None if self.data is None else self.data.tolist()}
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return ({name: value for name, value in vars(self).items() if name != "data"},)
 
 
 def inverse_alignment_budget(
@@ -89,6 +87,7 @@ def inverse_alignment_budget(
     pretrain: int | str = 0,
     align: int | str = 1,
     inverse: int | str = 2,
+    *,
     distance: Distance = "total variation",
     regime: Regime = "counts",
     step: float | None = None,
@@ -148,7 +147,7 @@ def inverse_alignment_budget(
     >>> budget.reachable, round(budget.limit / budget.before, 3)
     (False, 0.75)
     """
-    aligned = _aligned(mixture, pretrain, align, regime, step)
+    aligned = align_model(mixture, pretrain, align, regime, step)
     b = mixture.index(inverse, "inverse")
     target = mixture.distributions[b]
     epsilon, unit = _epsilon(epsilon), _unit(distance, base)
@@ -157,16 +156,16 @@ def inverse_alignment_budget(
     turn: float | Fraction
     least: float | Fraction
     if distance == "rate":
-        limit, turn = _rate_limit(aligned, target)
+        limit, turn = rate_limit(aligned, target)
         attained = turn < math.inf
-        least = _crossing(lambda t: aligned.gain(t, target) - allowed)
+        least = crossing(lambda t: aligned.gain(t, target) - allowed)
     else:
-        exact = _restoring_ratio(mixture, pretrain, align, b)
-        turn = _turn(aligned, distance, target) if exact is None else exact
+        exact = restoring_ratio(mixture, pretrain, align, b)
+        turn = turning_point(aligned, distance, target) if exact is None else exact
         limit = 0.0 if exact is not None else aligned.distance(distance, turn, target)
         least = turn
         if epsilon > 0:
-            least = _crossing(lambda t: _excess(aligned.distance(distance, t, target), allowed), turn)
+            least = crossing(lambda t: log_excess(aligned.distance(distance, t, target), allowed), turn)
         # Floats cannot tell a distance of zero from a faint one.
         attained = exact is not None or (epsilon > 0 and turn < math.inf)
     # A limit that is only approached is not a distance that is reached.
@@ -182,6 +181,7 @@ def least_alignment_budget(
     epsilon: float,
     pretrain: int | str = 0,
     align: int | str = 1,
+    *,
     distance: Distance = "total variation",
     regime: Regime = "counts",
     step: float | None = None,
@@ -213,7 +213,7 @@ def least_alignment_budget(
     >>> budget.size, budget.data
     (5.0, array([0.  , 0.25, 0.75]))
     """
-    aligned = _aligned(mixture, pretrain, align, regime, step)
+    aligned = align_model(mixture, pretrain, align, regime, step)
     epsilon, unit = _epsilon(epsilon), _unit(distance, base)
     allowed = epsilon * unit
     p, a = aligned.pretrain, aligned.align
@@ -228,18 +228,18 @@ def least_alignment_budget(
         limit = math.inf if before == math.inf else 0.0
     else:
         before, limit = aligned.distance(distance, 0.0, p), 0.0
-        top = _largest_ratio(mixture, pretrain, align)
+        top = largest_ratio(mixture, pretrain, align)
         turn = math.inf if top is None else float(top - 1)
 
         def left(level: float) -> float:
-            shift, model, _ = _levelled(aligned, level)
-            return _excess(_distance(distance, shift, model, p, a), allowed)
+            shift, model, _ = levelled(aligned, level)
+            return log_excess(distance_between(distance, shift, model, p, a), allowed)
 
-        level = _crossing(left, math.inf if top is None else top) if epsilon else math.inf
+        level = crossing(left, math.inf if top is None else top) if epsilon else math.inf
         if level < math.inf:
-            fill = _levelled(aligned, level)[2]
+            fill = levelled(aligned, level)[2]
         else:
-            fill = p if top is None else _filled(mixture, pretrain, align, top)
+            fill = p if top is None else filled(mixture, pretrain, align, top)
         t = float(fill.sum()) if level < math.inf else turn
         mass = float(fill.sum())
         data = fill / mass if mass > 0 else None
@@ -266,7 +266,7 @@ def _unit(distance: str, base: float) -> float:
 
 
 def _budget(
-    aligned: _Aligned,
+    aligned: Aligned,
     asked: tuple[str, str, float],
     t: float | Fraction,
     reachable: bool,

@@ -1,4 +1,19 @@
-"""How far a mixture lies from where it started, and where that changes."""
+r"""How far an aligned model lies from where it started, as inverse data move it on.
+
+The alignment takes p_p to q_a = (1 - c) p_p + c p_a, and inverse data takes q_a on to
+
+    q = p_p + c ((p_a - p_p) + t (p_b - p_p)) / (1 + c t),     c t = s / (1 - s).
+
+By counts t = |D_b| / |D_a|. In the fixed-step regime |D_b| = log(1 + c t) / -log(1 - eta). Everything here
+is a question about t. Differences are formed from p_a - p_p and p_b - p_p, so a model that hardly moves keeps
+its digits.
+
+**The least over all D_b.** Whatever D_b is, q >= q_a / (1 + c t), leaf by leaf. Of the models that obey this,
+the one trained on D_b ~ (g p_p - p_a)_+ is nearest to p_p in every f-divergence: such data level up the
+leaves that the alignment has taken most from. In total variation what is left is
+c E_{1+t}(p_a || p_p) / (1 + c t), with E_g(p || q) = sum (p - g q)_+ the hockey-stick divergence, and nothing
+is left when t reaches max p_a / p_p - 1. Proofs are in ``docs/alignment.md``.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,16 +24,16 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from ..information import divergence_terms
+from ..information import divergence_terms, log_ratio
 from ..mixtures import Mixture
-from .regimes import REGIMES, _move, _roles, _speed
+from .regimes import REGIMES, move, roles_of, speed_of
 
 _REACH = 600.0
 """Budgets are sought with log t between -600 and 600."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Aligned:
+class Aligned:
     """The aligned model kept * p_p + moved * p_a, and the clock of what follows."""
 
     pretrain: Float[np.ndarray, "leaves"]
@@ -51,38 +66,40 @@ class _Aligned:
 
     def distance(self, distance: str, t: float | Fraction, target: Float[np.ndarray, "leaves"]) -> float:
         """Distance from p_p, in nats or as a share of mass."""
-        return _distance(distance, *self.shift(t, target), self.pretrain, self.align)
+        return distance_between(distance, *self.shift(t, target), self.pretrain, self.align)
 
     def gain(self, t: float, target: Float[np.ndarray, "leaves"]) -> float:
         """How far the rate of D_a lies below its rate under p_p, in nats."""
         return _gain(*self.shift(t, target), self.pretrain, self.align)
 
 
-def _aligned(
+def align_model(
     mixture: Mixture, pretrain: int | str, align: int | str, regime: str, step: float | None
-) -> _Aligned:
-    p, a = _roles(mixture, pretrain, align)
+) -> Aligned:
+    """The model after D_a, in one of the two regimes."""
+    p, a = roles_of(mixture, pretrain, align)
     if regime not in REGIMES:
         raise ValueError(f"regime = {regime!r}: must be 'counts' or 'fine-tuning'")
     if regime == "fine-tuning" and step is None:
         raise ValueError(
             "step = None: regime 'fine-tuning' needs the fraction that one example moves the model"
         )
-    speed = None if regime == "counts" else _speed(step)
+    speed = None if regime == "counts" else speed_of(step)
     n_p, n_a = (mixture.exact_sizes[i] for i in (p, a))
-    kept, moved = _move(float(n_a), float(n_p), speed)
+    kept, moved = move(float(n_a), float(n_p), speed)
     rows = mixture.distributions
     share = float(mixture.unexpanded[[p, a]].max())
-    return _Aligned(rows[p], rows[a], float(kept), float(moved), n_a, speed, share)
+    return Aligned(rows[p], rows[a], float(kept), float(moved), n_a, speed, share)
 
 
-def _distance(
+def distance_between(
     distance: str,
     shift: Float[np.ndarray, "leaves"],
     model: Float[np.ndarray, "leaves"],
     before: Float[np.ndarray, "leaves"],
     align: Float[np.ndarray, "leaves"],
 ) -> float:
+    """Distance from the model before, given the difference `shift` from it, in nats or as a share of mass."""
     if distance == "total variation":
         return float(np.abs(shift).sum() / 2)
     if distance == "kl":
@@ -101,22 +118,19 @@ def _gain(
     shift, model, before, align = shift[on], model[on], before[on], align[on]
     if (before == 0).any():
         return math.inf
-    relative = shift / before
-    near = np.abs(relative) < 1 / 2
     with np.errstate(divide="ignore"):
-        logs = np.where(near, np.log1p(np.where(near, relative, 0.0)), np.log(model / before))
-    return float(align @ logs)
+        return float(align @ log_ratio(model, before, shift))
 
 
-def _rate_limit(aligned: _Aligned, target: Float[np.ndarray, "leaves"]) -> tuple[float, float]:
+def rate_limit(aligned: Aligned, target: Float[np.ndarray, "leaves"]) -> tuple[float, float]:
     """Least distance of the rate of D_a, and the t of it: the gain is concave in s."""
     first, last = aligned.gain(0.0, target), aligned.gain(math.inf, target)
     if last < 0:
-        return 0.0, _crossing(lambda t: aligned.gain(t, target))
+        return 0.0, crossing(lambda t: aligned.gain(t, target))
     return (first, 0.0) if first <= last < math.inf else (last, math.inf)
 
 
-def _turn(aligned: _Aligned, distance: str, target: Float[np.ndarray, "leaves"]) -> float:
+def turning_point(aligned: Aligned, distance: str, target: Float[np.ndarray, "leaves"]) -> float:
     """The t at which a convex distance is least; inf if it falls to the end."""
     u, v = aligned.align - aligned.pretrain, target - aligned.pretrain
     direction = v - aligned.moved * u
@@ -129,10 +143,10 @@ def _turn(aligned: _Aligned, distance: str, target: Float[np.ndarray, "leaves"])
             # Where the direction is 0 the model stays as it is, however far off.
             return -float(np.where(direction == 0, 0.0, weight * direction).sum())
 
-    return _crossing(fall) if fall(0.0) > 0 else 0.0
+    return crossing(fall) if fall(0.0) > 0 else 0.0
 
 
-def _crossing(fall: Callable[[float], float], end: float | Fraction = math.inf) -> float:
+def crossing(fall: Callable[[float], float], end: float | Fraction = math.inf) -> float:
     """Least t up to `end` at which a function that starts positive is not; inf if there is none."""
     from scipy.optimize import brentq
 
@@ -148,12 +162,12 @@ def _crossing(fall: Callable[[float], float], end: float | Fraction = math.inf) 
     return math.exp(brentq(at, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps, maxiter=10_000))
 
 
-def _excess(value: float, allowed: float) -> float:
+def log_excess(value: float, allowed: float) -> float:
     """log(value / allowed): distances are near powers of t, so this is near a line in log t."""
     return math.log(value) - math.log(allowed) if value > 0 else -math.inf
 
 
-def _restoring_ratio(mixture: Mixture, pretrain: int | str, align: int | str, b: int) -> Fraction | None:
+def restoring_ratio(mixture: Mixture, pretrain: int | str, align: int | str, b: int) -> Fraction | None:
     """The t at which p_a - p_p + t (p_b - p_p) = 0 on every leaf, exactly; None if there is none."""
     roles = [mixture.index(pretrain), mixture.index(align), b]
     p, a, target = (mixture.distributions[i] for i in roles)
@@ -169,7 +183,7 @@ def _restoring_ratio(mixture: Mixture, pretrain: int | str, align: int | str, b:
     return t if t > 0 and not (exact_u * t.denominator + exact_v * t.numerator).any() else None
 
 
-def _largest_ratio(mixture: Mixture, pretrain: int | str, align: int | str) -> Fraction | None:
+def largest_ratio(mixture: Mixture, pretrain: int | str, align: int | str) -> Fraction | None:
     """Largest p_a / p_p over the leaves, exactly; None if it is infinite."""
     p, a = mixture.index(pretrain), mixture.index(align)
     before, after = mixture.distributions[p], mixture.distributions[a]
@@ -183,7 +197,7 @@ def _largest_ratio(mixture: Mixture, pretrain: int | str, align: int | str) -> F
     return max(Fraction(has * totals[p], had * totals[a]) for has, had in pairs)
 
 
-def _filled(
+def filled(
     mixture: Mixture, pretrain: int | str, align: int | str, top: Fraction
 ) -> Float[np.ndarray, "leaves"]:
     """The largest p_a / p_p times p_p, less p_a; in integers where floats nearly agree."""
@@ -198,8 +212,8 @@ def _filled(
     return fill
 
 
-def _levelled(
-    aligned: _Aligned, level: float
+def levelled(
+    aligned: Aligned, level: float
 ) -> tuple[Float[np.ndarray, "leaves"], Float[np.ndarray, "leaves"], Float[np.ndarray, "leaves"]]:
     """Q - p_p, q and t p_b for the best D_b: leaves where p_a < level * p_p filled up to that."""
     p, a = aligned.pretrain, aligned.align

@@ -1,26 +1,25 @@
-"""Section 5.3: what rebound depends on."""
+"""Section 5.3: rebound against depth and against the amount of pre-training data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable
+from .._lib.results import Result, points
 from ..mixtures import Mixture
 from ..trees import TokenTree
 from .rebound import NEGATIVE, POSITIVE, Rebound, simulate_rebound
-from .regimes import REGIMES, Regime, _array, _dataset, _everywhere, _growing, _roles
-
-# Rebound
+from .regimes import REGIMES, Regime, growing, roles_of
 
 
-class PowerLaw(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class PowerLaw(Result):
     """R = amplitude * x^exponent by least squares on logarithms; made by `ReboundFactor.fit`.
 
     Attributes
@@ -37,12 +36,12 @@ class PowerLaw(NamedTuple):
     exponent_error: float
 
 
-@comparable
-@dataclass(frozen=True, eq=False)
-class ReboundFactor:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReboundFactor(Result):
     """Rebound against depth or |D_p|; made by `rebound_by_depth` and `rebound_by_pretraining`.
 
-    Arrays have axes regime, value, positive, negative in this order; regimes are `REGIMES`.
+    Arrays have axes regime, value, positive, negative in this order; regimes are `REGIMES`. `to_frame` has
+    one row per point of these axes, in which `unexpanded` is repeated; the values are named as the factor.
 
     Attributes
     ----------
@@ -69,22 +68,22 @@ class ReboundFactor:
     @property
     def first_drop(self) -> Float[np.ndarray, "2 values positive"]:
         """R: how far the score falls over the first negative examples."""
-        return _array(self.drop[..., 1] - self.drop[..., 0])
+        return np.asarray(self.drop[..., 1] - self.drop[..., 0])
 
     @property
     def last_drop(self) -> Float[np.ndarray, "2 values positive"]:
         """How far the score falls over the last negative examples, from 1000 to 2000 in the paper."""
-        return _array(self.drop[..., -1] - self.drop[..., -2])
+        return np.asarray(self.drop[..., -1] - self.drop[..., -2])
 
     @property
     def grows(self) -> Bool[np.ndarray, "2 positive"]:
         """Whether R grows with every step of the factor, as the paper has it."""
-        return _everywhere(np.diff(self.first_drop, axis=1) > 0, 1)
+        return np.asarray((np.diff(self.first_drop, axis=1) > 0).all(axis=1))
 
     @property
     def later_slower(self) -> Bool[np.ndarray, "2 positive"]:
         """Whether the last drop shrinks with every step of the factor, as the paper has it."""
-        return _everywhere(np.diff(self.last_drop, axis=1) < 0, 1)
+        return np.asarray((np.diff(self.last_drop, axis=1) < 0).all(axis=1))
 
     def fit(self, regime: Regime, positive: int = 0) -> PowerLaw:
         """R = a Size^b, or c Data^d, by least squares on logarithms (section 5.3).
@@ -118,29 +117,20 @@ class ReboundFactor:
         amplitude, error = math.exp(intercept), math.sqrt(misfit / spread)
         return PowerLaw(amplitude, exponent, amplitude * error * math.sqrt((x**2).mean()), error)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
-        axes = ("regime", self.factor, "positive", "negative")
-        coordinates = {
-            "regime": REGIMES,
-            self.factor: self.values,
-            "positive": self.positive,
-            "negative": self.negative,
-        }
-        arrays = {
-            "score": (axes, self.score),
-            "drop": (axes, self.drop),
-            "unexpanded": ((self.factor,), self.unexpanded),
-        }
-        return _dataset(coordinates, arrays, {})
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        ends = {"positive": self.positive, "negative": self.negative}
+        unexpanded = self.unexpanded[:, None, None]
+        axes = {"regime": REGIMES, self.factor: self.values} | ends
+        return points(axes, score=self.score, drop=self.drop, unexpanded=unexpanded)
 
 
 def rebound_by_depth(
     trees: Sequence[TokenTree],
-    depths: Annotated[Numbers, "depths"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
+    depths: Annotated[Numbers, "depths"] | None = None,
     positive: Annotated[Numbers, "positive"] = POSITIVE,
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
@@ -151,10 +141,10 @@ def rebound_by_depth(
     ----------
     trees : sequence of at least three TokenTrees
         One a dataset; sizes are their total weights.
-    depths : array_like of int, shape (V,), optional
-        Increasing, at least two. Default: 1 to the depth of the deepest tree.
     pretrain, align, perturb, positive, negative, step
         As in `simulate_rebound`, whose errors this shares.
+    depths : array_like of int, shape (V,), optional
+        Increasing, at least two. Default: 1 to the depth of the deepest tree.
 
     Returns
     -------
@@ -181,20 +171,24 @@ def rebound_by_depth(
     if depths is None:
         depths = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
     listed = checks.array("depths", depths)
-    grid = _growing("depths", listed)
-    more, less = _growing("positive", positive), _growing("negative", negative)
+    grid = growing("depths", listed)
+    more, less = growing("positive", positive), growing("negative", negative)
     levels = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
     mixtures = [Mixture.from_trees(trees, depth=depth) for depth in levels]
-    found = [simulate_rebound(each, pretrain, align, perturb, more, less, step) for each in mixtures]
+    found = [
+        simulate_rebound(each, pretrain, align, perturb, positive=more, negative=less, step=step)
+        for each in mixtures
+    ]
     return _factor("depth", grid, found)
 
 
 def rebound_by_pretraining(
     mixture: Mixture,
-    sizes: Annotated[Numbers, "sizes"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
+    sizes: Annotated[Numbers, "sizes"] | None = None,
     positive: Annotated[Numbers, "positive"] = POSITIVE,
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
@@ -205,11 +199,11 @@ def rebound_by_pretraining(
     ----------
     mixture : Mixture
         As in `simulate_rebound`.
+    pretrain, align, perturb, positive, negative, step
+        As in `simulate_rebound`, whose errors this shares.
     sizes : array_like, shape (V,), optional
         |D_p|, increasing, at least two. Default: 1, 1.25 and 1.5 times that of the mixture, as the paper's
         2.0T, 2.5T and 3.0T tokens.
-    pretrain, align, perturb, positive, negative, step
-        As in `simulate_rebound`, whose errors this shares.
 
     Returns
     -------
@@ -227,15 +221,17 @@ def rebound_by_pretraining(
     >>> [round(found.fit(regime).exponent, 3) for regime in REGIMES]
     [-1.0, 0.0]
     """
-    p = _roles(mixture, pretrain, align, perturb)[0]
+    p = roles_of(mixture, pretrain, align, perturb)[0]
     listed = list(mixture.exact_sizes)
-    grid = _growing("sizes", float(listed[p]) * np.array([1, 1.25, 1.5]) if sizes is None else sizes)
-    more, less = _growing("positive", positive), _growing("negative", negative)
+    grid = growing("sizes", float(listed[p]) * np.array([1, 1.25, 1.5]) if sizes is None else sizes)
+    more, less = growing("positive", positive), growing("negative", negative)
     found = []
     for size in grid.tolist():
         listed[p] = Fraction(size)
         resized = mixture.with_sizes(listed)
-        found.append(simulate_rebound(resized, pretrain, align, perturb, more, less, step))
+        found.append(
+            simulate_rebound(resized, pretrain, align, perturb, positive=more, negative=less, step=step)
+        )
     return _factor("pretrain size", grid, found)
 
 

@@ -1,6 +1,7 @@
 """Section 5.2: rebound after alignment, simulated."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib.checks import Numbers
-from .._lib.results import comparable
+from .._lib.results import Result, points
 from ..mixtures import Mixture
-from .regimes import REGIMES, _array, _dataset, _everywhere, _growing, _move, _roles, _speed
+from .regimes import REGIMES, growing, move, roles_of, speed_of
 
 POSITIVE, NEGATIVE = (1000, 2000, 5000, 10000), (0, 100, 200, 500, 1000, 2000)
 """Sizes of the paper's section 5.2."""
@@ -19,12 +20,12 @@ PAPER_NEEDED = {"Llama2-7B": (961, 844, 801, 729), "Gemma-2B": (923, 853, 709, 5
 """The paper's Table 3: unsafe examples needed after `POSITIVE` safe ones."""
 
 
-@comparable
-@dataclass(frozen=True, eq=False)
-class Rebound:
+@dataclass(frozen=True, eq=False, repr=False)
+class Rebound(Result):
     """Score of an aligned model under negative data; made by `simulate_rebound`.
 
-    Arrays have axes regime, positive, negative in this order; regimes are `REGIMES`.
+    Arrays have axes regime, positive, negative in this order; regimes are `REGIMES`. `to_frame` has one row
+    per point of these axes, in which `needed` is repeated.
 
     Attributes
     ----------
@@ -60,12 +61,12 @@ class Rebound:
     @property
     def first_drop(self) -> Float[np.ndarray, "2 positive"]:
         """R: how far the score falls over the first negative examples, 100 of them in the paper."""
-        return _array(self.drop[..., 1] - self.drop[..., 0])
+        return np.asarray(self.drop[..., 1] - self.drop[..., 0])
 
     @property
     def falls_faster(self) -> Bool[np.ndarray, "2"]:
         """Rebound: whether every further positive example makes the first drop larger."""
-        return _everywhere(np.diff(self.first_drop, axis=1) > 0, 1)
+        return np.asarray((np.diff(self.first_drop, axis=1) > 0).all(axis=1))
 
     @property
     def levels_off(self) -> Bool[np.ndarray, "2"]:
@@ -74,28 +75,16 @@ class Rebound:
         The second follows from the first: lambda is strictly concave in the number of negative examples, in
         both regimes (docs/alignment.md). Differences of drops would not show it where D_p is very large.
         """
-        return _everywhere(self.drop[..., -1] > 0, 1)
+        return np.asarray((self.drop[..., -1] > 0).all(axis=1))
 
     @property
     def needed_falls(self) -> Bool[np.ndarray, "2"]:
         """Whether more positive data lets fewer negative examples do, as in the paper's Table 3."""
-        return _everywhere(self.needed[:, 1:] < self.needed[:, :-1], 1)
+        return np.asarray((self.needed[:, 1:] < self.needed[:, :-1]).all(axis=1))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
-        axes = ("regime", "positive", "negative")
-        return _dataset(
-            {"regime": REGIMES, "positive": self.positive, "negative": self.negative},
-            {
-                "score": (axes, self.score),
-                "drop": (axes, self.drop),
-                "needed": (axes[:2], self.needed),
-            },
-            {
-                name: getattr(self, name)
-                for name in ("level", "score_pretrain", "score_align", "score_perturb", "step", "unexpanded")
-            },
-        )
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        axes = {"regime": REGIMES, "positive": self.positive, "negative": self.negative}
+        return points(axes, score=self.score, drop=self.drop, needed=self.needed[..., None])
 
 
 def simulate_rebound(
@@ -103,6 +92,7 @@ def simulate_rebound(
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
     positive: Annotated[Numbers, "positive"] = POSITIVE,
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
@@ -152,8 +142,8 @@ def simulate_rebound(
     >>> rebound.falls_faster
     array([False,  True])
     """
-    roles = _roles(mixture, pretrain, align, perturb)
-    given = _growing("positive", positive), _growing("negative", negative)
+    roles = roles_of(mixture, pretrain, align, perturb)
+    given = growing("positive", positive), growing("negative", negative)
     if given[0][0] == 0:
         raise ValueError("positive[0] = 0.0: must be > 0")
     positives, negatives = given
@@ -175,10 +165,10 @@ def simulate_rebound(
     n_p = float(mixture.exact_sizes[roles[0]])
     score, drop = np.zeros((2, 2, positives.size, negatives.size))
     needed = np.zeros((2, positives.size))
-    for r, speed in enumerate((None, _speed(step))):
-        kept, moved = _move(positives, n_p, speed)
+    for r, speed in enumerate((None, speed_of(step))):
+        kept, moved = move(positives, n_p, speed)
         held = kept * part + moved
-        left, share_t = _move(negatives, (n_p + positives)[:, None], speed)
+        left, share_t = move(negatives, (n_p + positives)[:, None], speed)
         gap = (kept * (ours + part * top) + moved * 2 * top) / held
         drop[r] = gap[:, None] * share_t / (left * held[:, None] + share_t)
         score[r] = 0.5 + ((kept * ours + moved * top) / held)[:, None] - drop[r]

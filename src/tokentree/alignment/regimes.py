@@ -1,10 +1,18 @@
-"""How training moves a dataset's share: by counts, or with steps of a fixed size."""
+r"""How training moves a model: one line, two clocks.
+
+Training a model q on data distributed as p moves it along the straight segment from q to p, to
+(1 - s) q + s p. How far depends on the regime:
+
+- *counts*, joint training: n examples after T others move it by s = n / (T + n);
+- *fine-tuning*, the natural-gradient flow with a fixed step eta: every example moves it by the fraction eta,
+  so s = 1 - (1 - eta)^n, whatever came before.
+"""
 
 import math
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from .._lib import checks
 from ..mixtures import Mixture
@@ -15,14 +23,14 @@ REGIMES: tuple[Regime, Regime] = ("counts", "fine-tuning")
 """The first axis of every simulation."""
 
 
-def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
+def roles_of(mixture: Mixture, *datasets: int | str) -> list[int]:
     """Positions of D_p, D_a and, if asked for, D_t."""
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
     return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=False)))
 
 
-def _speed(step: Any) -> float:
+def speed_of(step: Any) -> float:
     """-log(1 - step)."""
     value = checks.float_array("step", step)
     if value.ndim or not 0 < value < 1:
@@ -30,7 +38,7 @@ def _speed(step: Any) -> float:
     return -math.log1p(-float(value))
 
 
-def _move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
+def move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
     """1 - s and s after some examples, with `total` before them; arrays broadcast."""
     n = np.asarray(examples, np.float64)
     if speed is None:
@@ -38,15 +46,7 @@ def _move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
     return np.exp(-n * speed), -np.expm1(-n * speed)
 
 
-def _array(value: Any) -> Float[np.ndarray, "..."]:
-    return np.asarray(value, np.float64)
-
-
-def _everywhere(condition: Bool[np.ndarray, "..."], axis: int | tuple[int, ...]) -> Bool[np.ndarray, "..."]:
-    return np.asarray(condition.all(axis=axis))
-
-
-def _growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
+def growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
     """At least two finite numbers >= 0, increasing."""
     array = checks.float_array(name, value)
     if array.ndim != 1 or array.size < 2:
@@ -55,14 +55,3 @@ def _growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
     if not (np.diff(array) > 0).all():
         checks.fail_at(name, array, np.diff(array, prepend=-1.0) <= 0, "must be larger than the one before")
     return array
-
-
-def _dataset(
-    coordinates: dict[str, Any], variables: dict[str, tuple[tuple[str, ...], Any]], attributes: dict[str, Any]
-) -> dict[str, Any]:
-    """Named arrays in plain Python, in the layout of ``xarray.Dataset.from_dict``."""
-    coords = {
-        name: {"dims": [name], "data": np.asarray(values).tolist()} for name, values in coordinates.items()
-    }
-    data = {name: {"dims": list(dims), "data": array.tolist()} for name, (dims, array) in variables.items()}
-    return {"coords": coords, "data_vars": data, "attrs": attributes}

@@ -1,5 +1,6 @@
 """Section 5.1: resistance to alignment, simulated."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -8,26 +9,23 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib import checks
-from .._lib.results import comparable
+from .._lib.results import Result, points
 from ..information import divergence_terms, entropy
 from ..mixtures import Mixture
-from .regimes import REGIMES, _array, _dataset, _move, _roles, _speed
+from .regimes import REGIMES, move, roles_of, speed_of
 
 DIRECTIONS = ("forward", "inverse")
 """Which way a slice is retrained in `Resistance`."""
 
 
-# Resistance
-
-
-@comparable
-@dataclass(frozen=True, eq=False)
-class Resistance:
+@dataclass(frozen=True, eq=False, repr=False)
+class Resistance(Result):
     """Slices of an alignment run retrained on one another's answers; made by `simulate_resistance`.
 
     Pairs (k, l) have k < l: forward trains theta_k on data distributed as theta_l, inverse the other way
     round. Gaps are forward minus inverse, means over the run: positive where inverse alignment is easier.
-    Regimes are `REGIMES`, directions `DIRECTIONS`.
+    Regimes are `REGIMES`, directions `DIRECTIONS`. `to_frame` has one row per regime, pair, direction and
+    number of examples; gaps are repeated in it, and entropies left out, which are of slices.
 
     Attributes
     ----------
@@ -61,7 +59,7 @@ class Resistance:
     @property
     def loss_gap(self) -> Float[np.ndarray, "2 pairs"]:
         """Gap of the training loss: the entropies' plus the excess losses'."""
-        return _array(self.entropy_gap + self.excess_gap)
+        return np.asarray(self.entropy_gap + self.excess_gap)
 
     @property
     def inverse_easier_by_loss(self) -> Bool[np.ndarray, "2 pairs"]:
@@ -78,25 +76,16 @@ class Resistance:
         """Whether the entropies alone decide the sign of the gap of the training loss."""
         return np.asarray(np.abs(self.entropy_gap) > np.abs(self.excess_gap))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Axes, arrays and dimensions by name, as ``xarray.Dataset.from_dict`` reads them."""
-        axes = ("regime", "pair", "direction", "examples")
-        return _dataset(
-            {
-                "regime": REGIMES,
-                "pair": [f"{k}-{l}" for k, l in self.pairs],
-                "direction": DIRECTIONS,
-                "examples": self.examples,
-                "slice": range(1, self.entropy.shape[1] + 1),
-            },
-            {
-                "entropy": (("regime", "slice"), self.entropy),
-                "training_loss": (axes, self.training_loss),
-                "excess_loss": (axes, self.excess_loss),
-                "entropy_gap": (axes[:2], self.entropy_gap),
-                "excess_gap": (axes[:2], self.excess_gap),
-            },
-            {"step": self.step, "unexpanded": self.unexpanded},
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        # With leading zeros, the order of the words is that of the pairs.
+        width = len(str(self.entropy.shape[1]))
+        pairs = [f"{k:0{width}}-{l:0{width}}" for k, l in self.pairs]
+        return points(
+            {"regime": REGIMES, "pair": pairs, "direction": DIRECTIONS, "examples": self.examples},
+            training_loss=self.training_loss,
+            excess_loss=self.excess_loss,
+            entropy_gap=self.entropy_gap[..., None, None],
+            excess_gap=self.excess_gap[..., None, None],
         )
 
 
@@ -104,6 +93,7 @@ def simulate_resistance(
     mixture: Mixture,
     pretrain: int | str = 0,
     align: int | str = 1,
+    *,
     slices: int = 3,
     step: float | None = None,
     points: int = 17,
@@ -154,7 +144,7 @@ def simulate_resistance(
     >>> to_uniform.inverse_easier_by_loss[0], to_peak.inverse_easier_by_loss[0]
     (array([ True,  True,  True]), array([False, False, False]))
     """
-    p, a = _roles(mixture, pretrain, align)
+    p, a = roles_of(mixture, pretrain, align)
     slices, points = checks.integer("slices", slices, 2), checks.integer("points", points, 2)
     unit = checks.log_base(base)
     n_p, n_a = (float(mixture.exact_sizes[i]) for i in (p, a))
@@ -166,16 +156,16 @@ def simulate_resistance(
     pairs = tuple(combinations(range(1, slices + 1), 2))
     excess = np.zeros((2, len(pairs), 2, points))
     entropies, entropy_gap = np.zeros((2, slices)), np.zeros((2, len(pairs)))
-    for r, speed in enumerate((None, _speed(step))):
-        kept, moved = _move(chunk * np.arange(1, slices + 1), n_p, speed)
+    for r, speed in enumerate((None, speed_of(step))):
+        kept, moved = move(chunk * np.arange(1, slices + 1), n_p, speed)
         models = np.multiply.outer(kept, before) + np.multiply.outer(moved, after)
         entropies[r] = entropy(models, base)
         for i, (k, l) in enumerate(pairs):
             # How much farther theta_l has gone: what theta_k still kept, times the share lost since.
-            gap = float(kept[k - 1] * _move((l - k) * chunk, n_p + k * chunk, speed)[1])
+            gap = float(kept[k - 1] * move((l - k) * chunk, n_p + k * chunk, speed)[1])
             for d, (start, end) in enumerate(((k, l), (l, k))):
                 target, ahead = models[end - 1], (gap if d == 0 else -gap) * u
-                lefts, shares = _move(examples, n_p + start * chunk, speed)
+                lefts, shares = move(examples, n_p + start * chunk, speed)
                 for j, (left, share) in enumerate(zip(lefts, shares, strict=True)):
                     model = left * models[start - 1] + share * target
                     excess[r, i, d, j] = divergence_terms(target, model, left * ahead).sum() / unit

@@ -10,6 +10,7 @@ from ..pareto import fit_tail
 from ..trees import TokenTree
 from .evidence import Evidence, letter_windows, python_text
 from .ledger import Figure, Finding, Verdict
+from .witness import witness
 
 REPLICATES = 50
 """Of each fit, for its p-value."""
@@ -70,20 +71,6 @@ def assumption_a_7(evidence: Evidence) -> Finding:
         "on the cases tried: trees of one text, Python's help, and of a model of it; maximum likelihood, "
         f"Kolmogorov-Smirnov distance, p-value of {REPLICATES} replicates (Clauset, Shalizi and Newman 2009)",
         figures,
-        """\
-from collections import Counter
-from math import log, sqrt
-from pydoc_data.topics import topics
-
-# Pairs of letters in Python's help, counted. Distance from the most likely Pareto law of all the counts.
-text = "".join(topics.values()).lower()
-pairs = Counter(pair for pair in zip(text, text[1:]) if all("a" <= letter <= "z" for letter in pair))
-counts = sorted(pairs.values())
-n, least = len(counts), counts[0]
-alpha = n / sum(log(x / least) for x in counts)
-distance = max(abs(1 - i / n - (least / x) ** alpha) for i, x in enumerate(counts))
-assert alpha < 1  # the mean of this law is infinite
-assert distance * sqrt(n) > 3  # far beyond 1.63, the 1 % point of Kolmogorov's law
-""",
+        witness("assumption-A.7"),
         short=f"rejected on {rejected} of {len(masses)} trees of real text",
     )

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from ..codes import BlockCodec, HuffmanCode, ideal_code_length
 from ..information import entropy
@@ -11,6 +12,7 @@ from ..models import modelled_depth
 from ..trees import EOS, TokenTree, merge
 from .evidence import LETTERS_DEPTH, Evidence, growing_transformers, letter_windows, python_text
 from .ledger import Figure, Finding, Verdict
+from .witness import witness
 
 
 def theorem_3_4(evidence: Evidence) -> Finding:
@@ -41,32 +43,7 @@ def theorem_3_4(evidence: Evidence) -> Finding:
         "5/3 bits where ceil(H) = 2, and counts 7, 1, 1 need 11/9 bits where ceil(H) = 1.",
         "exact computation (two counterexamples)",
         figures,
-        """\
-from fractions import Fraction
-from heapq import heappop, heappush
-from math import prod
-
-def huffman(counts):
-    '''Mean length of Huffman's code: every merged weight costs its bits once.'''
-    heap, total = sorted(counts), 0
-    while len(heap) > 1:
-        merged = heappop(heap) + heappop(heap)
-        heappush(heap, merged)
-        total += merged
-    return Fraction(total, sum(counts))
-
-def entropy_is_at_most(bits, counts):
-    '''H <= bits, in integers: n^n <= 2^(n bits) prod c^c.'''
-    n = sum(counts)
-    return n**n <= 2 ** (n * bits) * prod(c**c for c in counts)
-
-# Shorter than printed: 1 < H <= 2, so ceil(H) = 2.
-assert not entropy_is_at_most(1, [1, 1, 1]) and entropy_is_at_most(2, [1, 1, 1])
-assert huffman([1, 1, 1]) == Fraction(5, 3)
-# Longer than printed: 0 < H <= 1, so ceil(H) = 1.
-assert entropy_is_at_most(1, [7, 1, 1])
-assert huffman([7, 1, 1]) == Fraction(11, 9)
-""",
+        witness("theorem-3.4"),
         short="L = 5/3 < 2, and L = 11/9 > 1",
     )
 
@@ -89,16 +66,7 @@ def theorem_3_4_within_a_bit(evidence: Evidence) -> Finding:
         "H = 0, but the blocks 11 and end-of-sequence are not in it.",
         "proof; measured on the first block of 6 pruned trees",
         figures,
-        """\
-# Blocks distributed as the leaves: counts 7, 1, 1 need 11/9 bits a block, and ceil(H) = 1.
-from fractions import Fraction
-assert abs(Fraction(1 * 7 + 2 * 1 + 2 * 1, 9) - 1) < 1
-# Blocks that are not: the response 0011 in blocks of two tokens.
-tokens = [0, 0, 1, 1, "end"]
-blocks = [tuple(tokens[i : i + 2]) for i in range(0, len(tokens), 2)]
-leaves = {blocks[0]}  # of the tree of this response pruned to depth 2: one leaf, H = 0, 0 bits printed
-assert len(blocks) == 3 and not leaves.intersection(blocks[1:])
-""",
+        witness("theorem-3.4/within-a-bit"),
         short="when blocks are distributed as the leaves",
         theorems=("CodeLength.printed_length",),
     )
@@ -125,12 +93,7 @@ def mixture_formula(evidence: Evidence) -> Finding:
         "A node's weight counts responses, and counts of separate datasets add.",
         "proof; equal integer by integer, at every node, to the tree of all responses counted together",
         figures,
-        """\
-from tokentree import TokenTree, leaf_distributions, merge
-one, two = TokenTree.from_sequences(["0", "01", "01"]), TokenTree.from_sequences(["01", "1"])
-assert merge([one, two]) == TokenTree.from_sequences(["0", "01", "01", "01", "1"])
-assert (merge([one, two]).leaves().weight == leaf_distributions([one, two], weights=True).sum(axis=0)).all()
-""",
+        witness("mixture-formula"),
         short="integer by integer, merged trees",
         theorems=("TokenTree.merge_all", "TokenTree.merge_weight", "TokenTree.merged_is_joint"),
     )
@@ -157,14 +120,7 @@ def printed_rate(evidence: Evidence) -> Finding:
         " against Theorem 4.2. The rate under the joint code is the cross-entropy -sum p_i log q.",
         "proof (the formula has no other dataset in it); exact counterexample in the witness",
         figures,
-        """\
-from fractions import Fraction
-
-# D_1 lies on leaf 0 and D_2 on leaf 1, so both entropies, and the printed rates, are 0.
-for n_1, bits in (1, 1), (2**20 - 1, 20):
-    q = Fraction(1, n_1 + 1)  # share of leaf 1 in the joint tree, n_2 being 1
-    assert q == Fraction(1, 2**bits)  # so a response of D_2 costs this many bits
-""",
+        witness("rate-as-printed"),
         short="it is the cross-entropy",
     )
 
@@ -193,13 +149,7 @@ def rate(evidence: Evidence) -> Finding:
         " its slope over a step lies between the rates at the step's two ends, as the figures show.",
         "proof; measured on both corpora",
         figures,
-        """\
-from tokentree import Mixture, cross_entropy
-mixture = Mixture([[2, 1, 1], [0, 1, 1]], [3, 1])
-assert abs(mixture.rates()[0] - cross_entropy([0.5, 0.25, 0.25], mixture.joint)) < 1e-15
-grown = mixture.perturb(0, 0.01)
-assert grown.rates()[0] < (grown.potential() - mixture.potential()) / 0.01 < mixture.rates()[0]
-""",
+        witness("rate-as-it-must-be"),
         short="-sum p_i log q, the slope of T H(q)",
         theorems=("RateDerivatives.potential_derivative", "Rates.euler_rates", "Rates.finite_changes_gaps"),
     )
@@ -226,11 +176,7 @@ def definition_3_1(evidence: Evidence) -> Finding:
         "too.",
         "proof; equal integer by integer at every node of 6 trees",
         figures,
-        """\
-from tokentree import TokenTree
-tree = TokenTree.from_sequences(["", "0", "01", "01", "1"])
-assert tree.weight("0") == tree.weight("0", eos=True) + tree.weight("00") + tree.weight("01") == 3
-""",
+        witness("definition-3.1"),
         short="integer by integer, 6 trees",
         theorems=("TokenTree.weights_add_up_data", "TokenTree.weights_add_up"),
     )
@@ -259,11 +205,7 @@ def definition_3_3(evidence: Evidence) -> Finding:
         "responses.",
         "proof (a prefix code decodes uniquely); round trips of seen blocks and of coin flips",
         figures,
-        """\
-# Responses 00 and 01 make a tree of two leaves at depth 2: codewords 0 and 1 are all there are.
-leaves = {(0, 0): "0", (0, 1): "1"}
-assert (1, 1) not in leaves and sum(2.0 ** -len(word) for word in leaves.values()) == 1
-""",
+        witness("definition-3.3"),
         short="when every block was seen",
     )
 
@@ -277,34 +219,20 @@ N_GRAM_LETTERS = 2**12
 
 def assumption_3_2(evidence: Evidence) -> Finding:
     """Assumption 3.2: n-gram models of growing order, and transformers of growing size."""
-    from ..adapters import read_along
-    from ..models import NGramModel
-
     del evidence
     windows = letter_windows(2 * N_GRAM_LETTERS)
     fitted, new = windows[: N_GRAM_LETTERS - LETTERS_DEPTH + 1], windows[N_GRAM_LETTERS:]
-    trees = [TokenTree.from_sequences(rows, alphabet_size=27) for rows in (fitted, new)]
-    figures: dict[str, Figure] = {}
-
-    def depths(smoothing: Literal["witten-bell", "kneser-ney"], data: TokenTree) -> list[int]:
-        models = (NGramModel.fit(fitted, order, 27, smoothing, end=False) for order in ORDERS)
-        along = (
-            read_along(model, data, batch_size=4096, progress=False, keep_on_interrupt=False)
-            for model in models
+    grown = _n_gram_depths(fitted, fitted, "witten-bell")
+    fallen = _n_gram_depths(fitted, fitted, "kneser-ney")
+    unseen = _n_gram_depths(fitted, new, "witten-bell")
+    figures: dict[str, Figure] = {
+        f"n-gram models of order 1 to {ORDERS[-1]}, {name}: depth within 1 bit": _listed(found)
+        for name, found in (
+            ("Witten-Bell, on what they were fitted to", grown),
+            ("Kneser-Ney, on the same", fallen),
+            ("Witten-Bell, on the text that follows", unseen),
         )
-        return [modelled_depth(tree, data, tolerance=1.0).depth for tree in along]
-
-    grown, fallen, unseen = (
-        depths("witten-bell", trees[0]),
-        depths("kneser-ney", trees[0]),
-        depths("witten-bell", trees[1]),
-    )
-    for name, found in (
-        ("Witten-Bell, on what they were fitted to", grown),
-        ("Kneser-Ney, on the same", fallen),
-        ("Witten-Bell, on the text that follows", unseen),
-    ):
-        figures[f"n-gram models of order 1 to {ORDERS[-1]}, {name}: depth within 1 bit"] = _listed(found)
+    }
     measured = growing_transformers()
     sizes = sorted({row.parameters for row in measured})
     trained = {
@@ -327,30 +255,26 @@ def assumption_3_2(evidence: Evidence) -> Finding:
         "transformers as kept in growing_transformers.csv, made by notebooks/growing_transformers.py; exact "
         "counterexample in the witness",
         figures,
-        """\
-from fractions import Fraction
-from math import prod
-
-# Maximum likelihood fitted to the blocks aa, bb, and asked for the equally likely blocks ab, ba.
-fitted, new = ["aa", "bb"], ["ab", "ba"]
-
-
-def chance(block, order):
-    def one(i):  # of block[i] after the order - 1 symbols before it
-        context = block[max(0, i - order + 1) : i]
-        seen = [b[j] for b in fitted for j in range(2) if b[max(0, j - order + 1) : j] == context]
-        return Fraction(seen.count(block[i]), len(seen))
-
-    return prod(one(i) for i in range(len(block)))
-
-
-# On the fitted blocks order 2 is exact, and order 1 gives each of them half of its probability: one bit.
-assert all(chance(b, 2) == Fraction(1, 2) == 2 * chance(b, 1) for b in fitted)
-# On the new ones order 1 is one bit away, and the larger model gives them no chance at all.
-assert all(chance(b, 2) == 0 and chance(b, 1) == Fraction(1, 4) for b in new)
-""",
+        witness("assumption-3.2"),
         short="on the data it was fitted to",
     )
+
+
+def _n_gram_depths(
+    fitted: Int[np.ndarray, "windows depth"],
+    data: Int[np.ndarray, "others depth"],
+    smoothing: Literal["witten-bell", "kneser-ney"],
+) -> list[int]:
+    """Depth to which the model of each order knows the tree of the data."""
+    from ..adapters import read_along
+    from ..models import NGramModel
+
+    tree = TokenTree.from_sequences(data, alphabet_size=27)
+    models = (NGramModel.fit(fitted, order, 27, smoothing, end=False) for order in ORDERS)
+    along = (
+        read_along(model, tree, batch_size=4096, progress=False, keep_on_interrupt=False) for model in models
+    )
+    return [modelled_depth(each, tree, tolerance=1.0).depth for each in along]
 
 
 def _listed(numbers: list[int]) -> str:

@@ -7,6 +7,7 @@ from ..information import cross_entropy, entropy, kl_divergence
 from ..mixtures import Mixture
 from .evidence import Evidence
 from .ledger import Figure, Finding, Verdict
+from .witness import witness
 
 
 def source_coding(evidence: Evidence) -> Finding:
@@ -28,12 +29,7 @@ def source_coding(evidence: Evidence) -> Finding:
         "Shannon's.",
         "proof (Shannon 1948, McMillan 1956); measured on 6 trees",
         figures,
-        """\
-from tokentree import HuffmanCode, entropy
-p = [0.25, 0.25, 0.2, 0.15, 0.15]
-length = HuffmanCode.from_weights(p).expected_length(p)
-assert entropy(p) <= length < entropy(p) + 1
-""",
+        witness("source-coding"),
         short=f"L - H <= {max(map(float, figures.values())):.3f} bits on 6 trees",
         theorems=(
             "CodeLength.entropy_le_decodable",
@@ -68,11 +64,7 @@ def log_loss(evidence: Evidence) -> Finding:
         " the page on real codes measures one.",
         "proof (telescoping product); to rounding on every path of two trees, without running a coder",
         figures,
-        """\
-from fractions import Fraction
-counts = {"": 8, "0": 6, "01": 2}
-assert Fraction(counts["0"], counts[""]) * Fraction(counts["01"], counts["0"]) == Fraction(2, 8)
-""",
+        witness("section-3.1/log-loss"),
         short=f"equal to {worst:.0e} bits on every path",
     )
 
@@ -97,13 +89,7 @@ def sft_loss(evidence: Evidence) -> Finding:
         " would be infinite for any model that gives mass to something outside the data.",
         "exact computation (a counterexample), proof of the corrected identity",
         figures,
-        """\
-from fractions import Fraction
-data, model = [Fraction(1, 2), Fraction(1, 2), 0], [Fraction(1, 4), Fraction(1, 4), Fraction(1, 2)]
-bits = {Fraction(1, 4): 2, Fraction(1, 2): 1}
-assert sum(p * bits[q] for p, q in zip(data, model) if p) == 2  # the loss is finite
-assert any(q > 0 == p for p, q in zip(data, model))  # so KL(p_theta || p_SFT) is infinite
-""",
+        witness("section-3.1/sft-loss"),
         short="the divergence is the other way round",
         theorems=("Rates.cross_entropy_split",),
     )
@@ -128,12 +114,6 @@ def extension(evidence: Evidence) -> Finding:
         " An arithmetic coder gets there on real text: see the page on real codes.",
         "proof; measured for b = 1 to 8",
         figures,
-        """\
-from tokentree import Mixture
-mixture = Mixture([[7, 2, 1], [1, 1, 8]], [9, 1])
-for b in (1, 2, 4):
-    gap = (mixture.potential(code="huffman", extension=b) - mixture.potential()) / mixture.total_size
-    assert 0 <= gap < 1 / b
-""",
+        witness("section-3.1/extension"),
         short="the gap is below 1/b",
     )

@@ -14,7 +14,8 @@ from ..theorem import elasticity, published_form
 from ..trees import leaf_distributions
 from .evidence import PARETO_ALPHA, Evidence
 from .ledger import Figure, Finding, Verdict
-from .theorem_4_2 import _CLOSE, _WITNESS, _relative
+from .theorem_4_2 import _CLOSE, _relative
+from .witness import witness
 
 
 def thermodynamics(evidence: Evidence) -> Finding:
@@ -52,15 +53,7 @@ def thermodynamics(evidence: Evidence) -> Finding:
         " to zero.",
         "proof; the library's R agrees with rationals on both corpora pruned to depth 4",
         figures,
-        """\
-import numpy as np
-from tokentree import Mixture
-mixture = Mixture([[3, 1, 0], [1, 1, 2], [0, 1, 5]], [1000, 10, 1])
-response = mixture.response()
-assert (response == response.T).all()
-assert np.linalg.eigvalsh(response).max() < 1e-14 * np.abs(response).max()
-assert (abs(response @ mixture.sizes) < 1e-14 * (np.abs(response) @ mixture.sizes)).all()
-""",
+        witness("gibbs-duhem"),
         short="sum n_i dgamma_i = 0, for any datasets",
         theorems=(
             "RateDerivatives.rate_derivative",
@@ -95,11 +88,7 @@ def definition_4_1(evidence: Evidence) -> Finding:
         "its leaves.",
         "proof; on both corpora the shift stays as the perturbation doubles",
         figures,
-        """\
-from tokentree import Mixture
-mixture = Mixture([[1, 1, 1, 1], [0, 0, 1, 1]], [1, 3])
-assert (mixture.rates() - mixture.normalized_rates() == [2, 1]).all()
-""",
+        witness("definition-4.1"),
         short="log M_i has no derivative",
     )
 
@@ -124,11 +113,7 @@ def section_4_2(evidence: Evidence) -> Finding:
         "the printed ratio does not show, and at |D_t| = 4 10^5 the ratio is already 5 times larger.",
         "proof (closed form); measured",
         figures,
-        _WITNESS
-        + """\
-rows, sizes = [[1, 1, 1], [0, 1, 0], [0, 0, 1]], [10**9, 10**6, 10**3]
-assert -1003 < excess(rows, sizes, 1) / excess(rows, sizes, 0) < -1002
-""",
+        witness("section-4.2/example"),
         short="-1002 at |D_t| = 10^3, -5006 at 4 10^5",
         theorems=("PublishedForm.published_ratio", "PublishedForm.published_signs"),
     )
@@ -153,13 +138,7 @@ def equation_3(evidence: Evidence) -> Finding:
         "datasets, whatever the sizes, and has no change.",
         "exact computation (a counterexample)",
         figures,
-        """\
-from fractions import Fraction
-p_a = [0, 1]
-for l in Fraction(1, 10), Fraction(1, 5):
-    model = [1000 / (1001 + l), 1 - 1000 / (1001 + l)]
-    assert any(q > 0 == p for p, q in zip(p_a, model))  # log(q / p) is infinite
-""",
+        witness("equation-3/as-printed"),
         short="KL(model || D_i) is infinite",
     )
 
@@ -182,15 +161,7 @@ def equation_3_reversed(evidence: Evidence) -> Finding:
         "rate's, and the conservation law says that the two differ by l gamma_t' alone.",
         "proof (conservation law); measured at k = 1000",
         figures,
-        _WITNESS
-        + """\
-rows = [[1, 1, 1], [0, 1, 0], [0, 0, 1]]
-for l in Fraction(1, 10), Fraction(1, 1000):
-    sizes = [1000, 1, l]
-    assert sum(n * excess(rows, sizes, i) for i, n in enumerate(sizes)) == 0
-    pretrain, align = 1000 * excess(rows, sizes, 0), excess(rows, sizes, 1)
-    assert abs(pretrain / align + 1) < 3 * l
-""",
+        witness("equation-3/reversed"),
         short="KL(D_i || model), as l -> 0",
         theorems=("Rates.rate_split", "ThreeDatasets.law", "PublishedForm.published_ratio"),
     )
@@ -207,13 +178,7 @@ def springs_in_series(evidence: Evidence) -> Finding:
         "The same force acts in every spring, and extensions add.",
         "proof (Hooke's law)",
         {},
-        """\
-from fractions import Fraction
-force, stiffness = Fraction(7), [Fraction(2), Fraction(3), Fraction(6)]
-extensions = [force / k for k in stiffness]
-assert all(k * x == force for k, x in zip(stiffness, extensions))
-assert sum(extensions) == force * sum(1 / k for k in stiffness) == force / Fraction(1)
-""",
+        witness("introduction/springs"),
         short="k_1 dl_1 = k_2 dl_2 = F",
         theorems=(
             "Springs.series_extension",

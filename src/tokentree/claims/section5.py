@@ -23,6 +23,7 @@ from ..mixtures import Mixture
 from ..theorem import published_form
 from .evidence import Corpus, Evidence
 from .ledger import Figure, Finding, Verdict
+from .witness import witness
 
 K = 1000
 """|D_p| / |D_a| where a simulation needs one."""
@@ -65,22 +66,7 @@ def definition_3_5(evidence: Evidence) -> Finding:
         "forgets.",
         "proof (docs/alignment.md); measured on both corpora",
         figures,
-        """\
-from fractions import Fraction
-
-# Total variation from p_p after n_p + n_a + n_b examples of D_p, D_a, D_b; two leaves, one of them D_a's.
-def left(n_p, n_a, n_b, share):  # `share` of D_b lies on D_a's leaf
-    return abs((n_a + share * n_b) / Fraction(n_p + n_a + n_b))
-
-
-n_p, n_a = 1000, 10
-before = left(n_p, n_a, 0, 0)
-# The best D_b has nothing there, and half of the way back takes as much as all that came before.
-assert all(left(n_p, n_a, n_b, 0) > before / 2 for n_b in range(n_p + n_a))
-assert left(n_p, n_a, n_p + n_a, 0) == before / 2
-# With fixed steps of 1/10, seven examples undo half of any alignment, also of one with 1,000 examples.
-assert Fraction(9, 10) ** 7 < Fraction(1, 2)
-""",
+        witness("definition-3.5"),
         short="fixed steps; by counts if p_a is near p_p",
     )
 
@@ -109,19 +95,7 @@ def definition_3_6(evidence: Evidence) -> Finding:
         "eta |D_a| >> 1, for a reason of its own.",
         "proof (docs/alignment.md); exact counterexample in the witness",
         figures,
-        """\
-from fractions import Fraction
-
-# Published form, three disjoint parts: the mass on D_a's leaf, which is D_2's too, after n_t of D_t.
-def mass(k, n_t):
-    return (Fraction(k, 3) + 1) / (k + 1 + n_t)
-
-
-# It was 1/3 before the alignment. |D_a| is 1, and it takes exactly 2 to bring it back, whatever k is.
-for k in 3, 1000, 10**9:
-    assert mass(k, 2) == Fraction(1, 3)
-    assert mass(k, Fraction(1, 10)) > Fraction(1, 3)
-""",
+        witness("definition-3.6"),
         short="fixed steps; by counts it takes 2 |D_a|",
         theorems=("EndOfAlignment.exact_restoration", "EndOfAlignment.undoing_the_gain"),
     )
@@ -151,20 +125,7 @@ def resistance(evidence: Evidence) -> Finding:
         "proof to leading order (docs/alignment.md); on the cases tried, both corpora, the entropies decide "
         "every pair; gaps in bits a block, positive where inverse alignment is easier",
         figures,
-        """\
-from fractions import Fraction
-
-# Two slices of an alignment run: their masses are powers of 1/2, so all losses are whole or binary fractions.
-bits = lambda p: [x.denominator.bit_length() - 1 for x in p]
-cross = lambda p, q: sum(x * b for x, b in zip(p, bits(q)))
-skewed = [Fraction(1, 2), Fraction(1, 4), Fraction(1, 8), Fraction(1, 8)]
-even = [Fraction(1, 4)] * 4
-for earlier, later, easier in (skewed, even, "inverse"), (even, skewed, "forward"):
-    forward, inverse = cross(later, earlier), cross(earlier, later)  # training losses at the start
-    assert (inverse < forward) == (easier == "inverse")
-    # The excess losses are the same in both directions: only the entropies differ.
-    assert forward - cross(later, later) == inverse - cross(earlier, earlier) == Fraction(1, 4)
-""",
+        witness("section-5.1/resistance"),
         short="as a rule the entropies decide",
     )
 
@@ -192,20 +153,7 @@ def rebound(evidence: Evidence) -> Finding:
         "proof (docs/alignment.md); measured on both corpora, score being D_a's share of the model's mass on "
         "the leaves of D_a and D_t",
         figures,
-        """\
-from fractions import Fraction
-
-def fall(bad, good, aligned):  # of the score, at the first negative example, by counts; D_p has bad and good
-    before = Fraction(good + aligned, bad + good + aligned)
-    return before - Fraction(good + aligned, bad + good + aligned + 1)
-
-
-assert fall(900, 100, 200) > fall(900, 100, 100)  # scores 1/4 and 2/11, below 1/2: more is faster
-assert fall(100, 900, 200) < fall(100, 900, 100)  # above 1/2: more is slower
-step = Fraction(1, 1000)  # fixed steps: the fall is the step times the score
-score = lambda start, n: 1 - (1 - start) * (1 - step) ** n
-assert step * score(Fraction(1, 2), 200) > step * score(Fraction(1, 2), 100)
-""",
+        witness("section-5.2/rebound"),
         short="by counts while the score is below 1/2",
     )
 
@@ -232,27 +180,7 @@ def needed(evidence: Evidence) -> Finding:
         "models is not in the token tree.",
         "proof (docs/alignment.md); measured on both corpora, back to the score before the alignment",
         figures,
-        """\
-from fractions import Fraction
-
-def back(good, bad, aligned):  # by counts: negative examples that restore the score of good and bad data
-    score = Fraction(good, good + bad)
-    n = 0
-    while Fraction(good + aligned, good + bad + aligned + n) > score:
-        n += 1
-    return n
-
-
-assert [back(300, 700, aligned) for aligned in (30, 60, 150, 300)] == [70, 140, 350, 700]
-# Fixed steps of 1/100 from score 1/2: more positive examples never need fewer negative ones.
-keep, half, examples = Fraction(99, 100), Fraction(1, 2), []
-for aligned in 10, 20, 50, 100:
-    score, n = 1 - half * keep**aligned, 0
-    while score * keep**n > half:
-        n += 1
-    examples.append(n)
-assert examples == sorted(examples) and examples[0] < examples[-1]
-""",
+        witness("section-5.2/table-3"),
         short="more positive data need more negative",
         theorems=("Star.star_theorem_counts", "Star.star_theorem_fixed_steps"),
     )
@@ -263,8 +191,8 @@ def rebound_factors(evidence: Evidence) -> Finding:
     figures: dict[str, Figure] = {}
     data_grow = False
     for corpus in evidence.corpora:
-        deep = rebound_by_depth(corpus.trees, range(3, corpus.trees[0].depth + 1))
-        data = rebound_by_pretraining(_aligned(corpus), [1e5, 1e6, 1e7])
+        deep = rebound_by_depth(corpus.trees, depths=range(3, corpus.trees[0].depth + 1))
+        data = rebound_by_pretraining(_aligned(corpus), sizes=[1e5, 1e6, 1e7])
         for regime in REGIMES:
             for name, found in ("depth", deep), ("|D_p|", data):
                 law = found.fit(regime)
@@ -282,16 +210,6 @@ def rebound_factors(evidence: Evidence) -> Finding:
         "mostly, not at every step.",
         "proof for |D_p| (docs/alignment.md); exact counterexample in the witness; measured on both corpora",
         figures,
-        """\
-from fractions import Fraction
-
-def fall(n_p):  # of the score over 100 negative examples after 1,000 positive ones; half of D_p is good
-    before = Fraction(n_p // 2 + 1000, n_p + 1000)
-    return before - Fraction(n_p // 2 + 1000, n_p + 1000 + 100)
-
-
-falls = [fall(n_p) for n_p in (10**4, 10**5, 10**6, 10**7)]
-assert falls == sorted(falls, reverse=True)  # more pre-training data, slower: the opposite of the claim
-""",
+        witness("section-5.3/factors"),
         short="the opposite in |D_p|",
     )

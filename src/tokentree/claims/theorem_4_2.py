@@ -20,6 +20,7 @@ from ..theorem import (
 from ..trees import TokenTree, leaf_distributions
 from .evidence import Corpus, Evidence
 from .ledger import Figure, Finding, Verdict
+from .witness import witness
 
 K_GRID = tuple(10**e for e in range(1, 10))
 
@@ -27,18 +28,6 @@ L_GRID = tuple(map(Fraction, ("0.001", "0.01", "0.1", "0.3", "0.49", "0.5", "0.5
 
 _CLOSE = 1e-9
 """Relative difference from a closed form that a finding allows: far above rounding, far below an error."""
-
-_WITNESS = """\
-from fractions import Fraction
-
-def excess(rows, sizes, i, t=2):
-    '''1 - S_it, which has the sign of d gamma_i / d n_t. Rows are counts.'''
-    p = [[Fraction(count, sum(row)) for count in row] for row in rows]
-    q = [sum(n * mass for n, mass in zip(sizes, leaf)) / sum(sizes) for leaf in zip(*p)]
-    return 1 - sum(a * b / c for a, b, c in zip(p[i], p[t], q) if c)
-
-"""
-"""How every witness of this section computes: straight from the definition, in rationals."""
 
 
 def published(evidence: Evidence) -> Finding:
@@ -74,16 +63,7 @@ def published(evidence: Evidence) -> Finding:
         "distributions.",
         "proof (closed form); exact signs on every case tried, zero at l = 1/2 included",
         figures,
-        _WITNESS
-        + """\
-rows = [[1, 1, 1], [0, 1, 0], [0, 0, 1]]
-for k in 10, 10**9:
-    for l in Fraction(1, 1000), Fraction(49, 100), Fraction(1, 2), Fraction(51, 100):
-        sizes = [k, 1, l]
-        assert excess(rows, sizes, 0) == -(1 - 2 * l) / (k + 3 * l)  # times n_a / T it is gamma_p'
-        assert excess(rows, sizes, 1) == 1
-        assert (excess(rows, sizes, 0) < 0) == (l < Fraction(1, 2))
-""",
+        witness("theorem-4.2/published"),
         short=f"l < 1/2; {certified} of {cases} signs certified",
         theorems=("PublishedForm.published_signs", "PublishedForm.published_derivatives"),
     )
@@ -115,13 +95,7 @@ def published_overlapping(evidence: Evidence) -> Finding:
         "moves balance and gamma_t' <= 0. Overlap moves the limit on l away from 1/2; the figures give it.",
         "proof (sign rule, and gamma_p is convex in w_t, so it turns once); certified 0.1 % on either side",
         figures,
-        _WITNESS
-        + """\
-rows = [[5, 5, 5], [3, 1, 1], [1, 3, 1]]
-for l in Fraction(49, 100), Fraction(51, 100):
-    sizes = [1000, 1, l]
-    assert (excess(rows, sizes, 0) < 0) == (l < Fraction(1, 2)) and excess(rows, sizes, 1) > 0
-""",
+        witness("theorem-4.2/published-overlapping"),
         short=f"S_pt > 1; here l < {min(limits):.2f} to {max(limits):.2f}",
         theorems=(
             "ThreeDatasets.signs_overlap",
@@ -161,14 +135,7 @@ def ratio(evidence: Evidence) -> Finding:
         "theorem's own limit, and without bound at l = 1/2.",
         "proof (conservation law, closed form); measured at k = 1000",
         figures,
-        _WITNESS
-        + """\
-rows = [[1, 1, 1], [0, 1, 0], [0, 0, 1]]
-for l in Fraction(1, 10), Fraction(1, 100), Fraction(1, 1000):
-    sizes = [1000, 1, l]
-    ratio = -excess(rows, sizes, 1) / (1000 * excess(rows, sizes, 0))
-    assert ratio == (1 + 3 * l / 1000) / (1 - 2 * l)
-""",
+        witness("theorem-4.2/ratio"),
         short="(1 + 3l/k) / (1 - 2l) -> 1 as l -> 0",
         theorems=("ThreeDatasets.law", "ThreeDatasets.ratio_law", "PublishedForm.published_ratio"),
     )
@@ -202,14 +169,7 @@ def three_datasets(evidence: Evidence) -> Finding:
         "reversed.",
         "exact computation (counterexamples, signs certified)",
         figures,
-        _WITNESS
-        + """\
-sizes = [10**6, 1, Fraction(1, 1000)]
-disjoint = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-assert excess(disjoint, sizes, 0) == excess(disjoint, sizes, 1) == 1  # both rise
-reversed_signs = [[2, 1], [1, 2], [1, 3]]
-assert excess(reversed_signs, sizes, 0) > 0 > excess(reversed_signs, sizes, 1)
-""",
+        witness("theorem-4.2/three-datasets"),
         short="disjoint: + +, Pareto: + -",
         theorems=("ThreeDatasets.three_datasets_disjoint", "OverlapLimit.independent_masses_reversed"),
     )
@@ -238,14 +198,7 @@ def three_datasets_condition(evidence: Evidence) -> Finding:
         " not, at any k and l; the ratio is then (k + l)/k.",
         "proof (sign rule); certified on every case tried",
         figures,
-        _WITNESS
-        + """\
-rows = [[2, 1, 0], [0, 1, 1], [2, 1, 0]]
-for k, l in (10, Fraction(3, 5)), (10**9, Fraction(1, 1000)):
-    sizes = [k, 1, l]
-    assert excess(rows, sizes, 0) < 0 < excess(rows, sizes, 1)
-    assert -excess(rows, sizes, 1) / (k * excess(rows, sizes, 0)) == (k + l) / k
-""",
+        witness("theorem-4.2/three-datasets-condition"),
         short="S_13 > 1",
         theorems=(
             "ThreeDatasets.signs_overlap",
@@ -286,13 +239,7 @@ def huffman_inequality(evidence: Evidence) -> Finding:
         "that sliver.",
         "proof; in whole numbers on every perturbation tried",
         figures,
-        """\
-import numpy as np
-from tokentree import huffman_lengths
-counts, grown = np.array([8, 4, 2, 1]), np.array([8, 4, 2, 13])
-before, after = huffman_lengths(counts), huffman_lengths(grown)
-assert 0 <= counts @ (after - before) <= -(grown - counts) @ (after - before)
-""",
+        witness("theorem-4.2/huffman"),
         short="two-sided inequality",
         theorems=(
             "RealCodes.optimal_codes_one_dataset_grows",
@@ -312,8 +259,8 @@ def many_leaves(evidence: Evidence) -> Finding:
         [1.2, 2.5, 10],
         [0, 0.5, 1],
     )
-    published = sign_map(k, l, alpha, "published", shared).holds
-    restated = sign_map(k, l, alpha, "three-dataset", shared).holds
+    published = sign_map(k, l, alpha, form="published", shared=shared).holds
+    restated = sign_map(k, l, alpha, form="three-dataset", shared=shared).holds
     inside, beyond = l < 1 / 2, (l > 1 / 2) & (k >= 1e6)
     figures: dict[str, Figure] = {
         "grid points: k = 1 to 10^9, l = 0.001 to 10, alpha 1.2 to 10, disjoint to shared": k.size,
@@ -337,18 +284,7 @@ def many_leaves(evidence: Evidence) -> Finding:
         "signs. Restated for three separate datasets of one exponent it fails for every k >= 1.",
         "proof (exchangeability: the docstring of tokentree.pareto.signs); computed by quadrature on a grid",
         figures,
-        _WITNESS
-        + """\
-from itertools import product
-
-# Independent masses over the same leaves, in small: one leaf for each triple of masses 1 or 3.
-leaves = list(product((1, 3), repeat=3))
-one, two, three = zip(*leaves)
-for k, l in (1, Fraction(1, 10)), (1000, Fraction(1, 1000)):
-    separate, published = [one, two, three], [[sum(leaf) for leaf in leaves], two, three]
-    assert not excess(separate, [k, 1, l], 0) < 0 < excess(separate, [k, 1, l], 1)
-    assert excess(published, [k, 1, l], 0) < 0 < excess(published, [k, 1, l], 1)
-""",
+        witness("theorem-4.2/many-leaves"),
         short="l < 1/2, parts of one exponent",
     )
 
@@ -377,20 +313,7 @@ def depth(evidence: Evidence) -> Finding:
         "single S_ij need not move toward 1, and the verdict can flip either way.",
         "exact computation (a flip in each direction), proof of the matrix order",
         figures,
-        _WITNESS
-        + """\
-# Columns: leaves 00, 01, 1 at depth 2. Pruned to depth 1, the first two are one leaf.
-def pruned(rows):
-    return [[a + b, c] for a, b, c in rows]
-
-for rows, before, after in (
-    ([[0, 1, 0], [0, 0, 1], [1, 0, 0]], False, True),
-    ([[0, 2, 1], [1, 0, 0], [0, 1, 0]], True, False),
-):
-    sizes = [sum(row) for row in rows]
-    for leaves, holds in (rows, before), (pruned(rows), after):
-        assert (excess(leaves, sizes, 0) < 0 < excess(leaves, sizes, 1)) == holds
-""",
+        witness("theorem-4.2/depth"),
         short="it flips, either way",
     )
 

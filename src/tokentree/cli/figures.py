@@ -61,8 +61,8 @@ def rate_changes(rows: Mapping[str, list[ResponseCurve]], parts: int | None = No
     figure = Figure(figsize=(9, 3.7 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for row, (title, curves) in zip(axes, rows.items(), strict=True):
-        plot_rate_change(curves, "align", row[0], parts).set_title(f"alignment data{title}")
-        plot_rate_change(curves, "pretrain", row[1], parts).set_title(f"pre-training data{title}")
+        plot_rate_change(curves, "align", row[0], parts=parts).set_title(f"alignment data{title}")
+        plot_rate_change(curves, "pretrain", row[1], parts=parts).set_title(f"pre-training data{title}")
         # Only the first row's datasets are disjoint, as the closed form asks.
         parts = None
     return figure
@@ -144,7 +144,7 @@ def rates() -> Figure:
     figure, axes = _panels(("rates", "normalised rates"), (10, 4.4))
     mixture = Mixture(text_corpus().counts, [10, 1, 1], names=_NAMES, depth=TEXT_DEPTH)
     for ax, normalized in zip(axes, (False, True), strict=True):
-        plot_rates(mixture, np.geomspace(1e-3, 10, 60), ax, normalized)
+        plot_rates(mixture, np.geomspace(1e-3, 10, 60), ax, normalized=normalized)
     return figure
 
 
@@ -201,9 +201,9 @@ def factors() -> Figure:
     titles = "rebound against depth", "rebound against pre-training data", "undoing an alignment, by counts"
     figure, (first, second, third) = _panels(titles, (14, 4.8))
     corpus = text_corpus()
-    plot_rebound_factor(rebound_by_depth(corpus.trees, range(3, TEXT_DEPTH + 1)), first, unit="bits")
+    plot_rebound_factor(rebound_by_depth(corpus.trees, depths=range(3, TEXT_DEPTH + 1)), first, unit="bits")
     mixture = _aligned(corpus)
-    data = rebound_by_pretraining(mixture, np.geomspace(1e5, 1e7, 7))
+    data = rebound_by_pretraining(mixture, sizes=np.geomspace(1e5, 1e7, 7))
     plot_rebound_factor(data, second, regime="counts")
     start = least_alignment_budget(mixture, 0).before
     allowed = start * np.geomspace(0.02, 0.95, 12)

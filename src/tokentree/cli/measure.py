@@ -2,24 +2,20 @@
 
 import argparse
 import json
-import math
 import sys
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
+from .._lib.progress import bar
 from ..mixtures import Mixture
 from ..theorem import Elasticity, ResponseCurve, elasticity, response_curve
 from ..trees import TokenTree, merge
-from .console import _Screen
-from .outputs import _RESPONSE, _draw, _write
-
-_ROLES = ("pretrain", "align", "perturb")
+from .inputs import ROLES
+from .outputs import RESPONSE
+from .screen import Screen
+from .writing import draw, write
 
 _SIGNS = {-1: "-", 0: "0", 1: "+", None: "undecided"}
 
@@ -28,20 +24,23 @@ _STATED = {True: "holds", False: "fails", None: "is undecided"}
 _CURVE = np.geomspace(1e-3, 10, 41)
 
 
-def _measure(options: argparse.Namespace) -> int:
+def measure(options: argparse.Namespace) -> int:
+    """Measure the three datasets, write what is asked for, and print it."""
     if options.depth < 1:
         raise ValueError(f"--depth {options.depth}: must be at least 1")
     shown = not options.no_progress and sys.stderr.isatty()
     trees = []
-    with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
-        for role, files in zip(_ROLES, options.files, strict=True):
+    with bar(show=shown) as progress:
+        for role, files in zip(ROLES, options.files, strict=True):
             task = progress.add_task(f"Reading {role}", total=sum(file.stat().st_size for file in files))
             advance = partial(progress.advance, task)
             trees.append(
-                merge([TokenTree.from_file(f, options.depth, options.alphabet, advance) for f in files])
+                merge(
+                    [TokenTree.from_file(f, options.depth, options.alphabet, progress=advance) for f in files]
+                )
             )
         progress.add_task("Growing the perturbation", total=None)
-        mixture = Mixture.from_trees(trees, depth=options.depth, names=_ROLES)
+        mixture = Mixture.from_trees(trees, depth=options.depth, names=ROLES)
         found = elasticity(mixture)
         curve = response_curve(mixture, np.unique(np.append(_CURVE, found.l)))
     contents = {}
@@ -52,25 +51,13 @@ def _measure(options: argparse.Namespace) -> int:
     if options.figures is not None:
         from . import figures
 
-        drawn = _draw(options.figures, {_RESPONSE: lambda: figures.rate_changes({"": [curve]})}, False)
-    _write(contents, drawn)
-    _print_measurement(_Screen(), mixture, found, curve)
+        drawn = draw(options.figures, {RESPONSE: lambda: figures.rate_changes({"": [curve]})}, False)
+    write(contents, drawn)
+    _print_measurement(Screen(), mixture, found, curve)
     return 0 if found.certified else 1
 
 
-def _files(path: Path, role: str) -> list[Path]:
-    """The file, or all files below the directory, in the order of their names."""
-    if not path.exists():
-        raise ValueError(f"{role.upper()} = {str(path)!r}: no such file or directory")
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.stat().st_size)
-    if not files:
-        raise ValueError(f"{role.upper()} = {str(path)!r} is a directory without files that hold anything")
-    return files
-
-
-def _print_measurement(screen: _Screen, mixture: Mixture, found: Elasticity, curve: ResponseCurve) -> None:
+def _print_measurement(screen: Screen, mixture: Mixture, found: Elasticity, curve: ResponseCurve) -> None:
     rows = {
         "size (blocks)": mixture.sizes,
         "leaves": mixture.leaf_counts,
@@ -128,7 +115,7 @@ def _report(
 ) -> dict[str, Any]:
     """Everything measured, as plain data; lengths in bits per block."""
     return {
-        "files": {role: str(getattr(options, role)) for role in _ROLES},
+        "files": {role: str(getattr(options, role)) for role in ROLES},
         "alphabet": options.alphabet,
         "depth": options.depth,
         "names": mixture.names,
@@ -139,16 +126,9 @@ def _report(
         "normalized_rates": mixture.normalized_rates().tolist(),
         "response": mixture.response().tolist(),
         "overlap": mixture.overlap().tolist(),
-        "elasticity": _plain(found),
+        "elasticity": found.to_dict(),
         "curve": [
-            _plain(point) | {"rates": rates}
+            point.to_dict() | {"rates": rates}
             for point, rates in zip(curve.elasticities, curve.rates.tolist(), strict=True)
         ],
     }
-
-
-def _plain(found: Elasticity) -> dict[str, Any]:
-    """The verdict as plain data; JSON has no infinity, so an infinite or undefined ratio is null."""
-    plain = asdict(found)
-    plain["ratio"] = found.ratio if math.isfinite(found.ratio) else None
-    return plain

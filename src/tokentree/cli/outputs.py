@@ -1,27 +1,57 @@
-"""Files that a command writes: whether it may, before the work, and all of them after it."""
+"""Files that a command will write: whether it may, before the work."""
 
 import argparse
+import contextlib
 import os
-from collections.abc import Collection, Iterator, Mapping
+import stat
+import sys
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .._lib.archives import replacing
-from .console import _say
+from .inputs import given
 
-if TYPE_CHECKING:
-    from .figures import Picture
+RESPONSE = "response.png"
+"""The picture that ``tokentree measure`` draws."""
 
-_RESPONSE = "response.png"
+_Identity = tuple[int, int] | Path
 
 
-def _identity(path: Path) -> tuple[int, int] | Path:
+def check(options: argparse.Namespace) -> None:
+    """Refuse outputs that cannot be written, or would overwrite an input or each other."""
+    inputs = {_identity(path) for path in chain(given(options).values(), *options.files)}
+    taken = _printed()
+    if not inputs.isdisjoint(taken):
+        raise ValueError("standard output: is written over the data to be measured")
+    for option, folder, path in _outputs(options):
+        what, real = f"{option} {folder or path}", Path(os.path.realpath(path))
+        if not inputs.isdisjoint(map(_identity, (real, *real.parents))):
+            raise ValueError(f"{what}: {path} would be written over, or among, the data to be measured")
+        _check_kind(what, folder, path)
+        # A device or a pipe may be given twice.
+        if path.is_file() or not path.exists():
+            other = taken.setdefault(_identity(real), option)
+            if other != option:
+                raise ValueError(f"{what}: {path} is the same file as that of {other}")
+        _check_writable(what, path, real)
+
+
+def _identity(path: Path) -> _Identity:
     """What two names of one file have in common; a file to come has nothing but its name."""
     try:
         found = path.stat()
     except OSError:
         return path
     return found.st_dev, found.st_ino
+
+
+def _printed() -> dict[_Identity, str]:
+    """The file that standard output is written to, if it is one."""
+    with contextlib.suppress(OSError):
+        found = os.fstat(sys.stdout.fileno())
+        if stat.S_ISREG(found.st_mode):
+            return {(found.st_dev, found.st_ino): "standard output"}
+    return {}
 
 
 def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, Path | None, Path]]:
@@ -38,26 +68,25 @@ def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, Path | None, Pa
 
 def _pictures(options: argparse.Namespace) -> Collection[str]:
     if options.command == "measure":
-        return [_RESPONSE]
+        return [RESPONSE]
     from . import figures
 
     return figures.gallery().keys()
 
 
-def _write(contents: Mapping[Path, bytes], drawn: Mapping[Path, bytes]) -> None:
-    """Write all files, or none."""
-    every = {**contents, **drawn}
-    for folder in {path.parent for path in drawn}:
-        Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)
-    with replacing(*every) as files:
-        for file, content in zip(files, every.values(), strict=True):
-            file.write(content)
-    for path in drawn:
-        _say(f"drawn: {path}")
+def _check_kind(what: str, folder: Path | None, path: Path) -> None:
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ValueError(f"{what}: is a file, must be a directory")
+    if folder is None and (path.is_dir() or not path.parent.is_dir()):
+        raise ValueError(f"{what}: must be a file in a directory that exists")
 
 
-def _draw(folder: Path, pictures: "Mapping[str, Picture]", progress: bool) -> dict[Path, bytes]:
-    """Figures by the path that they are for."""
-    from . import figures
+def _check_writable(what: str, path: Path, real: Path) -> None:
+    from .._lib.archives import probe
 
-    return {folder / name: content for name, content in figures.draw(pictures, progress).items()}
+    # A new directory can be made where a file could.
+    place = path if path.exists() else next(each for each in real.parents if each.exists()) / real.name
+    try:
+        probe(place)
+    except OSError as error:
+        raise ValueError(f"{what}: cannot be written: {error.strerror}") from None

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from .. import claims
 from ..claims import Finding, Ledger, Verdict, as_json, shown
-from .console import _Screen
-from .outputs import _draw, _write
+from .screen import Screen
+from .writing import draw, write
 
 _STYLES = {
     Verdict.HOLDS: "green",
@@ -39,7 +39,8 @@ _WIDE = 100
 """Columns from which on a ledger has room for its reasons beside its verdicts."""
 
 
-def _verify(options: argparse.Namespace) -> int:
+def verify(options: argparse.Namespace) -> int:
+    """Decide the claims, write what is asked for, and print it."""
     names = list(claims.BY_ID)
     if options.claim not in (None, *names):
         listed = "\n  ".join(name for name in names if options.claim in name) or "\n  ".join(names)
@@ -55,9 +56,9 @@ def _verify(options: argparse.Namespace) -> int:
     if options.figures is not None:
         from . import figures
 
-        drawn = _draw(options.figures, figures.gallery(ledger.seed), shown)
-    _write(contents, drawn)
-    screen = _Screen()
+        drawn = draw(options.figures, figures.gallery(ledger.seed), shown)
+    write(contents, drawn)
+    screen = Screen()
     for finding in ledger:
         if options.full or options.claim is not None:
             _print_finding(screen, finding)
@@ -66,7 +67,7 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if ledger.decided else 1
 
 
-def _print_finding(screen: _Screen, finding: Finding) -> None:
+def _print_finding(screen: Screen, finding: Finding) -> None:
     style = _STYLES[finding.verdict]
     screen.print(f"[bold]{finding.id}[/]  ({finding.where})  [bold {style}]{finding.verdict}[/]")
     screen.print(f"  {escape(finding.claim)}", style="italic")
@@ -88,7 +89,7 @@ def _print_finding(screen: _Screen, finding: Finding) -> None:
     screen.print()
 
 
-def _print_summary(screen: _Screen, ledger: Ledger) -> None:
+def _print_summary(screen: Screen, ledger: Ledger) -> None:
     table = Table(box=box.SIMPLE_HEAD, title="The ledger", title_justify="left")
     for name in ("claim", "verdict"):
         table.add_column(name, no_wrap=True)

@@ -19,7 +19,7 @@ from jaxtyping import Int, Shaped, UInt8
 from .._lib import checks, log_masses
 from .._lib.checks import Numbers
 from ..information import entropy
-from ..trees import EOS, LeafKind, TokenTree, flattened
+from ..trees import EOS, LeafKind, TokenTree, flattened, pruned
 from .huffman import HuffmanCode
 
 
@@ -82,9 +82,7 @@ def _pruned(tree: TokenTree, depth: int | None) -> tuple[TokenTree, int]:
     if not isinstance(tree, TokenTree):
         raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")
     depth = tree.depth if depth is None else checks.integer("depth", depth, at_least=1)
-    if depth > tree.depth and tree.is_cut:
-        raise ValueError(f"depth = {depth}: the tree is cut at depth {tree.depth}, and deeper is unknown")
-    return tree.prune(depth), depth
+    return pruned(tree, depth, "the tree"), depth
 
 
 class BlockCodec:

@@ -18,6 +18,7 @@ from .shares import (
 from .unexpanded import (
     Completions as Completions,
     UnexpandedBounds,
+    interval_sign as interval_sign,
     signs_hold as signs_hold,
     unexpanded_bounds,
 )

@@ -1,6 +1,10 @@
-"""Arithmetic inside a block of leaves: scaled, compensated, by rows."""
+"""Leaves in blocks that stay in cache: the work space is O(N) per leaf of one block, for N datasets.
 
-from collections.abc import Iterable
+Inside a block masses are multiplied by 2^512, which is exact: products of masses down to the smallest float64
+and weights down to 2^-400 / N then neither underflow nor lose digits.
+"""
+
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -8,28 +12,13 @@ from jaxtyping import Float
 BLOCK = 2**13
 """Leaves visited at once."""
 
-_FEW = 8
-"""Datasets up to which dot products one by one beat a matrix product, which is made for squarer matrices."""
-
 SCALE = 2.0**512
 """Exact factor on masses inside a block."""
 
 
-def _gram(
-    rows: Float[np.ndarray, "datasets block"], q: Float[np.ndarray, "block"]
-) -> Float[np.ndarray, "datasets datasets"]:
-    """Sum of rows_i rows_t / q over the block."""
-    # Where q = 0 every mass is 0 too; nowhere else is it as small, for masses times SCALE.
-    scale = 1 / np.maximum(q, 2.0**-1020)
-    gram: Float[np.ndarray, "datasets datasets"] = np.empty((len(rows), len(rows)))
-    if len(rows) > _FEW:
-        np.matmul(rows, (rows * scale).T, out=gram)
-        gram += gram.T.copy()
-        gram /= 2
-    else:
-        for i, row in enumerate(rows):
-            gram[i, i:] = gram[i:, i] = np.vecdot(row * scale, rows[i:])
-    return gram
+def leaf_blocks(n_leaves: int) -> Iterator[slice]:
+    """The leaves of one block after another."""
+    return (slice(start, start + BLOCK) for start in range(0, n_leaves, BLOCK))
 
 
 def inverse_root(q: Float[np.ndarray, "block"]) -> Float[np.ndarray, "block"]:
@@ -37,7 +26,7 @@ def inverse_root(q: Float[np.ndarray, "block"]) -> Float[np.ndarray, "block"]:
     return 1 / np.sqrt(np.where(q > 0, q, 1.0))
 
 
-def _compensated_sum(parts: Iterable[Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:
+def compensated_sum(parts: Iterable[Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:
     """Sum of arrays to about the last digit of the sum of their sizes (Neumaier 1974)."""
     total = lost = np.zeros(())
     for part in parts:

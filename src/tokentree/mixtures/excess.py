@@ -1,4 +1,4 @@
-"""1 - S_it in integers: the second and third of the methods that `elasticity` describes and proves.
+"""1 - S_it in integers: the second and third of the methods that `theorem.signs` describes and proves.
 
 `Mixture.response` takes entries from here where floating point would lose digits to cancellation.
 """

@@ -7,22 +7,6 @@ here is calculus of one function of the sizes, the joint length Phi(n) = T H(q):
 - the rate of dataset i is its slope, gamma_i = dPhi/dn_i = -sum p_i log q, a cross-entropy;
 - Phi is homogeneous of degree 1 and concave, so sum n_i gamma_i = Phi (Euler), the response
   R_it = d gamma_i / d n_t is symmetric and negative semidefinite, and R n = 0 (Gibbs-Duhem).
-
-What is exact and what is rounded. Sizes are kept as Fractions, integer rows as integers; their float64 views
-are made by one correctly rounded division wherever the entries fit a float64 exactly. The response is R_it =
--(1/T) sum_x d_i d_t / q with d_i = p_i - q. At k = n_p / n_a = 10^12 the dominating p_p and q agree in twelve
-digits, so they are never subtracted. With r the largest dataset,
-
-    m = sum_{j != r} w_j (p_j - p_r) = q - p_r,     d_i = (p_i - p_r) - m,     d_r = -m,
-
-where only given masses are subtracted from one another, and every weight used is at most 1/2. What is left is
-within about 2 N^2 units in the last place of sum_{j != i} w_j (p_i + p_j), the natural scale of d_i. Where
-rows of counts nearly coincide, what rounding took from each mass is added to p_i - p_r, so that d_i keeps its
-own digits there, and so does whatever is made of it.
-
-Leaves are visited in blocks that stay in cache, so the work space is O(N) a leaf of one block. Inside a block
-masses are multiplied by 2^512, which is exact: products of masses down to the smallest float64 and weights
-down to 2^-400 / N then neither underflow nor lose digits.
 """
 
 import math
@@ -33,26 +17,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.display import table
 from .._lib.frames import frame
 from .._lib.results import span
-from ..codes import huffman_lengths
 from ..information import divergence_terms
 from ..trees import TokenTree, checked_trees, leaf_distributions
-from .blocks import BLOCK, SCALE, _compensated_sum, _gram
-from .excess import EXACT_LEAVES, STEADY, integer_excess, integer_factors
-from .rows import _INT64_MAX, SIZE_RANGE, Rows, _combination, _frozen, exact_number, exact_sizes
+from .blocks import SCALE, compensated_sum, leaf_blocks
+from .coding import codeword_lengths, ideal_lengths, joint_counts, power_mean
+from .response import CentredBlock, centred_blocks, centred_gram, gram
+from .rows import SIZE_RANGE, Rows, dataset_index, exact_number, exact_sizes, frozen
 
 if TYPE_CHECKING:
     import pandas
 
-
-EXTENSION_LIMIT = 10**7
-"""Largest number of blocks of leaves that `Mixture` gives codewords to."""
 
 RATED = 2**22
 """Masses of the largest mixture whose rates are computed to show it."""
@@ -121,6 +102,7 @@ class Mixture:
         self,
         distributions: Annotated[Numbers, "datasets leaves"],
         sizes: Annotated[Numbers, "datasets"],
+        *,
         names: Iterable[str] | None = None,
         depth: int | None = None,
     ) -> None:
@@ -134,6 +116,7 @@ class Mixture:
         cls,
         trees: Sequence[TokenTree],
         sizes: Annotated[Numbers, "datasets"] | None = None,
+        *,
         depth: int | None = None,
         names: Iterable[str] | None = None,
     ) -> "Mixture":
@@ -177,7 +160,7 @@ class Mixture:
         totals = [tree.total_weight for tree in trees]
         if weights.dtype.kind == "f":
             weights = weights / np.asarray(totals, np.float64)[:, None]
-        mixture = cls(weights, totals if sizes is None else sizes, names, deepest)
+        mixture = cls(weights, totals if sizes is None else sizes, names=names, depth=deepest)
         if any(tree.unexpanded_weight > 0 for tree in trees):
             mixture._unread = Unread(tuple(trees))
         return mixture
@@ -261,12 +244,12 @@ class Mixture:
     def weights(self) -> Float[np.ndarray, "datasets"]:
         """The w_i = n_i / T, each rounded once."""
         total = sum(self._sizes)
-        return _frozen(np.array([float(n / total) for n in self._sizes]))
+        return frozen(np.array([float(n / total) for n in self._sizes]))
 
     @cached_property
     def joint(self) -> Float[np.ndarray, "leaves"]:
         """The model q = sum w_i p_i trained on the union, shape (M,)."""
-        return _frozen(self.weights @ self.distributions)
+        return frozen(self.weights @ self.distributions)
 
     def index(self, dataset: int | str, name: str = "dataset") -> int:
         """Position of a dataset given by position or name; `name` is what errors call it."""
@@ -274,10 +257,7 @@ class Mixture:
             if dataset not in self._names:
                 raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, self._names))}")
             return self._names.index(dataset)
-        position = checks.integer(name, dataset, 0)
-        if position >= self.n_datasets:
-            raise ValueError(f"{name} = {position}: must be below the number of datasets, {self.n_datasets}")
-        return position
+        return dataset_index(name, dataset, self.n_datasets)
 
     def roles(self, **datasets: int | str) -> list[int]:
         """Positions of several datasets, all different, each given by position or name.
@@ -327,6 +307,7 @@ class Mixture:
     def rates(
         self,
         base: float = 2,
+        *,
         code: Literal["ideal", "huffman"] = "ideal",
         per: Literal["block", "token"] = "block",
         extension: int = 1,
@@ -377,7 +358,7 @@ class Mixture:
             unit /= math.log(2)
             if extension > 1:
                 rows = self.distributions[:, support]
-                return np.array([_power_mean(codewords, p, extension) for p in rows]) / unit
+                return np.array([power_mean(codewords, p, extension) for p in rows]) / unit
             lengths = np.zeros(self.n_leaves)
             lengths[support] = codewords
         elif code == "ideal":
@@ -385,11 +366,12 @@ class Mixture:
         else:
             raise ValueError(f"code = {code!r}: must be 'ideal' or 'huffman'")
         p = self.distributions
-        return _compensated_sum(p[:, leaves] @ lengths[leaves] for leaves in self._blocks()) / unit
+        return compensated_sum(p[:, leaves] @ lengths[leaves] for leaves in leaf_blocks(self.n_leaves)) / unit
 
     def normalized_rates(
         self,
         base: float = 2,
+        *,
         code: Literal["ideal", "huffman"] = "ideal",
         per: Literal["block", "token"] = "block",
         extension: int = 1,
@@ -403,12 +385,12 @@ class Mixture:
         >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).normalized_rates()
         array([1., 1.])
         """
-        rates = self.rates(base, code, per, extension)
+        rates = self.rates(base, code=code, per=per, extension=extension)
         rates -= np.log(self.leaf_counts) / (checks.log_base(base) * self.tokens(per))
         return rates
 
     def potential(
-        self, base: float = 2, code: Literal["ideal", "huffman"] = "ideal", extension: int = 1
+        self, base: float = 2, *, code: Literal["ideal", "huffman"] = "ideal", extension: int = 1
     ) -> float:
         """Phi = T H(q), the ideal length of the joint data; dPhi/dn_i is the rate of dataset i, per block.
 
@@ -427,12 +409,12 @@ class Mixture:
         extension = checks.integer("extension", extension, 1)
         if code == "huffman":
             support, codewords = self._codewords(extension)
-            mean = _power_mean(codewords, self.joint[support], extension)
+            mean = power_mean(codewords, self.joint[support], extension)
             return self.total_size * mean * math.log(2) / unit
         if code != "ideal":
             raise ValueError(f"code = {code!r}: must be 'ideal' or 'huffman'")
         lengths, q = self.ideal_lengths(), self.joint
-        entropy = math.fsum(float(q[leaves] @ lengths[leaves]) for leaves in self._blocks())
+        entropy = math.fsum(float(q[leaves] @ lengths[leaves]) for leaves in leaf_blocks(self.n_leaves))
         return self.total_size * entropy / unit
 
     def kl(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
@@ -448,7 +430,7 @@ class Mixture:
         """
         unit = checks.log_base(base)
         terms = (divergence_terms(p, q, d).sum(axis=1) for p, q, d in self.centred_blocks())
-        return _compensated_sum(terms) / (SCALE * unit)
+        return compensated_sum(terms) / (SCALE * unit)
 
     def tokens(self, per: str) -> int:
         """Divisor that turns a figure per block into one per block (1) or per token (the depth)."""
@@ -463,7 +445,7 @@ class Mixture:
     # How the rates respond
 
     def response(
-        self, base: float = 2, per: Literal["block", "token"] = "block"
+        self, base: float = 2, *, per: Literal["block", "token"] = "block"
     ) -> Float[np.ndarray, "datasets datasets"]:
         r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i moves as dataset t grows.
 
@@ -501,19 +483,9 @@ class Mixture:
                [ 0.5, -0.5]])
         """
         unit = checks.log_base(base) * self.tokens(per)
-        total = sum(self.exact_sizes)
-        gram = _compensated_sum(_gram(d, q) for _, q, d in self.centred_blocks())
-        # h_i is q + (1 - 2 w_i) p_i, so the sum of h_i h_t / q follows from that of d_i d_t / q.
-        rest = np.array([float((total - size) / total) for size in self.exact_sizes])
-        lead = rest - self.weights
-        size = 4 * SCALE * np.outer(rest, rest) + np.outer(lead, lead) * gram
-        if self.n_leaves <= EXACT_LEAVES and self._rows.relative_error < 2.0**-50:
-            for i, t in np.argwhere(np.triu(np.abs(gram) < STEADY * size)).tolist():
-                excess = integer_excess(self._rows, self._sizes, i, t)
-                if excess is not None:
-                    gram[i, t] = gram[t, i] = -SCALE * (excess.over / excess.under)
+        scaled = centred_gram(self._rows, self._sizes, self.weights)
         # Adding zero turns -0.0 into 0.0.
-        response: Float[np.ndarray, "datasets datasets"] = gram / (-SCALE * self.total_size * unit) + 0.0
+        response: Float[np.ndarray, "datasets datasets"] = scaled / (-SCALE * self.total_size * unit) + 0.0
         return response
 
     def overlap(self) -> Float[np.ndarray, "datasets datasets"]:
@@ -527,88 +499,30 @@ class Mixture:
         array([[2., 0.],
                [0., 2.]])
         """
-        return _compensated_sum(_gram(p, q) for p, q, _ in self.centred_blocks()) / SCALE
+        return compensated_sum(gram(p, q) for p, q, _ in self.centred_blocks()) / SCALE
 
-    def centred_blocks(
-        self,
-    ) -> Iterator[
-        tuple[
-            Float[np.ndarray, "datasets block"],
-            Float[np.ndarray, "block"],
-            Float[np.ndarray, "datasets block"],
-        ]
-    ]:
+    def centred_blocks(self) -> Iterator[CentredBlock]:
         """Blocks of p, q and p - q over the leaves, times SCALE; the last without cancellation.
 
         The next block overwrites p and p - q, so be done with each before asking for another: fresh memory
         would take longer than the work.
         """
-        w = self.weights
-        largest = int(w.argmax())
-        counted = self._rows.values.dtype != np.float64
-        room = np.empty((2, len(w), min(BLOCK, self.n_leaves)))
-        for leaves in self._blocks():
-            given = self.distributions[:, leaves]
-            p, centred = room[:, :, : given.shape[1]]
-            np.multiply(given, SCALE, out=p)
-            np.subtract(p, p[largest], out=centred)
-            if counted:
-                # Where datasets nearly coincide, what rounding took from a mass is much of a difference. To
-                # add it is always right, so the heaviest leaf and an eighth of all are enough to decide.
-                top = p[largest].argmax()
-                extent = np.maximum(np.abs(centred[:, ::8]).max(axis=1), np.abs(centred[:, top]))
-                extent[largest] = np.inf
-                if extent.min() < STEADY * p[largest, top]:
-                    lost = self._rows.rounding(leaves) * SCALE
-                    centred += lost - lost[largest]
-            # The row of the largest dataset is zero here, so its weight does not enter.
-            centred -= w @ centred
-            yield p, w @ p, centred
-
-    def _blocks(self) -> Iterator[slice]:
-        return (slice(start, start + BLOCK) for start in range(0, self.n_leaves, BLOCK))
+        return centred_blocks(self._rows, self.weights)
 
     def ideal_lengths(self) -> Float[np.ndarray, "leaves"]:
         """-log q in nats, and 0 where q = 0."""
-        q = self.joint
-        lengths: Float[np.ndarray, "leaves"] = -np.log(q, out=np.zeros_like(q), where=q > 0)
-        faint = np.flatnonzero(q < 2.0**-960)
-        scaled = self.weights @ (self.distributions[:, faint] * SCALE)
-        lengths[faint[scaled > 0]] = math.log(SCALE) - np.log(scaled[scaled > 0])
-        top = int(q.argmax())
-        if q[top] > 0.5:
-            lengths[top] = -math.log1p(-float(self.weights @ self._rows.complement(top)))
-        return lengths
+        return ideal_lengths(self._rows, self.weights, self.joint)
 
     def _codewords(self, extension: int) -> tuple[Int[np.ndarray, "support"], Int[np.ndarray, "codewords"]]:
         """Leaves where q > 0, and lengths of an optimal code for q^b on their blocks, last leaf fastest."""
+        counted = self._rows.values.dtype != np.float64
+        weights = joint_counts(self._rows, self._sizes) if counted else self.joint
         support = np.flatnonzero(self._rows.values.any(axis=0))
-        if extension > 1 and support.size**extension > EXTENSION_LIMIT:
-            raise ValueError(
-                f"extension = {extension}: {support.size} leaves make {support.size}**{extension} blocks; "
-                f"at most {EXTENSION_LIMIT} can have codewords"
-            )
-        weights = self._code_weights()[support]
-        # Products are kept exact, or normal.
-        if weights.dtype == np.int64 and int(weights.max()) ** extension > _INT64_MAX:
-            weights = weights.astype(object)
-        elif weights.dtype == np.float64 and float(weights.min()) ** extension < 2.0**-1022:
-            weights = np.array([Fraction(weight) for weight in weights.tolist()], dtype=object)
-        power = weights
-        for _ in range(extension - 1):
-            power = np.multiply.outer(power, weights).ravel()
-        return support, huffman_lengths(power)
-
-    def _code_weights(self) -> Shaped[np.ndarray, "leaves"]:
-        """Weights proportional to q: exact integers where the rows are."""
-        counts = self._rows.values
-        if counts.dtype == np.float64:
-            return self.joint
-        return _combination(integer_factors(self._rows, self._sizes), counts)
+        return support, codeword_lengths(weights[support], extension)
 
     # For other tools
 
-    def to_frame(self, base: float = 2, per: Literal["block", "token"] = "block") -> "pandas.DataFrame":
+    def to_frame(self, base: float = 2, *, per: Literal["block", "token"] = "block") -> "pandas.DataFrame":
         """The datasets as a pandas table, one row each, by name.
 
         Parameters
@@ -697,11 +611,3 @@ class Mixture:
         shares = "" if self._unread is None else f", unexpanded share {span(self.unexpanded)}"
         shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}{shares}"
         return f"Mixture({shape}: {', '.join(shown + more)})"
-
-
-def _power_mean(lengths: Int[np.ndarray, "blocks"], p: Float[np.ndarray, "leaves"], extension: int) -> float:
-    """Mean length a leaf of blocks of `extension` leaves that are independent and distributed as p."""
-    mean = lengths.astype(np.float64)
-    for _ in range(extension):
-        mean = mean.reshape(-1, p.size) @ p
-    return float(mean[0]) / extension

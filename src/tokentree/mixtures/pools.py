@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks
-from ..trees import EOS, REST, TokenTree, joint_tree
+from ..trees import EOS, REST, TokenTree, joint_tree, pruned
 from .blocks import SCALE
 
 _U = 2.0**-52
@@ -28,12 +28,9 @@ class _Known(NamedTuple):
 
 def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
     d = max(tree.depth for tree in trees) if depth is None else checks.integer("depth", depth, 1)
-    for i, tree in enumerate(trees):
-        if d > tree.depth and tree.is_cut:
-            raise ValueError(f"depth = {d}: trees[{i}] is cut at depth {tree.depth}")
-    trees = [tree.prune(d) for tree in trees]
+    trees = [pruned(tree, d, f"trees[{i}]") for i, tree in enumerate(trees)]
     union, places = joint_tree(trees, mixed=True)
-    above = _parents(union)
+    _, above = union._depths_and_parents()
     rests = np.flatnonzero(union.symbols == REST)
     rank = np.full(union.n_nodes, -1)
     rank[rests] = np.arange(len(rests))
@@ -71,23 +68,16 @@ def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
     return _Known(p[:, met], pool[:, met], rest, room)
 
 
-def _parents(tree: TokenTree) -> Int[np.ndarray, "nodes"]:
-    """Index of each node's parent among all nodes."""
-    starts = np.concatenate([[0], tree.offsets[:-2]])
-    parents: Int[np.ndarray, "nodes"] = np.repeat(starts, np.diff(tree.offsets)) + tree.parents
-    return parents
-
-
 def _room(
     tree: TokenTree, own: Int[np.ndarray, "own"], d: int, q: int, name: str
 ) -> Float[np.ndarray, "own"]:
     """Logarithm of the number of leaves, down to depth d, that each of the unexpanded leaves stands for."""
-    above = _parents(tree)
+    depths, above = tree._depths_and_parents()
     ends = tree.symbols == EOS
     spelled = np.bincount(above[1:], tree.symbols[1:] >= 0, tree.n_nodes)[above[own]]
     open_symbols = q - spelled
     open_end = 1 - np.bincount(above[ends], minlength=tree.n_nodes)[above[own]]
-    level = np.searchsorted(tree.offsets, own, side="right") - 1
+    level = depths[own]
     full = open_symbols + open_end == 0
     full &= tree.weights[own] > checks.SUM_TOLERANCE * float(tree.total_weight)
     if full.any():

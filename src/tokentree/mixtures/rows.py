@@ -1,4 +1,8 @@
-"""The distributions of a mixture in exact form, and its sizes."""
+"""The distributions of a mixture in exact form, and its sizes.
+
+Sizes are kept as Fractions, integer rows as integers. Their float64 views are made by one correctly rounded
+division wherever the entries fit a float64 exactly.
+"""
 
 import math
 from collections import Counter
@@ -15,7 +19,7 @@ from .._lib import checks
 SIZE_RANGE = (Fraction(1, 2**200), Fraction(2**200))
 """Smallest and largest size allowed: weights and their products with any mass then stay normal floats."""
 
-_INT64_MAX = 2**63 - 1
+INT64_MAX = 2**63 - 1
 
 
 class Rows:
@@ -35,7 +39,7 @@ class Rows:
             checks.nonnegative(name, array)
         if array.dtype == object:
             array = _integer_rows(array)
-        self.values = _frozen(array)
+        self.values = frozen(array)
         if array.dtype != np.float64 and 0 in self.totals:
             raise ValueError(f"{name}[{self.totals.index(0)}] sums to 0: every row needs some data")
 
@@ -50,7 +54,7 @@ class Rows:
         p = np.empty(self.values.shape)
         for row, counts, total in zip(p, self.values, self.totals, strict=True):
             row[:] = _shares(counts, total)
-        return _frozen(p)
+        return frozen(p)
 
     def rounding(self, leaves: slice) -> Float[np.ndarray, "datasets block"]:
         """By how much the exact masses of counted rows exceed `probabilities`."""
@@ -61,7 +65,7 @@ class Rows:
         digits = (mantissas * 2.0**53).astype(np.int64)
         for i, total in enumerate(self.totals):
             counts = self.values[i, leaves]
-            if counts.dtype == object or total > _INT64_MAX // 4:
+            if counts.dtype == object or total > INT64_MAX // 4:
                 exact = zip(counts.tolist(), p[i].tolist(), strict=True)
                 lost[i] = [float(Fraction(c, total) - Fraction(mass)) for c, mass in exact]
             else:
@@ -73,7 +77,7 @@ class Rows:
     @cached_property
     def totals(self) -> list[int]:
         """Sum of each row of `integers`."""
-        return [_exact_sum(row) for row in self.integers]
+        return [_row_sum(row) for row in self.integers]
 
     @cached_property
     def integers(self) -> Shaped[np.ndarray, "datasets leaves"]:
@@ -123,7 +127,7 @@ class Rows:
             average: Float[np.ndarray, "leaves"] = self.values.mean(axis=0)
             return average
         common = math.lcm(*self.totals)
-        return _combination([common // total for total in self.totals], self.values)
+        return combination([common // total for total in self.totals], self.values)
 
     def complement(self, leaf: int) -> Float[np.ndarray, "datasets"]:
         """1 - p_i at one leaf, without cancellation."""
@@ -159,6 +163,14 @@ def exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
     return exact
 
 
+def dataset_index(name: str, value: Any, n: int) -> int:
+    """The position of one of n datasets."""
+    position = checks.integer(name, value, 0)
+    if position >= n:
+        raise ValueError(f"{name} = {position}: must be below the number of datasets, {n}")
+    return position
+
+
 def _read_rows(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
     """Rows, each read by itself, as an array of int64, of float64, or of ints and Fractions."""
     if checks.is_array(value):
@@ -181,7 +193,7 @@ def _beside_floats(name: str, row: Shaped[np.ndarray, "leaves"]) -> Float[np.nda
     """Masses of a row of counts or Fractions, rounded to float64 as the rows that it stands beside."""
     checks.nonnegative(name, row)
     counts = _integer_rows(row[None])[0] if row.dtype == object else row
-    total = _exact_sum(counts)
+    total = _row_sum(counts)
     if not total:
         raise ValueError(f"{name} sums to 0: every row needs some data")
     return _shares(counts, total)
@@ -199,27 +211,28 @@ def _integer_rows(values: Shaped[np.ndarray, "datasets leaves"]) -> Shaped[np.nd
     for row, given in zip(rows, values, strict=True):
         common = math.lcm(*(entry.denominator for entry in given))
         row[:] = [entry.numerator * (common // entry.denominator) for entry in given]
-    return rows.astype(np.int64) if rows.max() <= _INT64_MAX else rows
+    return rows.astype(np.int64) if rows.max() <= INT64_MAX else rows
 
 
-def _combination(
+def combination(
     factors: list[int], rows: Shaped[np.ndarray, "datasets leaves"]
 ) -> Shaped[np.ndarray, "leaves"]:
     """Sum of factors[i] * rows[i] in integers that hold it."""
     largest = sum(f * int(row.max()) for f, row in zip(factors, rows, strict=True))
-    dtype = np.int64 if largest <= _INT64_MAX and max(factors) <= _INT64_MAX else object
+    dtype = np.int64 if largest <= INT64_MAX and max(factors) <= INT64_MAX else object
     combination: Shaped[np.ndarray, "leaves"] = np.array(factors, dtype) @ rows.astype(dtype, copy=False)
     return combination
 
 
-def _exact_sum(row: Shaped[np.ndarray, "leaves"]) -> int:
+def _row_sum(row: Shaped[np.ndarray, "leaves"]) -> int:
     if row.dtype == object:
         return sum(row.tolist())
     # Two halves of 32 bits: neither sum can overflow below 2^31 leaves.
     return (int((row >> 32).sum()) << 32) + int((row & 0xFFFFFFFF).sum())
 
 
-def _frozen(array: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
+def frozen(array: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
+    """A view that cannot be written to."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -36,25 +36,26 @@ most. Masses are multiplied by 2^512, which is exact, so what underflows is far 
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable, span
+from .._lib.results import Result, span
 from ..trees import TokenTree, checked_trees
 from .blocks import SCALE, inverse_root
 from .mixture import Unread
 from .pools import _U, _error, _Known, _known, _lengths, _pools, _ratio, _sums, _within
-from .rows import exact_sizes
+from .rows import dataset_index, exact_sizes
 
 
-@comparable
-class UnexpandedBounds(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class UnexpandedBounds(Result):
     """Intervals that hold whatever the unexpanded mass is; made by `unexpanded_bounds`.
 
     Attributes
@@ -67,6 +68,16 @@ class UnexpandedBounds(NamedTuple):
         R_it = d gamma_i / d n_t = (1 - S_it) / T, per block and unit of size.
     unexpanded : float array, shape (N,)
         Share of each dataset's mass that is unexpanded at this depth.
+
+    Notes
+    -----
+    `to_frame` has one row per pair of datasets: index (i, t); figures of i alone are the same for every t.
+
+    Examples
+    --------
+    >>> trees = [TokenTree.from_leaves({"0": 1.0}), TokenTree.from_leaves({"1": 1.0})]
+    >>> unexpanded_bounds(trees).to_frame()["overlap_lower"].round(3).to_dict()
+    {(0, 0): 2.0, (0, 1): 0.0, (1, 0): 0.0, (1, 1): 2.0}
     """
 
     rates_lower: Float[np.ndarray, "datasets"]
@@ -91,8 +102,9 @@ class UnexpandedBounds(NamedTuple):
         >>> bounds.sign(0, 1), bounds.sign(0, 0)
         (1, -1)
         """
-        i, t = self._index("i", i), self._index("t", t)
-        return int(self.response_lower[i, t] > 0) - int(self.response_upper[i, t] < 0)
+        n = len(self.unexpanded)
+        i, t = dataset_index("i", i, n), dataset_index("t", t, n)
+        return interval_sign(self.response_lower[i, t], self.response_upper[i, t])
 
     def holds(self, pretrain: int = 0, align: int = 1, perturb: int = 2) -> bool | None:
         """Whether Theorem 4.2's signs, S_pt > 1 > S_at, hold in every completion (True) or in none (False).
@@ -106,19 +118,21 @@ class UnexpandedBounds(NamedTuple):
         True
         """
         given = {"pretrain": pretrain, "align": align, "perturb": perturb}
-        p, a, t = checks.different({name: self._index(name, dataset) for name, dataset in given.items()})
+        n = len(self.unexpanded)
+        p, a, t = checks.different({name: dataset_index(name, i, n) for name, i in given.items()})
         return signs_hold(self.sign(p, t) or None, self.sign(a, t) or None)
 
-    def _index(self, name: str, dataset: int) -> int:
-        dataset, n = checks.integer(name, dataset, 0), len(self.unexpanded)
-        if dataset >= n:
-            raise ValueError(f"{name} = {dataset}: must be below the number of datasets, {n}")
-        return dataset
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        n = len(self.unexpanded)
+        i, t = np.indices((n, n)).reshape(2, -1)
+        pairs = {name: each.ravel() if each.ndim == 2 else each[i] for name, each in vars(self).items()}
+        return {"i": i, "t": t} | pairs, "i", "t"
 
 
 def unexpanded_bounds(
     trees: Sequence[TokenTree],
     sizes: Annotated[Numbers, "datasets"] | None = None,
+    *,
     depth: int | None = None,
     base: float = 2,
     vocabulary_size: int | None = None,
@@ -194,6 +208,11 @@ def unexpanded_bounds(
         response[1] + 4 * _U * np.abs(response[1]),
         known.rest.sum(axis=1) / SCALE,
     )
+
+
+def interval_sign(lower: float, upper: float) -> int:
+    """The sign of all that lies between two bounds; 0 where it is not one."""
+    return int(lower > 0) - int(upper < 0)
 
 
 def signs_hold(pretrain: int | None, align: int | None) -> bool | None:

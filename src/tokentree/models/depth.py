@@ -1,20 +1,22 @@
 """The depth to which a model knows its data."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks
-from .._lib.results import comparable
+from .._lib.results import Result
 from ..trees import Joined, TokenTree, refuse_open
 
 _ROUNDING = 2.0**-40
 """Nats that rounding cannot add to a divergence: its terms are right to some units in the last place."""
 
 
-@comparable
-class ModelledDepth(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelledDepth(Result):
     """How deep a model knows the token tree of some data; made by `modelled_depth`.
 
     Attributes
@@ -29,6 +31,10 @@ class ModelledDepth(NamedTuple):
     lower, upper : float array, shape (D,)
         Least and largest KL(data || model) of the trees pruned to each depth that the model's unexpanded
         mass allows; equal where the data have nothing there.
+
+    Notes
+    -----
+    `to_frame` has one row per depth: index depths; columns lower and upper.
     """
 
     depth: int
@@ -37,9 +43,12 @@ class ModelledDepth(NamedTuple):
     lower: Float[np.ndarray, "depths"]
     upper: Float[np.ndarray, "depths"]
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return {name: vars(self)[name] for name in ("depths", "lower", "upper")}, "depths"
+
 
 def modelled_depth(
-    model_tree: TokenTree, data_tree: TokenTree, tolerance: float, base: float = 2
+    model_tree: TokenTree, data_tree: TokenTree, tolerance: float, *, base: float = 2
 ) -> ModelledDepth:
     r"""Depth d to which a model knows the token tree of some data, as Assumption 3.2 has it.
 

@@ -39,7 +39,7 @@ from jaxtyping import Float, Int, Shaped
 from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.progress import tracked
-from ..trees import flattened
+from ..trees import flattened, run_starts
 
 Smoothing = Literal["witten-bell", "kneser-ney"]
 
@@ -293,7 +293,7 @@ def _count(stream: Shaped[np.ndarray, "n"], order: int, q: int, begin: bool, pro
             # Tokens are kept in the order of their contexts, so that equal contexts are neighbours.
             sort = np.argsort(key)
             at, key = at[sort], key[sort]
-            new = np.append(True, key[1:] != key[:-1])
+            new = run_starts(key)
             contexts, context = key[new], np.cumsum(new) - 1
         counted.append(_Counts(contexts, *np.unique(context * radix + stream[at], return_counts=True)))
     return counted

@@ -5,8 +5,9 @@ of every response is the cross-entropy of the data's leaves under the model's tr
 what real codes make of it is measured here side by side.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import scipy
@@ -14,21 +15,16 @@ from jaxtyping import Float, Int
 
 from .._lib import checks, log_masses
 from .._lib.checks import Numbers
-from .._lib.frames import frame
-from .._lib.results import comparable, span
+from .._lib.results import Result, span
 from ..codes import arithmetic_encode, huffman_lengths
 from ..trees import Joined, TokenTree, by_depth, refuse_open
-
-if TYPE_CHECKING:
-    import pandas
-
 
 _CODES = 1000
 """Depths at which Huffman codes are built unasked."""
 
 
-@comparable
-class ModelRates(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelRates(Result):
     """Rates of one dataset under one model, in bits per block unless another base is asked for.
 
     Attributes
@@ -47,6 +43,16 @@ class ModelRates(NamedTuple):
     arithmetic : float array, shape (D,)
         Length of all blocks, coded arithmetically with the model's leaves, over their number; NaN where
         log_loss is inf, or where it was not asked for.
+
+    Notes
+    -----
+    `to_frame` has one row per depth: index depths; the other fields are its columns.
+
+    Examples
+    --------
+    >>> data = TokenTree.from_leaves({"00": 6, "01": 1, "11": 1}, depth=2)
+    >>> model_rates(data, data).to_frame()["huffman"].tolist()
+    [1.0, 1.25]
     """
 
     depths: Int[np.ndarray, "depths"]
@@ -59,32 +65,15 @@ class ModelRates(NamedTuple):
     def __repr__(self) -> str:
         return f"ModelRates(depth {span(self.depths)}, log-loss {span(self.log_loss)})"
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """The rates as a pandas table, one row a depth. Needs the extra ``pandas``.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns tokens, entropy, log_loss, huffman and arithmetic; the index is the depth.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-
-        Examples
-        --------
-        >>> data = TokenTree.from_leaves({"00": 6, "01": 1, "11": 1}, depth=2)
-        >>> model_rates(data, data).to_frame()["huffman"].tolist()
-        [1.0, 1.25]
-        """
-        return frame(self._asdict(), "depths")
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return vars(self), "depths"
 
 
 def model_rates(
     model_tree: TokenTree,
     data_tree: TokenTree,
     depths: Annotated[Numbers, "depths"] | None = None,
+    *,
     base: float = 2,
     arithmetic: bool = False,
     huffman: bool | None = None,
@@ -143,36 +132,14 @@ def model_rates(
     refuse_open(data_tree)
     if arithmetic and not isinstance(data_tree.total_weight, int):
         raise ValueError("arithmetic = True: data_tree holds masses, and only counted blocks can be coded")
-    wanted = range(1, data_tree.depth + 1) if depths is None else checks.items("depths", depths)
-    grid = [checks.integer("depths", depth, 1) for depth in wanted]
-    if not grid:
-        raise ValueError("depths is empty: at least one depth is needed")
-    for name, tree in (("data_tree", data_tree), ("model_tree", model_tree)):
-        if max(grid) > tree.depth and tree.is_cut:
-            raise ValueError(f"depths: {max(grid)} is too deep, for {name} is cut at depth {tree.depth}")
+    grid = _grid(model_tree, data_tree, depths)
     joined = Joined.of(model_tree, data_tree, max(grid))
     if model_tree._is_open:
-        lower, upper = joined.divergences()
-        open_from = np.append(np.flatnonzero(lower != upper) + 1, np.inf)[0]
-        for depth in grid:
-            if depth >= open_from:
-                raise ValueError(
-                    f"model_tree has not looked at some of the data within depth {depth}: read_along the "
-                    "data, or see what modelled_depth can say"
-                )
+        _refuse_unread(joined, grid)
     data = data_tree.prune(max(grid))
-    p, closed = log_masses.rounded(data._shares), data.symbols < 0
     # The last depth's leaves stay those of every deeper one.
     at = np.minimum(grid, data.depth) - 1
-    losses = -log_masses.logs(joined.model[joined.data_at])
-    with np.errstate(invalid="ignore"):
-        # What occurs, however rarely, and cannot, costs infinitely much.
-        losses = np.where(data._shares == 0, 0.0, np.where(losses < np.inf, p * losses, np.inf))
-    loss = by_depth(data, losses, closed)[at] / scale
-    mean = by_depth(data, scipy.special.entr(p), closed)[at] / scale
-    # A response passes one node on each level that it reaches.
-    passing = np.add.reduceat(log_masses.rounded(data._nodes[2]), data.offsets[1:-1])
-    tokens = (np.cumsum(passing, dtype=np.float64) / data.total_weight)[at]
+    tokens, entropy, loss = (column[at] for column in _ideal(joined, data))
     build = len(grid) <= _CODES if huffman is None else huffman
     lengths, bits = np.full((2, len(grid)), np.nan)
     counts = np.zeros(joined.union.n_nodes, np.int64)
@@ -191,11 +158,65 @@ def model_rates(
                 "cannot hold; give depths above it, or leave huffman out"
             )
         if arithmetic:
-            # The coder gives 2^-24 at least to all that is possible, however rare.
-            q = np.where(q != 0, np.maximum(log_masses.rounded(q), log_masses.LEAST), 0.0)
-            bits[i] = arithmetic_encode(q, np.repeat(np.arange(len(q)), counts[leaves])).size
+            bits[i] = _coded_bits(q, counts[leaves])
     unit = scale / np.log(2)
-    return ModelRates(np.array(grid), tokens, mean, loss, lengths / unit, bits / data.total_weight / unit)
+    return ModelRates(
+        depths=np.array(grid),
+        tokens=tokens,
+        entropy=entropy / scale,
+        log_loss=loss / scale,
+        huffman=lengths / unit,
+        arithmetic=bits / data.total_weight / unit,
+    )
+
+
+def _grid(
+    model_tree: TokenTree, data_tree: TokenTree, depths: Annotated[Numbers, "depths"] | None
+) -> list[int]:
+    """The depths asked for, none of them below a cut."""
+    wanted = range(1, data_tree.depth + 1) if depths is None else checks.items("depths", depths)
+    grid = [checks.integer("depths", depth, 1) for depth in wanted]
+    if not grid:
+        raise ValueError("depths is empty: at least one depth is needed")
+    for name, tree in (("data_tree", data_tree), ("model_tree", model_tree)):
+        if max(grid) > tree.depth and tree.is_cut:
+            raise ValueError(f"depths: {max(grid)} is too deep, for {name} is cut at depth {tree.depth}")
+    return grid
+
+
+def _refuse_unread(joined: Joined, grid: Sequence[int]) -> None:
+    """Refuse depths at which the model has not looked at some of the data."""
+    lower, upper = joined.divergences()
+    open_from = np.append(np.flatnonzero(lower != upper) + 1, np.inf)[0]
+    for depth in grid:
+        if depth >= open_from:
+            raise ValueError(
+                f"model_tree has not looked at some of the data within depth {depth}: read_along the "
+                "data, or see what modelled_depth can say"
+            )
+
+
+def _ideal(joined: Joined, data: TokenTree) -> tuple[Float[np.ndarray, "depths"], ...]:
+    """Tokens in a block, entropy and log-loss of the data pruned to each depth from 1 on, in nats."""
+    p, closed = log_masses.rounded(data._shares), data.symbols < 0
+    # A response passes one node on each level that it reaches.
+    passing = np.add.reduceat(log_masses.rounded(data._nodes[2]), data.offsets[1:-1])
+    losses = -log_masses.logs(joined.model[joined.data_at])
+    with np.errstate(invalid="ignore"):
+        # What occurs, however rarely, and cannot, costs infinitely much.
+        losses = np.where(data._shares == 0, 0.0, np.where(losses < np.inf, p * losses, np.inf))
+    return (
+        np.cumsum(passing, dtype=np.float64) / data.total_weight,
+        by_depth(data, scipy.special.entr(p), closed),
+        by_depth(data, losses, closed),
+    )
+
+
+def _coded_bits(q: Float[np.ndarray, "leaves"], counts: Int[np.ndarray, "leaves"]) -> int:
+    """Bits of all blocks, coded arithmetically with the leaves' masses."""
+    # The coder gives 2^-24 at least to all that is possible, however rare.
+    q = np.where(q != 0, np.maximum(log_masses.rounded(q), log_masses.LEAST), 0.0)
+    return arithmetic_encode(q, np.repeat(np.arange(len(q)), counts)).size
 
 
 def _leaves(union: TokenTree, grid: Sequence[int]) -> Iterator[Int[np.ndarray, "leaves"]]:

@@ -1,17 +1,19 @@
-"""The limit of rates for exponents near 1 and far from it."""
+"""How three Pareto datasets respond to one another where D_p is large, to leading order."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from .._lib import checks
-from .expint import _LOG_GAMMA
+from .._lib.results import Result
+from .expint import LOG_GAMMA
 from .limit import exponents
 
 
-class ParetoAsymptotics(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ParetoAsymptotics(Result):
     """Leading order of gamma_p', gamma_a' and gamma_t', the derivatives by l; see `pareto_asymptotics`."""
 
     dgamma_pretrain: float
@@ -19,7 +21,7 @@ class ParetoAsymptotics(NamedTuple):
     dgamma_perturb: float
 
 
-def pareto_asymptotics(alpha: float, k: float, l: float = 1, base: float = 2) -> ParetoAsymptotics:
+def pareto_asymptotics(alpha: float, k: float, l: float = 1, *, base: float = 2) -> ParetoAsymptotics:
     r"""Response of three independent Pareto datasets over the same leaves, to leading order in 1/k.
 
     Parameters
@@ -63,7 +65,7 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, base: float = 2) ->
     >>> from tokentree import pareto_limit
     >>> leading = pareto_asymptotics(4, k=1000, l=1, base=math.e)
     >>> exact = pareto_limit(4, [1000, 1, 1], base=math.e).excess / 1002
-    >>> (exact[:2, 2] / leading[:2]).round(2)
+    >>> (exact[:2, 2] / [leading.dgamma_pretrain, leading.dgamma_align]).round(2)
     array([0.99, 0.99])
     """
     unit = checks.log_base(base)
@@ -77,7 +79,7 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, base: float = 2) ->
         # The poles of both terms at 2, taken off each other: what is left is (e^(d L) - 1) / d, the same of
         # c = pi d / sin(pi d) = Gamma(1 + d) Gamma(1 - d), and a quotient of polynomials.
         grown = math.log(k) - math.log(l)
-        log_c = np.polyval(_LOG_GAMMA, d) - np.polyval(_LOG_GAMMA, -d)
+        log_c = np.polyval(LOG_GAMMA, d) - np.polyval(LOG_GAMMA, -d)
         rises = math.exp(d * log_c) * grown * special.exprel(d * grown) + log_c * special.exprel(d * log_c)
         spare = float((2 - d) * (1 - d) * rises - (7 + (d - 6) * d) / (3 - d)) / (3 - 2 * d)
     else:

@@ -1,22 +1,27 @@
-"""How fast rates of Pareto masses reach their limit as leaves are added."""
+"""Finite samples of Pareto masses, beside their limit of many leaves."""
 
 import math
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable, span
+from .._lib.results import Result, points, span
 from ..mixtures import Mixture
 from .limit import ParetoLimit, exponents, pareto_limit
 from .mass import ParetoMass
 
 
-@comparable
-class ParetoConvergence(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ParetoConvergence(Result):
     """Finite samples beside their limit; made by `pareto_convergence`.
+
+    `to_frame` has one row per number of leaves, sample, and pair of datasets i, j; all but the first are
+    counted from 0. The rate is that of i. The limit has a table of its own.
 
     Attributes
     ----------
@@ -35,6 +40,11 @@ class ParetoConvergence(NamedTuple):
     excess: Float[np.ndarray, "trees seeds datasets datasets"]
     normalized_rates: Float[np.ndarray, "trees seeds datasets"]
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        samples, datasets = map(range, self.normalized_rates.shape[1:])
+        axes = {"n_leaves": self.n_leaves, "sample": samples, "i": datasets, "j": datasets}
+        return points(axes, excess=self.excess, normalized_rates=self.normalized_rates[..., None])
+
     def __repr__(self) -> str:
         _, samples, datasets = self.normalized_rates.shape
         leaves = f"{span(self.n_leaves)} leaves"
@@ -46,6 +56,7 @@ def pareto_convergence(
     sizes: Annotated[Numbers, "datasets"],
     n_leaves: Annotated[Numbers, "trees"],
     seeds: Annotated[Numbers, "seeds"],
+    *,
     base: float = 2,
 ) -> ParetoConvergence:
     r"""Overlaps and rates of sampled finite datasets, every sample kept, with the limit of many leaves.
@@ -81,7 +92,7 @@ def pareto_convergence(
     True
     """
     n, alpha = checks.float_array("sizes", sizes), exponents("alphas", alphas)
-    limit = pareto_limit(alpha, n, base)
+    limit = pareto_limit(alpha, n, base=base)
     tails = np.broadcast_to(alpha, n.shape)
     given = np.atleast_1d(checks.array("n_leaves", n_leaves), checks.array("seeds", seeds))
     counts = [checks.integer(f"n_leaves[{i}]", m, 1) for i, m in enumerate(given[0].tolist())]

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-# polyval(_LOG_GAMMA, d) = log(Gamma(1 + d)) / d to the last digit for |d| <= 1/2.
-_LOG_GAMMA = np.array([*((-1.0) ** n * special.zeta(n) / n for n in range(52, 1, -1)), -np.euler_gamma])
+# polyval(LOG_GAMMA, d) = log(Gamma(1 + d)) / d to the last digit for |d| <= 1/2.
+LOG_GAMMA = np.array([*((-1.0) ** n * special.zeta(n) / n for n in range(52, 1, -1)), -np.euler_gamma])
 
 # x * polyval(_EXPONENTIAL, x) = e^-x - 1 to the last digit for 0 <= x < 1.
 _POWERS = np.arange(18, 0, -1)
@@ -15,7 +15,7 @@ _POWERS = np.arange(18, 0, -1)
 _EXPONENTIAL = (-1.0) ** _POWERS / special.factorial(_POWERS)
 
 
-def _expint(order: float, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+def expint(order: float, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
     """Generalised exponential integral E_v(x): exp(-x t) t^-v integrated over t > 1, for v > 0 and x > 0.
 
     The continued fraction reaches the last digit in 90 terms from x = 1 on for every v, and in 40 terms from
@@ -51,7 +51,7 @@ def _expint_series(order: float, x: Float[np.ndarray, " points"]) -> Float[np.nd
     steps = max(0, round(order - 1))
     v = order - steps
     d = 1 - v
-    slope = np.polyval(_LOG_GAMMA, d) if abs(d) <= 1 / 2 else math.lgamma(1 + d) / d
+    slope = np.polyval(LOG_GAMMA, d) if abs(d) <= 1 / 2 else math.lgamma(1 + d) / d
     y = slope - np.log(x)
     with np.errstate(over="ignore", invalid="ignore"):
         head = np.where(

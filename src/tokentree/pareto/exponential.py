@@ -1,4 +1,8 @@
-"""The exponential tail, and the stretched one."""
+"""The exponential tail, and the stretched one.
+
+In continuous data, with u = log(x / x_m), (exp(beta u) - 1) / beta is log-convex in beta: it is the integral
+of exp(beta v) over v from 0 to u. So the profile likelihood of the stretched exponential's beta is concave.
+"""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from .law import Alternative, Pareto, Tail, _climb
+from .law import Alternative, Pareto, Tail, climb
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class StretchedExponential(Alternative):
         # By the lower edges of the cells.
         low = math.log(1e-6 / tail.centre)
         starts = [(math.log(law.rate), max(math.log(law.beta), low)), (math.log(alpha), low + math.log(1e3))]
-        return _climb(
+        return climb(
             lambda log_rate, log_beta: cls(math.exp(log_rate), math.exp(log_beta)),
             tail,
             starts,

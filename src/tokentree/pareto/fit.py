@@ -1,4 +1,4 @@
-"""A Pareto law fitted to a tail."""
+"""`fit_tail`: what is asked of data before a Pareto tail is fitted to them, and the fit."""
 
 import math
 from typing import Annotated
@@ -10,7 +10,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .law import log_steps
 from .tails import TailFit
-from .thresholds import _bootstrap, _from, _least_distance, _Sample, _Search, _standard_error
+from .thresholds import Sample, Search, least_distance, replicates, standard_error, starting_at
 
 
 def fit_tail(
@@ -72,7 +72,8 @@ def fit_tail(
     of ``scipy.stats.kstest``, is larger by 1/n at most. Rounded masses are tied and replicates are not, so
     that rounding counts against the law; pass counts as integers, not divided by their total.
 
-    *Threshold.* The exact minimum: see the module's docstring. Sorting aside, time is about linear in n.
+    *Threshold.* The exact minimum, though few thresholds are tried: lower bounds on their distances rule out
+    the others. Sorting aside, time is about linear in n.
 
     *p-value* (CSN, section 4.1). A replicate draws each of n points from the fitted tail with probability
     n_tail / n, and else from the masses below the threshold, and chooses its own threshold. Where the
@@ -103,17 +104,9 @@ def fit_tail(
     >>> fit_tail(rng.exponential(1, 2000), threshold=0.5).beaten_by[0]
     'truncated power law'
     """
-    data = checks.real_array("masses", masses)
-    if data.ndim != 1:
-        raise ValueError(f"masses has shape {data.shape}: must be one row of masses")
-    bad = ~((data > 0) & (data < np.inf))
-    if bad.any():
-        rule = "must be finite and > 0; a leaf of mass zero is outside every Pareto law, leave it out"
-        checks.fail_at("masses", data, bad, rule)
-    if discrete is None:
-        discrete = data.dtype.kind == "i"
-    data = _whole("masses", data) if discrete else data.astype(np.float64, copy=False)
-    search = _Search(
+    data = _positive_row(masses, discrete)
+    discrete = data.dtype.kind == "i"
+    search = Search(
         threshold is not None,
         checks.integer("min_tail", min_tail, at_least=2),
         # Infinity is allowed here, and NaN is not.
@@ -123,33 +116,27 @@ def fit_tail(
     generator = checks.generator(rng) if n_bootstrap else None
 
     values, counts = np.unique(data, return_counts=True)
-    row, where = (values, counts), "masses"
-    if threshold is not None:
-        start = checks.real_array("threshold", threshold)
-        if start.ndim:
-            raise ValueError(f"threshold has shape {start.shape}: must be one number")
-        least = checks.positive("threshold", start.astype(np.float64))
-        row = _from(_whole("threshold", start) if discrete else least, values, counts)
-        where = f"masses from the threshold {threshold!r} on"
-    different = np.count_nonzero(row[1])
+    tail, often = (values, counts) if threshold is None else _above(threshold, values, counts)
+    different = np.count_nonzero(often)
     if different < 2:
+        where = "masses" if threshold is None else f"masses from the threshold {threshold!r} on"
         raise ValueError(f"{where}: {different} different values, and a tail needs at least 2")
 
-    sample = _Sample.of(row[0].astype(np.float64), log_steps(row[0]), row[1], discrete)
+    sample = Sample.of(tail.astype(np.float64), log_steps(tail), often, discrete)
     candidates = search.candidates(sample)
     if not len(candidates):
         raise ValueError(
             f"masses: no threshold leaves min_tail = {search.min_tail} points or more and an exponent below "
             f"max_exponent = {search.max_exponent:g}"
         )
-    place, distance = _least_distance(sample, candidates)
+    place, distance = least_distance(sample, candidates)
     bootstrap = None
     if generator is not None:
-        bootstrap = _bootstrap(sample, place, search, n_bootstrap, generator, progress)
+        bootstrap = replicates(sample, place, search, n_bootstrap, generator, progress)
     return TailFit(
         exponent=float(sample.exponents[place]),
-        standard_error=_standard_error(sample, place),
-        threshold=row[0][place].item(),
+        standard_error=standard_error(sample, place),
+        threshold=tail[place].item(),
         threshold_given=search.given,
         distance=distance,
         discrete=discrete,
@@ -157,6 +144,31 @@ def fit_tail(
         counts=counts,
         bootstrap=bootstrap,
     )
+
+
+def _positive_row(masses: Numbers, discrete: bool | None) -> Num[np.ndarray, " points"]:
+    """The masses, as integers if those are to be fitted."""
+    data = checks.real_array("masses", masses)
+    if data.ndim != 1:
+        raise ValueError(f"masses has shape {data.shape}: must be one row of masses")
+    bad = ~((data > 0) & (data < np.inf))
+    if bad.any():
+        rule = "must be finite and > 0; a leaf of mass zero is outside every Pareto law, leave it out"
+        checks.fail_at("masses", data, bad, rule)
+    if discrete is None:
+        discrete = data.dtype.kind == "i"
+    return _whole("masses", data) if discrete else data.astype(np.float64, copy=False)
+
+
+def _above(
+    threshold: float, values: Num[np.ndarray, " values"], counts: Int[np.ndarray, " values"]
+) -> tuple[Num[np.ndarray, " tail"], Int[np.ndarray, " tail"]]:
+    """Values and counts from a given threshold on, which is the first even if it does not occur."""
+    start = checks.real_array("threshold", threshold)
+    if start.ndim:
+        raise ValueError(f"threshold has shape {start.shape}: must be one number")
+    least = checks.positive("threshold", start.astype(np.float64))
+    return starting_at(_whole("threshold", start) if values.dtype.kind == "i" else least, values, counts)
 
 
 def _whole(name: str, array: Num[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:

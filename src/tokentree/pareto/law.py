@@ -1,4 +1,4 @@
-"""The laws that a Pareto tail is compared with, above one threshold, fitted by maximum likelihood.
+"""A tail above one threshold, what a law of it is, and the Pareto law; laws are fitted by likelihood.
 
 For integers the lognormal, exponential and stretched exponential laws are those of a continuous variable from
 x_m - 1/2 on, rounded to the nearest integer: mass functions are differences of survival functions, and their
@@ -6,9 +6,7 @@ sum is exactly 1. The truncated power law is a formula for the mass function, di
 
 In continuous data write u = log(x / x_m). Lognormal and stretched exponential laws have the Pareto law as a
 limit, and the likelihood grows away from it if and only if the mean of u^2 is below twice the squared mean of
-u. It has one maximum: the lognormal law is an exponential family in u and u^2; and (exp(beta u) - 1) / beta,
-the integral of exp(beta v) over v from 0 to u, is log-convex in beta, so that the profile likelihood of the
-stretched exponential's beta is concave.
+u. It has one maximum: their files say why.
 """
 
 import math
@@ -140,7 +138,7 @@ class Alternative(Law):
 _L = TypeVar("_L", bound=Law)
 
 
-def _climb(
+def climb(
     law: Callable[[float, float], _L],
     tail: Tail,
     starts: list[tuple[float, float]],

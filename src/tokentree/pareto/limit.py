@@ -19,24 +19,26 @@ So with mu_Q = sum w_c mu_c,
     gamma_i - log M = integral of Pi (mu_i mu_Q + w_i v_i) (log s + 0.5772...) ds.
 
 The second is what a verdict needs: 1 - S_pt is of order 1/k, and here no 1 is subtracted; mu_i - mu_Q is
-formed from differences, as in `mixture`. The third is minus the integral of (e^-s - Pi mu_i) / s by parts:
-Pi (mu_i mu_Q + w_i v_i) = -(Pi mu_i)' is a probability density of s, and its mean of log s + 0.5772... is
-zero where every Y is 1.
+formed from differences, as in `Mixture.response`. The third is minus the integral of (e^-s - Pi mu_i) / s by
+parts: Pi (mu_i mu_Q + w_i v_i) = -(Pi mu_i)' is a probability density of s, and its mean of
+log s + 0.5772... is zero where every Y is 1.
 
 **Pruning** that merges B leaves into one replaces Y by the mean of B independent ones: log phi(s) becomes
 B log phi(s / B), so the mean is taken at s / B, and so is the variance, which is divided by B.
 """
 
 import math
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable
-from .expint import _expint
+from .._lib.results import Result, points
+from .expint import expint
 
 ALPHA_RANGE = (1.05, 50.0)
 """Exponents of the limit. Below, integrals reach under the smallest float64; above, variances lose digits."""
@@ -48,9 +50,11 @@ _STEP = 0.1
 """Of the double-exponential rule; halving or doubling it changes nothing but rounding."""
 
 
-@comparable
-class ParetoLimit(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ParetoLimit(Result):
     """Joint compression of independent Pareto datasets in the limit of many leaves; made by `pareto_limit`.
+
+    `to_frame` has one row per pair of datasets i, j, counted from 0; the rate is that of i.
 
     Attributes
     ----------
@@ -66,10 +70,18 @@ class ParetoLimit(NamedTuple):
     excess: Float[np.ndarray, "datasets datasets"]
     normalized_rates: Float[np.ndarray, "datasets"]
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        datasets = range(len(self.normalized_rates))
+        rates = self.normalized_rates[:, None]
+        return points(
+            {"i": datasets, "j": datasets}, overlap=self.overlap, excess=self.excess, normalized_rates=rates
+        )
+
 
 def pareto_limit(
     alphas: Annotated[Numbers, "*datasets"],
     sizes: Annotated[Numbers, "datasets"],
+    *,
     base: float = 2,
     merged: int = 1,
 ) -> ParetoLimit:
@@ -184,7 +196,7 @@ def _tilted(
     """Log phi(s), and the mean and variance of Y under the density exp(-s Y) / phi(s)."""
     scale = (alpha - 1) / alpha
     x = scale * s.ravel()
-    second, first, zeroth = (_expint(alpha - 1 + n, x) for n in range(3))
+    second, first, zeroth = (expint(alpha - 1 + n, x) for n in range(3))
     log_phi = np.log(alpha * zeroth)
     # From alpha E_{alpha+1}(x) = e^-x - x E_alpha(x), without the rounding of a phi near 1.
     near = x < 1

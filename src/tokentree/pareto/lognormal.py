@@ -1,4 +1,7 @@
-"""The lognormal tail."""
+"""The lognormal tail.
+
+In continuous data it is an exponential family in u = log(x / x_m) and u^2: the likelihood has one maximum.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from .law import Alternative, Pareto, Tail, _climb
+from .law import Alternative, Pareto, Tail, climb
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Lognormal(Alternative):
         scale = math.sqrt(tail.mean(tail.offsets**2))
         bound = math.log(1e4 / alpha)
         starts = [(law.slope, min(math.log(law.sigma), bound)), (alpha / 2, -math.log(alpha))]
-        return _climb(
+        return climb(
             lambda slope, log_sigma: cls(slope / scale, math.exp(log_sigma)),
             tail,
             [(slope * scale, log_sigma) for slope, log_sigma in starts],

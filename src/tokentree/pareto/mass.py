@@ -10,7 +10,7 @@ from jaxtyping import Float
 from .._lib import checks
 from .._lib.checks import Numbers
 from ..information import log1p_less
-from .expint import _expint
+from .expint import expint
 from .fit import fit_tail
 
 
@@ -163,7 +163,7 @@ class ParetoMass:
         moments = (1.0, 1.0, (alpha - 1) * scale / (alpha - 2) if alpha > 2 else math.inf)
         values = np.full(x.shape, moments[derivative])
         positive = x > 0
-        values[positive] = alpha * scale**derivative * _expint(alpha - (derivative - 1), x[positive])
+        values[positive] = alpha * scale**derivative * expint(alpha - (derivative - 1), x[positive])
         # A 0-d array becomes a number.
         result: Float[np.ndarray, "..."] | np.float64 = values[()]
         return result

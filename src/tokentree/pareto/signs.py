@@ -37,23 +37,30 @@ Parts of unequal exponents are not exchangeable, and can reverse the signs at l 
 joins leaves of different parts.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable, span, tally
+from .._lib.results import Result, span, tally
 from .limit import LEAST_WEIGHT, exponents, limits
 
 _CHUNK = 2**10
 """Points of the map integrated at once: tens of megabytes of work space for three components."""
 
 
-@comparable
-class SignMap(NamedTuple):
+_PARAMETERS = ("k", "l", "alpha", "shared", "merged")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SignMap(Result):
     """Response of D_p and D_a to D_t over a grid; made by `sign_map`. All arrays have the grid's shape.
+
+    `to_frame` has one row per point, numbered by its parameters.
 
     Attributes
     ----------
@@ -75,10 +82,11 @@ class SignMap(NamedTuple):
     excess_align: Float[np.ndarray, "*grid"]
     holds: Bool[np.ndarray, "*grid"]
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return {field.name: getattr(self, field.name).ravel() for field in fields(self)}, *_PARAMETERS
+
     def __repr__(self) -> str:
-        grid = ", ".join(
-            f"{name} {span(values)}" for name, values in zip(self._fields[:5], self[:5], strict=True)
-        )
+        grid = ", ".join(f"{name} {span(getattr(self, name))}" for name in _PARAMETERS)
         return f"SignMap(shape {self.k.shape}, {grid}, {tally(self.holds.ravel().tolist())})"
 
 
@@ -86,6 +94,7 @@ def sign_map(
     k: Annotated[Numbers, "*#grid"],
     l: Annotated[Numbers, "*#grid"],
     alpha: Annotated[Numbers, "*#grid"] = 2.5,
+    *,
     form: Literal["published", "three-dataset"] = "published",
     shared: Annotated[Numbers, "*#grid"] = 1.0,
     parts: int = 3,
@@ -139,6 +148,35 @@ def sign_map(
     if form not in ("published", "three-dataset"):
         raise ValueError(f"form = {form!r}: must be 'published' or 'three-dataset'")
     parts = checks.integer("parts", parts, at_least=3)
+    grid = _grid(k, l, alpha, shared, merged)
+    ks, ls, tails, share, merges = (values.ravel() for values in grid)
+    shape = grid[0].shape
+
+    # D_p's composition, and the sizes of the components.
+    mean = np.full(parts, 1 / parts) if form == "published" else np.array([1.0, 0.0, 0.0])
+    sizes = ks[:, None] * mean
+    sizes[:, 1] += 1
+    sizes[:, 2] += ls
+    low = sizes.min(axis=1) / sizes.sum(axis=1) < LEAST_WEIGHT
+    if low.any():
+        rule = f"a component's weight must be at least {LEAST_WEIGHT:g}"
+        checks.fail_at("k", grid[0], low.reshape(shape), rule)
+
+    own = np.ones_like(sizes)
+    own[:, 2] = -np.delete(sizes, 2, axis=1).sum(axis=1) / sizes[:, 2]
+    excess = share[:, None] * _common(sizes, tails, merges) + (1 - share[:, None]) * own
+
+    align = excess[:, 1]
+    # The mean over D_p's parts cancels for large k, the conservation law for small k.
+    pretrain = np.where(ks > 1, -(align + ls * excess[:, 2]) / ks, excess @ mean)
+    found = (ks, ls, tails, share, merges, pretrain, align, (pretrain < 0) & (align > 0))
+    return SignMap(*(values.reshape(shape) for values in found))
+
+
+def _grid(
+    k: Numbers, l: Numbers, alpha: Numbers, shared: Numbers, merged: Numbers
+) -> tuple[Num[np.ndarray, "*grid"], ...]:
+    """The parameters of every point."""
     given = {
         "k": checks.positive("k", k),
         "l": checks.positive("l", l),
@@ -154,44 +192,22 @@ def sign_map(
     if (given["merged"] < 1).any():
         checks.fail_at("merged", given["merged"], given["merged"] < 1, "must be an integer >= 1")
     try:
-        grid = np.broadcast_arrays(*given.values())
+        return tuple(np.broadcast_arrays(*given.values()))
     except ValueError:
         shapes = ", ".join(f"{name} {value.shape}" for name, value in given.items())
         raise ValueError(f"shapes must broadcast: {shapes}") from None
-    ks, ls, tails, share, merges = (values.ravel() for values in grid)
 
-    # D_p's composition, and the sizes of the components.
-    mean = np.full(parts, 1 / parts) if form == "published" else np.array([1.0, 0.0, 0.0])
-    sizes = ks[:, None] * mean
-    sizes[:, 1] += 1
-    sizes[:, 2] += ls
-    least = sizes.min(axis=1) / sizes.sum(axis=1)
-    if (least < LEAST_WEIGHT).any():
-        low = (least < LEAST_WEIGHT).reshape(grid[0].shape)
-        checks.fail_at("k", grid[0], low, f"a component's weight must be at least {LEAST_WEIGHT:g}")
 
-    common = np.empty(sizes.shape)
-    for tail, merge in set(zip(tails.tolist(), merges.tolist(), strict=True)):
-        points = np.flatnonzero((tails == tail) & (merges == merge))
+def _common(
+    sizes: Float[np.ndarray, "points components"],
+    alphas: Float[np.ndarray, "points"],
+    merged: Int[np.ndarray, "points"],
+) -> Float[np.ndarray, "points components"]:
+    """1 - S_it of every component i, on the leaves that all share."""
+    excess = np.empty(sizes.shape)
+    for alpha, merge in set(zip(alphas.tolist(), merged.tolist(), strict=True)):
+        points = np.flatnonzero((alphas == alpha) & (merged == merge))
         for chunk in np.split(points, range(_CHUNK, len(points), _CHUNK)):
-            exponent = np.full(sizes.shape[1], tail)
-            common[chunk] = limits(exponent, sizes[chunk], int(merge))[1][:, :, 2]
-    own = np.ones_like(sizes)
-    own[:, 2] = -np.delete(sizes, 2, axis=1).sum(axis=1) / sizes[:, 2]
-    excess = share[:, None] * common + (1 - share[:, None]) * own
-
-    align = excess[:, 1]
-    # The mean over D_p's parts cancels for large k, the conservation law for small k.
-    pretrain = np.where(ks > 1, -(align + ls * excess[:, 2]) / ks, excess @ mean)
-    holds = (pretrain < 0) & (align > 0)
-    shape = grid[0].shape
-    return SignMap(
-        k=ks.reshape(shape),
-        l=ls.reshape(shape),
-        alpha=tails.reshape(shape),
-        shared=share.reshape(shape),
-        merged=merges.reshape(shape),
-        excess_pretrain=pretrain.reshape(shape),
-        excess_align=align.reshape(shape),
-        holds=holds.reshape(shape),
-    )
+            tails = np.full(sizes.shape[1], alpha)
+            excess[chunk] = limits(tails, sizes[chunk], int(merge))[1][:, :, 2]
+    return excess

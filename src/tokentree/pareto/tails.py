@@ -7,33 +7,31 @@ distance, a bootstrap p-value, and Vuong's likelihood ratios.
 **Two exponents.** `exponent` is that of the survival function, P(X >= x) = (x / x_m)^-alpha, as in Assumption
 A.7 and `ParetoMass`. CSN and most software name the exponent of the density, alpha + 1: `density_exponent`.
 For counts the law is x^-(alpha + 1) / zeta(alpha + 1, x_m) on the integers from x_m on.
-
-**Distance.** The largest difference between P(X >= x) in the data and in the law, after Kolmogorov and
-Smirnov, taken as in CSN's own programs: for integers over all integers x, also those between the data; of n
-continuous masses the i-th smallest is set against 1 - (i - 1) / n. Equal masses are counted one by one, so
-that both ends of their step are looked at, and the distance is that of masses which nearly coincide. The
-supremum over all x is larger by 1/n at most.
-
-**Every threshold, exactly, without trying all.** Sums over the spacings of logs give every exponent at once.
-A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds from
-tails that halve; work out the candidate with the least bound in full, and let the point where it was worst
-raise the bounds of the others; stop when no bound is below the least distance. A handful of candidates is
-worked out in full, where trying all costs n^2.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float, Int, Num
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable
+from .._lib.results import Result, plain
+from .exponential import Exponential, StretchedExponential
 from .law import Alternative, Law, Pareto, Tail
-from .laws import LAWS
+from .lognormal import Lognormal
+from .truncated import TruncatedPowerLaw
+
+LAWS: dict[str, type[Alternative]] = {
+    "lognormal": Lognormal,
+    "exponential": Exponential,
+    "stretched exponential": StretchedExponential,
+    "truncated power law": TruncatedPowerLaw,
+}
 
 ALTERNATIVES = tuple(LAWS)
 """The laws that a Pareto tail is compared with."""
@@ -42,8 +40,8 @@ SIGNIFICANCE = 0.1
 """Smaller p-values reject a Pareto tail, or settle the sign of a likelihood ratio (CSN, 4.1 and 5.1)."""
 
 
-@comparable
-class TailBootstrap(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class TailBootstrap(Result):
     """Fits to replicates of the data under the fitted tail; made by `fit_tail`.
 
     Attributes
@@ -57,9 +55,11 @@ class TailBootstrap(NamedTuple):
     thresholds: Float[np.ndarray, "replicates"]
 
 
-@dataclass(frozen=True)
-class TailComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class TailComparison(Result):
     """A Pareto tail against one other law above the same threshold, both fitted by maximum likelihood.
+
+    `to_frame` has one row, with the winner and a column per parameter.
 
     Attributes
     ----------
@@ -85,12 +85,10 @@ class TailComparison:
     statistic: float
     p_value: float
     nested: bool
-    law: Alternative = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, name: str, tail: Tail, alpha: float) -> "TailComparison":
-        """The comparison with the law of that name; `alpha` is the most likely Pareto exponent."""
-        law = LAWS[name].fit(tail, alpha)
+    def of(cls, name: str, law: Alternative, tail: Tail, alpha: float) -> "TailComparison":
+        """The comparison with a law of that name; `alpha` is the most likely Pareto exponent."""
         pareto, other = Pareto(alpha).log_density(tail), law.log_density(tail)
         ratios = pareto - other
         total, n = float(tail.counts @ ratios), float(tail.counts.sum())
@@ -102,7 +100,7 @@ class TailComparison:
         size = float(tail.counts @ (1 + np.abs(pareto) + np.abs(other)))
         if abs(total) <= 4 * np.finfo(np.float64).eps * size:
             statistic, p = 0.0, 1.0
-        return cls(name, law.parameters(tail), total, statistic, p, law.nested, law)
+        return cls(name, law.parameters(tail), total, statistic, p, law.nested)
 
     @property
     def winner(self) -> str:
@@ -111,11 +109,20 @@ class TailComparison:
             return "undecided"
         return "pareto" if self.log_likelihood_ratio > 0 else self.name
 
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes and the winner, ready for JSON; an infinite parameter is None."""
+        return super().to_dict() | {"winner": self.winner}
 
-@comparable
-@dataclass(frozen=True, eq=False)
-class TailFit:
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        found = vars(self) | self.parameters | {"winner": self.winner}
+        return {name: value for name, value in found.items() if name != "parameters"}, "name"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TailFit(Result):
     """A Pareto tail fitted to data; made by `fit_tail`.
+
+    `to_frame` has one row, so that tables of many fits can be put below one another.
 
     Attributes
     ----------
@@ -208,7 +215,12 @@ class TailFit:
     def comparisons(self) -> tuple[TailComparison, ...]:
         """The Pareto tail against each of `ALTERNATIVES`; worked out when first asked for, then kept."""
         tail = self._tail()
-        return tuple(TailComparison.of(name, tail, self.exponent) for name in ALTERNATIVES)
+        return tuple(TailComparison.of(name, law, tail, self.exponent) for name, law in self._laws.items())
+
+    @cached_property
+    def _laws(self) -> dict[str, Alternative]:
+        tail = self._tail()
+        return {name: law.fit(tail, self.exponent) for name, law in LAWS.items()}
 
     def _tail(self) -> Tail:
         return Tail.above(self.threshold, self.values, self.counts, self.discrete)
@@ -244,16 +256,14 @@ class TailFit:
         >>> fit.survival([0.5, 1, 16]).round(6)
         array([1.      , 1.      , 0.069483])
         """
-        laws: dict[str, Law] = {"pareto": Pareto(self.exponent)}
-        if model != "pareto":
-            laws |= {each.name: each.law for each in self.comparisons}
-        if model not in laws:
+        if model not in ("pareto", *ALTERNATIVES):
             raise ValueError(f"model = {model!r}: must be one of {', '.join(('pareto', *ALTERNATIVES))}")
+        law: Law = Pareto(self.exponent) if model == "pareto" else self._laws[model]
         # A count may lie between two floats.
         given = checks.real_array("x", x).astype(np.float64, copy=False)
         points = np.maximum(checks.positive("x", given), self.threshold)
         flat = np.ceil(points.ravel()) if self.discrete else points.ravel()
-        values = np.exp(laws[model].log_survival(self._tail(), flat)).reshape(points.shape)
+        values = np.exp(law.log_survival(self._tail(), flat)).reshape(points.shape)
         # A 0-d array becomes a number.
         result: Float[np.ndarray, "..."] | np.float64 = values[()]
         return result
@@ -294,6 +304,10 @@ class TailFit:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the data and the replicates, ready for JSON; an infinite parameter is None."""
+        compared = {"beaten_by": self.beaten_by, "comparisons": self.comparisons}
+        return {name: plain(value) for name, value in (self._figures() | compared).items()}
+
+    def _figures(self) -> dict[str, Any]:
         return {
             "exponent": self.exponent,
             "density_exponent": self.density_exponent,
@@ -310,20 +324,7 @@ class TailFit:
             "p_value_error": self.p_value_error,
             "n_bootstrap": 0 if self.bootstrap is None else len(self.bootstrap.distances),
             "plausible": self.plausible,
-            "beaten_by": list(self.beaten_by),
-            "comparisons": [
-                {
-                    "name": each.name,
-                    "parameters": {
-                        name: value if math.isfinite(value) else None
-                        for name, value in each.parameters.items()
-                    },
-                    "log_likelihood_ratio": each.log_likelihood_ratio,
-                    "statistic": each.statistic,
-                    "p_value": each.p_value,
-                    "nested": each.nested,
-                    "winner": each.winner,
-                }
-                for each in self.comparisons
-            ],
         }
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return (self._figures() | {"beaten_by": ", ".join(self.beaten_by)},)

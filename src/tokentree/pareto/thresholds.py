@@ -1,4 +1,19 @@
-"""Where a tail begins: the threshold of least distance, its error, and the bootstrap."""
+r"""Where a tail begins: the threshold of least distance, the exponent's error there, and the bootstrap.
+
+CSN are Clauset, Shalizi and Newman, as in `tails`.
+
+**Distance.** The largest difference between P(X >= x) in the data and in the law, after Kolmogorov and
+Smirnov, taken as in CSN's own programs: for integers over all integers x, also those between the data; of n
+continuous masses the i-th smallest is set against 1 - (i - 1) / n. Equal masses are counted one by one, so
+that both ends of their step are looked at, and the distance is that of masses which nearly coincide. The
+supremum over all x is larger by 1/n at most.
+
+**Every threshold, exactly, without trying all.** Sums over the spacings of logs give every exponent at once.
+A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds from
+tails that halve; work out the candidate with the least bound in full, and let the point where it was worst
+raise the bounds of the others; stop when no bound is below the least distance. A handful of candidates is
+worked out in full, where trying all costs n^2.
+"""
 
 import math
 from typing import Any, NamedTuple
@@ -12,7 +27,7 @@ from .tails import TailBootstrap
 from .zeta import zeta_draws, zeta_exponents, zeta_sums
 
 
-def _from(
+def starting_at(
     start: Num[np.ndarray, ""], values: Num[np.ndarray, " values"], counts: Int[np.ndarray, " values"]
 ) -> tuple[Num[np.ndarray, " tail"], Int[np.ndarray, " tail"]]:
     """Values from `start` on, and first the start itself, even if it does not occur."""
@@ -21,7 +36,7 @@ def _from(
     return np.append(start, values[kept]), np.append(at_start, counts[kept])
 
 
-class _Sample(NamedTuple):
+class Sample(NamedTuple):
     """Sorted data, and the most likely exponent from each distinct value on but the last."""
 
     values: Float[np.ndarray, " values"]
@@ -42,7 +57,8 @@ class _Sample(NamedTuple):
         steps: Float[np.ndarray, " candidates"],
         counts: Int[np.ndarray, " values"],
         discrete: bool,
-    ) -> "_Sample":
+    ) -> "Sample":
+        """The sample of distinct ascending values; `steps` are the logarithms of their neighbours' ratios."""
         at_least = counts[::-1].cumsum()[::-1].astype(np.float64)
         # The sum of log(x / x_m) over a tail, as spacings times the points beyond: nothing is subtracted.
         means = (at_least[1:] * steps)[::-1].cumsum()[::-1] / at_least[:-1]
@@ -76,14 +92,15 @@ class _Sample(NamedTuple):
         return differences
 
 
-class _Search(NamedTuple):
+class Search(NamedTuple):
     """Which thresholds are tried."""
 
     given: bool
     min_tail: int
     max_exponent: float
 
-    def candidates(self, sample: _Sample) -> Int[np.ndarray, " candidates"]:
+    def candidates(self, sample: Sample) -> Int[np.ndarray, " candidates"]:
+        """Places of the thresholds; one that was given comes first in its sample."""
         if self.given:
             return np.zeros(1, dtype=np.int64)
         return np.flatnonzero(
@@ -91,7 +108,7 @@ class _Search(NamedTuple):
         )
 
 
-def _least_distance(sample: _Sample, candidates: Int[np.ndarray, " candidates"]) -> tuple[int, float]:
+def least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) -> tuple[int, float]:
     """Place and distance of the candidate of least distance, the first of several: see the module."""
     # Points beyond which there is a half of the data, a quarter, and so on.
     halves = sample.at_least[0] / 2.0 ** np.arange(1, 1 + math.log2(sample.at_least[0]))
@@ -119,7 +136,7 @@ def _least_distance(sample: _Sample, candidates: Int[np.ndarray, " candidates"])
     return place, least
 
 
-def _standard_error(sample: _Sample, place: int) -> float:
+def standard_error(sample: Sample, place: int) -> float:
     """Of the exponent, from the information: the variance of log x under the law, times the points."""
     alpha = sample.exponents[place : place + 1]
     variance = alpha**-2
@@ -129,10 +146,10 @@ def _standard_error(sample: _Sample, place: int) -> float:
     return float(1 / np.sqrt(variance[0] * sample.at_least[place]))
 
 
-def _bootstrap(
-    sample: _Sample,
+def replicates(
+    sample: Sample,
     place: int,
-    search: _Search,
+    search: Search,
     n_bootstrap: int,
     rng: np.random.Generator,
     progress: bool,
@@ -155,13 +172,13 @@ def _bootstrap(
                 high = start + rng.exponential(1 / alpha, n_tail)
             values, counts = np.unique(np.concatenate([low, high]), return_counts=True)
             if search.given:
-                values, counts = _from(np.asarray(start), values, counts)
+                values, counts = starting_at(np.asarray(start), values, counts)
             if np.count_nonzero(counts) < 2:
                 continue
-            again = _Sample.of(values, log_steps(values) if discrete else np.diff(values), counts, discrete)
+            again = Sample.of(values, log_steps(values) if discrete else np.diff(values), counts, discrete)
             candidates = search.candidates(again)
             if len(candidates):
-                found, distance = _least_distance(again, candidates)
+                found, distance = least_distance(again, candidates)
                 return distance, float(again.exponents[found]), float(values[found])
 
     rounds = tracked(range(n_bootstrap), "Replicating", progress)

@@ -1,4 +1,4 @@
-"""Three anchors in a plane, and their names beside them."""
+"""Up to three datasets as points of a plane, with their names beside them."""
 
 import math
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""Pictures of inverse alignment and of resistance."""
+"""Pictures of inverse alignment: the data that it takes, and resistance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -80,6 +80,7 @@ def plot_budget(budgets: Mapping[str, Sequence[AlignmentBudget]], ax: Axes | Non
 def plot_resistance(
     resistance: Resistance,
     ax: Axes | None = None,
+    *,
     regime: Regime = "counts",
     loss: Literal["training", "excess"] = "training",
     unit: str = "bits per block",
@@ -148,7 +149,7 @@ def plot_resistance(
 
 
 def plot_resistance_gaps(
-    resistance: Resistance, ax: Axes | None = None, unit: str = "bits per block"
+    resistance: Resistance, ax: Axes | None = None, *, unit: str = "bits per block"
 ) -> Axes:
     r"""Section 5.1: which direction is easier, and whether the entropies alone decide it.
 

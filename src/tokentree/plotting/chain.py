@@ -1,6 +1,7 @@
-"""Pictures of springs in series."""
+"""Springs in series: mechanical ones, how they move, and joint compression as a chain of them."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from ._style import GREYS, axes, line, listed, mark, number, plain
 def plot_force_extension(
     chain: SpringChain,
     ax: Axes | None = None,
+    *,
     force: float = 1.0,
     units: tuple[str, str] = ("units of length", "units of force"),
 ) -> Axes:
@@ -88,6 +90,7 @@ def plot_force_extension(
 def plot_chain_motion(
     motion: ChainMotion,
     ax: Axes | None = None,
+    *,
     units: tuple[str, str] = ("units of time", "units of length"),
 ) -> Axes:
     r"""Displacement of every node against time, and where the load is in balance.
@@ -133,6 +136,7 @@ def plot_invariant(
     dataset: int | str,
     sizes: Annotated[Numbers, "sizes"],
     ax: Axes | None = None,
+    *,
     base: float = 2,
 ) -> Axes:
     r"""Section 4.3's |D_i| x Delta KL of every dataset as one of them grows, in both directions of the KL.
@@ -222,6 +226,7 @@ def animate_springs(
     mixture: Mixture,
     perturb: int | str,
     sizes: Annotated[Numbers, "frames"],
+    *,
     interval: float = 100,
     base: float = 2,
 ) -> FuncAnimation:
@@ -275,40 +280,52 @@ def animate_springs(
     points = _plane(springs)
     start = frames[0].exact_sizes[t]
     changes = np.array([springs.invariant(t, Fraction(size) - start, base).forward for size in grid.tolist()])
-    rates = [frame.rates(base) for frame in frames]
-    stiffness = np.array([frame.sizes for frame in frames])
-    nodes = np.array([frame.weights for frame in frames]) @ points
-    spread = np.log(stiffness / stiffness.min())
-    widths = 0.7 + 2.3 * spread / (spread.max() or 1.0)
 
     figure = Figure(figsize=(9, 4.4))
     figure.set_layout_engine("none")
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    reach = _diameter(points)
-    left.add_line(Line2D(*np.vstack([points, points[:1]]).T, color="0.85", linewidth=0.8, zorder=0))
-    coils = [
-        left.plot([], [], color=grey, solid_joinstyle="round", label=plain(name))[0]
-        for grey, name in zip(("0.0", "0.35", "0.6"), mixture.names, strict=False)
-    ]
-    (trail,) = left.plot([], [], color="0.0", linewidth=0.8, linestyle=":", zorder=4, label="its path")
-    left.plot(*points.T, "s", color="0.0", ms=7, zorder=4, label="datasets")
-    (node,) = left.plot([], [], "o", color="0.0", markerfacecolor="1.0", ms=9, zorder=5, label="model $q$")
-    _name_anchors(left, points, [plain(name) for name in mixture.names], points)
-    _frame(left, np.vstack([points, nodes]), reach)
-    left.legend(handles=[node, trail], loc="lower center", ncols=2, frameon=False)
-    left.set_xlabel("Fisher length at the first $q$ (no unit)")
-    left.set_ylabel("the same, across (no unit)")
-
-    right.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-    for i, name in enumerate(map(plain, mixture.names)):
-        right.plot(grid, changes[:, i], **line(i), label=listed(name))
-    (now,) = right.plot([], [], "o", color="0.0", markerfacecolor="1.0", zorder=5, label="now")
-    right.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
-    right.set_ylabel(rf"$|D_i|\,\Delta\gamma_i$ since the first frame ({_unit(base)})")
-    right.legend(*(each[:-1] for each in right.get_legend_handles_labels()), frameon=False)
+    panels = (
+        _springs_panel(left, frames, points),
+        _invariant_panel(right, mixture, t, grid, changes, base),
+        _readings(figure, frames, base),
+    )
     for each in (left, right):
         each.spines[["top", "right"]].set_visible(False)
-    text, longest = figure.suptitle("", fontsize=9, family="monospace"), max(map(len, mixture.names))
+
+    def show(frame: int) -> list[Artist]:
+        return [artist for panel in panels for artist in panel(frame)]
+
+    # One layout for all frames: the axes stand still, and no frame is drawn twice.
+    show(0)
+    ConstrainedLayoutEngine().execute(figure)
+    return FuncAnimation(figure, show, frames=grid.size, interval=wait)
+
+
+_Show = Callable[[int], list[Artist]]
+"""Brings a part of the figure to a frame, and returns what it has changed."""
+
+
+def _springs_panel(ax: Axes, frames: list[Mixture], points: Float[np.ndarray, "datasets 2"]) -> _Show:
+    """The anchors, which stay, and the model on its springs."""
+    names = [plain(name) for name in frames[0].names]
+    nodes = np.array([frame.weights for frame in frames]) @ points
+    stiffness = np.array([frame.sizes for frame in frames])
+    spread = np.log(stiffness / stiffness.min())
+    widths = 0.7 + 2.3 * spread / (spread.max() or 1.0)
+    reach = _diameter(points)
+    ax.add_line(Line2D(*np.vstack([points, points[:1]]).T, color="0.85", linewidth=0.8, zorder=0))
+    coils = [
+        ax.plot([], [], color=grey, solid_joinstyle="round", label=name)[0]
+        for grey, name in zip(("0.0", "0.35", "0.6"), names, strict=False)
+    ]
+    (trail,) = ax.plot([], [], color="0.0", linewidth=0.8, linestyle=":", zorder=4, label="its path")
+    ax.plot(*points.T, "s", color="0.0", ms=7, zorder=4, label="datasets")
+    (node,) = ax.plot([], [], "o", color="0.0", markerfacecolor="1.0", ms=9, zorder=5, label="model $q$")
+    _name_anchors(ax, points, names, points)
+    _frame(ax, np.vstack([points, nodes]), reach)
+    ax.legend(handles=[node, trail], loc="lower center", ncols=2, frameon=False)
+    ax.set_xlabel("Fisher length at the first $q$ (no unit)")
+    ax.set_ylabel("the same, across (no unit)")
 
     def show(frame: int) -> list[Artist]:
         for coil, anchor, width in zip(coils, points, widths[frame], strict=True):
@@ -316,20 +333,50 @@ def animate_springs(
             coil.set_linewidth(float(width))
         trail.set_data(*nodes[: frame + 1].T)
         node.set_data(*nodes[frame : frame + 1].T)
-        now.set_data(np.full(len(points), grid[frame]), changes[frame])
-        rows = zip(mixture.names, stiffness[frame], rates[frame], strict=True)
+        return [*coils, trail, node]
+
+    return show
+
+
+def _invariant_panel(
+    ax: Axes,
+    mixture: Mixture,
+    t: int,
+    grid: Float[np.ndarray, "frames"],
+    changes: Float[np.ndarray, "frames datasets"],
+    base: float,
+) -> _Show:
+    """Lines of n_i Delta gamma_i, and a mark on each that goes along it."""
+    ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    for i, name in enumerate(map(plain, mixture.names)):
+        ax.plot(grid, changes[:, i], **line(i), label=listed(name))
+    (now,) = ax.plot([], [], "o", color="0.0", markerfacecolor="1.0", zorder=5, label="now")
+    ax.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
+    ax.set_ylabel(rf"$|D_i|\,\Delta\gamma_i$ since the first frame ({_unit(base)})")
+    ax.legend(*(each[:-1] for each in ax.get_legend_handles_labels()), frameon=False)
+
+    def show(frame: int) -> list[Artist]:
+        now.set_data(np.full(changes.shape[1], grid[frame]), changes[frame])
+        return [now]
+
+    return show
+
+
+def _readings(figure: Figure, frames: list[Mixture], base: float) -> _Show:
+    """Sizes and rates, above the figure."""
+    names, rates = frames[0].names, [frame.rates(base) for frame in frames]
+    text, longest = figure.suptitle("", fontsize=9, family="monospace"), max(map(len, names))
+
+    def show(frame: int) -> list[Artist]:
         text.set_text(
             "\n".join(
                 f"{plain(name):>{longest}}{n:>12.5g} blocks{rate:>12.6f} {_unit(base)} per block"
-                for name, n, rate in rows
+                for name, n, rate in zip(names, frames[frame].sizes, rates[frame], strict=True)
             )
         )
-        return [*coils, trail, node, now, text]
+        return [text]
 
-    # One layout for all frames: the axes stand still, and no frame is drawn twice.
-    show(0)
-    ConstrainedLayoutEngine().execute(figure)
-    return FuncAnimation(figure, show, frames=grid.size, interval=wait)
+    return show
 
 
 def _zigzag(

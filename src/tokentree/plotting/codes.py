@@ -1,4 +1,4 @@
-"""Pictures of codes: their lengths, and what coding several leaves at once gains."""
+"""Pictures of codes, and of the masses that they are for: lengths, gains of long blocks, tails."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -91,6 +91,7 @@ _POINTS = 3000
 def plot_code_lengths(
     p: TokenTree | Annotated[Numbers, "leaves"],
     ax: Axes | None = None,
+    *,
     code: HuffmanCode | None = None,
 ) -> Axes:
     r"""Codeword lengths L of a Huffman code against the ideal lengths -log2 p, weighted by mass.
@@ -186,6 +187,7 @@ def plot_code_lengths(
 def plot_survival(
     masses: TokenTree | Annotated[Numbers, "leaves"] | Mapping[str, TokenTree | Annotated[Numbers, "_"]],
     ax: Axes | None = None,
+    *,
     unit: str = "leaf mass",
 ) -> Axes:
     r"""Survival function of leaf masses, both ways logarithmic: a Pareto law is a straight line.

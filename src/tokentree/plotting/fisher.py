@@ -1,10 +1,12 @@
-"""The triangle of springs that three datasets make."""
+"""The plane of up to three datasets in the Fisher metric, with their forces on the model."""
 
 import math
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
@@ -72,17 +74,7 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
     for point in points:
         ax.add_line(Line2D(*np.stack([np.zeros(2), point]).T, color="0.55", linewidth=0.8, linestyle=":"))
     if pulled.any():
-        ax.quiver(
-            *np.zeros((2, len(points))),
-            *forces.T,
-            angles="xy",
-            scale_units="xy",
-            scale=1 / scale,
-            units="inches",
-            width=0.022,
-            color="0.25",
-            zorder=3,
-        )
+        _draw_forces(ax, forces, scale)
     ax.plot(*points.T, "s", color="0.0", ms=6, zorder=4, label="datasets")
     ax.plot(0, 0, "o", color="0.0", markerfacecolor="1.0", ms=7, zorder=5, label="model")
     sized = zip(mixture.names, springs.stiffness.tolist(), strict=True)
@@ -93,16 +85,9 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
     angles = np.arctan2(points[:, 1], points[:, 0])
     _label(ax, np.zeros(2), _free_direction(angles[pulled]), "$q$", away=12, centred=True)
     handles = []
-    overlap, excess = mixture.overlap(), -mixture.total_size * mixture.response(base=math.e)
-    uncertain = np.zeros(overlap.shape, dtype=bool)
-    if mixture.unread is not None:
-        low, high = Completions(mixture.unread).excess(mixture.exact_sizes)
-        uncertain = (low <= 0) & (high >= 0)
-    for nth, (i, t) in enumerate(combinations(range(len(points)), 2)):
+    for nth, (i, t, verdict) in enumerate(_verdicts(mixture)):
         style = {**line(nth), "linewidth": 1.2}
         pair = f"{plain(mixture.names[i])}, {plain(mixture.names[t])}"
-        verdict = _verdict(float(overlap[i, t]), float(excess[i, t]))
-        verdict += " as read, not certain" if uncertain[i, t] else ""
         handles.append(Line2D([], [], label=listed(f"{pair}: {verdict}"), **style))
         if pulled[i] and pulled[t]:
             ax.add_patch(_arc(ax, float(angles[i]), float(angles[t]), 22 + 6 * nth, **style))
@@ -121,6 +106,20 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
     return ax
 
 
+def _draw_forces(ax: Axes, forces: Float[np.ndarray, "datasets 2"], scale: float) -> None:
+    ax.quiver(
+        *np.zeros((2, len(forces))),
+        *forces.T,
+        angles="xy",
+        scale_units="xy",
+        scale=1 / scale,
+        units="inches",
+        width=0.022,
+        color="0.25",
+        zorder=3,
+    )
+
+
 def _arc(ax: Axes, first: float, second: float, radius: float, **style: Any) -> Arc:
     """The angle at the origin, not above 180 degrees, drawn at a radius in points."""
     swept = (second - first) % (2 * math.pi)
@@ -130,6 +129,18 @@ def _arc(ax: Axes, first: float, second: float, radius: float, **style: Any) -> 
     inches = figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transData)  # type: ignore[arg-type]  # stubs ask for more
     angles = {"theta1": math.degrees(begin), "theta2": math.degrees(end)}
     return Arc((0, 0), radius / 36, radius / 36, transform=inches, **angles, **style)
+
+
+def _verdicts(mixture: Mixture) -> Iterator[tuple[int, int, str]]:
+    """Every pair of datasets, and what their overlap says of the two rates."""
+    overlap, excess = mixture.overlap(), -mixture.total_size * mixture.response(base=math.e)
+    uncertain = np.zeros(overlap.shape, dtype=bool)
+    if mixture.unread is not None:
+        low, high = Completions(mixture.unread).excess(mixture.exact_sizes)
+        uncertain = (low <= 0) & (high >= 0)
+    for i, t in combinations(range(mixture.n_datasets), 2):
+        verdict = _verdict(float(overlap[i, t]), float(excess[i, t]))
+        yield i, t, verdict + (" as read, not certain" if uncertain[i, t] else "")
 
 
 def _verdict(overlap: float, excess: float) -> str:

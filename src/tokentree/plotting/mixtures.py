@@ -1,4 +1,4 @@
-"""Pictures of joint compression: rates and ratios."""
+"""Pictures of joint compression: rates as the perturbation grows, and the theorem's ratio."""
 
 import math
 from collections.abc import Sequence
@@ -25,6 +25,7 @@ def plot_rates(
     mixture: Mixture,
     l: Annotated[Numbers, "points"],
     ax: Axes | None = None,
+    *,
     normalized: bool = False,
     align: int | str = 1,
     perturb: int | str = 2,
@@ -80,7 +81,7 @@ def plot_rates(
     for i, point in enumerate(points.tolist()):
         sizes[t] = Fraction(point) * sizes[a]
         grown = mixture.with_sizes(sizes)
-        rates[i] = (grown.normalized_rates if normalized else grown.rates)(base, code, per)
+        rates[i] = (grown.normalized_rates if normalized else grown.rates)(base, code=code, per=per)
     ax = axes(ax)
     for i, (name, rate) in enumerate(zip(mixture.names, rates.T, strict=True)):
         ax.plot(points, rate, label=listed(plain(name)), **line(i))

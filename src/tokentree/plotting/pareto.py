@@ -1,4 +1,4 @@
-"""Pictures of heavy tails and their limits."""
+"""Pictures of heavy tails: fits, convergence to the limit of many leaves, and its map of signs."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -16,6 +16,7 @@ def plot_pareto_convergence(
     found: Mapping[str, ParetoConvergence],
     entry: int | tuple[int, int] = 0,
     ax: Axes | None = None,
+    *,
     unit: str = "bits per block",
 ) -> Axes:
     r"""Distance of finite samples from the limit of many leaves, with its spread over seeds.
@@ -146,7 +147,7 @@ def plot_sign_map(
     return ax
 
 
-def plot_tail_fit(fit: TailFit, ax: Axes | None = None, unit: str | None = None) -> Axes:
+def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = None) -> Axes:
     r"""Survival function of masses or counts, with the Pareto tail and its alternatives above the threshold.
 
     Parameters

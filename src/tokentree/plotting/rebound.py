@@ -1,4 +1,4 @@
-"""Pictures of rebound."""
+"""Pictures of rebound: scores, examples needed, and what the first fall depends on."""
 
 import math
 from typing import Literal
@@ -13,6 +13,7 @@ from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, _ticks, ax
 def plot_rebound(
     rebound: Rebound,
     ax: Axes | None = None,
+    *,
     regime: Regime = "fine-tuning",
     show: Literal["score", "drop"] = "score",
 ) -> Axes:
@@ -69,7 +70,7 @@ def plot_rebound(
     return ax
 
 
-def plot_needed(rebound: Rebound, ax: Axes | None = None, paper: bool = True) -> Axes:
+def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True) -> Axes:
     r"""Negative examples that undo the positive ones, in both regimes, beside the paper's Table 3.
 
     Parameters
@@ -118,6 +119,7 @@ def plot_needed(rebound: Rebound, ax: Axes | None = None, paper: bool = True) ->
 def plot_rebound_factor(
     factor: ReboundFactor,
     ax: Axes | None = None,
+    *,
     regime: Regime = "fine-tuning",
     positive: int = 0,
     unit: str = "blocks",
@@ -153,7 +155,7 @@ def plot_rebound_factor(
     --------
     >>> from tokentree import published_form, rebound_by_pretraining
     >>> thirds = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1)
-    >>> found = rebound_by_pretraining(thirds, [1e4, 1e5, 1e6])
+    >>> found = rebound_by_pretraining(thirds, sizes=[1e4, 1e5, 1e6])
     >>> ax = plot_rebound_factor(found, regime="counts")
     >>> print(ax.get_legend().get_texts()[1].get_text())
     fit, exponent $-0.9935 \pm 0.0034$

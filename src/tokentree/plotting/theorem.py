@@ -1,4 +1,4 @@
-"""Pictures of Theorem 4.2."""
+"""Pictures of Theorem 4.2: rates against the perturbation, overlaps against depth."""
 
 from collections.abc import Sequence
 
@@ -15,6 +15,7 @@ def plot_rate_change(
     curves: Sequence[ResponseCurve],
     dataset: str,
     ax: Axes | None = None,
+    *,
     parts: int | None = None,
     unit: str = "bits per block",
 ) -> Axes:
@@ -89,7 +90,7 @@ def plot_rate_change(
     return ax
 
 
-def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, unit: str = "symbols") -> Axes:
+def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "symbols") -> Axes:
     r"""S_pt and S_at against the depth that the joint tree is pruned to, with Theorem 4.2's verdict.
 
     A triangle that points down says that the rate of D_p or D_a falls as D_t grows (S > 1), one that points

@@ -1,10 +1,11 @@
-"""Pictures of trees."""
+"""Pictures of trees: node by node where they are small, level by level at any size."""
 
 from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -12,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from .._lib import log_masses
-from ..trees import EOS, REST, LeafKind, TokenTree, node_rows
+from ..trees import EOS, REST, LeafKind, Leaves, TokenTree, node_rows
 from ._style import DASHES, _legend_above, axes
 
 _LEAVES = {
@@ -26,6 +27,7 @@ _LEAVES = {
 def plot_tree(
     tree: TokenTree,
     ax: Axes | None = None,
+    *,
     token: Callable[[int], str] = str,
     unit: str = "symbols",
     max_nodes: int = 150,
@@ -82,18 +84,10 @@ def plot_tree(
     # In points. Text is as large as a row is high and a line is long, within reason.
     row, line = np.array([box.height / len(leaves), box.width / tree.depth]) * 72 / ax.figure.dpi
     size, short = (float(np.clip(0.75 * room, 4, 9)) for room in (row, min(row, line)))
-    marked: dict[str, Any] = {"color": "0.0", "ms": min(5.5, 0.7 * float(row))}
 
     rows = node_rows(tree.offsets, tree.parents, leaves.node)
     depths = np.searchsorted(tree.offsets, np.arange(tree.n_nodes), side="right") - 1
-    above = tree.offsets[np.maximum(depths - 1, 0)] + tree.parents
-    masses = tree.weights / tree.weights[0]
-    lines = [[(d - 1, rows[up]), (d - 0.65, y), (d, y)] for d, up, y in zip(depths, above, rows, strict=True)]
-    dashes = [DASHES[2] if symbol == REST else DASHES[0] for symbol in tree.symbols]
-    widths = 0.5 + 4 * masses
-    ax.add_collection(
-        LineCollection(lines[1:], colors="0.55", linewidths=widths[1:], linestyles=dashes[1:], zorder=1)
-    )
+    _draw_lines(ax, tree, depths, rows)
     for depth, y, symbol in zip(depths[1:], rows[1:], tree.symbols[1:].tolist(), strict=True):
         if symbol >= 0:
             ax.text(
@@ -108,11 +102,43 @@ def plot_tree(
             )
     inner = np.setdiff1d(np.arange(tree.n_nodes), leaves.node)
     ax.plot(depths[inner], rows[inner], "o", color="0.0", ms=2.5)
+    kinds = _draw_leaves(ax, leaves, depths, rows, size, min(5.5, 0.7 * float(row)))
+    ax.set(xlabel=f"depth $d$ ({unit})", xlim=(-0.03 * tree.depth, 1.12 * tree.depth))
+    ax.set(ylim=(len(leaves) - 0.4, -0.6), yticks=[])
+    ax.set_xticks(range(0, tree.depth + 1, 1 + tree.depth // 20))
+    ax.spines[["left", "top", "right"]].set_visible(False)
+    _legend_above(ax, kinds, ncols=3, title="leaves, with their probabilities")
+    return ax
+
+
+def _draw_lines(
+    ax: Axes, tree: TokenTree, depths: Int[np.ndarray, "nodes"], rows: Float[np.ndarray, "nodes"]
+) -> None:
+    """From every node but the root up to its parent, the wider the more mass passes."""
+    _, above = tree._depths_and_parents()
+    lines = [[(d - 1, rows[up]), (d - 0.65, y), (d, y)] for d, up, y in zip(depths, above, rows, strict=True)]
+    dashes = [DASHES[2] if symbol == REST else DASHES[0] for symbol in tree.symbols]
+    widths = 0.5 + 4 * (tree.weights / tree.weights[0])
+    ax.add_collection(
+        LineCollection(lines[1:], colors="0.55", linewidths=widths[1:], linestyles=dashes[1:], zorder=1)
+    )
+
+
+def _draw_leaves(
+    ax: Axes,
+    leaves: Leaves,
+    depths: Int[np.ndarray, "nodes"],
+    rows: Float[np.ndarray, "nodes"],
+    size: float,
+    marker_size: float,
+) -> list[Line2D]:
+    """Markers by kind, which are returned, and the leaves' probabilities in text of `size` points."""
     kinds: list[Line2D] = []
     for kind, (marker, face, name) in _LEAVES.items():
         which = leaves.node[leaves.kind == kind]
         if len(which):
-            kinds += ax.plot(depths[which], rows[which], marker, markerfacecolor=face, label=name, **marked)
+            style: dict[str, Any] = {"color": "0.0", "markerfacecolor": face, "ms": marker_size}
+            kinds += ax.plot(depths[which], rows[which], marker, label=name, **style)
     for node, probability in zip(leaves.node, leaves.probability, strict=True):
         ax.annotate(
             f"{probability:.3g}",
@@ -122,15 +148,10 @@ def plot_tree(
             size=size,
             va="center",
         )
-    ax.set(xlabel=f"depth $d$ ({unit})", xlim=(-0.03 * tree.depth, 1.12 * tree.depth))
-    ax.set(ylim=(len(leaves) - 0.4, -0.6), yticks=[])
-    ax.set_xticks(range(0, tree.depth + 1, 1 + tree.depth // 20))
-    ax.spines[["left", "top", "right"]].set_visible(False)
-    _legend_above(ax, kinds, ncols=3, title="leaves, with their probabilities")
-    return ax
+    return kinds
 
 
-def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, unit: str = "symbols") -> Axes:
+def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "symbols") -> Axes:
     r"""A token tree of any size, level by level: nodes, leaves, and where the mass is.
 
     For every depth d, the share of the mass that is closed (the response has ended at depth d or above),

@@ -1,33 +1,20 @@
-r"""Section 4.3's springs: the mechanical chain, and the spring system that joint compression is.
+r"""Section 4.3's mechanical chain: springs in series between a wall and a load, or between two walls.
 
-**The chain.** Springs in series between a wall and a load, or between two walls: Hooke's law and nothing
-else. Its motion is linear, M u'' + C u' + K u = f, so it has a closed form, one damped oscillator a mode.
+Hooke's law and nothing else. Its motion is linear, M u'' + C u' + K u = f, so it has a closed form.
 
-Stiffnesses may span eighteen decades. Compliances enter as shares (1/k_i) / sum (1/k_j), all positive. The
-matrix K is never formed for the modes: its smallest eigenvalues would drown in the rounding of its largest
-entries. With masses m, spring i between nodes i - 1 and i, and node 0 the wall,
-
-    M^(-1/2) K M^(-1/2) = B B^T,   B[j, j] = (k_j / m_j)^(1/2),   B[j, j+1] = -(k_{j+1} / m_j)^(1/2),
-
-and the singular values of a bidiagonal matrix, here the frequencies, are determined by its entries to high
-relative accuracy and found so by the implicit QR method (Demmel and Kahan 1990). A last node held by a second
-wall has infinite mass: its row of B is zero.
-
-**The mixture.** Anchors p_i, stiffnesses n_i, and one node q = sum n_i p_i / T, at which the forces
-n_i (p_i - q) balance. The page docs/springs.md says where this is Hooke's law exactly, where to first order,
-and where it is not, with proofs.
+Stiffnesses may span eighteen decades. Compliances enter as shares (1/k_i) / sum (1/k_j), all positive.
 """
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers, finite, per_unit
-from .motion import STIFF, _integrate, _oscillators
+from .motion import Equation, bidiagonal, closed_form, integrated
 from .states import ChainMotion, ChainState
 
 
@@ -253,7 +240,7 @@ class SpringChain:
         from scipy import linalg
 
         found: Float[np.ndarray, "modes"] = linalg.svd(
-            self._bidiagonal(self._masses(masses, held)), compute_uv=False, lapack_driver="gesvd"
+            bidiagonal(self._stiffness, self._masses(masses, held)), compute_uv=False, lapack_driver="gesvd"
         )
         # A node held has no mode: its zero comes last.
         return found[: found.size - held]
@@ -261,6 +248,7 @@ class SpringChain:
     def simulate(
         self,
         times: Annotated[Numbers, "times"],
+        *,
         masses: Annotated[Numbers, "nodes"] = 1.0,
         load: Annotated[Numbers, "nodes"] = 0.0,
         mass_damping: float = 0.0,
@@ -342,106 +330,9 @@ class SpringChain:
             checks.fail_at(
                 "rest", rest, ~np.isfinite(rest), "the load must leave it in the range of a float64"
             )
-        if integrate:
-            moved = self._integrated(at, m, a, b, start, speed, stretch)
-        else:
-            moved = self._closed(at, m, a, b, start, speed, rest, forces)
+        equation = Equation(self._stiffness, m, a, b, forces, stretch, rest, start, speed)
+        moved = integrated(equation, at) if integrate else closed_form(equation, at)
         return ChainMotion(at, *moved, rest)
-
-    def _closed(
-        self,
-        times: Float[np.ndarray, "times"],
-        masses: Float[np.ndarray, "nodes"],
-        a: float,
-        b: float,
-        start: Float[np.ndarray, "nodes"],
-        speed: Float[np.ndarray, "nodes"],
-        rest: Float[np.ndarray, "nodes"],
-        forces: Float[np.ndarray, "nodes"],
-    ) -> tuple[Float[np.ndarray, "times nodes"], Float[np.ndarray, "times nodes"]]:
-        """Displacements and velocities, mode by mode."""
-        from scipy import linalg
-
-        shapes, omega, _ = linalg.svd(self._bidiagonal(masses), lapack_driver="gesvd")
-        shapes, omega = shapes[: masses.size, : masses.size], omega[: masses.size]
-        root = np.sqrt(masses)
-        # What leaves the range of a float64 is refused below. Squares of frequencies are not formed: they may
-        # leave it where the motion does not.
-        with np.errstate(all="ignore"):
-            z, v, f = root * start, root * speed, forces / root
-            # Where a mode rests, from the force or from the whole displacement, whichever is known better:
-            # hard modes drown in the displacement of soft ones, and soft modes in the force on hard ones.
-            direct = linalg.norm(f) / omega / omega <= linalg.norm(root * rest)
-            away = np.where(direct, f @ shapes / omega / omega, (root * rest) @ shapes) - z @ shapes
-            decay = (a + b * omega * omega) / 2
-            left, push, brake = _oscillators(omega, decay, times)
-            change = push * (v @ shapes) - left * away
-            rates = brake * (v @ shapes) + push * omega * (omega * away)
-            moved = start + change @ shapes.T / root, rates @ shapes.T / root
-        normal = omega.min() >= np.finfo(np.float64).tiny
-        if not (normal and all(np.isfinite(found).all() for found in (decay, *moved))):
-            raise ValueError(
-                f"frequencies from {omega.min():g} to {omega.max():g}, damped at up to {decay.max():g}, and "
-                f"times up to {times.max():g}: the motion leaves the range of a float64"
-            )
-        return moved
-
-    def _integrated(
-        self,
-        times: Float[np.ndarray, "times"],
-        masses: Float[np.ndarray, "nodes"],
-        a: float,
-        b: float,
-        start: Float[np.ndarray, "nodes"],
-        speed: Float[np.ndarray, "nodes"],
-        stretch: Float[np.ndarray, "springs"],
-    ) -> tuple[Float[np.ndarray, "times nodes"], Float[np.ndarray, "times nodes"]]:
-        """The same, step by step, from the forces of the springs; `stretch` is their extension at rest.
-
-        The variables are extensions and velocities. With displacements instead, the tension of a hard spring
-        at the end of soft ones would be a difference of large numbers.
-        """
-        from scipy import sparse
-
-        k, free = self._stiffness, masses.size
-        strain = sparse.eye_array(k.size, free) - sparse.eye_array(k.size, free, k=-1)
-        pull = (sparse.diags_array(-1 / masses) @ strain.T @ sparse.diags_array(k)).tocsr()
-        drag = b * (pull @ strain) - a * sparse.eye_array(free)
-        motion = sparse.block_array([[None, strain], [pull, drag]]).tocsc()
-
-        extensions = strain @ start - stretch
-        energy = (k * extensions**2).sum() / 2 + (masses * speed**2).sum() / 2
-        if energy == 0:
-            return np.tile(start, (times.size, 1)), np.zeros((times.size, free))
-        # What the energy allows each spring and each mass is the scale of their errors.
-        scales = np.sqrt(2 * energy / np.concatenate([k, masses]))
-        fastest = 2 * math.sqrt(abs(pull).max())
-        stiff = times.max() * (fastest + a + b * fastest**2) > STIFF
-        options: dict[str, Any] = (
-            {"method": "Radau", "jac": motion, "rtol": 1e-10} if stiff else {"rtol": 1e-12}
-        )
-        states = _integrate(
-            lambda _, y: motion @ y,
-            np.concatenate([extensions, speed]),
-            times,
-            atol=1e-16 * scales,
-            **options,
-        )
-        return np.cumsum(stretch + states[:, : k.size], axis=1)[:, :free], states[:, k.size :]
-
-    def _bidiagonal(self, masses: Float[np.ndarray, "nodes"]) -> Float[np.ndarray, "springs springs"]:
-        """B of the module's docstring; a node held by a wall is a row of zeros."""
-        inverse = np.zeros(self._stiffness.size)
-        inverse[: masses.size] = 1 / np.sqrt(masses)
-        root = np.sqrt(self._stiffness)
-        with np.errstate(over="ignore"):
-            b = np.diag(root * inverse) - np.diag(root[1:] * inverse[:-1], k=1)
-        if not np.isfinite(b).all():
-            raise ValueError(
-                f"stiffness up to {self._stiffness.max():g} and masses down to {masses.min():g}: "
-                "the frequencies leave the range of a float64"
-            )
-        return b
 
     def _natural(self, lengths: Numbers) -> Float[np.ndarray, "springs"]:
         array = finite("natural_lengths", lengths)

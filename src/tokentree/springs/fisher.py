@@ -1,7 +1,12 @@
-"""The spring system that joint compression is: anchors, stiffness and Fisher's metric."""
+"""The spring system that joint compression is: anchors, stiffnesses and Fisher's metric.
+
+Anchors p_i, stiffnesses n_i, and one node q = sum n_i p_i / T, at which the forces n_i (p_i - q) balance. The
+page docs/springs.md says where this is Hooke's law exactly, where to first order, and where it is not, with
+proofs.
+"""
 
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +15,7 @@ from .._lib import checks
 from .._lib.checks import Numbers, finite
 from ..information import divergence_terms, kl_divergence, log_ratio
 from ..mixtures import SCALE, Mixture, exact_number, inverse_root
-from .motion import _integrate
+from .motion import solve
 from .states import HookeInvariant
 
 
@@ -83,8 +88,8 @@ class FisherSprings:
         Their squares are the chi-square divergences, -T R_ii in nats. O(N M).
         """
         blocks = self._mixture.centred_blocks()
-        squares = sum(((d * inverse_root(q)) ** 2).sum(axis=1) for _, q, d in blocks)
-        return np.sqrt(_array(squares) / SCALE)
+        squares = (((d * inverse_root(q)) ** 2).sum(axis=1) for _, q, d in blocks)
+        return np.sqrt(sum(squares, np.zeros(self.stiffness.size)) / SCALE)
 
     def kl(self, base: float = 2, reverse: bool = False) -> Float[np.ndarray, "datasets"]:
         r"""KL(p_i || q) per block, or with `reverse` the paper's KL(q || p_i), shape (N,).
@@ -117,7 +122,8 @@ class FisherSprings:
             return self._mixture.kl(base)
         unit = checks.log_base(base) * SCALE
         blocks = self._mixture.centred_blocks()
-        return _array(sum(divergence_terms(q, p, -d).sum(axis=1) for p, q, d in blocks)) / unit
+        terms = (divergence_terms(q, p, -d).sum(axis=1) for p, q, d in blocks)
+        return sum(terms, np.zeros(self.stiffness.size)) / unit
 
     def energy(self, node: Annotated[Numbers, "leaves"] | None = None, base: float = 2) -> float:
         r"""E(x) = sum n_i KL(p_i || x), in units of ``log(base)``.
@@ -196,7 +202,8 @@ class FisherSprings:
         after = mixture.perturb(t, amount)
         added = exact_number("amount", amount)
         step = float(added / sum(after.exact_sizes))
-        moved = drag = fall = rise = _array(0.0)
+        moved = drag = np.zeros(mixture.n_datasets)
+        fall = rise = 0.0
         for (p, q, d), (_, target, _) in zip(mixture.centred_blocks(), after.centred_blocks(), strict=True):
             change = step * d[t]
             moved = moved + (d * log_ratio(target, q, change)).sum(axis=1)
@@ -222,6 +229,7 @@ class FisherSprings:
         self,
         start: Annotated[Numbers, "leaves"],
         tau: Annotated[Numbers, "*batch"],
+        *,
         towards: int | str | None = None,
         integrate: bool = False,
     ) -> Float[np.ndarray, "*batch leaves"]:
@@ -271,7 +279,7 @@ class FisherSprings:
         checks.nonnegative("tau", times)
         target = self.node if towards is None else self.anchors[self._mixture.index(towards, "towards")]
         if integrate:
-            states = _integrate(lambda _, y: target - y, x, times.ravel(), rtol=1e-12, atol=1e-15)
+            states = solve(lambda _, y: target - y, x, times.ravel(), rtol=1e-12, atol=1e-15)
             return states.reshape(*times.shape, x.size)
         left = times[..., None]
         # A mean with positive weights: no mass goes below zero.
@@ -313,8 +321,3 @@ class FisherSprings:
 
     def __repr__(self) -> str:
         return f"FisherSprings({self._mixture!r})"
-
-
-def _array(value: Any) -> Float[np.ndarray, "..."]:
-    array: Float[np.ndarray, "..."] = np.asarray(value, np.float64)
-    return array

@@ -1,13 +1,122 @@
-"""The motion of a chain: in normal modes, and integrated where friction is not proportional."""
+r"""The motion of a chain of springs: in closed form, one damped oscillator per mode, and integrated.
 
+Stiffnesses may span eighteen decades, so the matrix K is never formed for the modes: its smallest eigenvalues
+would drown in the rounding of its largest entries. With masses m, spring i between nodes i - 1 and i, and
+node 0 the wall,
+
+    M^(-1/2) K M^(-1/2) = B B^T,   B[j, j] = (k_j / m_j)^(1/2),   B[j, j+1] = -(k_{j+1} / m_j)^(1/2),
+
+and the singular values of a bidiagonal matrix, here the frequencies, are determined by its entries to high
+relative accuracy and found so by the implicit QR method (Demmel and Kahan 1990). A last node held by a second
+wall has infinite mass: its row of B is zero.
+"""
+
+import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 STIFF = 1e4
 """Oscillations, about, beyond which the check by integration uses an implicit method."""
+
+
+class Equation(NamedTuple):
+    """M u'' + C u' + K u = f with C = a M + b K, and the state at time 0."""
+
+    stiffness: Float[np.ndarray, "springs"]
+    masses: Float[np.ndarray, "nodes"]
+    """Of the free nodes: one fewer than the springs where a second wall holds the last."""
+    a: float
+    b: float
+    forces: Float[np.ndarray, "nodes"]
+    stretch: Float[np.ndarray, "springs"]
+    """Extensions at rest under the forces."""
+    rest: Float[np.ndarray, "nodes"]
+    """Displacements there."""
+    start: Float[np.ndarray, "nodes"]
+    speed: Float[np.ndarray, "nodes"]
+
+
+def bidiagonal(
+    stiffness: Float[np.ndarray, "springs"], masses: Float[np.ndarray, "nodes"]
+) -> Float[np.ndarray, "springs springs"]:
+    """B of the module's docstring; a node held by a wall is a row of zeros."""
+    inverse = np.zeros(stiffness.size)
+    inverse[: masses.size] = 1 / np.sqrt(masses)
+    root = np.sqrt(stiffness)
+    with np.errstate(over="ignore"):
+        b = np.diag(root * inverse) - np.diag(root[1:] * inverse[:-1], k=1)
+    if not np.isfinite(b).all():
+        raise ValueError(
+            f"stiffness up to {stiffness.max():g} and masses down to {masses.min():g}: "
+            "the frequencies leave the range of a float64"
+        )
+    return b
+
+
+def closed_form(
+    equation: Equation, times: Float[np.ndarray, "times"]
+) -> tuple[Float[np.ndarray, "times nodes"], Float[np.ndarray, "times nodes"]]:
+    """Displacements and velocities, mode by mode."""
+    from scipy import linalg
+
+    k, masses, a, b, forces, _, rest, start, speed = equation
+    shapes, omega, _ = linalg.svd(bidiagonal(k, masses), lapack_driver="gesvd")
+    shapes, omega = shapes[: masses.size, : masses.size], omega[: masses.size]
+    root = np.sqrt(masses)
+    # What leaves the range of a float64 is refused below. Squares of frequencies are not formed: they may
+    # leave it where the motion does not.
+    with np.errstate(all="ignore"):
+        z, v, f = root * start, root * speed, forces / root
+        # Where a mode rests, from the force or from the whole displacement, whichever is known better:
+        # hard modes drown in the displacement of soft ones, and soft modes in the force on hard ones.
+        direct = linalg.norm(f) / omega / omega <= linalg.norm(root * rest)
+        away = np.where(direct, f @ shapes / omega / omega, (root * rest) @ shapes) - z @ shapes
+        decay = (a + b * omega * omega) / 2
+        left, push, brake = _oscillators(omega, decay, times)
+        change = push * (v @ shapes) - left * away
+        rates = brake * (v @ shapes) + push * omega * (omega * away)
+        moved = start + change @ shapes.T / root, rates @ shapes.T / root
+    normal = omega.min() >= np.finfo(np.float64).tiny
+    if not (normal and all(np.isfinite(found).all() for found in (decay, *moved))):
+        raise ValueError(
+            f"frequencies from {omega.min():g} to {omega.max():g}, damped at up to {decay.max():g}, and "
+            f"times up to {times.max():g}: the motion leaves the range of a float64"
+        )
+    return moved
+
+
+def integrated(
+    equation: Equation, times: Float[np.ndarray, "times"]
+) -> tuple[Float[np.ndarray, "times nodes"], Float[np.ndarray, "times nodes"]]:
+    """The same, step by step, from the forces of the springs.
+
+    The variables are extensions and velocities. With displacements instead, the tension of a hard spring at
+    the end of soft ones would be a difference of large numbers.
+    """
+    from scipy import sparse
+
+    k, masses, a, b, _, stretch, _, start, speed = equation
+    free = masses.size
+    strain = sparse.eye_array(k.size, free) - sparse.eye_array(k.size, free, k=-1)
+    pull = (sparse.diags_array(-1 / masses) @ strain.T @ sparse.diags_array(k)).tocsr()
+    drag = b * (pull @ strain) - a * sparse.eye_array(free)
+    motion = sparse.block_array([[None, strain], [pull, drag]]).tocsc()
+
+    extensions = strain @ start - stretch
+    energy = (k * extensions**2).sum() / 2 + (masses * speed**2).sum() / 2
+    if energy == 0:
+        return np.tile(start, (times.size, 1)), np.zeros((times.size, free))
+    # What the energy allows each spring and each mass is the scale of their errors.
+    scales = np.sqrt(2 * energy / np.concatenate([k, masses]))
+    fastest = 2 * math.sqrt(abs(pull).max())
+    stiff = times.max() * (fastest + a + b * fastest**2) > STIFF
+    options: dict[str, Any] = {"method": "Radau", "jac": motion, "rtol": 1e-10} if stiff else {"rtol": 1e-12}
+    state = np.concatenate([extensions, speed])
+    states = solve(lambda _, y: motion @ y, state, times, atol=1e-16 * scales, **options)
+    return np.cumsum(stretch + states[:, : k.size], axis=1)[:, :free], states[:, k.size :]
 
 
 def _oscillators(
@@ -47,7 +156,7 @@ def _oscillators(
     return np.where(early, series, left), push, brake
 
 
-def _integrate(
+def solve(
     motion: Callable[[float, Any], Any],
     start: Float[np.ndarray, "states"],
     times: Float[np.ndarray, "times"],

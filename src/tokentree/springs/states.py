@@ -1,16 +1,21 @@
-"""What a chain of springs does: a state of rest, a motion, and the invariant of Hooke's law."""
+"""What springs do: a chain at rest, a chain in motion, and section 4.3's invariant of a mixture."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from .._lib.results import comparable, span
+from .._lib.results import Result, points, span
 
 
-@comparable
-class ChainState(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ChainState(Result):
     """A chain at rest, or many; leading axes are those of the forces or distances asked for.
+
+    `to_frame` has one row per state and spring, which are counted from 1, and leading axes from 0 as "dim_0",
+    "dim_1" and so on. The position is that of the node after the spring.
 
     Attributes
     ----------
@@ -29,10 +34,23 @@ class ChainState(NamedTuple):
     tensions: Float[np.ndarray, "*batch springs"]
     energy: Float[np.ndarray, "*batch"] | np.float64
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        *batch, springs = self.extensions.shape
+        axes = {f"dim_{i}": range(length) for i, length in enumerate(batch)}
+        return points(
+            axes | {"spring": range(1, springs + 1)},
+            positions=self.positions[..., 1:],
+            extensions=self.extensions,
+            tensions=self.tensions,
+            energy=np.asarray(self.energy)[..., None],
+        )
 
-@comparable
-class ChainMotion(NamedTuple):
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ChainMotion(Result):
     """A chain in motion.
+
+    `to_frame` has one row per time and node, which are counted from 1.
 
     Attributes
     ----------
@@ -49,12 +67,20 @@ class ChainMotion(NamedTuple):
     velocities: Float[np.ndarray, "times nodes"]
     rest: Float[np.ndarray, "nodes"]
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        return points(
+            {"time": self.times, "node": range(1, self.rest.size + 1)},
+            displacements=self.displacements,
+            velocities=self.velocities,
+            rest=self.rest,
+        )
+
     def __repr__(self) -> str:
         return f"ChainMotion({self.rest.size} nodes, time {span(self.times)})"
 
 
-@comparable
-class HookeInvariant(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class HookeInvariant(Result):
     """Section 4.3's |D_i| x Delta KL for one perturbation; made by `FisherSprings.invariant`.
 
     Attributes

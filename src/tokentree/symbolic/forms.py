@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import sympy as sp
 
 from .._lib import checks
-from .proof import _latex
+from .proof import latex_lines
 
 k, l = sp.symbols("k l", positive=True)
 """|D_p| / |D_a| and |D_t| / |D_a|."""
@@ -58,7 +58,7 @@ class Form:
             *("r =", r"\lim_{l \to 0} r =", r"\lim_{k \to \infty} r =", r"\gamma_p' < 0 < \gamma_a' \iff"),
         )
         values = (sp.latex(getattr(self, field.name)) for field in fields(self))
-        return _latex(f"{name} {value}" for name, value in zip(names, values, strict=True))
+        return latex_lines(f"{name} {value}" for name, value in zip(names, values, strict=True))
 
 
 def published_rates(parts: int | sp.Symbol = m) -> Form:

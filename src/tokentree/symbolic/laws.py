@@ -7,14 +7,6 @@ Each function builds both sides of a law separately, the left side from the defi
 by SymPy's own differentiation, and returns the law as a SymPy relation that has not been simplified. `proved`
 then decides it. Nothing here is sampled, and no step is taken over from the closed forms of `elasticity`.
 
-**What counts as a proof.** For an equation, left - right is written over one denominator, and its numerator
-is expanded in the ring of polynomials in whatever it is a polynomial in: symbols, logarithms, sums. Zero
-there is an identity, whatever relations hold between those. For rational functions the converse is true as
-well: a numerator other than zero means that the law is false. Logarithms are split only where the
-assumptions on the symbols allow it. For an inequality, left - right is factored, and its sign must follow
-from the assumptions on the factors. Symbols for probabilities are positive; by continuity an equation holds
-for zeros too, wherever q > 0.
-
 The module imports SymPy, which takes a while, so `import tokentree` leaves it out. Rates and derivatives are
 in nats per block.
 """

@@ -1,4 +1,13 @@
-"""Proof: an expression that is zero for all values, and laws that carry theirs with them."""
+"""Proof: an expression that is zero for all values, and laws that carry theirs with them.
+
+**What counts as a proof.** For an equation, left - right is written over one denominator, and its numerator
+is expanded in the ring of polynomials in whatever it is a polynomial in: symbols, logarithms, sums. Zero
+there is an identity, whatever relations hold between those. For rational functions the converse is true as
+well: a numerator other than zero means that the law is false. Logarithms are split only where the
+assumptions on the symbols allow it. For an inequality, left - right is factored, and its sign must follow
+from the assumptions on the factors. Symbols for probabilities are positive; by continuity an equation holds
+for zeros too, wherever q > 0.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -137,8 +146,9 @@ class Laws(Mapping[str, sp.Rel]):
         return len(self.laws)
 
     def _repr_latex_(self) -> str:
-        return _latex((rf"\text{{{name}:}}\quad {sp.latex(law)}") for name, law in self.laws.items())
+        return latex_lines((rf"\text{{{name}:}}\quad {sp.latex(law)}") for name, law in self.laws.items())
 
 
-def _latex(lines: Iterable[str]) -> str:
+def latex_lines(lines: Iterable[str]) -> str:
+    """Formulas below one another, as a notebook shows them."""
     return r"$\displaystyle\begin{gathered}" + r" \\ ".join(lines) + r"\end{gathered}$"

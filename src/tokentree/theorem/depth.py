@@ -17,26 +17,23 @@ with v = f(x) - f(y). So as depth grows, for the same datasets and sizes,
 Proofs and the smallest witnesses are in ``docs/depth.md``.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.frames import frame
-from .._lib.results import comparable, span, tally
+from .._lib.results import Result, span, tally
 from ..mixtures import Mixture
 from ..trees import TokenTree
 from .signs import Elasticity, elasticity, verdicts
 
-if TYPE_CHECKING:
-    import pandas
 
-
-@comparable
-class DepthCurve(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class DepthCurve(Result):
     """A mixture at several depths; made by `depth_curve`.
 
     Attributes
@@ -53,6 +50,18 @@ class DepthCurve(NamedTuple):
         S; R has the sign of 1 - S.
     elasticities : tuple of D `Elasticity`
         Theorem 4.2 at each depth, its signs certified.
+
+    Notes
+    -----
+    `to_frame` has one row per depth, without `response` and `overlap`: index depth; columns leaves, rate_1 to
+    rate_N and normalized_rate_1 to normalized_rate_N in the order of the trees, the derivatives dgamma_*,
+    ratio, holds (missing where undecided) and certified.
+
+    Examples
+    --------
+    >>> trees = [TokenTree.from_leaves({leaf: 1}, depth=2) for leaf in ("01", "10", "00")]
+    >>> depth_curve(trees).to_frame()["holds"].to_dict()
+    {1: True, 2: False}
     """
 
     depths: Int[np.ndarray, "depths"]
@@ -72,36 +81,17 @@ class DepthCurve(NamedTuple):
         datasets = f"{self.rates.shape[1]} datasets"
         return f"DepthCurve({datasets}, depth {span(self.depths)}, {tally(self.holds)})"
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """The curve as a pandas table, one row a depth; `response` and `overlap` are not in it.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index depth; columns leaves, rate_1 to rate_N and normalized_rate_1 to normalized_rate_N in the
-            order of the trees, the derivatives dgamma_*, ratio, holds (missing where undecided) and
-            certified.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-
-        Examples
-        --------
-        >>> trees = [TokenTree.from_leaves({leaf: 1}, depth=2) for leaf in ("01", "10", "00")]
-        >>> depth_curve(trees).to_frame()["holds"].to_dict()
-        {1: True, 2: False}
-        """
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
         columns = {"depth": self.depths, "leaves": self.leaves}
         for name, rates in (("rate", self.rates), ("normalized_rate", self.normalized_rates)):
             columns |= {f"{name}_{i}": column for i, column in enumerate(rates.T, start=1)}
-        return frame(columns | verdicts(self.elasticities), "depth")
+        return columns | verdicts(self.elasticities), "depth"
 
 
 def depth_curve(
     trees: Sequence[TokenTree],
     depths: Annotated[Numbers, "depths"] | None = None,
+    *,
     sizes: Annotated[Numbers, "datasets"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
@@ -162,7 +152,7 @@ def depth_curve(
         grid = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
     mixtures: list[Mixture] = []
     for depth in grid:
-        mixtures.append(Mixture.from_trees(trees, sizes, depth, names))
+        mixtures.append(Mixture.from_trees(trees, sizes, depth=depth, names=names))
         # What was an iterator is at its end now.
         sizes, names = mixtures[0].exact_sizes, mixtures[0].names
     return DepthCurve(
@@ -170,7 +160,7 @@ def depth_curve(
         np.array([mixture.n_leaves for mixture in mixtures]),
         np.array([mixture.rates(base, per=per) for mixture in mixtures]),
         np.array([mixture.normalized_rates(base, per=per) for mixture in mixtures]),
-        np.array([mixture.response(base, per) for mixture in mixtures]),
+        np.array([mixture.response(base, per=per) for mixture in mixtures]),
         np.array([mixture.overlap() for mixture in mixtures]),
-        tuple(elasticity(mixture, pretrain, align, perturb, base, per) for mixture in mixtures),
+        tuple(elasticity(mixture, pretrain, align, perturb, base=base, per=per) for mixture in mixtures),
     )

@@ -1,33 +1,60 @@
 """Theorem 4.2's datasets as the paper states them, and its derivatives in closed form."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import comparable
+from .._lib.results import Result
 from ..information import log1p_less
 from ..mixtures import Mixture, Rows, exact_number
 from ..trees import TokenTree
 
 
-@comparable
-class PublishedDerivatives(NamedTuple):
-    """Theorem 4.2 in the published form with disjoint parts, per block; see `published_derivatives`."""
+@dataclass(frozen=True, eq=False, repr=False)
+class PublishedDerivatives(Result):
+    """Theorem 4.2 in the published form with disjoint parts, per block; made by `published_derivatives`.
 
+    Attributes
+    ----------
+    k, l : float or float array
+        |D_p| / |D_a| and |D_t| / |D_a|, as they were given.
+    dgamma_pretrain, dgamma_align : float or float array
+        gamma_p' and gamma_a', derivatives by l; k and l broadcast.
+    ratio : float or float array
+        -gamma_a' / (k gamma_p').
+
+    Notes
+    -----
+    `to_frame` has one row per point; its index is (k, l).
+
+    Examples
+    --------
+    >>> published_derivatives(3, k=[[10], [1000]], l=[0.25, 0.5]).to_frame()["ratio"].to_dict()
+    {(10.0, 0.25): 2.15, (10.0, 0.5): inf, (1000.0, 0.25): 2.0015, (1000.0, 0.5): inf}
+    """
+
+    k: Float[np.ndarray, "..."] | np.float64
+    l: Float[np.ndarray, "..."] | np.float64
     dgamma_pretrain: Float[np.ndarray, "..."] | np.float64
     dgamma_align: Float[np.ndarray, "..."] | np.float64
     ratio: Float[np.ndarray, "..."] | np.float64
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        points = np.broadcast_arrays(*vars(self).values())
+        return dict(zip(vars(self), map(np.ravel, points), strict=True)), "k", "l"
 
 
 def published_derivatives(
     parts: int,
     k: Annotated[Numbers, "*#grid"],
     l: Annotated[Numbers, "*#grid"],
+    *,
     base: float = 2,
 ) -> PublishedDerivatives:
     r"""Derivatives and ratio of the published form with m disjoint parts of any distributions.
@@ -73,7 +100,11 @@ def published_derivatives(
     with np.errstate(divide="ignore"):
         ratio = (1 + m * l / k) / margin
     return PublishedDerivatives(
-        0.0 - margin / ((k + m * l) * total) / unit, np.ones_like(l) / total / unit, ratio
+        k=k[()],
+        l=l[()],
+        dgamma_pretrain=0.0 - margin / ((k + m * l) * total) / unit,
+        dgamma_align=np.ones_like(l) / total / unit,
+        ratio=ratio,
     )
 
 
@@ -81,6 +112,7 @@ def published_form(
     parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"],
     k: float | Fraction,
     l: float | Fraction,
+    *,
     names: Iterable[str] = ("pretrain", "align", "perturb"),
     depth: int | None = None,
 ) -> Mixture:
@@ -132,7 +164,7 @@ def published_form(
     if len(rows.values) < 3:
         raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
     distributions = np.concatenate([rows.mean()[None], rows.values[1:3]])
-    mixture = Mixture(distributions, _sizes(k, l), names, depth)
+    mixture = Mixture(distributions, _sizes(k, l), names=names, depth=depth)
     if unread is not None:
         m = len(unread.trees)
         own = [tuple(Fraction(i == part) for i in range(m)) for part in (1, 2)]
@@ -144,6 +176,7 @@ def three_dataset_form(
     distributions: Annotated[Numbers, "datasets leaves"],
     k: float | Fraction,
     l: float | Fraction,
+    *,
     names: Iterable[str] = ("D1", "D2", "D3"),
     depth: int | None = None,
 ) -> Mixture:
@@ -181,7 +214,7 @@ def three_dataset_form(
     rows = Rows(distributions)
     if len(rows.values) != 3:
         raise ValueError(f"distributions has {len(rows.values)} rows: this form has exactly 3")
-    return Mixture(rows.values, _sizes(k, l), names, depth)
+    return Mixture(rows.values, _sizes(k, l), names=names, depth=depth)
 
 
 def _sizes(k: float | Fraction, l: float | Fraction) -> tuple[Fraction, int, Fraction]:
@@ -197,6 +230,7 @@ def published_change(
     parts: int,
     k: Annotated[Numbers, "*#grid"],
     l: Annotated[Numbers, "*#grid"],
+    *,
     base: float = 2,
 ) -> tuple[Float[np.ndarray, "..."] | np.float64, Float[np.ndarray, "..."] | np.float64]:
     r"""How far gamma_p and gamma_a have moved since l = 0, in the published form with disjoint parts.

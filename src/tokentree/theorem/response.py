@@ -1,24 +1,22 @@
 """Theorem 4.2's rates and signs as the perturbation grows."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.frames import frame
-from .._lib.results import comparable, span, tally
+from .._lib.results import Result, span, tally
 from ..mixtures import Mixture
-from .signs import Elasticity, _completions, _elasticity, _roles, verdicts
-
-if TYPE_CHECKING:
-    import pandas
+from .signs import Elasticity, completions_of, decided, three_roles, verdicts
 
 
-@comparable
-class ResponseCurve(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class ResponseCurve(Result):
     """Rates as the perturbation grows from nothing; made by `response_curve`.
 
     Attributes
@@ -33,6 +31,18 @@ class ResponseCurve(NamedTuple):
         Rates at l = 0; that of D_t is inf where it has leaves that the others lack.
     elasticities : tuple of L `Elasticity`
         Derivatives and certified signs at each l.
+
+    Notes
+    -----
+    `to_frame` has one row per point, without `start`: index l; columns rate_pretrain, rate_align and
+    rate_perturb, the derivatives dgamma_*, ratio, holds (missing where undecided) and certified.
+
+    Examples
+    --------
+    >>> from tokentree import published_form
+    >>> mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
+    >>> response_curve(mixture, [0.25, 0.5]).to_frame()["holds"].to_dict()
+    {0.25: True, 0.5: False}
     """
 
     l: Float[np.ndarray, "points"]
@@ -45,36 +55,15 @@ class ResponseCurve(NamedTuple):
         holds = tally(found.holds for found in self.elasticities)
         return f"ResponseCurve(k={self.k:.6g}, l {span(self.l)}, {holds})"
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """The curve as a pandas table, one row a point; `start` is not in it.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index l; columns rate_pretrain, rate_align and rate_perturb, the derivatives dgamma_*, ratio,
-            holds (missing where undecided) and certified.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-
-        Examples
-        --------
-        >>> from tokentree import published_form
-        >>> mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
-        >>> response_curve(mixture, [0.25, 0.5]).to_frame()["holds"].to_dict()
-        {0.25: True, 0.5: False}
-        """
-        columns = {"l": self.l} | dict(
-            zip(("rate_pretrain", "rate_align", "rate_perturb"), self.rates.T, strict=True)
-        )
-        return frame(columns | verdicts(self.elasticities), "l")
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        rates = zip(("rate_pretrain", "rate_align", "rate_perturb"), self.rates.T, strict=True)
+        return {"l": self.l} | dict(rates) | verdicts(self.elasticities), "l"
 
 
 def response_curve(
     mixture: Mixture,
     l: Annotated[Numbers, "points"],
+    *,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
@@ -108,9 +97,9 @@ def response_curve(
     >>> [found.signs for found in curve.elasticities]
     [(-1, 1), (0, 1), (1, 1)]
     """
-    p, a, t = roles = _roles(mixture, pretrain, align, perturb)
+    p, a, t = roles = three_roles(mixture, pretrain, align, perturb)
     unit = checks.log_base(base) * mixture.tokens(per)
-    completions = _completions(mixture)
+    completions = completions_of(mixture)
     points = np.atleast_1d(checks.positive("l", l))
     if points.ndim > 1:
         raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
@@ -120,7 +109,7 @@ def response_curve(
         sizes[t] = Fraction(point) * sizes[a]
         grown = mixture.with_sizes(sizes)
         rates.append(grown.rates(base, per=per)[roles])
-        elasticities.append(_elasticity(grown, roles, unit, completions))
+        elasticities.append(decided(grown, roles, unit, completions))
     others = [i for i in range(mixture.n_datasets) if i != t]
     without = Mixture(mixture.rows.values[others], [sizes[i] for i in others])
     lengths = np.where(without.rows.values.any(axis=0), without.ideal_lengths(), np.inf)

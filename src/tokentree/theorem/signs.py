@@ -63,21 +63,21 @@ Where the first method proves a sign but the sum cancels to less than 2^-10 of s
 still taken from the other two, up to 2^17 leaves. Signs are sought there up to 2^22 leaves.
 
 **Trees that were read in part.** A mixture of these has one row of many that the trees allow, so what the
-three methods prove of it proves nothing. There a sign is certified if the bounds of `unexpanded` have it in
-every completion, and undecided otherwise.
+three methods prove of it proves nothing. There a sign is certified if bounds like those of
+`unexpanded_bounds` have it in every completion, and undecided otherwise.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from .._lib import checks, display
 from .._lib.frames import optional
-from .._lib.results import same
+from .._lib.results import Result
 from ..mixtures import (
     BLOCK,
     EXACT_LEAVES,
@@ -87,19 +87,16 @@ from ..mixtures import (
     Completions,
     Mixture,
     integer_excess,
+    interval_sign,
     inverse_root,
     signs_hold,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 Sign = Literal[-1, 0, 1] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Elasticity:
+class Elasticity(Result):
     r"""What Theorem 4.2 says of one mixture. Made by `elasticity`.
 
     Attributes
@@ -123,6 +120,10 @@ class Elasticity:
         Whether both signs are proved.
     certificate : str
         How each sign was decided, or why not.
+
+    Notes
+    -----
+    `to_frame` has one row, with the signs as sign_pretrain and sign_align.
     """
 
     k: float
@@ -138,12 +139,6 @@ class Elasticity:
     certified: bool
     certificate: str
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Elasticity) and same(self, other)
-
-    def __hash__(self) -> int:
-        return hash((self.k, self.l, self.signs, self.certificate))
-
     def __repr__(self) -> str:
         return (
             f"Elasticity(k={self.k:.6g}, l={self.l:.6g}, holds={self.holds}, signs={self.signs}, "
@@ -154,12 +149,18 @@ class Elasticity:
     def _repr_html_(self) -> str:
         return display.pairs(vars(self), "Elasticity: Theorem 4.2 says gamma_p' < 0 < gamma_a'")
 
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        row = {name: [value] for name, value in vars(self).items() if name != "signs"}
+        signs = dict(zip(("sign_pretrain", "sign_align"), self.signs, strict=True))
+        return (row | verdicts([self]) | {name: _nullable([sign], "Int64") for name, sign in signs.items()},)
+
 
 def elasticity(
     mixture: Mixture,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
+    *,
     base: float = 2,
     per: Literal["block", "token"] = "block",
 ) -> Elasticity:
@@ -208,28 +209,29 @@ def elasticity(
     >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
     (0, 1)
     """
-    roles = _roles(mixture, pretrain, align, perturb)
+    roles = three_roles(mixture, pretrain, align, perturb)
     unit = checks.log_base(base) * mixture.tokens(per)
-    return _elasticity(mixture, roles, unit, _completions(mixture))
+    return decided(mixture, roles, unit, completions_of(mixture))
 
 
-def _roles(mixture: Mixture, *datasets: int | str) -> list[int]:
+def three_roles(mixture: Mixture, pretrain: int | str, align: int | str, perturb: int | str) -> list[int]:
     """Positions of D_p, D_a and D_t."""
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
     if mixture.n_datasets < 3:
         raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
-    return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=True)))
+    return mixture.roles(pretrain=pretrain, align=align, perturb=perturb)
 
 
-def _completions(mixture: Mixture) -> Completions | None:
+def completions_of(mixture: Mixture) -> Completions | None:
     """What is known of the mixture's trees, where part of their mass is unexpanded."""
     return None if mixture.unread is None else Completions(mixture.unread)
 
 
-def _elasticity(
+def decided(
     mixture: Mixture, roles: Sequence[int], unit: float, completions: Completions | None
 ) -> Elasticity:
+    """`elasticity` of three positions, rates divided by `unit`."""
     p, a, t = roles
     sizes = mixture.exact_sizes
     k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
@@ -318,7 +320,7 @@ def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
 
 def _certain(mixture: Mixture, read: _Decision, bounds: Float[np.ndarray, "2"]) -> _Decision:
     """The decision where part of the mass is unexpanded: what was read alone proves nothing."""
-    sign = _sign(int(bounds[0] > 0) - int(bounds[1] < 0))
+    sign = _sign(interval_sign(*bounds))
     if sign:
         return read._replace(sign=sign, method="bounds over every completion of the unexpanded mass")
     share = f"an unexpanded share of up to {mixture.unexpanded.max():.3g}"
@@ -331,11 +333,15 @@ def _sign(number: int) -> Sign:
 
 def verdicts(elasticities: Iterable[Any]) -> dict[str, Any]:
     """Columns of what Theorem 4.2 says, one row each; `holds` has pandas' missing value where undecided."""
-    pandas = optional("pandas", "pandas", "to_frame")
     found = list(elasticities)
     names = ("dgamma_pretrain", "dgamma_align", "dgamma_perturb", "ratio")
     columns: dict[str, Any] = {name: [getattr(e, name) for e in found] for name in names}
     return columns | {
-        "holds": pandas.array([e.holds for e in found], dtype="boolean"),
+        "holds": _nullable([e.holds for e in found], "boolean"),
         "certified": np.array([e.certified for e in found], dtype=bool),
     }
+
+
+def _nullable(values: list[Any], dtype: str) -> Any:
+    """A column of pandas in which a value may be missing."""
+    return optional("pandas", "pandas", "to_frame").array(values, dtype=dtype)

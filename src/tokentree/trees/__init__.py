@@ -2,9 +2,16 @@
 
 from .joined import Joined as Joined, by_depth as by_depth, refuse_open as refuse_open
 from .leaves import Leaf, Leaves
-from .merging import checked_trees as checked_trees, joint_tree as joint_tree, leaf_distributions, merge
+from .merging import (
+    checked_trees as checked_trees,
+    joint_tree as joint_tree,
+    leaf_distributions,
+    merge,
+    pruned as pruned,
+)
 from .picture import node_rows as node_rows
 from .responses import flattened as flattened
+from .runs import run_starts as run_starts
 from .tokens import EOS, REST, LeafKind, Nodes as Nodes
 from .tree import TokenTree, tree_of_levels as tree_of_levels
 

@@ -196,6 +196,10 @@ class Bands:
         return Bands, (self.bands, self.token, self.total)
 
 
+Parts = tuple[int, Int[np.ndarray, "edges"], Nodes | Bands]
+"""What a `TokenTree` is made of: alphabet size, offsets, and the nodes or their compact form."""
+
+
 def merge(trees: Sequence[Bands]) -> Bands | None:
     """The sum of counted trees, if the sum fits one band."""
     bands = [tree.bands[0] for tree in trees]

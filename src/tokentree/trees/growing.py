@@ -1,7 +1,7 @@
 """Sorting responses into the bands of a counted tree."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Int, Num, Shaped, UInt
@@ -26,57 +26,30 @@ def grow(
     if cap is not None and cap < depth:
         depth, lengths = cap, np.minimum(lengths, cap)
     total = np.full(1, len(lengths) if weights is None else weights.sum())
-    stream = _stream(flat) if bits == 1 else flat.ravel()
-    bands = []
+    read = _reader(flat, bits)
+    bands: list[Band] = []
     group, n_groups, base = np.zeros(0, np.uint64), 1, 0
     while base < depth:
-        room = 64 - (n_groups - 1).bit_length()
-        longest = int(lengths.max())
-        s, low = min(room // bits, depth - base, longest), 0
-        ragged = int(lengths.min()) < s
-        if ragged:
-            while s * bits + s.bit_length() > room:
-                s -= 1
-            low = s.bit_length()
-        # If no symbol is left below these, the next level is all end-of-sequence: take it along.
-        height = s + (s == longest and base + s < depth)
-        local = np.minimum(lengths, s) if ragged else np.full(1, s)
-
-        if bits == 1:
-            key = _windows(stream, at, s)
-        elif base == 0 and flat.ndim == 2:
-            key = _pack(iter(flat.T[:s]), len(at), bits)
-        else:
-            key = _pack((stream.take(at + j, mode="clip") for j in range(s)), len(at), bits)
-        if ragged:
-            # What was read behind a response's end goes.
-            behind = ((s - local) * bits).astype(np.uint64)
-            key >>= behind
-            key <<= behind + np.uint64(low)
-            key |= local.astype(np.uint64)
+        s, height, low = _span(lengths, bits, 64 - (n_groups - 1).bit_length(), depth - base)
+        key = read(at, s, base)
+        if low:
+            _close(key, np.minimum(lengths, s), s, bits, low)
         if n_groups > 1:
             key |= group << np.uint64(s * bits + low)
-        if weights is None and base + height == depth:
+        base += height
+        if weights is None and base == depth:
             key.sort()
         else:
             order = np.argsort(key)
             key = key[order]
             weights = None if weights is None else weights[order]
+        # With an entry more than `run_starts` gives, so that the last word has an end, too.
         new = np.ones(len(key) + 1, dtype=bool)
         np.not_equal(key[1:], key[:-1], out=new[1:-1])
         first = np.flatnonzero(new)
         words = key[new[:-1]]
-        ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else local.astype(np.int8)
-
-        edges, masses = None, None
-        if weights is None:
-            edges = first
-        elif weights.dtype.kind == "i":
-            edges = np.append(0, np.cumsum(weights))[first]
-        else:
-            masses = np.add.reduceat(weights, first[:-1])
-        bands.append(Band(words, ends, edges, masses, s, height, bits, low))
-        base += height
+        ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else np.full(1, s, dtype=np.int8)
+        bands.append(Band(words, ends, *_weighed(weights, first), s, height, bits, low))
         if base < depth:
             on = np.broadcast_to(ends == height, words.shape)
             label = np.cumsum(new[:-1]) - 1
@@ -86,6 +59,58 @@ def grow(
             weights = None if weights is None else weights[go]
             group = (np.cumsum(on) - 1)[label[go]].astype(np.uint64)
     return Bands(tuple(bands), np.min_scalar_type(-q), total)
+
+
+def _span(lengths: Int[np.ndarray, "n"], bits: int, room: int, left: int) -> tuple[int, int, int]:
+    """Symbols in the next words of `room` bits, levels that they span, and bits for how many they are.
+
+    No bits are needed for that where no response ends among these symbols.
+    """
+    longest = int(lengths.max())
+    s, low = min(room // bits, left, longest), 0
+    if int(lengths.min()) < s:
+        while s * bits + s.bit_length() > room:
+            s -= 1
+        low = s.bit_length()
+    # If no symbol is left below these, the next level is all end-of-sequence: take it along.
+    return s, s + (s == longest and s < left), low
+
+
+def _close(key: UInt[np.ndarray, "n"], local: Int[np.ndarray, "n"], s: int, bits: int, low: int) -> None:
+    """In each word of s symbols, put the number that are the response's own in place of what follows them."""
+    behind = ((s - local) * bits).astype(np.uint64)
+    key >>= behind
+    key <<= behind + np.uint64(low)
+    key |= local.astype(np.uint64)
+
+
+def _weighed(
+    weights: Num[np.ndarray, "n"] | None, first: Int[np.ndarray, "edges"]
+) -> tuple[Int[np.ndarray, "edges"] | None, Num[np.ndarray, "words"] | None]:
+    """What each word weighs, as a band keeps it: counts before each word, or masses."""
+    if weights is None:
+        return first, None
+    if weights.dtype.kind == "i":
+        return np.append(0, np.cumsum(weights))[first], None
+    return None, np.add.reduceat(weights, first[:-1])
+
+
+def _reader(
+    flat: Shaped[np.ndarray, "..."], bits: int
+) -> Callable[[Int[np.ndarray, "n"], int, int], UInt[np.ndarray, "n"]]:
+    """What packs the next s symbols of each response, given where they stand and at what depth."""
+    if bits == 1:
+        stream = _stream(flat)
+        return lambda at, s, _: _windows(stream, at, s)
+    row = flat.ravel()
+
+    def read(at: Int[np.ndarray, "n"], s: int, depth: int) -> UInt[np.ndarray, "n"]:
+        # At the root a matrix has them in columns already.
+        if depth == 0 and flat.ndim == 2:
+            return _pack(flat.T[:s], len(at), bits)
+        return _pack((row.take(at + j, mode="clip") for j in range(s)), len(at), bits)
+
+    return read
 
 
 def _pack(columns: Iterable[UInt[np.ndarray, "n"]], n: int, bits: int) -> UInt[np.ndarray, "n"]:

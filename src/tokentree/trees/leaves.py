@@ -1,18 +1,15 @@
 """The leaves of a tree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
-from .._lib.frames import frame
-from .._lib.results import comparable, span
-from .tokens import LeafKind
-
-if TYPE_CHECKING:
-    import pandas
+from .._lib.results import Result, span
+from .tokens import EOS, LeafKind
 
 
 class Leaf(NamedTuple):
@@ -25,10 +22,22 @@ class Leaf(NamedTuple):
     probability: float
 
 
-@comparable
 @dataclass(frozen=True, eq=False, repr=False)
-class Leaves(Sequence[Leaf]):
-    """The leaves of a tree in lexicographic order, as parallel arrays and as a sequence of `Leaf`."""
+class Leaves(Result, Sequence[Leaf]):
+    """The leaves of a tree in lexicographic order, as parallel arrays and as a sequence of `Leaf`.
+
+    Notes
+    -----
+    A table has a row for each leaf: prefix (a tuple of symbols), depth, kind (its name), weight and
+    probability. It takes O(M depth).
+
+    Examples
+    --------
+    >>> from tokentree import TokenTree
+    >>> frame = TokenTree.from_sequences(["0", "01", "01", "11"]).prune(1).leaves().to_frame()
+    >>> dict(zip(frame["prefix"], frame["weight"].tolist(), strict=True))
+    {(0,): 3, (1,): 1}
+    """
 
     node: Int[np.ndarray, "leaves"]
     """Index of the leaf among all nodes of the tree."""
@@ -55,39 +64,70 @@ class Leaves(Sequence[Leaf]):
         present = ", ".join(kind for kind in kinds if not kind.startswith("0 "))
         return f"Leaves({present}, depth {span(self.depth)})"
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """The leaves as a pandas table, one row each.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns prefix (tuple of symbols), depth, kind (its name), weight and probability.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-
-        Notes
-        -----
-        O(M depth).
-
-        Examples
-        --------
-        >>> from tokentree import TokenTree
-        >>> frame = TokenTree.from_sequences(["0", "01", "01", "11"]).prune(1).leaves().to_frame()
-        >>> dict(zip(frame["prefix"], frame["weight"].tolist(), strict=True))
-        {(0,): 3, (1,): 1}
-        """
+    def _columns(self) -> tuple[Mapping[str, Any]]:
         lengths = self.depth - (self.kind != LeafKind.CUT)
-        columns = {
-            "prefix": [
-                tuple(path[:length])
-                for path, length in zip(self.symbols.tolist(), lengths.tolist(), strict=True)
-            ],
-            "depth": self.depth,
-            "kind": np.array([kind.name for kind in LeafKind], dtype=object)[self.kind],
-            "weight": self.weight,
-            "probability": self.probability,
-        }
-        return frame(columns)
+        prefixes = zip(self.symbols.tolist(), lengths.tolist(), strict=True)
+        return (
+            {
+                "prefix": [tuple(path[:length]) for path, length in prefixes],
+                "depth": self.depth,
+                "kind": np.array([kind.name for kind in LeafKind], dtype=object)[self.kind],
+                "weight": self.weight,
+                "probability": self.probability,
+            },
+        )
+
+
+def leaf_nodes(
+    offsets: Int[np.ndarray, "edges"], symbols: Int[np.ndarray, "nodes"], parents: Int[np.ndarray, "nodes"]
+) -> Int[np.ndarray, "leaves"]:
+    """Index of each leaf among all nodes, in lexicographic order."""
+    where = np.flatnonzero(_is_leaf(offsets, symbols))
+    nodes = np.empty(len(where), dtype=np.int64)
+    nodes[leaves_before(offsets, symbols, parents)[where]] = where
+    return nodes
+
+
+def leaves_before(
+    offsets: Int[np.ndarray, "edges"], symbols: Int[np.ndarray, "nodes"], parents: Int[np.ndarray, "nodes"]
+) -> Int[np.ndarray, "nodes"]:
+    """How many leaves come before each node and what is below it, in lexicographic order."""
+    levels = [slice(first, end) for first, end in pairwise(offsets.tolist())]
+    # Count the leaves below each node upwards, then hand out places downwards.
+    below = _is_leaf(offsets, symbols).astype(np.int64)
+    before: list[Int[np.ndarray, "..."]] = []
+    for above, here in reversed(list(pairwise(levels))):
+        cumulative = np.concatenate([[0], np.cumsum(below[here])])
+        first = np.searchsorted(parents[here], np.arange(above.stop - above.start + 1))
+        below[above] += np.diff(cumulative[first])
+        before.append(cumulative[:-1] - cumulative[first][parents[here]])
+    place = np.zeros(len(symbols), dtype=np.int64)
+    for above, here in pairwise(levels):
+        place[here] = place[above][parents[here]] + before.pop()
+    return place
+
+
+def _is_leaf(
+    offsets: Int[np.ndarray, "edges"], symbols: Int[np.ndarray, "nodes"]
+) -> Bool[np.ndarray, "nodes"]:
+    leaf = symbols < 0
+    leaf[offsets[-2] :] = True
+    return leaf
+
+
+def paths(
+    offsets: Int[np.ndarray, "edges"],
+    symbols: Int[np.ndarray, "nodes"],
+    parents: Int[np.ndarray, "nodes"],
+    nodes: Int[np.ndarray, "n"],
+) -> Int[np.ndarray, "n depth"]:
+    """Tokens on the path to each of some nodes, padded by `EOS`."""
+    deepest = len(offsets) - 2
+    depth = np.searchsorted(offsets, nodes, side="right") - 1
+    found = np.full((len(nodes), deepest), EOS, dtype=symbols.dtype)
+    at = nodes.copy()
+    for level in range(deepest, 0, -1):
+        here = np.flatnonzero(depth >= level)
+        found[here, level - 1] = symbols[at[here]]
+        at[here] = offsets[level - 1] + parents[at[here]]
+    return found

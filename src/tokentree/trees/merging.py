@@ -7,6 +7,7 @@ from jaxtyping import Int, Num
 
 from .._lib import log_masses
 from . import bands
+from .runs import run_starts
 from .tokens import _MAX_COUNT, REST
 from .tree import TokenTree, tree_of_levels
 
@@ -54,8 +55,7 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
     union, places = joint_tree(trees)
     rests = np.flatnonzero(union.symbols == REST)
     if len(rests):
-        level = np.searchsorted(union.offsets, np.arange(union.n_nodes), side="right") - 1
-        above = union.parents + union.offsets[np.maximum(level - 1, 0)]
+        level, above = union._depths_and_parents()
         for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
             listed = np.zeros(union.n_nodes, dtype=bool)
             listed[place] = True
@@ -104,10 +104,7 @@ def leaf_distributions(
     """
     trees = checked_trees(trees)
     if depth is not None:
-        for i, tree in enumerate(trees):
-            if depth > tree.depth and tree.is_cut:
-                raise ValueError(f"depth = {depth}: trees[{i}] is cut at depth {tree.depth}")
-        trees = [tree.prune(depth) for tree in trees]
+        trees = [pruned(tree, depth, f"trees[{i}]") for i, tree in enumerate(trees)]
     values = [tree._within_range(f"trees[{i}]") for i, tree in enumerate(trees)]
     union, places = joint_tree(trees, mixed=True)
     rank = np.full(union.n_nodes, -1, dtype=np.int64)
@@ -119,6 +116,13 @@ def leaf_distributions(
         on = column >= 0
         row[column[on]] = value[on] if weights else value[on] / value[0]
     return leaves
+
+
+def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
+    """`tree` pruned to `depth`, if it is known down to there; `name` is what the error calls it."""
+    if depth > tree.depth and tree.is_cut:
+        raise ValueError(f"depth = {depth}: {name} is cut at depth {tree.depth}, and deeper is unknown")
+    return tree.prune(depth)
 
 
 def checked_trees(trees: Sequence[TokenTree]) -> list[TokenTree]:
@@ -176,7 +180,7 @@ def joint_tree(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, 
             keys.append(up * (q - REST) + (tree.symbols[here].astype(np.int64) - REST))
         # np.unique would hash them first, which takes far longer than sorting.
         joint = np.sort(np.concatenate(keys))
-        joint = joint[np.append(True, joint[1:] != joint[:-1])]
+        joint = joint[run_starts(joint)]
         for place, key in zip(places, keys, strict=True):
             place.append(np.searchsorted(joint, key))
         up, token = np.divmod(joint, q - REST)

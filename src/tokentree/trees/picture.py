@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Num
 
 from .._lib import display, log_masses
 from .leaves import Leaves
+from .runs import run_starts
 from .tokens import REST, Nodes
 
 PICTURE = 64
@@ -92,7 +93,7 @@ def node_rows(
     for depth in range(len(offsets) - 2, 0, -1):
         here = slice(*offsets[[depth, depth + 1]].tolist())
         up, below = parents[here], rows[here]
-        first = np.flatnonzero(np.diff(up, prepend=-1))
+        first = np.flatnonzero(run_starts(up))
         last = np.append(first[1:], len(up)) - 1
         rows[offsets[depth - 1] + up[first]] = (below[first] + below[last]) / 2
     return rows

@@ -17,36 +17,13 @@ def flattened(
     With `single`, `value` is a list of one response and errors point into that one.
     """
     if isinstance(value, np.ndarray) or (is_array(value) and getattr(value, "ndim", 0) == 2):
-        given = array(name, value)
-        if given.ndim != 2 or given.dtype.kind not in "iubO":
-            raise TypeError(
-                f"{name} has shape {given.shape} and dtype {given.dtype}: must be 2-D, of integers"
-            )
-        value = flat = integer_array(name, given)
+        value = flat = _matrix(name, value)
         lengths = np.full(len(flat), flat.shape[1])
     elif isinstance(value, str | bytes):
         raise TypeError(f"{name} = {value!r} is one response: pass a list of responses")
     else:
-        value = list(value)
-        kinds = set(map(type, value))
-        arrays = {(row.ndim, row.dtype) for row in value} if kinds == {np.ndarray} else set()
-        alike = len(arrays) == 1 and value[0].ndim == 1 and value[0].dtype.kind in "iub"
-        if not alike and not all(issubclass(kind, str | list | tuple) for kind in kinds):
-            value = [_response(name if single else f"{name}[{i}]", row) for i, row in enumerate(value)]
+        value, flat = _rows(name, list(value), single)
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
-        if alike:
-            flat = np.concatenate(value)
-        elif all(issubclass(kind, str) for kind in kinds):
-            # Code points, so that a character outside ASCII fails as itself.
-            points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-            flat = points.astype(np.int64) - ord("0")
-        else:
-            symbols = list(chain.from_iterable(value))
-            kinds = set(map(type, symbols))
-            if not all(issubclass(kind, int | np.integer | np.bool_) for kind in kinds):
-                symbols = _symbols(name, value, single)
-                kinds = set()
-            flat = _integers(symbols if kinds <= {int} else list(map(int, symbols)))
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")
     # The maximum alone clears what has no sign.
@@ -60,6 +37,40 @@ def flattened(
         found = found.item() if isinstance(found, np.generic) else found
         raise ValueError(f"{place} = {found!r}: symbols must lie in 0..{q - 1} (alphabet_size = {q})")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
+
+
+def _matrix(name: str, value: Any) -> Shaped[np.ndarray, "n length"]:
+    """Responses of one length as a matrix of integers."""
+    given = array(name, value)
+    if given.ndim != 2 or given.dtype.kind not in "iubO":
+        raise TypeError(f"{name} has shape {given.shape} and dtype {given.dtype}: must be 2-D, of integers")
+    return integer_array(name, given)
+
+
+def _rows(name: str, value: list[Any], single: bool) -> tuple[list[Any], Shaped[np.ndarray, "..."]]:
+    """Responses as strings, lists or arrays, and the symbols of all in one row."""
+    kinds = set(map(type, value))
+    if kinds == {np.ndarray} and _alike(value):
+        return value, np.concatenate(value)
+    if not all(issubclass(kind, str | list | tuple) for kind in kinds):
+        value = [_response(name if single else f"{name}[{i}]", row) for i, row in enumerate(value)]
+    if all(issubclass(kind, str) for kind in kinds):
+        # Code points, so that a character outside ASCII fails as itself.
+        points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        return value, points.astype(np.int64) - ord("0")
+    symbols = list(chain.from_iterable(value))
+    kinds = set(map(type, symbols))
+    if not all(issubclass(kind, int | np.integer | np.bool_) for kind in kinds):
+        symbols = _symbols(name, value, single)
+    elif not kinds <= {int}:
+        symbols = list(map(int, symbols))
+    return value, _integers(symbols)
+
+
+def _alike(rows: list[Shaped[np.ndarray, "..."]]) -> bool:
+    """Whether arrays can be put in one row as they are: of integers, of one type."""
+    first = rows[0]
+    return first.ndim == 1 and first.dtype.kind in "iub" and len({(row.ndim, row.dtype) for row in rows}) == 1
 
 
 def _response(place: str, row: Any) -> Any:

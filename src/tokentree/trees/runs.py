@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import gcd
 
 import numpy as np
-from jaxtyping import Int, Shaped, UInt
+from jaxtyping import Bool, Int, Shaped, UInt
 
 Run = tuple[Shaped[np.ndarray, "_"], Int[np.ndarray, "_"]]
 """Distinct words in order, and how often each occurs."""
@@ -24,6 +24,15 @@ _DENSE = 24
 
 _SLICE = 1 << 18
 """Words that are added at once when runs are."""
+
+
+def run_starts(*columns: Shaped[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+    """Whether each entry, in some column, is another than the one before it."""
+    starts = np.ones(len(columns[0]), dtype=bool)
+    np.not_equal(columns[0][1:], columns[0][:-1], out=starts[1:])
+    for column in columns[1:]:
+        starts[1:] |= column[1:] != column[:-1]
+    return starts
 
 
 def batch_bytes(width: int) -> int:
@@ -54,7 +63,7 @@ def count(
                 np.add.at(dense, words.view(np.int64), 1)
             else:
                 words.sort()
-                first = np.flatnonzero(np.append(True, words[1:] != words[:-1]))
+                first = np.flatnonzero(run_starts(words))
                 runs.append((words[first], np.diff(first, append=n)))
                 if sum(len(run[0]) for run in runs[1:]) > len(runs[0][0]):
                     runs = [union(runs)]
@@ -99,7 +108,7 @@ def union(runs: Sequence[Run]) -> Run:
             # Sorted runs that follow each other are merged, not sorted anew.
             order = np.argsort(words, kind="stable")
             words = words[order]
-            first = np.flatnonzero(np.append(True, words[1:] != words[:-1]))
+            first = np.flatnonzero(run_starts(words))
             sums.append((words[first], np.add.reduceat(counts[order], first)))
     words, counts = (np.concatenate(column) for column in zip(*sums, strict=True))
     return words, counts

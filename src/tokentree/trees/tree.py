@@ -20,39 +20,31 @@ Invariants, which every function here may rely on and must keep:
 """
 
 import math
-import operator
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Float, Int, Num
 
 from .._lib import checks, log_masses
-from .._lib.archives import load_arrays, save_arrays
 from .._lib.checks import Numbers
-from . import bands, runs
-from .counting import Alphabet, _block_of, _sequence_weights
-from .files import validate
+from . import bands
+from .binary import binary_levels
+from .counting import Alphabet, count_bytes, count_file, count_sequences
+from .files import read_tree, write_tree
 from .graphs import graphviz_graph, networkx_graph
-from .growing import grow
-from .leaves import Leaves
+from .leaves import Leaves, leaf_nodes, leaves_before, paths
 from .picture import PICTURE, node_rows, tree_levels, tree_svg
 from .responses import flattened
-from .tokens import _MAX_ALPHABET, EOS, REST, LeafKind, Nodes
+from .tokens import EOS, REST, LeafKind, Nodes
 
 if TYPE_CHECKING:
     import graphviz
     import networkx
 
-
-_FORMAT = "tokentree.TokenTree"
-
-_VERSION = 1
-
-_PARTS = ("alphabet_size", "offsets", "symbols", "parents", "weights")
 
 _MAX_PARENTS = 2**31
 
@@ -190,6 +182,7 @@ class TokenTree:
     def from_sequences(
         sequences: Iterable[str] | Annotated[Numbers, "sequences length"],
         weights: Annotated[Numbers, "sequences"] | None = None,
+        *,
         alphabet_size: int = 2,
         depth: int | None = None,
     ) -> "TokenTree":
@@ -228,13 +221,7 @@ class TokenTree:
         >>> TokenTree.from_sequences([[0, 2], [1]], weights=[3, 1], alphabet_size=3).leaf_probabilities
         array([0.75, 0.25])
         """
-        q = checks.integer("alphabet_size", alphabet_size, at_least=1)
-        if q > _MAX_ALPHABET:
-            raise ValueError(f"alphabet_size = {q}: must be at most 2**31")
-        cap = None if depth is None else checks.integer("depth", depth, at_least=1)
-        flat, lengths = flattened("sequences", sequences, q)
-        source = grow(flat, lengths, _sequence_weights(weights, len(lengths)), q, cap)
-        return TokenTree(q, source.offsets, source)
+        return TokenTree(*count_sequences(sequences, weights, alphabet_size, depth))
 
     @staticmethod
     def from_leaves(
@@ -258,7 +245,9 @@ class TokenTree:
         """
         if not isinstance(leaves, Mapping):
             raise TypeError(f"leaves is a {type(leaves).__name__}: must map each response to its weight")
-        return TokenTree.from_sequences(list(leaves), list(leaves.values()), alphabet_size, depth)
+        return TokenTree.from_sequences(
+            list(leaves), list(leaves.values()), alphabet_size=alphabet_size, depth=depth
+        )
 
     @staticmethod
     def from_bytes(
@@ -297,14 +286,12 @@ class TokenTree:
         >>> TokenTree.from_bytes(b"abracadabra", depth=1, alphabet="bytes").weight([ord("a")])
         5
         """
-        try:
-            view = memoryview(data).cast("B")
-        except TypeError as error:
-            raise TypeError(f"data is a {type(data).__name__}: must be contiguous bytes ({error})") from None
-        return _from_view(view, depth, alphabet, "data")
+        return TokenTree(*count_bytes("data", data, depth, alphabet))
 
     @staticmethod
-    def from_text(text: str, depth: int, alphabet: Alphabet = "bits", encoding: str = "utf-8") -> "TokenTree":
+    def from_text(
+        text: str, depth: int, alphabet: Alphabet = "bits", *, encoding: str = "utf-8"
+    ) -> "TokenTree":
         """Count the consecutive blocks of a text, encoded to bytes.
 
         Parameters
@@ -322,13 +309,14 @@ class TokenTree:
         """
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}: must be a str; use from_bytes for bytes")
-        return _from_view(memoryview(text.encode(encoding)), depth, alphabet, "text")
+        return TokenTree(*count_bytes("text", text.encode(encoding), depth, alphabet))
 
     @staticmethod
     def from_file(
         path: str | os.PathLike[str],
         depth: int,
         alphabet: Alphabet = "bits",
+        *,
         progress: Callable[[int], object] | None = None,
         start: int = 0,
         stop: int | None = None,
@@ -375,41 +363,7 @@ class TokenTree:
         ...     merge(parts) == TokenTree.from_file(file.name, 3) == TokenTree.from_bytes(b"abracadabra", 3)
         True
         """
-        depth, bits = _block_of(depth, alphabet)
-        width, name = depth * bits, f"file {os.fspath(path)!r}"
-        start = checks.integer("start", start, at_least=0)
-        stop = None if stop is None else checks.integer("stop", stop, at_least=0)
-        with open(path, "rb") as file:
-            first, limit, left, seen = -(-8 * start // width), None, None, 0
-            # What cannot be sought in, such as a pipe, can still be read from its start to its end.
-            if start or stop is not None:
-                seen = file.seek(0, os.SEEK_END)
-                if stop is not None:
-                    # A file that grows meanwhile has its end where it was.
-                    left = max(0, seen - first * width // 8)
-                    if stop < seen:
-                        limit = -(-8 * stop // width) - first
-                        left = min(left, -(-(first + limit) * width // 8) - first * width // 8)
-                if seen and (first > 8 * seen // width or (limit is not None and limit <= 0)):
-                    raise ValueError(f"no block begins in bytes {start} to {stop} of the {seen} of {name}")
-                file.seek(first * width // 8)
-
-            def pieces() -> Iterator[memoryview]:
-                nonlocal left, seen
-                most = runs.batch_bytes(width)
-                while piece := file.read(most if left is None else min(most, left)):
-                    left = None if left is None else left - len(piece)
-                    seen += len(piece)
-                    if progress is not None:
-                        progress(len(piece))
-                    yield memoryview(piece)
-
-            tree = _from_pieces(pieces(), depth, bits, first * width % 8, limit)
-        if left:
-            raise OSError(f"{name} lost the last {left} bytes of the range while it was read")
-        if not seen:
-            raise ValueError(f"{name} is empty: a dataset needs at least one byte")
-        return tree
+        return TokenTree(*count_file(path, depth, alphabet, progress, start, stop))
 
     # Reading
 
@@ -549,45 +503,17 @@ class TokenTree:
 
     @cached_property
     def _leaf_nodes(self) -> Int[np.ndarray, "leaves"]:
-        nodes = np.empty(self.n_leaves, dtype=np.int64)
-        where = np.flatnonzero(self._is_leaf)
-        nodes[self._leaves_before()[where]] = where
+        nodes = leaf_nodes(self.offsets, self.symbols, self.parents)
         nodes.flags.writeable = False
         return nodes
 
-    @property
-    def _is_leaf(self) -> Bool[np.ndarray, "nodes"]:
-        leaf = self.symbols < 0
-        leaf[self.level(self.depth)] = True
-        return leaf
-
     def _leaves_before(self) -> Int[np.ndarray, "nodes"]:
         """How many leaves come before each node and what is below it, in lexicographic order."""
-        # Count the leaves below each node upwards, then hand out places downwards.
-        leaf = self._is_leaf
-        below = leaf.astype(np.int64)
-        before: list[Int[np.ndarray, "..."]] = []
-        for depth in range(self.depth, 0, -1):
-            parents = self.parents[self.level(depth)]
-            cumulative = np.concatenate([[0], np.cumsum(below[self.level(depth)])])
-            first = np.searchsorted(parents, np.arange(np.diff(self.offsets)[depth - 1] + 1))
-            below[self.level(depth - 1)] += np.diff(cumulative[first])
-            before.append(cumulative[:-1] - cumulative[first][parents])
-        place = np.zeros(self.n_nodes, dtype=np.int64)
-        for depth in range(1, self.depth + 1):
-            above = place[self.level(depth - 1)]
-            place[self.level(depth)] = above[self.parents[self.level(depth)]] + before.pop()
-        return place
+        return leaves_before(self.offsets, self.symbols, self.parents)
 
     def _paths(self, nodes: Int[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves depth"]:
-        depth = np.searchsorted(self.offsets, nodes, side="right") - 1
-        paths = np.full((len(nodes), self.depth), EOS, dtype=self.symbols.dtype)
-        at = nodes.copy()
-        for level in range(self.depth, 0, -1):
-            here = np.flatnonzero(depth >= level)
-            paths[here, level - 1] = self.symbols[at[here]]
-            at[here] = self.offsets[level - 1] + self.parents[at[here]]
-        return paths
+        """Tokens on the path to each of some nodes, padded by `EOS`."""
+        return paths(self.offsets, self.symbols, self.parents, nodes)
 
     def leaves(self) -> Leaves:
         """Leaves of the tree in lexicographic order, with path, depth, kind, weight and probability.
@@ -701,37 +627,7 @@ class TokenTree:
         """
         if self.alphabet_size <= 2:
             return TokenTree(2, self.offsets, self._source)
-        width = (self.alphabet_size - 1).bit_length()
-        # Per new level: token, parent and weight. `above` maps nodes of the old level to the new one.
-        levels = [(self.symbols[:1].astype(np.int8), self.parents[:1], self._nodes[2][:1])]
-        above = np.zeros(1, dtype=np.int32)
-        for depth in range(1, self.depth + 1):
-            here = self.level(depth)
-            symbols, weights = self.symbols[here], self._nodes[2][here]
-            mixed = np.intersect1d(self.parents[here][symbols == REST], self.parents[here][symbols >= 0])
-            if len(mixed):
-                path = self._paths(self.offsets[depth - 1 : depth] + mixed[:1])[0, : depth - 1]
-                raise ValueError(
-                    f"after prefix {tuple(path.tolist())} some symbols are known and others unexpanded: "
-                    "the weights of bits that they share are not known"
-                )
-            parents = above[self.parents[here]]
-            for shift in range(width - 1, -1, -1):
-                ends = symbols < 0
-                # An end-of-sequence or unexpanded leaf takes one token only.
-                on = ~ends if shift < width - 1 else np.ones_like(ends)
-                token, up = np.where(ends, symbols, symbols >> shift)[on], parents[on]
-                new = np.ones(len(token), dtype=bool)
-                new[1:] = (token[1:] != token[:-1]) | (up[1:] != up[:-1])
-                first = np.flatnonzero(new)
-                bit = np.where(token[first] < 0, token[first], token[first] & 1).astype(np.int8)
-                levels.append((bit, up[first], log_masses.segment_sums(weights[on], first)))
-                parents = parents.copy()
-                parents[on] = (np.cumsum(new) - 1).astype(np.int32)
-            above = parents
-        while len(levels[-1][0]) == 0:
-            levels.pop()
-        return tree_of_levels(2, levels)
+        return tree_of_levels(2, binary_levels(self.alphabet_size, self.offsets, self._nodes))
 
     # For other tools
 
@@ -825,16 +721,7 @@ class TokenTree:
         are kept. A process that is killed while it writes leaves a second file behind, ``path`` with random
         digits and ``.part``, which may be deleted.
         """
-        save_arrays(
-            path,
-            _FORMAT,
-            _VERSION,
-            alphabet_size=self.alphabet_size,
-            symbols=self.symbols,
-            parents=self.parents,
-            weights=self._nodes[2],
-            offsets=self.offsets,
-        )
+        write_tree(path, self.alphabet_size, self.offsets, self._nodes)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "TokenTree":
@@ -856,19 +743,7 @@ class TokenTree:
         O(nodes). A file is refused before its arrays take more memory than its bytes can fill: 1032 times its
         size, the largest ratio of its compression. Checking them takes about as much again.
         """
-        with open(path, "rb") as file:
-            try:
-                arrays = load_arrays(file, _FORMAT, _VERSION, _PARTS)
-                q, offsets = operator.index(arrays["alphabet_size"]), arrays["offsets"]
-                nodes = arrays["symbols"], arrays["parents"], arrays["weights"]
-                validate(q, offsets, *nodes)
-            except MemoryError:
-                raise
-            # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
-            except Exception as error:
-                reason = str(error).partition("\n")[0]
-                raise ValueError(f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}") from error
-        return TokenTree(q, offsets, nodes)
+        return TokenTree(*read_tree(path))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TokenTree):
@@ -900,41 +775,3 @@ def tree_of_levels(q: int, levels: list[Nodes]) -> TokenTree:
     """The tree whose nodes are given level by level."""
     symbols, parents, weights = (np.concatenate(column) for column in zip(*levels, strict=True))
     return TokenTree(q, np.cumsum([0, *(len(level[0]) for level in levels)]), (symbols, parents, weights))
-
-
-def _from_view(view: memoryview, depth: int, alphabet: Alphabet, name: str) -> TokenTree:
-    """The tree of the consecutive blocks of one response."""
-    depth, bits = _block_of(depth, alphabet)
-    if not len(view):
-        raise ValueError(f"{name} is empty: a dataset needs at least one byte")
-    size = runs.batch_bytes(depth * bits)
-    return _from_pieces((view[at : at + size] for at in range(0, len(view), size)), depth, bits)
-
-
-def _from_pieces(
-    pieces: Iterable[memoryview], depth: int, bits: int, skip: int = 0, limit: int | None = None
-) -> TokenTree:
-    """The tree of consecutive blocks of a stream; its last one closes unless `limit` blocks come first."""
-    q, width, low = 1 << bits, depth * bits, depth.bit_length()
-    words, counts, tail = runs.count(pieces, width, skip, limit)
-    last = np.packbits(tail) if bits == 8 and tail is not None else tail
-    if not len(words) and last is not None:
-        return TokenTree.from_sequences(last[None, :], None, q, depth)
-    if width <= runs.WIDEST:
-        # In place, for these may be all the memory there is.
-        words <<= np.uint64(low)
-        words |= np.uint64(depth)
-        if last is not None:
-            digits = "".join(f"{symbol:0{bits}b}" for symbol in last.tolist()).ljust(width, "0")
-            word = np.uint64((int(digits, 2) << low) + len(last))
-            at = np.searchsorted(words, word)
-            words, counts = np.insert(words, at, word), np.insert(counts, at, 1)
-        source = bands.one_band((words, counts), np.min_scalar_type(-q), depth, depth, bits, low)
-    else:
-        rows = runs.symbols(words, width, bits)
-        lengths = np.full(len(rows), depth)
-        if last is not None:
-            rows = np.append(rows, np.pad(last, (0, depth - len(last)))[None], axis=0)
-            lengths, counts = np.append(lengths, len(last)), np.append(counts, 1)
-        source = grow(rows, lengths, counts, q, depth)
-    return TokenTree(q, source.offsets, source)

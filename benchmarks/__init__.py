@@ -1,0 +1,1 @@
+"""How exact the library is, and what it costs."""

@@ -1,0 +1,73 @@
+"""Huffman codes beside constriction, bitarray, dahuffman and dit."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from tokentree import HuffmanCode, huffman_lengths
+
+from .timing import DECADES, Family, Run, Sides
+
+LAWS: dict[str, Callable[[np.random.Generator, int], npt.NDArray[np.float64]]] = {
+    "Pareto": lambda rng, n: 1 + rng.pareto(1.2, n),
+    "Zipf": lambda rng, n: rng.permutation(1 / np.arange(1.0, n + 1)),
+    "uniform": lambda rng, n: rng.random(n) + 1e-12,
+    "equal": lambda rng, n: np.ones(n),
+    # Over most of float64's range, whatever the number of symbols: the codewords are long.
+    "geometric": lambda rng, n: rng.permutation(np.exp(-np.linspace(0, 700, n))),
+}
+
+
+def sides(law: str, n: int) -> Sides:
+    weights = LAWS[law](np.random.default_rng(0), n)
+
+    def constriction() -> Run:
+        import constriction
+
+        return lambda: constriction.symbol.huffman.EncoderHuffmanTree(weights)
+
+    def bitarray() -> Run:
+        from bitarray.util import huffman_code
+
+        table = dict(enumerate(weights.tolist()))
+        return lambda: huffman_code(table)
+
+    def dahuffman() -> Run:
+        from dahuffman import HuffmanCodec
+
+        table = dict(enumerate(weights.tolist()))
+        return lambda: HuffmanCodec.from_frequencies(table)
+
+    def dit() -> Run:
+        import dit
+        import dit.coding
+
+        # Only the probabilities matter, so symbols are told apart by number.
+        distribution = dit.Distribution([(i,) for i in range(n)], weights / weights.sum())
+        return lambda: dit.coding.huffman(distribution)
+
+    return {
+        "tokentree": lambda: lambda: huffman_lengths(weights),
+        "tokentree code": lambda: lambda: HuffmanCode.from_weights(weights),
+        "constriction": constriction,
+        "bitarray": bitarray,
+        "dahuffman": dahuffman,
+        "dit": dit,
+        "np.argsort": lambda: lambda: np.argsort(weights),
+        "np.sort": lambda: lambda: np.sort(weights),
+    }
+
+
+FAMILIES = {
+    f"huffman {law}": Family(
+        f"Huffman lengths, {law} weights",
+        "symbols",
+        DECADES if law == "Pareto" else (10**2, 10**4, 10**6, 10**7),
+        partial(sides, law),
+        8,
+        frozenset({"np.argsort", "np.sort"}),
+    )
+    for law in LAWS
+}

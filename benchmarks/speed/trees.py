@@ -1,0 +1,58 @@
+"""Trees beside marisa-trie, pygtrie and a Counter."""
+
+from collections import Counter
+
+import numpy as np
+
+from tokentree import TokenTree
+
+from .timing import DECADES, Family, Run, Sides
+
+
+def sides(n: int, length: int = 32) -> Sides:
+    responses = np.random.default_rng(0).integers(0, 2, (n, length), dtype=np.uint8)
+
+    def strings() -> list[str]:
+        text = (responses + ord("0")).tobytes().decode("ascii")
+        return [text[i : i + length] for i in range(0, len(text), length)]
+
+    def marisa() -> Run:
+        import marisa_trie
+
+        given = strings()
+        return lambda: marisa_trie.Trie(given)
+
+    def pygtrie() -> Run:
+        from pygtrie import CharTrie
+
+        given = strings()
+        return lambda: CharTrie.fromkeys(given, 1)
+
+    def prefixes() -> Run:
+        given = strings()
+        return lambda: Counter(text[:end] for text in given for end in range(length + 1))
+
+    def floor() -> Run:
+        words = np.random.default_rng(1).integers(0, 2**32, n, dtype=np.uint64)
+        return lambda: (responses.max(), np.sort(words))
+
+    return {
+        "tokentree": lambda: lambda: TokenTree.from_sequences(responses),
+        "tokentree, nodes laid out": lambda: lambda: TokenTree.from_sequences(responses).weights,
+        "marisa-trie": marisa,
+        "pygtrie": pygtrie,
+        "Counter of prefixes": prefixes,
+        "one pass, one sort": floor,
+    }
+
+
+FAMILIES = {
+    "trees": Family(
+        "Token tree of sequences of 32 bits",
+        "sequences",
+        DECADES,
+        sides,
+        32,
+        frozenset({"one pass, one sort"}),
+    )
+}

@@ -1,0 +1,364 @@
+"""Asking a model, checking what it answers, and the tree that its answers make."""
+
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from .._lib import checks, log_masses
+from ..trees import EOS, REST, Nodes, TokenTree, tree_of_levels
+
+Prefix = tuple[int, ...]
+
+_ROUNDING = {2: 1e-2, 4: 1e-5, 8: 1e-9}
+"""How far a row's sum may be from 1, by the bytes of its numbers: the rounding of a softmax of 10^5 terms."""
+
+_SAME = 1e-3
+"""Total variation between two answers to one question that rounding explains."""
+
+
+@runtime_checkable
+class NextTokenModel(Protocol):
+    """A batch of prefixes in, log-probabilities of the next token out; any callable of this kind will do.
+
+    Three attributes are optional. `eos`: the token ids that end a response. `partial`: True where rows may
+    sum to less than one because -inf means "not known" and not "impossible"; such a model may also return
+    wider rows as it meets new tokens. `rounding`: the total variation between two answers to one question
+    that its rounding explains, 0.001 unless it says otherwise.
+
+    So is a method, ``along(sequence, start, stop)``: the answers to ``sequence[:i]`` for i from `start` to
+    ``stop - 1``, a row each, where stop is at most ``len(sequence) + 1``. A transformer has them in one
+    forward pass. `read_along` then hands over a long document once and asks for its rows piece by piece,
+    instead of handing over all its prefixes, which together are as long as the square of the document.
+    """
+
+    def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
+        """Answer B prefixes, of any lengths, with natural logarithms of shape (B, V)."""
+
+
+class ReadError(ValueError):
+    """A model failed, or answered with something that is no distribution.
+
+    Attributes
+    ----------
+    tree : TokenTree
+        What was read before, a valid tree.
+    """
+
+    def __init__(self, message: str, tree: TokenTree) -> None:
+        super().__init__(message)
+        self.tree = tree
+
+
+class _Positions(Sequence[Prefix]):
+    """The prefixes of a sequence from one length to another, made when they are looked at."""
+
+    def __init__(self, sequence: Prefix, start: int, stop: int, skip: int) -> None:
+        self.sequence, self.start, self.stop = sequence, start, stop
+        self.skip = skip
+        """Length of the prompt, which the sequence begins with and the prefixes do not."""
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.sequence[self.skip : range(self.start, self.stop)[i]]
+
+
+class _Reading:
+    """The answers of a model, checked, and the tree that they make."""
+
+    def __init__(
+        self,
+        model: NextTokenModel,
+        prompt: Sequence[int],
+        eos: Collection[int] | None,
+        batch_size: int,
+        renormalize: bool,
+        depth: int,
+    ) -> None:
+        if not callable(model):
+            raise TypeError(f"model is a {type(model).__name__}: must be callable on a batch of prefixes")
+        self.model = model
+        self.prompt = tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(prompt))
+        eos = getattr(model, "eos", ()) if eos is None else eos
+        self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
+        self.partial = bool(getattr(model, "partial", False))
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self.renormalize = renormalize
+        self.depth = depth
+        self.width = 0
+        self.same = float(getattr(model, "rounding", _SAME))
+        self.first: Float[np.ndarray, "tokens"] | None = None
+        self.sure = True
+        self.room = np.empty((0, 0))
+        self.count = 0
+        """Expansions so far; each has a number, in the order in which they were asked for."""
+        self.where: list[Int[np.ndarray, "3 _"]] = []
+        """Of every expansion: the number of the one above it, its last token, and its depth."""
+        self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
+        """Their children, one expansion's after the other's: tokens, probabilities, and how many."""
+
+    def _call(self, prefixes: Sequence[Prefix]) -> Any:
+        if isinstance(prefixes, _Positions):
+            along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
+            return along(prefixes.sequence, prefixes.start, prefixes.stop)
+        return self.model([self.prompt + prefix for prefix in prefixes])
+
+    def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
+        """The checked answer to one question. The next answer overwrites its `ids`."""
+        answer = self._put(prefixes)
+        if self.first is None:
+            self.first = answer.row(0)
+            # Better known now than after the whole read.
+            answer = self._put(prefixes)
+            self._compare(answer)
+        self._doubt(answer)
+        return answer
+
+    def _put(self, prefixes: Sequence[Prefix]) -> "_Answer":
+        """Put one question to the model, and check the answer."""
+        try:
+            rows = checks.array("its answer", self._call(prefixes))
+        except Exception as error:
+            raise _Refused(f"the model failed: {type(error).__name__}: {error}") from error
+        n = len(prefixes)
+        if rows.dtype.kind != "f" or rows.ndim != 2 or rows.shape[0] != n or rows.shape[1] == 0:
+            raise _Refused(
+                f"the model answered {n} prefixes with shape {rows.shape} and dtype {rows.dtype}: "
+                f"must be floats of shape ({n}, vocabulary)"
+            )
+        if self.width and (rows.shape[1] < self.width or (not self.partial and rows.shape[1] > self.width)):
+            raise _Refused(f"the model answered with {rows.shape[1]} ids, and before with {self.width}")
+        self.width = rows.shape[1]
+        if not self.partial and self.eos and self.eos[-1] >= self.width:
+            raise _Refused(f"eos = {self.eos[-1]}: the model's ids end at {self.width - 1}")
+        if self.room.shape[0] < n or self.room.shape[1] != self.width:
+            self.room = np.empty((max(n, min(self.batch_size, 2 * n)), self.width))
+        known = self.room[:n]
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.exp(rows, out=known, dtype=np.float64)
+            sums = known.sum(axis=1)
+        slack = _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
+        low = -np.inf if self.partial else 1 - slack
+        if self.renormalize or not ((sums >= low) & (sums <= 1 + slack)).all():
+            self._refuse(rows, sums, low, slack, prefixes)
+        # What a row lacks beyond rounding is not known; a row of nothing has nothing to divide.
+        whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
+        divisors = np.where(whole, sums, 1)
+        known /= divisors[:, None]
+        final = [token for token in self.eos if token < self.width]
+        ends = known[:, final].sum(axis=1)
+        checked = _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
+        known[:, final] = 0
+        return checked
+
+    def _refuse(
+        self,
+        rows: Float[np.ndarray, "batch vocabulary"],
+        sums: Float[np.ndarray, "batch"],
+        low: float,
+        slack: float,
+        prefixes: Sequence[Prefix],
+    ) -> None:
+        """Say what is wrong with the first row that is no distribution, if one is."""
+        for bad, rule in ((np.isnan(rows), "is no number"), (rows > slack, "must not be above 0")):
+            if bad.any():
+                row, token = (int(i) for i in np.argwhere(bad)[0])
+                value = rows[row, token].item()
+                raise _Refused(
+                    f"after prefix {prefixes[row]} the log-probability of {token} is {value}: {rule}"
+                )
+        if self.renormalize:
+            bad = ~(sums > 0) & (not self.partial)
+            rule = "there is nothing to renormalize"
+        else:
+            bad = ~((sums >= low) & (sums <= 1 + slack))
+            rule = f"must be 1 within {slack:g}; renormalize=True divides by the sum"
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise _Refused(f"after prefix {prefixes[row]} the probabilities sum to {sums[row]}: {rule}")
+
+    def expand(
+        self,
+        where: Int[np.ndarray, "3 batch"],
+        answer: "_Answer",
+        listed: Int[np.ndarray, "listed"],
+        ending: Int[np.ndarray, "ending"] | None = None,
+    ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"], list[int]]:
+        """Write down the listed ids, end-of-sequence, and all else as `REST`.
+
+        `where` is as in `self.where`, `listed` are places in the answer's flattened ids, `ending` the rows
+        that show their end-of-sequence even where it is impossible. Gives the token and probability of every
+        child, and where each row's end.
+        """
+        ids = answer.ids.ravel()
+        rows, columns = np.divmod(listed, self.width)
+        chances, closing = ids[listed], answer.ends
+        # What is left of the answer is not listed; summed by itself it keeps its digits.
+        ids[listed] = 0
+        rest = answer.unknown + answer.ids.sum(axis=1)
+        has_rest, has_end = rest > 0, closing > 0
+        if ending is not None:
+            has_end[ending] = True
+        if chances.min(initial=1) < log_masses.LEAST:
+            faint = np.flatnonzero(chances < log_masses.LEAST)
+            chances[faint] = log_masses.of_logs(answer.logs(rows[faint], columns[faint]))
+        if self.eos and (faint := np.flatnonzero(has_end & (closing < log_masses.LEAST))).size:
+            final = [token for token in self.eos if token < self.width]
+            closing[faint] = log_masses.of_logs(
+                np.logaddexp.reduce(answer.logs(faint[:, None], final), axis=1)
+            )
+        extra = np.cumsum(has_rest.astype(np.int64) + has_end)
+        at = np.arange(len(listed)) + extra[rows]
+        stops = extra + np.cumsum(np.bincount(rows, minlength=len(rest)))
+        starts = np.append(0, stops[:-1])
+        tokens, found = np.empty(stops[-1], np.int32), np.empty(stops[-1])
+        tokens[at], found[at] = columns, chances
+        tokens[starts[has_rest]], found[starts[has_rest]] = REST, rest[has_rest]
+        at = (starts + has_rest)[has_end]
+        tokens[at], found[at] = EOS, closing[has_end]
+        self.where.append(where)
+        self.children.append((tokens, found, stops - starts))
+        self.count += len(stops)
+        return tokens, found, stops.tolist()
+
+    def check(self) -> None:
+        """Ask the first question once more at the end, if there were others."""
+        if self.count > 1:
+            self._compare(self._put([()]))
+
+    def _compare(self, answer: "_Answer") -> None:
+        """Refuse a model that answers the first question otherwise now."""
+        if self.first is None:
+            return
+        # A partial model may have met new tokens since; none of them can be known to it here.
+        apart = float(np.abs(answer.row(0)[: len(self.first)] - self.first).sum() / 2)
+        if apart > self.same:
+            raise _Refused(
+                f"the model changed its answer: two of its answers to the first question are {apart:.2g} "
+                f"apart in total variation, and rounding explains {self.same:g}; is dropout on? If it rounds "
+                "like that, say so in its attribute `rounding`"
+            )
+
+    def _doubt(self, answer: "_Answer") -> None:
+        """Warn of a server that is certain of every token: it may report what it has drawn."""
+        # What renormalising makes certain says nothing, and neither does a model that gives whole rows.
+        self.sure &= self.partial and not self.renormalize
+        if not self.sure:
+            return
+        self.sure = bool((np.maximum(answer.ends, answer.ids.max(axis=1)) == 1).all())
+        # The first may well be so, and what follows it is on one path.
+        if self.sure and self.count:
+            self.sure = False
+            warnings.warn(
+                "the model is certain of the first token and of the next: so answers a server that reports "
+                "probabilities after it has drawn at temperature 0, and the tree is a single path. Ask it at "
+                "temperature 1, for probabilities before sampling. If the model is as certain as that, "
+                "warnings.filterwarnings('ignore', 'the model is certain') silences this",
+                stacklevel=4,
+            )
+
+    def tree(self, kept: Collection[int], alphabet_size: int | None = None) -> TokenTree:
+        """The tree of the expansions in `kept`; every other prefix gets its mass as an unexpanded leaf."""
+        q = alphabet_size or max(1, self.width)
+        while alphabet_size is None and q > 1 and q - 1 in self.eos:
+            q -= 1
+        token = np.min_scalar_type(-q)
+        levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), np.ones(1))]
+        if not self.count:
+            return tree_of_levels(q, [*levels, (np.full(1, REST, token), np.zeros(1, np.int32), np.ones(1))])
+        # Masses are numbers times powers of 2 until all are there.
+        scales = [np.zeros(1)]
+        up, last, depths = np.concatenate(self.where, axis=1)
+        symbols, chances, sizes = (np.concatenate(column) for column in zip(*self.children, strict=True))
+        chances, powers = log_masses.scaled(chances)
+        begin = np.cumsum(sizes) - sizes
+        expanded = np.fromiter(kept, np.int64, len(kept))
+        expanded = expanded[np.argsort(depths[expanded], kind="stable")]
+        ends = np.searchsorted(depths[expanded], np.arange(self.depth + 1), side="right").tolist()
+        # The place of each expansion in its level.
+        node = np.zeros(self.count, np.int64)
+        here = expanded[: ends[0]]
+        for end, next_end in pairwise(ends):
+            above, _, weights = levels[-1]
+            inner = above >= 0
+            if not inner.any():
+                break
+            count = inner.astype(np.int64)
+            count[node[here]] = sizes[here]
+            first = np.cumsum(count) - count
+            parents = np.repeat(np.arange(len(above), dtype=np.int32), count)
+            tokens, found = np.full(len(parents), REST, token), weights[parents]
+            scale = scales[-1][parents]
+            # Child i of an expansion goes to place i of its node's children.
+            counts = sizes[here]
+            place = np.arange(counts.sum())
+            before = np.cumsum(counts) - counts
+            into = place + np.repeat(first[node[here]] - before, counts)
+            out_of = place + np.repeat(begin[here] - before, counts)
+            tokens[into] = symbols[out_of]
+            found[into] *= chances[out_of]
+            scale[into] += powers[out_of]
+            found, shift = log_masses.scaled(found)
+            levels.append((tokens, parents, found))
+            scales.append(scale + shift)
+            here = expanded[end:next_end]
+            keys = parents * np.int64(q - REST) + (tokens - np.int64(REST))
+            node[here] = np.searchsorted(keys, node[up[here]] * (q - REST) + last[here] - REST)
+        offsets = np.cumsum([0, *map(len, scales)])
+        tokens, parents, numbers = (np.concatenate(column) for column in zip(*levels, strict=True))
+        return TokenTree(q, offsets, (tokens, parents, log_masses.of_scaled(numbers, np.concatenate(scales))))
+
+    @contextmanager
+    def guard(
+        self,
+        kept: Callable[[], Collection[int]],
+        keep_on_interrupt: bool | None,
+        alphabet_size: int | None = None,
+    ) -> Iterator[None]:
+        """Keep what was read if the model fails, or the keyboard interrupts a read that a person watches."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            # Python's prompt and IPython set it, for programs to tell.
+            if not (hasattr(sys, "ps1") if keep_on_interrupt is None else keep_on_interrupt):
+                raise
+            warnings.warn(f"interrupted after {len(kept())} prefixes: the rest is unexpanded", stacklevel=4)
+        except _Refused as error:
+            raise ReadError(str(error), self.tree(kept(), alphabet_size)) from error.__cause__
+
+
+class _Answer(NamedTuple):
+    """Probabilities after a batch of prefixes."""
+
+    unknown: Float[np.ndarray, "batch"]
+    """What the model does not know."""
+    ends: Float[np.ndarray, "batch"]
+    """End-of-sequence."""
+    ids: Float[np.ndarray, "batch vocabulary"]
+    """Every id; zero where it ends the sequence."""
+    rows: Float[np.ndarray, "batch vocabulary"]
+    """The logarithms that the model gave, end-of-sequence included; valid until the next question."""
+    divisors: Float[np.ndarray, "batch"]
+    """What their exponentials were divided by."""
+
+    def logs(
+        self, rows: Int[np.ndarray, "*n"], columns: Int[np.ndarray, "*n"] | list[int]
+    ) -> Float[np.ndarray, "..."]:
+        """Logarithms of probabilities that are too small for float64."""
+        found: Float[np.ndarray, "..."] = self.rows[rows, columns] - np.log(self.divisors[rows])
+        return found
+
+    def row(self, i: int) -> Float[np.ndarray, "tokens"]:
+        """One row of all three, copied."""
+        return np.concatenate([self.unknown[i : i + 1], self.ends[i : i + 1], self.ids[i]])
+
+
+class _Refused(Exception):
+    """Why a read cannot go on."""
