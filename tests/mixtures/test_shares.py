@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from tokentree.mixtures import BestSizes, best_shares, share_bounds, target_weights
+from tokentree.information import cross_entropy
+from tokentree.mixtures import BestSizes, Mixture, best_shares, share_bounds, target_weights
 
 NAMES = ("web", "books", "code")
 
@@ -180,3 +181,26 @@ def test_the_result_shows_shares():
     assert repr(found) == "BestSizes(web 0.25, books 0.25, code 0.5; value 1.5, gap 1.0e-12)"
     assert found.to_dict()["sizes"] == [1.0, 1.0, 2.0]
     assert found.to_frame().loc["code", "share"] == 0.5
+
+
+@given(problems(least=3), st.sampled_from([2, np.e]))
+def test_sources_alone_have_shares(problem, base):
+    _, rows, rng = problem
+    n = len(rows)
+    mixture = Mixture(rows, np.ones(n))
+    found = mixture.best_sizes({"D1": 2.0}, sources=range(1, n), total=100, base=base)
+    assert found.sizes[0] == 0
+    assert found.sizes.sum() == pytest.approx(100)
+    assert found.value == pytest.approx(2 * cross_entropy(rows[0], found.sizes @ rows / 100, base), rel=1e-12)
+    for w in rng.dirichlet(np.ones(n - 1), size=100):
+        assert 2 * cross_entropy(rows[0], w @ rows[1:], base) >= found.value - found.gap - 1e-12
+    own = mixture.best_sizes("D1")
+    assert own.value == pytest.approx(cross_entropy(rows[0], rows[0]), abs=1e-9)
+
+
+def test_bounds_of_other_datasets_do_not_count():
+    mixture = Mixture(np.eye(3), [1, 1, 1])
+    found = mixture.best_sizes({"D2": 1, "D3": 1}, sources=["D2", "D3"], lower={"D2": 0.75})
+    assert found.sizes == pytest.approx([0, 0.75, 0.25])
+    with pytest.raises(ValueError, match=r"at most 0\.5: they must sum to 1"):
+        mixture.best_sizes("D2", sources=["D2"], upper=0.5)

@@ -10,7 +10,7 @@ there is. The minimum over v is a linear program, solved by itself: the certific
 found. That is by a primal-dual interior point method, which needs a Newton step of size N about twenty times.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -92,6 +92,14 @@ class Polytope:
         least: float = found.fun
         return least
 
+    def among(self, sources: Collection[int]) -> "Polytope":
+        """The same with no share for other datasets."""
+        on = np.isin(np.arange(len(self.upper)), list(sources))
+        allowed = Polytope(self.lower * on, self.upper * on, self.rows)
+        if not allowed.upper.sum() * (1 + 1e-12) >= 1:
+            raise ValueError(_no_room(allowed))
+        return allowed
+
     def inside(self) -> Float[np.ndarray, "datasets"]:
         """A point strictly between the bounds, where they leave room."""
         room = self.upper - self.lower
@@ -99,6 +107,11 @@ class Polytope:
             return self.lower
         inside: Float[np.ndarray, "datasets"] = self.lower + room * (1 - self.lower.sum()) / room.sum()
         return inside
+
+
+def _no_room(allowed: Polytope) -> str:
+    total = f"sum to at least {allowed.lower.sum():g} and at most {allowed.upper.sum():g}"
+    return f"the shares would {total}: they must sum to 1"
 
 
 def share_bounds(
@@ -123,11 +136,10 @@ def share_bounds(
                 f"the share of {names[i]!r} would be at least {low[i]:g} and at most {high[i]:g}: no share is"
             )
     high = np.minimum(high, 1.0)
+    allowed = Polytope(low, high, np.zeros((0, n)))
     if not low.sum() <= 1 <= high.sum() * (1 + 1e-12):
-        raise ValueError(
-            f"the shares would sum to at least {low.sum():g} and at most {high.sum():g}: they must sum to 1"
-        )
-    return Polytope(low, high, np.zeros((0, n)))
+        raise ValueError(_no_room(allowed))
+    return allowed
 
 
 def _spread(name: str, value: Any, names: Sequence[str], default: float) -> Float[np.ndarray, "datasets"]:

@@ -1,5 +1,6 @@
-"""Published and own training runs: what joint compression's law says of models that were trained."""
+"""Training runs: what the law says of them, and the token tree as their mixing law."""
 
+from .law import Choice, LawScore, MixingLaw
 from .runs import Monotonicity, TrainingRuns
 
-__all__ = ["Monotonicity", "TrainingRuns"]
+__all__ = ["Choice", "LawScore", "MixingLaw", "Monotonicity", "TrainingRuns"]

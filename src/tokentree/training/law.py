@@ -127,7 +127,7 @@ class MixingLaw:
     >>> rng = np.random.default_rng(0)
     >>> mixture = Mixture(rng.dirichlet(np.ones(4), size=3), [1, 1, 1])
     >>> sizes = rng.dirichlet(np.ones(3), size=40)
-    >>> runs = TrainingRuns(sizes, [2 + mixture.with_sizes(n).rates(np.e) for n in sizes])
+    >>> runs = TrainingRuns(sizes, [2 + mixture.with_sizes(n).rates(np.e) for n in sizes.tolist()])
     >>> law = MixingLaw.fit(runs, n_leaves=10, smoothing=1e-4, scales="shared")
     >>> law
     MixingLaw(3 datasets, 3 losses, 10 leaves, scales shared)
@@ -353,7 +353,8 @@ class MixingLaw:
         if not (n > 0).all():
             checks.fail_at("sizes", n, ~(n > 0), "must be > 0 in a Mixture; a very small size is allowed")
         stiffness = self.fitted.stiffness
-        return Mixture(self.leaves[: len(n)], n if stiffness is None else n * stiffness[: len(n)], self.names)
+        weighted = n if stiffness is None else n * stiffness[: len(n)]
+        return Mixture(self.leaves[: len(n)], weighted, names=self.names)
 
     def best_sizes(
         self,
