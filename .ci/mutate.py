@@ -46,6 +46,7 @@ CORE = {
     "springs": (["springs"], ["springs"]),
     "alignment": (["alignment"], ["alignment"]),
     "models": (["models"], ["models", "_lib/test_log_masses.py"]),
+    "training": (["training"], ["training", "mixtures/test_shares.py"]),
     "claims": (["claims"], ["claims/test_claims.py"]),
     "cli": (["cli"], ["cli", "_lib/test_archives.py"]),
 }

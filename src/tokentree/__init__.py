@@ -2,8 +2,9 @@
 
 A wing per idea, each resting on those before it here: `information`, `trees`, `symbolic`; `codes`, `adapters`
 (readers of language models); `mixtures` (joint compression); `theorem` (Theorem 4.2), `pareto`, `springs`,
-`alignment`, `models`; `claims` (the ledger), `plotting`, `explorer`, `strategies`. Every wing is loaded when
-it is first used, and so are the names that stand here; ``__init__.pyi`` says which wing each comes from.
+`alignment`, `models`, `training` (runs of real models); `claims` (the ledger), `plotting`, `explorer`,
+`strategies`. Every wing is loaded when it is first used, and so are the names that stand here;
+``__init__.pyi`` says which wing each comes from.
 """
 
 import os

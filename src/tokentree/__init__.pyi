@@ -14,6 +14,7 @@ from . import (
     strategies as strategies,
     symbolic as symbolic,
     theorem as theorem,
+    training as training,
     trees as trees,
 )
 from .alignment import (
@@ -52,6 +53,7 @@ from .theorem import (
     response_curve as response_curve,
     three_dataset_form as three_dataset_form,
 )
+from .training import MixingLaw as MixingLaw, TrainingRuns as TrainingRuns
 from .trees import (
     EOS as EOS,
     REST as REST,

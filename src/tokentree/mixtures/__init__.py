@@ -9,6 +9,12 @@ from .excess import (
 )
 from .mixture import Mixture
 from .rows import SIZE_RANGE as SIZE_RANGE, Rows, exact_number as exact_number
+from .shares import (
+    BestSizes,
+    best_shares as best_shares,
+    share_bounds as share_bounds,
+    target_weights as target_weights,
+)
 from .unexpanded import (
     Completions as Completions,
     UnexpandedBounds,
@@ -17,4 +23,4 @@ from .unexpanded import (
     unexpanded_bounds,
 )
 
-__all__ = ["Mixture", "Rows", "UnexpandedBounds", "unexpanded_bounds"]
+__all__ = ["BestSizes", "Mixture", "Rows", "UnexpandedBounds", "unexpanded_bounds"]

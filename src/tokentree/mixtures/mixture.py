@@ -10,7 +10,7 @@ here is calculus of one function of the sizes, the joint length Phi(n) = T H(q):
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fractions import Fraction
 from functools import cached_property
@@ -30,6 +30,7 @@ from .blocks import SCALE, compensated_sum, leaf_blocks
 from .coding import codeword_lengths, ideal_lengths, joint_counts, power_mean
 from .response import CentredBlock, centred_blocks, centred_gram, gram
 from .rows import SIZE_RANGE, Rows, dataset_index, exact_number, exact_sizes, frozen
+from .shares import BestSizes, Bound, best_shares, share_bounds, target_weights
 
 if TYPE_CHECKING:
     import pandas
@@ -519,6 +520,80 @@ class Mixture:
         weights = joint_counts(self._rows, self._sizes) if counted else self.joint
         support = np.flatnonzero(self._rows.values.any(axis=0))
         return support, codeword_lengths(weights[support], extension)
+
+    # The best sizes
+
+    def best_sizes(
+        self,
+        target: str | Mapping[str, float],
+        *,
+        sources: Iterable[int | str] | None = None,
+        total: float = 1.0,
+        lower: Bound = None,
+        upper: Bound = None,
+        available: Mapping[str, float] | Annotated[Numbers, "datasets"] | None = None,
+        repetitions: float = 1.0,
+        prior: Mapping[str, float] | Annotated[Numbers, "datasets"] | None = None,
+        pull: float = 0.0,
+        worst: bool = False,
+        base: float = 2,
+    ) -> BestSizes:
+        r"""Sizes of the datasets whose joint model codes a target best, with a proof of it.
+
+        Parameters
+        ----------
+        target : mapping of names to weights, or one name
+            Rates that count, each times its weight.
+        sources : iterable of int or str, optional
+            Datasets that may have a share, by position or name. Default: all. A target that is its own
+            source is coded best by itself alone, so leave it out where others are to stand in for it.
+        total : float
+            What the sizes sum to.
+        lower, upper : float, mapping or array_like, optional
+            Bounds on shares, for all datasets, for some by name, or one each.
+        available : mapping or array_like, optional
+            Data there are of each dataset, in the unit of `total`; each may be seen `repetitions` times.
+        prior, pull : array_like or mapping, float
+            A mixture that is pulled to, by `pull` times KL(shares \|\| prior).
+        worst : bool
+            The largest value instead, as a control.
+        base : float
+            Unit of the value, the gap and the pull: 2 for bits, ``math.e`` for nats.
+
+        Returns
+        -------
+        BestSizes
+            Sizes, their value and the duality gap. A share of almost nothing is meant as none.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, a weight or bound out of range, the bounds leave no mixture, or the target
+            has mass where no source has any, so that its rate is infinite.
+
+        Notes
+        -----
+        min over w of sum_i v_i CE(p_i, sum_j w_j p_j) is Cover's log-optimal portfolio, convex in w. A Newton
+        step costs O(N^2 M), and some twenty are needed. For language models read along a target's data this
+        is the problem of MixMin (Thudi et al. 2025).
+
+        Examples
+        --------
+        >>> mixture = Mixture([[1, 1, 0], [0, 1, 1], [2, 3, 1]], [1, 1, 1], names=["web", "code", "chat"])
+        >>> found = mixture.best_sizes("chat", sources=["web", "code"], total=3)
+        >>> found.sizes.round(6), round(found.value, 6), found.gap < 1e-9
+        (array([2., 1., 0.]), 1.459148, True)
+        """
+        nats = checks.log_base(base)
+        allowed = share_bounds(self._names, lower, upper, available, repetitions, total)
+        if sources is not None:
+            allowed = allowed.among({self.index(each, "sources") for each in sources})
+        weights = target_weights(target, self._names)
+        given = self.distributions
+        found = best_shares(
+            weights @ given, given, allowed, prior=prior, pull=pull, names=self._names, worst=worst
+        )
+        return BestSizes(self._names, total * found.shares, found.value / nats, found.gap / nats)
 
     # For other tools
 

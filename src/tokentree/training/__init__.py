@@ -1,0 +1,6 @@
+"""Training runs: what the law says of them, and the token tree as their mixing law."""
+
+from .law import Choice, LawScore, MixingLaw
+from .runs import Monotonicity, TrainingRuns
+
+__all__ = ["Choice", "LawScore", "MixingLaw", "Monotonicity", "TrainingRuns"]

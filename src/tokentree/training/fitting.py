@@ -1,0 +1,322 @@
+r"""Fitting the token tree to training runs: least squares in which all but the leaves is solved for.
+
+Given the leaves p_i, the rate of loss i in run a is linear in what else the law has: its offset c_i and its
+scale s_i, and in the joint law the coefficients of N^-alpha and D^-beta. So they are solved for at every step
+(variable projection), and what SciPy's L-BFGS minimises is a function of the leaves' logits alone, of the
+exponents, and of log s_i where the scale is a stiffness and so part of q. Where the linear part is at its
+optimum its own derivative vanishes, so the gradient is that with the linear part held fixed.
+
+Each loss is measured in units of its own spread over the runs, or of the standard errors of its rates. So the
+sum of squares is twice the negative logarithm of a Gaussian likelihood, and the smoothing, a multiple of the
+sum of squared logits, that of a prior which draws every p_i towards equal leaves.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Scales = Literal["own", "shared", "stiffness"]
+
+SCALES: tuple[Scales, ...] = ("own", "shared", "stiffness")
+"""A scale for every loss, one for all, or one for every dataset that also weights it in q."""
+
+EXPONENTS = ("alpha", "beta", "parameters", "tokens")
+"""Of N and D in the joint law: falls as N^-alpha and D^-beta, and a scale that goes as N^a D^b."""
+
+PRIOR, PRIOR_WIDTH = np.array([0.3, 0.3, 0.0, 0.0]), np.array([0.05, 0.05, 0.1, 0.1])
+"""Mean and width of the prior of the exponents: what scaling laws of language models usually find."""
+
+_NOISE = 0.01
+"""Variance of what no law can predict, over that of a loss: it weighs the prior of the exponents."""
+
+_LEAST_SCALE, _LEAST_MASS = 1e-12, 1e-300
+_STIFF = 0.1
+"""Smoothing of log s_i over that of a logit."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is fitted: shares, rates, and how much each rate counts."""
+
+    shares: Float[np.ndarray, "runs rows"]
+    """Of every row of leaves, which for tasks is 0."""
+    rates: Float[np.ndarray, "runs losses"]
+    weight: Float[np.ndarray, "runs losses"]
+    """0 where a rate was not measured."""
+    rows: Int[np.ndarray, "losses"]
+    """Which leaves each loss has."""
+    size: Float[np.ndarray, "runs 2"] | None = None
+    """log N and log D, over those of the middle run."""
+
+    @classmethod
+    def of(
+        cls,
+        shares: Float[np.ndarray, "runs datasets"],
+        rates: Float[np.ndarray, "runs losses"],
+        errors: Float[np.ndarray, "runs losses"] | None = None,
+        size: Float[np.ndarray, "runs 2"] | None = None,
+    ) -> "Data":
+        """The losses that were measured at all; the rows of tasks follow those of the datasets."""
+        n_rows = rates.shape[1]
+        measured = np.isfinite(rates)
+        rows = np.flatnonzero(measured.any(axis=0))
+        rates, measured = rates[:, rows], measured[:, rows]
+        given = np.where(measured, rates, 0.0)
+        counts = measured.sum(axis=0)
+        means = given.sum(axis=0) / counts
+        spread = (measured * (given - means) ** 2).sum(axis=0) / counts
+        spread = np.where(spread > 0, spread, 1.0)
+        weight = measured / (spread if errors is None else np.maximum(errors[:, rows], 1e-9) ** 2)
+        return cls(widened(shares, n_rows), given, weight, rows, size)
+
+    def some(self, runs: Int[np.ndarray, "some"]) -> "Data":
+        """Those runs alone."""
+        size = None if self.size is None else self.size[runs]
+        return replace(
+            self, shares=self.shares[runs], rates=self.rates[runs], weight=self.weight[runs], size=size
+        )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the law is allowed: leaves, smoothing, scales."""
+
+    n_leaves: int
+    smoothing: float
+    scales: Scales
+
+
+@dataclass
+class Fitted:
+    """A law's numbers."""
+
+    leaves: Float[np.ndarray, "rows leaves"]
+    linear: Float[np.ndarray, "terms losses"]
+    """Offset, and in the joint law the coefficients of N^-alpha and D^-beta; last the scale."""
+    stiffness: Float[np.ndarray, "rows"] | None
+    exponents: Float[np.ndarray, "4"] | None
+    misfit: float
+    point: Float[np.ndarray, "parameters"] = field(repr=False)
+
+    def rates(
+        self,
+        shares: Float[np.ndarray, "runs rows"],
+        rows: Int[np.ndarray, "losses"],
+        size: Float[np.ndarray, "runs 2"] | None,
+    ) -> Float[np.ndarray, "runs losses"]:
+        """Predicted."""
+        q = np.maximum(weighted(shares, self.stiffness) @ self.leaves, _LEAST_MASS)
+        crossed = -np.log(q) @ self.leaves[rows].T
+        if self.exponents is None or size is None:
+            rates: Float[np.ndarray, "runs losses"] = self.linear[0] + self.linear[1] * crossed
+            return rates
+        falls, scale = powers(self.exponents, size)
+        offset, first, second, last = self.linear
+        rates = offset + falls[:, :1] * first + falls[:, 1:] * second + scale[:, None] * last * crossed
+        return rates
+
+
+def widened(shares: Float[np.ndarray, "runs datasets"], n_rows: int) -> Float[np.ndarray, "runs rows"]:
+    """Shares with a column for every row of leaves: tasks have none."""
+    wide = np.zeros((len(shares), n_rows))
+    wide[:, : shares.shape[1]] = shares
+    return wide
+
+
+def weighted(
+    shares: Float[np.ndarray, "runs rows"], stiffness: Float[np.ndarray, "rows"] | None
+) -> Float[np.ndarray, "runs rows"]:
+    """Shares in q."""
+    if stiffness is None:
+        return shares
+    stiff = shares * stiffness
+    mixed: Float[np.ndarray, "runs rows"] = stiff / stiff.sum(axis=1, keepdims=True)
+    return mixed
+
+
+def powers(
+    exponents: Float[np.ndarray, "4"], size: Float[np.ndarray, "runs 2"]
+) -> tuple[Float[np.ndarray, "runs 2"], Float[np.ndarray, "runs"]]:
+    """N^-alpha and D^-beta, and N^a D^b."""
+    return np.exp(-exponents[:2] * size), np.exp(size @ exponents[2:])
+
+
+def softmax(logits: Float[np.ndarray, "rows leaves"]) -> Float[np.ndarray, "rows leaves"]:
+    """Distributions of these logits."""
+    p: Float[np.ndarray, "rows leaves"] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return p
+
+
+class Objective:
+    """The sum of squares, with all that is linear solved for, and its gradient."""
+
+    def __init__(self, data: Data, shape: Shape, prior: Float[np.ndarray, "4"] = PRIOR) -> None:
+        self.data, self.shape, self.prior = data, shape, prior
+        self.n = data.shares.shape[1]
+        self.n_logits = self.n * shape.n_leaves
+        self.stiff = shape.scales == "stiffness"
+        self.joint = data.size is not None
+
+    def start(self, rng: np.random.Generator) -> Float[np.ndarray, "parameters"]:
+        """Random leaves, a middling stiffness, and the prior's exponents."""
+        parts = [rng.standard_normal(self.n_logits)]
+        if self.stiff:
+            parts.append(np.full(self.n, np.log(0.5)))
+        if self.joint:
+            parts.append(self.prior)
+        return np.concatenate(parts)
+
+    def parts(
+        self, point: Float[np.ndarray, "parameters"]
+    ) -> tuple[Float[np.ndarray, "rows leaves"], Float[np.ndarray, "_"], Float[np.ndarray, "_"]]:
+        """Logits, log stiffness and exponents."""
+        after = self.n_logits + (self.n if self.stiff else 0)
+        return point[: self.n_logits].reshape(self.n, -1), point[self.n_logits : after], point[after:]
+
+    def __call__(
+        self, point: Float[np.ndarray, "parameters"]
+    ) -> tuple[float, Float[np.ndarray, "parameters"]]:
+        """Value and gradient."""
+        d, smoothing = self.data, self.shape.smoothing
+        logits, log_stiff, exponents = self.parts(point)
+        p = softmax(logits)
+        stiffness = np.exp(log_stiff) if self.stiff else None
+        mixed = weighted(d.shares, stiffness)
+        q = np.maximum(mixed @ p, _LEAST_MASS)
+        logs, own = -np.log(q), p[d.rows]
+        crossed = logs @ own.T
+        falls, power = powers(exponents, d.size) if d.size is not None else (None, np.ones(len(q)))
+        linear = self.solve(power[:, None] * crossed, falls, stiffness)
+
+        fitted = linear[0] + (power[:, None] * crossed) * linear[-1]
+        if falls is not None:
+            fitted = fitted + falls[:, :1] * linear[1] + falls[:, 1:] * linear[2]
+        residual = fitted - d.rates
+        pulled = 2 * d.weight * residual
+        value = 0.5 * float((pulled * residual).sum())
+
+        to_crossed = pulled * linear[-1] * power[:, None]
+        to_q = -(to_crossed @ own) / q
+        to_p = mixed.T @ to_q
+        # Every loss has leaves of its own, so no row is named twice.
+        to_p[d.rows] += to_crossed.T @ logs
+        to_logits = p * (to_p - (p * to_p).sum(axis=1, keepdims=True))
+        value += smoothing * float((logits * logits).sum())
+        gradient = [(to_logits + 2 * smoothing * logits).ravel()]
+        if self.stiff:
+            to_mixed = to_q @ p.T
+            through = (mixed * (to_mixed - (mixed * to_mixed).sum(axis=1, keepdims=True))).sum(axis=0)
+            through[d.rows] += (to_crossed * crossed).sum(axis=0)
+            centred = log_stiff - log_stiff.mean()
+            value += _STIFF * smoothing * float(centred @ centred)
+            gradient.append(through + 2 * _STIFF * smoothing * centred)
+        if d.size is not None and falls is not None:
+            to_falls = np.column_stack([pulled @ linear[1], pulled @ linear[2]])
+            to_power = (to_crossed * crossed).sum(axis=1)
+            through = np.concatenate([-(to_falls * falls * d.size).sum(axis=0), to_power @ d.size])
+            off = (exponents - self.prior) / PRIOR_WIDTH
+            value += _NOISE * float(off @ off)
+            gradient.append(through + 2 * _NOISE * off / PRIOR_WIDTH)
+        return value, np.concatenate(gradient)
+
+    def solve(
+        self,
+        crossed: Float[np.ndarray, "runs losses"],
+        falls: Float[np.ndarray, "runs 2"] | None,
+        stiffness: Float[np.ndarray, "rows"] | None,
+    ) -> Float[np.ndarray, "terms losses"]:
+        """Coefficients of least squares; a scale is never negative."""
+        d = self.data
+        ones = np.ones((len(crossed), 1))
+        columns = ones if falls is None else np.hstack([ones, falls])
+        # Of the other columns first: what they leave of the rates and of the cross-entropies gives the scale.
+        weighted = d.weight.T[:, :, None] * columns
+        inverse = np.linalg.pinv(weighted.transpose(0, 2, 1) @ columns, rcond=1e-12, hermitian=True)
+        both = np.stack([d.rates, crossed], axis=-1).transpose(1, 0, 2)
+        found = inverse @ (weighted.transpose(0, 2, 1) @ both)
+        left = both - columns @ found
+        if stiffness is not None:
+            scale = stiffness[d.rows]
+        else:
+            square, product = (d.weight.T[:, :, None] * left[:, :, 1:] * left).sum(axis=1).T[::-1]
+            if self.shape.scales == "shared":
+                square, product = np.full_like(square, square.sum()), np.full_like(product, product.sum())
+            quotient = np.divide(product, square, where=square > 0, out=np.zeros_like(square))
+            scale = np.maximum(quotient, _LEAST_SCALE)
+        return np.vstack([(found[:, :, 0] - scale[:, None] * found[:, :, 1]).T, scale])
+
+    def minimise(self, start: Float[np.ndarray, "parameters"], steps: int) -> Float[np.ndarray, "parameters"]:
+        """Where L-BFGS ends."""
+        from scipy.optimize import minimize
+
+        options = {"maxiter": steps, "maxfun": 2 * steps, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-8}
+        minimiser: Any = minimize
+        found: Float[np.ndarray, "parameters"] = minimiser(
+            self, start, jac=True, method="L-BFGS-B", options=options
+        ).x
+        return found
+
+    def fitted(self, point: Float[np.ndarray, "parameters"]) -> Fitted:
+        """The law at a point."""
+        d = self.data
+        logits, log_stiff, exponents = self.parts(point)
+        leaves = softmax(logits)
+        stiffness = np.exp(log_stiff) if self.stiff else None
+        q = np.maximum(weighted(d.shares, stiffness) @ leaves, _LEAST_MASS)
+        crossed = -np.log(q) @ leaves[d.rows].T
+        falls = None
+        if d.size is not None:
+            falls, power = powers(exponents, d.size)
+            crossed = power[:, None] * crossed
+        linear = self.solve(crossed, falls, stiffness)
+        return Fitted(leaves, linear, stiffness, exponents if self.joint else None, self(point)[0], point)
+
+
+def fit(
+    data: Data,
+    shape: Shape,
+    rng: np.random.Generator,
+    starts: int = 1,
+    steps: int = 1000,
+    prior: Float[np.ndarray, "4"] = PRIOR,
+    near: Float[np.ndarray, "parameters"] | None = None,
+) -> Fitted:
+    """The best of several starts, each given a tenth of the steps first; or from a point near by."""
+    objective = Objective(data, shape, prior)
+    if near is not None:
+        return objective.fitted(objective.minimise(near, steps))
+    begun = [objective.start(rng) for _ in range(starts)]
+    if starts > 1:
+        begun = [objective.minimise(point, max(1, steps // 10)) for point in begun]
+    best = min(begun, key=lambda point: objective(point)[0]) if starts > 1 else begun[0]
+    return objective.fitted(objective.minimise(best, steps))
+
+
+def folds(
+    shares: Float[np.ndarray, "runs rows"], n: int, rng: np.random.Generator
+) -> Int[np.ndarray, "runs"]:
+    """Fold of every run; runs of one mixture share theirs, so that no mixture is on both sides."""
+    _, mixture = np.unique(shares, axis=0, return_inverse=True)
+    mixture = mixture.ravel()
+    kinds = int(mixture.max()) + 1
+    place = np.arange(kinds) % min(n, kinds)
+    rng.shuffle(place)
+    return place[mixture]
+
+
+def left_out_error(
+    data: Data, shape: Shape, fold: Int[np.ndarray, "runs"], seed: int, steps: int
+) -> Float[np.ndarray, "folds"]:
+    """Mean squared error on each fold of a law fitted on the others, in units of the weights."""
+    errors = []
+    for out in range(int(fold.max()) + 1):
+        on, off = np.flatnonzero(fold != out), np.flatnonzero(fold == out)
+        fitted = fit(data.some(on), shape, np.random.default_rng(seed), 1, steps)
+        test = data.some(off)
+        wrong = fitted.rates(test.shares, data.rows, test.size) - test.rates
+        counted = test.weight > 0
+        errors.append(float((test.weight * wrong * wrong)[counted].mean()) if counted.any() else 0.0)
+    return np.array(errors)

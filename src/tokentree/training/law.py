@@ -1,0 +1,723 @@
+r"""The token tree as a mixing law: what rates of models trained on a mixture are, whoever trained them.
+
+Give every dataset, and every task, a distribution p_i over M leaves that nobody has seen, and let
+
+    gamma_i(n) = c_i + s_i CE(p_i, q(n)),    q(n) = sum_j w_j p_j,    w_j = n_j / T.
+
+With one scale s for all, Phi(n) = sum c_i n_i + s T H(q) has these rates as its slopes: it is homogeneous of
+degree 1 and concave, so Euler's identity, the symmetry of the response and Gibbs-Duhem hold as they do for a
+`Mixture`. So they do with ``scales="stiffness"``, where a token of dataset j weighs s_j in q and counts s_j:
+q ~ sum s_j n_j p_j and Phi = sum c_i n_i + T' H(q), T' = sum s_j n_j. With a scale for every loss,
+``scales="own"``, the law predicts best and keeps the sign of each response, but it is R_it / s_i that is
+symmetric, not R_it.
+
+What data can tell: the rates and their response, at mixtures like those that were trained. What they cannot:
+the leaves. Any leaves with the same cross-entropies are as good, so p_i says nothing by itself.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from .._lib import checks
+from .._lib.archives import load_arrays, save_arrays
+from .._lib.checks import Numbers
+from .._lib.progress import tracked
+from .._lib.results import Result
+from ..mixtures import BestSizes, Mixture, best_shares, share_bounds, target_weights
+from . import fitting
+from .fitting import SCALES, Data, Fitted, Scales, Shape
+from .runs import TrainingRuns
+
+LEAVES, SMOOTHING = (10, 20, 40, 80), (1e-4, 1e-3, 1e-2)
+"""What cross-validation chooses among."""
+
+FEW = 8
+"""Mixtures below which nothing can be left out to choose by: then 20 leaves, smoothing 1e-3, one scale."""
+
+_ONE = {"parameters": 1.0, "tokens": 1.0}
+
+_FORMAT, _VERSION = "tokentree.MixingLaw", 1
+_ARRAYS = ("leaves", "linear", "stiffness", "exponents", "misfit", "point")
+_PARTS = ("names", "tasks", "rows", "reference", "shape", *_ARRAYS)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LawScore(Result):
+    """How well a law predicts runs, loss by loss. Made by `MixingLaw.score`.
+
+    Attributes
+    ----------
+    losses : tuple of str
+    r2 : float array, shape (L,)
+        Share of the variance over the runs that is predicted; negative where the mean would do better.
+    spearman : float array, shape (L,)
+        Rank correlation of predicted and measured.
+    relative_error : float array, shape (L,)
+        Mean of ``abs(predicted / measured - 1)``.
+    """
+
+    losses: tuple[str, ...]
+    r2: Float[np.ndarray, "losses"]
+    spearman: Float[np.ndarray, "losses"]
+    relative_error: Float[np.ndarray, "losses"]
+
+    def __repr__(self) -> str:
+        r2, rank, off = (np.nanmean(x) for x in (self.r2, self.spearman, self.relative_error))
+        return (
+            f"LawScore({len(self.losses)} losses; means: R2 {r2:.4f}, Spearman {rank:.4f}, "
+            f"relative error {off:.2%})"
+        )
+
+    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
+        columns = {name: getattr(self, name) for name in ("r2", "spearman", "relative_error")}
+        return {"loss": self.losses, **columns}, "loss"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(Result):
+    """One choice of leaves, smoothing and scales, and its error on runs left out.
+
+    Attributes
+    ----------
+    n_leaves : int
+    smoothing : float
+    scales : "own", "shared" or "stiffness"
+    error : float
+        Mean squared error on mixtures that were left out, over the variance of each loss.
+    standard_error : float
+        Of that mean, over the folds.
+    """
+
+    n_leaves: int
+    smoothing: float
+    scales: Scales
+    error: float
+    standard_error: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixingLaw:
+    """The token tree fitted to training runs. Made by `MixingLaw.fit`; rates are in nats.
+
+    Attributes
+    ----------
+    names, tasks : tuples of str
+        The datasets, and the losses that belong to none.
+    losses : tuple of str
+        The losses that were measured, in this order: what `predict` gives.
+    leaves : float array, shape (N + K, M)
+        p_i of every dataset and task. Not identified: only what follows from them is.
+    scales : "own", "shared" or "stiffness"
+    offset, scale : float arrays, shape (L,)
+        c_i and s_i of each loss.
+    exponents : dict or None
+        Of the joint law, alpha, beta, parameters (a) and tokens (b); None where runs do not differ in size.
+    choices : tuple of Choice
+        What cross-validation tried, in that order.
+    replicates : tuple of MixingLaw
+        Made by `bootstrap`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> mixture = Mixture(rng.dirichlet(np.ones(4), size=3), [1, 1, 1])
+    >>> sizes = rng.dirichlet(np.ones(3), size=40)
+    >>> runs = TrainingRuns(sizes, [2 + mixture.with_sizes(n).rates(np.e) for n in sizes.tolist()])
+    >>> law = MixingLaw.fit(runs, n_leaves=10, smoothing=1e-4, scales="shared")
+    >>> law
+    MixingLaw(3 datasets, 3 losses, 10 leaves, scales shared)
+    >>> bool(law.score(runs).r2.min() > 0.99)
+    True
+    """
+
+    names: tuple[str, ...]
+    tasks: tuple[str, ...]
+    rows: Int[np.ndarray, "losses"] = field(repr=False)
+    shape: Shape
+    fitted: Fitted = field(repr=False)
+    reference: Float[np.ndarray, "2"] | None = field(default=None, repr=False)
+    choices: tuple[Choice, ...] = field(default=(), repr=False)
+    replicates: "tuple[MixingLaw, ...]" = field(default=(), repr=False)
+
+    @staticmethod
+    def fit(
+        runs: TrainingRuns,
+        n_leaves: int | None = None,
+        scales: Scales | None = None,
+        *,
+        smoothing: float | None = None,
+        starts: int = 2,
+        folds: int = 5,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> "MixingLaw":
+        r"""Fit the law to runs, by maximum likelihood with a prior on the leaves.
+
+        Parameters
+        ----------
+        runs : TrainingRuns
+            Where `parameters` and `tokens` are given and differ, the joint law is fitted:
+            gamma_i = E_i + A_i N^-alpha + B_i D^-beta + s_i N^a D^b CE(p_i, q).
+        n_leaves : int, optional
+            Number M of leaves. Default: the one of 10, 20, 40 and 80 that predicts best what is left out.
+        scales : "own", "shared" or "stiffness", optional
+            A scale for every loss; one for all; or one for every dataset that also weights it in q. Default:
+            what predicts best. Ask for "shared" or "stiffness" where the law itself is wanted: with "own",
+            losses of different scale are not reciprocal.
+        smoothing : float, optional
+            Multiple of the sum of squared logits of the leaves that is added to the squared errors, each in
+            units of its loss's variance. Default: 1e-4, 1e-3 or 1e-2, whichever predicts best.
+        starts : int
+            Random leaves to start from. The best after a tenth of the steps goes on.
+        folds : int
+            Parts that are left out in turn to choose by; runs of one mixture stay together.
+        seed : int
+            Of starts and folds. The same seed gives the same law.
+        progress : bool
+            Show a progress bar while choosing.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range, or no loss was measured at all.
+
+        Notes
+        -----
+        A step costs O(A (N + L) M) for A runs of N datasets and L losses; a fit of 512 runs, 17 datasets and
+        40 leaves takes about a second, the choice about thirty fits. Errors are taken as Gaussian, of a
+        variance proportional to that of the loss over the runs, or as `runs.errors` says. The exponents of
+        the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 0.1, 0.1. Where runs have
+        only two sizes that prior, and not the runs, decides how losses fall beyond them.
+        """
+        if not isinstance(runs, TrainingRuns):
+            raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
+        if not runs.measured.any():
+            raise ValueError("runs has no measured loss: at least one rate must be a number")
+        if scales not in (None, *SCALES):
+            raise ValueError(f"scales = {scales!r}: must be one of {', '.join(map(repr, SCALES))}")
+        if smoothing is not None and not 0 < smoothing < np.inf:
+            raise ValueError(f"smoothing = {smoothing!r}: must be finite and > 0")
+        leaves = None if n_leaves is None else checks.integer("n_leaves", n_leaves, 2)
+        starts, folds = checks.integer("starts", starts, 1), checks.integer("folds", folds, 2)
+        data, reference = _data(runs, None)
+        choices: tuple[Choice, ...] = ()
+        if None in (leaves, scales, smoothing):
+            shape, choices = _chosen(data, leaves, scales, smoothing, folds, seed, progress)
+        else:
+            shape = Shape(leaves or 0, smoothing or 0.0, scales or "own")
+        found = fitting.fit(data, shape, np.random.default_rng(seed), starts)
+        return MixingLaw(runs.names, runs.tasks, data.rows, shape, found, reference, choices)
+
+    # What it is
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The losses that were measured."""
+        every = (*self.names, *self.tasks)
+        return tuple(every[row] for row in self.rows)
+
+    @property
+    def scales(self) -> Scales:
+        """The kind of scales."""
+        return self.shape.scales
+
+    @property
+    def leaves(self) -> Float[np.ndarray, "rows leaves"]:
+        """p_i of every dataset and task."""
+        return self.fitted.leaves
+
+    @property
+    def offset(self) -> Float[np.ndarray, "losses"]:
+        """c_i of each loss."""
+        offset: Float[np.ndarray, "losses"] = self.fitted.linear[0]
+        return offset
+
+    @property
+    def scale(self) -> Float[np.ndarray, "losses"]:
+        """s_i of each loss; in the joint law at the size of the middle run."""
+        scale: Float[np.ndarray, "losses"] = self.fitted.linear[-1]
+        return scale
+
+    @property
+    def exponents(self) -> dict[str, float] | None:
+        """alpha, beta, a and b of the joint law."""
+        if self.fitted.exponents is None:
+            return None
+        return dict(zip(fitting.EXPONENTS, self.fitted.exponents.tolist(), strict=True))
+
+    # What it says
+
+    def predict(
+        self,
+        sizes: Annotated[Numbers, "*runs datasets"] | Mapping[str, float],
+        *,
+        parameters: float | Annotated[Numbers, "runs"] | None = None,
+        tokens: float | Annotated[Numbers, "runs"] | None = None,
+    ) -> Float[np.ndarray, "*runs losses"]:
+        """Rates of a model trained on sizes, in nats.
+
+        Parameters
+        ----------
+        sizes : array_like, shape (N,) or (A, N), or a mapping of names to sizes
+            Of each dataset, at least 0; only proportions count. What a mapping leaves out has none.
+        parameters, tokens : float or array_like, shape (A,)
+            N and D, needed by the joint law and by no other.
+
+        Returns
+        -------
+        ndarray, shape (L,) or (A, L)
+            One rate for each of `losses`.
+
+        Raises
+        ------
+        ValueError
+            If the sizes do not fit the datasets, or `parameters` and `tokens` the law.
+        """
+        shares, single = self._shares(sizes)
+        size = self._size(parameters, tokens, len(shares))
+        wide = fitting.widened(shares, len(self.leaves))
+        rates = self.fitted.rates(wide, self.rows, size)
+        return rates[0] if single else rates
+
+    def score(self, runs: TrainingRuns) -> LawScore:
+        """How well the law predicts runs: on those it was fitted to, or, better, on others.
+
+        Parameters
+        ----------
+        runs : TrainingRuns
+            Of these datasets, in any order. Losses that the law does not know are left out.
+
+        Raises
+        ------
+        ValueError
+            If a dataset is unknown to the law.
+        """
+        from scipy.stats import spearmanr
+
+        runs = self._in_order(runs)
+        predicted = self.predict(runs.sizes, parameters=runs.parameters, tokens=runs.tokens)
+        found = np.full((3, len(self.losses)), np.nan)
+        for i, loss in enumerate(self.losses):
+            if loss not in runs.losses:
+                continue
+            measured = runs.rates[:, runs.losses.index(loss)]
+            on = np.isfinite(measured)
+            y, z = measured[on], predicted[on, i]
+            spread = ((y - y.mean()) ** 2).sum() if on.any() else 0.0
+            if spread > 0:
+                found[0, i] = 1 - ((y - z) ** 2).sum() / spread
+                found[1, i] = spearmanr(y, z).statistic if np.ptp(z) > 0 else np.nan
+            if on.any() and (y != 0).all():
+                found[2, i] = np.abs(z / y - 1).mean()
+        return LawScore(self.losses, *found)
+
+    def response(
+        self,
+        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float],
+        *,
+        parameters: float | None = None,
+        tokens: float | None = None,
+    ) -> Float[np.ndarray, "losses datasets"]:
+        """R[i, t] = d gamma_i / d n_t in nats, per unit of size: how loss i moves as dataset t grows.
+
+        In the joint law N and D stay as they are. Parameters and errors as for `predict`.
+        """
+        n = self._sizes(sizes)
+        stiffness = self.fitted.stiffness
+        each = np.ones(len(n)) if stiffness is None else stiffness[: len(n)]
+        weight = n * each
+        q = weight @ self.leaves[: len(n)] / weight.sum()
+        own, grown = self.leaves[self.rows] - q, self.leaves[: len(n)] - q
+        scale = self.scale
+        size = self._size(parameters, tokens, 1)
+        if size is not None and self.fitted.exponents is not None:
+            scale = scale * fitting.powers(self.fitted.exponents, size)[1][0]
+        moved = -(own / q) @ grown.T
+        response: Float[np.ndarray, "losses datasets"] = scale[:, None] * moved * each / weight.sum()
+        return response
+
+    def mixture(self, sizes: Annotated[Numbers, "datasets"] | Mapping[str, float]) -> Mixture:
+        """The datasets as a `Mixture` over the law's leaves, for all that a mixture can be asked.
+
+        Its rates are those of the law less the offset and over the scale, so the signs of Theorem 4.2,
+        springs and budgets are those of the fitted law; with ``scales="stiffness"`` each size is multiplied
+        by its dataset's stiffness. Every size must be above 0. What is certified of it is certified of the
+        fitted law, not of the models that were trained.
+        """
+        n = self._sizes(sizes)
+        if not (n > 0).all():
+            checks.fail_at("sizes", n, ~(n > 0), "must be > 0 in a Mixture; a very small size is allowed")
+        stiffness = self.fitted.stiffness
+        weighted = n if stiffness is None else n * stiffness[: len(n)]
+        return Mixture(self.leaves[: len(n)], weighted, names=self.names)
+
+    def best_sizes(
+        self,
+        target: str | Mapping[str, float],
+        *,
+        total: float = 1.0,
+        lower: Any = None,
+        upper: Any = None,
+        available: Mapping[str, float] | Annotated[Numbers, "datasets"] | None = None,
+        repetitions: float = 1.0,
+        prior: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
+        pull: float = 0.0,
+        worst: bool = False,
+        parameters: float | None = None,
+        tokens: float | None = None,
+    ) -> BestSizes:
+        r"""The mixture whose model has the least sum of weighted rates, and a proof of it.
+
+        Parameters
+        ----------
+        target : mapping of losses to weights, or one loss
+        total : float
+            What the sizes sum to.
+        lower, upper : float, mapping or array_like, optional
+            Bounds on shares, for all datasets, for some by name, or one each.
+        available : mapping or array_like, optional
+            Data there are of each dataset, in the unit of `total`; each may be seen `repetitions` times.
+        prior : mapping or array_like, optional
+            Mixture that is pulled to, by `pull` times KL(shares \|\| prior) in nats. With
+            ``scales="stiffness"`` both are weighted by stiffness.
+        worst : bool
+            The largest value instead, as a control: by trying the corners of the bounds.
+
+        Returns
+        -------
+        BestSizes
+            ``.sizes``, ``.value`` in nats and the duality gap ``.gap``.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, a weight or bound out of range, or the bounds leave no mixture.
+
+        Notes
+        -----
+        Convex: f(w) is minus the logarithm of a portfolio's growth, Cover's log-optimal portfolio. O(N^2 M)
+        a step, some twenty steps.
+        """
+        weights = target_weights(target, self.losses)
+        size = self._size(parameters, tokens, 1)
+        falls, power = (None, 1.0)
+        if size is not None and self.fitted.exponents is not None:
+            fall, powers = fitting.powers(self.fitted.exponents, size)
+            falls, power = fall[0], float(powers[0])
+        linear = self.fitted.linear
+        constant = float(weights @ linear[0])
+        if falls is not None:
+            constant += float(weights @ (falls @ linear[1:3]))
+        scale = weights * self.scale * power
+        n = len(self.names)
+        found = best_shares(
+            scale @ self.leaves[self.rows],
+            self.leaves[:n],
+            share_bounds(self.names, lower, upper, available, repetitions, total),
+            prior=prior,
+            pull=pull,
+            stiffness=None if self.fitted.stiffness is None else self.fitted.stiffness[:n],
+            names=self.names,
+            worst=worst,
+        )
+        return BestSizes(self.names, total * found.shares, constant + found.value, found.gap)
+
+    # Where it comes from
+
+    def transfer(self, runs: TrainingRuns, scales: Literal["own", "shared"] = "own") -> "MixingLaw":
+        """The law of other models trained on these datasets: the leaves are kept, the rest refitted.
+
+        Parameters
+        ----------
+        runs : TrainingRuns
+            Of the same datasets; a few are enough, two for every loss.
+        scales : "own" or "shared"
+            A scale for every loss, or one for all.
+
+        Raises
+        ------
+        ValueError
+            If a dataset is unknown to the law, or a loss was not measured when it was fitted.
+        """
+        if scales not in ("own", "shared"):
+            raise ValueError(f"scales = {scales!r}: must be 'own' or 'shared'")
+        runs = self._in_order(runs)
+        data, _ = _data(runs, None)
+        every = (*self.names, *self.tasks)
+        for row in data.rows:
+            name = (*runs.names, *runs.tasks)[row]
+            if name not in self.losses:
+                raise ValueError(f"runs has the loss {name!r}: the law was fitted without it")
+        rows = np.array([every.index((*runs.names, *runs.tasks)[row]) for row in data.rows])
+        shares = fitting.widened(data.shares[:, : len(self.names)], len(self.leaves))
+        mixed = fitting.weighted(shares, self.fitted.stiffness)
+        shape = replace(self.shape, scales=scales)
+        objective = fitting.Objective(replace(data, shares=shares, rows=rows, size=None), shape)
+        crossed = -np.log(mixed @ self.leaves) @ self.leaves[rows].T
+        linear = objective.solve(crossed, None, None)
+        kept = replace(self.fitted, linear=linear, exponents=None)
+        return replace(self, rows=rows, fitted=kept, reference=None, shape=shape, choices=(), replicates=())
+
+    def bootstrap(
+        self, runs: TrainingRuns, n: int = 100, *, seed: int = 0, progress: bool = False
+    ) -> "MixingLaw":
+        """The law with n replicates, each fitted to runs drawn with replacement, for `interval`.
+
+        Mixtures are drawn, each with all its runs. A replicate starts where this law ended. In the joint law
+        the prior of its exponents is drawn as well, so that what only the prior says is uncertain too.
+        """
+        n = checks.integer("n", n, 1)
+        runs = self._in_order(runs)
+        data, _ = _data(runs, self.reference)
+        rng = np.random.default_rng(seed)
+        _, mixture = np.unique(data.shares, axis=0, return_inverse=True)
+        groups = [np.flatnonzero(mixture.ravel() == kind) for kind in range(int(mixture.max()) + 1)]
+        replicates = []
+        for _ in tracked(range(n), "Drawing runs again", progress):
+            drawn = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
+            prior = fitting.PRIOR + fitting.PRIOR_WIDTH * rng.standard_normal(4)
+            found = fitting.fit(
+                data.some(drawn), self.shape, rng, prior=prior, near=self.fitted.point, steps=200
+            )
+            replicates.append(replace(self, fitted=found, choices=(), replicates=()))
+        return replace(self, replicates=tuple(replicates))
+
+    def interval(
+        self, of: "Callable[[MixingLaw], Any]", level: float = 0.9
+    ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+        """Lower and upper end of the bootstrap interval of anything that can be computed from a law.
+
+        Parameters
+        ----------
+        of : callable
+            From a law to a number or an array, such as ``lambda law: law.predict(sizes)``.
+        level : float
+            Share of the replicates inside.
+
+        Raises
+        ------
+        ValueError
+            If there are no replicates, or the level is not between 0 and 1.
+        """
+        if not self.replicates:
+            raise ValueError("the law has no replicates: use law.bootstrap(runs).interval(...)")
+        if not 0 < level < 1:
+            raise ValueError(f"level = {level!r}: must be between 0 and 1")
+        found = np.array([of(law) for law in self.replicates], dtype=np.float64)
+        low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return low, high
+
+    def to_frame(self) -> Any:
+        """One row a loss as a pandas table: offset and scale. Needs the extra ``pandas``."""
+        from .._lib.frames import frame
+
+        return frame({"loss": self.losses, "offset": self.offset, "scale": self.scale}, "loss")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the law, without its replicates and choices, to one file, as `TokenTree.save` does."""
+        none = np.zeros(0)
+        fitted = self.fitted
+        save_arrays(
+            path,
+            _FORMAT,
+            _VERSION,
+            names=np.array(self.names, dtype=str),
+            tasks=np.array(self.tasks, dtype=str),
+            rows=self.rows,
+            leaves=fitted.leaves,
+            linear=fitted.linear,
+            stiffness=none if fitted.stiffness is None else fitted.stiffness,
+            exponents=none if fitted.exponents is None else fitted.exponents,
+            reference=none if self.reference is None else self.reference,
+            misfit=np.array(fitted.misfit),
+            point=fitted.point,
+            shape=np.array([self.shape.n_leaves, self.shape.smoothing, SCALES.index(self.scales)]),
+        )
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "MixingLaw":
+        """Read a law written by `save`. Nothing in the file is executed.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is truncated, damaged, of another format or version, or does not hold a law.
+        """
+        with open(path, "rb") as file:
+            try:
+                a = load_arrays(file, _FORMAT, _VERSION, _PARTS)
+                n_leaves, smoothing, scales = a["shape"].tolist()
+                given: dict[str, Any] = {n: a[n] if a[n].size else None for n in (*_ARRAYS, "reference")}
+                reference = given.pop("reference")
+                fitted = Fitted(**given | {"misfit": float(a["misfit"])})
+                law = MixingLaw(
+                    tuple(a["names"].tolist()),
+                    tuple(a["tasks"].tolist()),
+                    a["rows"],
+                    Shape(int(n_leaves), smoothing, SCALES[int(scales)]),
+                    fitted,
+                    reference,
+                )
+                law.predict(np.ones(len(law.names)), **({} if reference is None else _ONE))
+            except MemoryError:
+                raise
+            # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error.
+            except Exception as error:
+                reason = str(error).partition("\n")[0]
+                raise ValueError(f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}") from error
+        return law
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MixingLaw):
+            return NotImplemented
+        same = (self.names, self.tasks, self.shape) == (other.names, other.tasks, other.shape)
+        return same and all(
+            np.array_equal(getattr(self.fitted, name), getattr(other.fitted, name))
+            for name in ("leaves", "linear")
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it holds arrays
+
+    def __repr__(self) -> str:
+        joint = "" if self.exponents is None else ", joint in parameters and tokens"
+        tasks = f", {len(self.tasks)} tasks" if self.tasks else ""
+        boot = f", {len(self.replicates)} replicates" if self.replicates else ""
+        return (
+            f"MixingLaw({len(self.names)} datasets{tasks}, {len(self.losses)} losses, "
+            f"{self.shape.n_leaves} leaves, scales {self.scales}{joint}{boot})"
+        )
+
+    # Inside
+
+    def _sizes(self, sizes: Numbers | Mapping[str, float]) -> Float[np.ndarray, "datasets"]:
+        shares, single = self._given(sizes)
+        if not single:
+            raise ValueError(f"sizes has shape {shares.shape}: must be ({len(self.names)},), one mixture")
+        one: Float[np.ndarray, "datasets"] = shares[0]
+        return one
+
+    def _shares(
+        self, sizes: Numbers | Mapping[str, float]
+    ) -> tuple[Float[np.ndarray, "runs datasets"], bool]:
+        given, single = self._given(sizes)
+        return given / given.sum(axis=1, keepdims=True), single
+
+    def _given(self, sizes: Any) -> tuple[Float[np.ndarray, "runs datasets"], bool]:
+        n = len(self.names)
+        if isinstance(sizes, Mapping):
+            for name in sizes:
+                if name not in self.names:
+                    raise ValueError(
+                        f"sizes names {name!r}: must be one of {', '.join(map(repr, self.names))}"
+                    )
+            sizes = [sizes.get(name, 0.0) for name in self.names]
+        given = checks.real_array("sizes", sizes).astype(np.float64)
+        if given.ndim not in (1, 2) or given.shape[-1] != n:
+            raise ValueError(
+                f"sizes has shape {given.shape}: must be ({n},) or (A, {n}), one number a dataset"
+            )
+        checks.nonnegative("sizes", given)
+        rows = given.reshape(-1, n)
+        empty = ~(rows.sum(axis=1) > 0)
+        if empty.any():
+            raise ValueError(f"sizes[{int(np.argmax(empty))}] sums to 0: a model is trained on some data")
+        return rows, given.ndim == 1
+
+    def _size(self, parameters: Any, tokens: Any, n: int) -> Float[np.ndarray, "runs 2"] | None:
+        if self.reference is None:
+            return None
+        if parameters is None or tokens is None:
+            raise ValueError("parameters and tokens: the law is joint in both, so both must be given")
+        logs = []
+        for name, value in (("parameters", parameters), ("tokens", tokens)):
+            array = checks.positive(name, value)
+            if array.shape not in ((), (n,)):
+                raise ValueError(f"{name} has shape {array.shape}: must be one number, or ({n},), one a run")
+            logs.append(np.broadcast_to(np.log(array), (n,)))
+        size: Float[np.ndarray, "runs 2"] = np.column_stack(logs) - self.reference
+        return size
+
+    def _in_order(self, runs: TrainingRuns) -> TrainingRuns:
+        """The runs with the law's datasets in the law's order; a dataset that they lack has no data."""
+        if not isinstance(runs, TrainingRuns):
+            raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
+        for name in runs.names:
+            if name not in self.names:
+                raise ValueError(
+                    f"runs has the dataset {name!r}: the law knows {', '.join(map(repr, self.names))}"
+                )
+        if runs.names == self.names:
+            return runs
+        n = len(runs.names)
+        sizes = np.zeros((runs.n_runs, len(self.names)))
+        rates = np.full((runs.n_runs, len(self.names)), np.nan)
+        errors = None if runs.errors is None else np.zeros_like(rates)
+        for at, name in enumerate(runs.names):
+            to = self.names.index(name)
+            sizes[:, to], rates[:, to] = runs.sizes[:, at], runs.rates[:, at]
+            if errors is not None and runs.errors is not None:
+                errors[:, to] = runs.errors[:, at]
+        rates = np.hstack([rates, runs.rates[:, n:]])
+        if errors is not None and runs.errors is not None:
+            errors = np.hstack([errors, runs.errors[:, n:]])
+        return TrainingRuns(
+            sizes,
+            rates,
+            self.names,
+            tasks=runs.tasks,
+            parameters=runs.parameters,
+            tokens=runs.tokens,
+            errors=errors,
+        )
+
+
+def _data(
+    runs: TrainingRuns, reference: Float[np.ndarray, "2"] | None
+) -> tuple[Data, Float[np.ndarray, "2"] | None]:
+    """The runs as they are fitted, and the logarithms of N and D that sizes are measured from."""
+    size = None
+    if runs.parameters is not None and runs.tokens is not None:
+        logs = np.log(np.column_stack([runs.parameters, runs.tokens]))
+        if reference is not None or np.ptp(logs, axis=0).any():
+            reference = logs.mean(axis=0) if reference is None else reference
+            size = logs - reference
+    return Data.of(runs.weights, runs.rates, runs.errors, size), reference
+
+
+def _chosen(
+    data: Data,
+    n_leaves: int | None,
+    scales: Scales | None,
+    smoothing: float | None,
+    folds: int,
+    seed: int,
+    progress: bool,
+) -> tuple[Shape, tuple[Choice, ...]]:
+    """What predicts best what is left out: first the scales, then the smoothing, then the leaves."""
+    shape = Shape(n_leaves or 20, smoothing or 1e-3, scales or "shared")
+    if len(np.unique(data.shares, axis=0)) < FEW:
+        return shape, ()
+    fold = fitting.folds(data.shares, folds, np.random.default_rng(seed))
+    tried: dict[Shape, Choice] = {}
+
+    def best(options: Sequence[Shape], doing: str) -> Shape:
+        for each in tracked([option for option in options if option not in tried], doing, progress):
+            errors = fitting.left_out_error(data, each, fold, seed, 300)
+            spread = float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else np.nan
+            tried[each] = Choice(each.n_leaves, each.smoothing, each.scales, float(errors.mean()), spread)
+        return min(options, key=lambda option: tried[option].error)
+
+    if scales is None:
+        shape = best([replace(shape, scales=each) for each in SCALES], "Choosing the scales")
+    if smoothing is None:
+        shape = best([replace(shape, smoothing=each) for each in SMOOTHING], "Choosing the smoothing")
+    if n_leaves is None:
+        shape = best([replace(shape, n_leaves=each) for each in LEAVES], "Choosing the leaves")
+    return shape, tuple(tried.values())
