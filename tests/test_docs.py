@@ -216,7 +216,7 @@ PUBLIC = (
         "models",
         "pareto",
     ),
-    *("plotting", "springs", "strategies", "symbolic", "theorem", "trees"),
+    *("plotting", "springs", "strategies", "symbolic", "theorem", "training", "trees"),
 )
 
 

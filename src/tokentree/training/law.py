@@ -386,7 +386,10 @@ class MixingLaw:
             Mixture that is pulled to, by `pull` times KL(shares \|\| prior) in nats. With
             ``scales="stiffness"`` both are weighted by stiffness.
         worst : bool
-            The largest value instead, as a control: by trying the corners of the bounds.
+            The largest value instead, as a control. It stands at a corner of the bounds. Without bounds every
+            corner is tried, each dataset alone; with them those that climbing finds, and the gap is NaN.
+        parameters, tokens : float, optional
+            N and D, needed by the joint law and by no other.
 
         Returns
         -------
