@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 Scales = Literal["own", "shared", "stiffness"]
 
@@ -25,11 +25,8 @@ SCALES: tuple[Scales, ...] = ("own", "shared", "stiffness")
 EXPONENTS = ("alpha", "beta", "parameters", "tokens")
 """Of N and D in the joint law: falls as N^-alpha and D^-beta, and a scale that goes as N^a D^b."""
 
-PRIOR, PRIOR_WIDTH = np.array([0.3, 0.3, 0.0, 0.0]), np.array([0.05, 0.05, 0.1, 0.1])
+PRIOR, PRIOR_WIDTH = np.array([0.3, 0.3, 0.0, 0.0]), np.array([0.05, 0.05, 1.0, 1.0])
 """Mean and width of the prior of the exponents: what scaling laws of language models usually find."""
-
-_NOISE = 0.01
-"""Variance of what no law can predict, over that of a loss: it weighs the prior of the exponents."""
 
 _LEAST_SCALE, _LEAST_MASS = 1e-12, 1e-300
 _STIFF = 0.1
@@ -218,8 +215,8 @@ class Objective:
             to_power = (to_crossed * crossed).sum(axis=1)
             through = np.concatenate([-(to_falls * falls * d.size).sum(axis=0), to_power @ d.size])
             off = (exponents - self.prior) / PRIOR_WIDTH
-            value += _NOISE * float(off @ off)
-            gradient.append(through + 2 * _NOISE * off / PRIOR_WIDTH)
+            value += float(off @ off)
+            gradient.append(through + 2 * off / PRIOR_WIDTH)
         return value, np.concatenate(gradient)
 
     def solve(
@@ -228,25 +225,23 @@ class Objective:
         falls: Float[np.ndarray, "runs 2"] | None,
         stiffness: Float[np.ndarray, "rows"] | None,
     ) -> Float[np.ndarray, "terms losses"]:
-        """Coefficients of least squares; a scale is never negative."""
+        """Coefficients of least squares; scales, and what falls with size, are never negative."""
         d = self.data
-        ones = np.ones((len(crossed), 1))
-        columns = ones if falls is None else np.hstack([ones, falls])
-        # Of the other columns first: what they leave of the rates and of the cross-entropies gives the scale.
-        weighted = d.weight.T[:, :, None] * columns
-        inverse = np.linalg.pinv(weighted.transpose(0, 2, 1) @ columns, rcond=1e-12, hermitian=True)
-        both = np.stack([d.rates, crossed], axis=-1).transpose(1, 0, 2)
-        found = inverse @ (weighted.transpose(0, 2, 1) @ both)
-        left = both - columns @ found
-        if stiffness is not None:
-            scale = stiffness[d.rows]
-        else:
-            square, product = (d.weight.T[:, :, None] * left[:, :, 1:] * left).sum(axis=1).T[::-1]
-            if self.shape.scales == "shared":
-                square, product = np.full_like(square, square.sum()), np.full_like(product, product.sum())
-            quotient = np.divide(product, square, where=square > 0, out=np.zeros_like(square))
-            scale = np.maximum(quotient, _LEAST_SCALE)
-        return np.vstack([(found[:, :, 0] - scale[:, None] * found[:, :, 1]).T, scale])
+        total = d.weight.sum(axis=0)
+        columns = [d.rates, crossed]
+        if falls is not None:
+            columns += [np.broadcast_to(fall[:, None], crossed.shape) for fall in falls.T]
+        means = np.stack([(d.weight * column).sum(axis=0) / total for column in columns])
+        centred = np.stack(columns) - means[:, None]
+        products = np.einsum("pal,qal->lpq", centred * d.weight, centred)
+        given = None if stiffness is None else stiffness[d.rows]
+        shared = self.shape.scales == "shared"
+        if falls is None:
+            scale = _scale(products[:, 1, 1], products[:, 0, 1], given, shared)
+            return np.stack([means[0] - scale * means[1], scale])
+        scale, first, second = _falling(products, given, shared)
+        offset = means[0] - scale * means[1] - first * means[2] - second * means[3]
+        return np.stack([offset, first, second, scale])
 
     def minimise(self, start: Float[np.ndarray, "parameters"], steps: int) -> Float[np.ndarray, "parameters"]:
         """Where L-BFGS ends."""
@@ -275,6 +270,59 @@ class Objective:
         return Fitted(leaves, linear, stiffness, exponents if self.joint else None, self(point)[0], point)
 
 
+def _scale(
+    square: Float[np.ndarray, "losses"],
+    product: Float[np.ndarray, "losses"],
+    given: Float[np.ndarray, "losses"] | None,
+    shared: bool,
+) -> Float[np.ndarray, "losses"]:
+    """The scales of least squares, one each or one for all, unless they are given."""
+    if given is not None:
+        return given
+    if shared:
+        square, product = np.full_like(square, square.sum()), np.full_like(product, product.sum())
+    quotient = np.divide(product, square, where=square > 0, out=np.zeros_like(square))
+    scale: Float[np.ndarray, "losses"] = np.maximum(quotient, _LEAST_SCALE)
+    return scale
+
+
+def _falling(
+    products: Float[np.ndarray, "losses 4 4"], given: Float[np.ndarray, "losses"] | None, shared: bool
+) -> tuple[Float[np.ndarray, "losses"], Float[np.ndarray, "losses"], Float[np.ndarray, "losses"]]:
+    """Scales and the coefficients of what falls with N and with D, by which of the latter are above 0.
+
+    `products` are of the rates, the cross-entropies, N^-alpha and D^-beta, less their means.
+    """
+    kept = np.ones((len(products), 2), dtype=bool)
+    for _ in range(20):
+        # What the kept ones leave of rates and cross-entropies gives the scale.
+        inverse = _inverse(products[:, 2:, 2:], kept)
+        left = products[:, :2, :2] - products[:, :2, 2:] @ inverse @ products[:, 2:, :2]
+        scale = _scale(left[:, 1, 1], left[:, 0, 1], given, shared)
+        towards = products[:, 2:, 0] - scale[:, None] * products[:, 2:, 1]
+        best, found = np.full(len(products), -np.inf), np.zeros((len(products), 2))
+        for choice in ((True, True), (True, False), (False, True), (False, False)):
+            some = np.broadcast_to(choice, kept.shape)
+            tried = (_inverse(products[:, 2:, 2:], some) @ towards[:, :, None])[:, :, 0]
+            gain = np.where((tried >= 0).all(axis=1), (tried * towards).sum(axis=1), -np.inf)
+            better = gain > best
+            best[better], found[better] = gain[better], tried[better]
+        if np.array_equal(kept, found > 0):
+            break
+        kept = found > 0
+    return scale, found[:, 0], found[:, 1]
+
+
+def _inverse(
+    square: Float[np.ndarray, "losses 2 2"], kept: Bool[np.ndarray, "losses 2"]
+) -> Float[np.ndarray, "losses 2 2"]:
+    """Inverse on the kept rows and columns, 0 elsewhere; of what does not differ between runs 0 as well."""
+    on = kept & (np.diagonal(square, axis1=1, axis2=2) > 0)
+    wanted = square * (on[:, :, None] & on[:, None, :])
+    inverse: Float[np.ndarray, "losses 2 2"] = np.linalg.pinv(wanted, rcond=1e-10, hermitian=True)
+    return inverse
+
+
 def fit(
     data: Data,
     shape: Shape,
@@ -293,6 +341,13 @@ def fit(
         begun = [objective.minimise(point, max(1, steps // 10)) for point in begun]
     best = min(begun, key=lambda point: objective(point)[0]) if starts > 1 else begun[0]
     return objective.fitted(objective.minimise(best, steps))
+
+
+def drawn_prior(rng: np.random.Generator) -> Float[np.ndarray, "4"]:
+    """Means that the prior of alpha and beta might as well have had; runs tell the other two."""
+    drawn: Float[np.ndarray, "4"] = PRIOR.copy()
+    drawn[:2] += PRIOR_WIDTH[:2] * rng.standard_normal(2)
+    return drawn
 
 
 def folds(

@@ -191,7 +191,7 @@ class MixingLaw:
         A step costs O(A (N + L) M) for A runs of N datasets and L losses; a fit of 512 runs, 17 datasets and
         40 leaves takes about a second, the choice about thirty fits. Errors are taken as Gaussian, of a
         variance proportional to that of the loss over the runs, or as `runs.errors` says. The exponents of
-        the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 0.1, 0.1. Where runs have
+        the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 1, 1. Where runs have
         only two sizes that prior, and not the runs, decides how losses fall beyond them.
         """
         if not isinstance(runs, TrainingRuns):
@@ -483,7 +483,7 @@ class MixingLaw:
         replicates = []
         for _ in tracked(range(n), "Drawing runs again", progress):
             drawn = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-            prior = fitting.PRIOR + fitting.PRIOR_WIDTH * rng.standard_normal(4)
+            prior = fitting.drawn_prior(rng)
             found = fitting.fit(
                 data.some(drawn), self.shape, rng, prior=prior, near=self.fitted.point, steps=200
             )
