@@ -11,8 +11,14 @@ from .mixtures import plot_rates, plot_ratio
 from .pareto import plot_pareto_convergence, plot_sign_map, plot_tail_fit
 from .rebound import plot_needed, plot_rebound, plot_rebound_factor
 from .theorem import plot_depth_curve, plot_rate_change
-from .training import MOST_RUNS as MOST_RUNS
-from .training import plot_balance, plot_best_sizes, plot_law_response, plot_predictions, plot_regret
+from .training import (
+    MOST_RUNS as MOST_RUNS,
+    plot_balance,
+    plot_best_sizes,
+    plot_law_response,
+    plot_predictions,
+    plot_regret,
+)
 from .trees import plot_tree, plot_tree_levels
 
 __all__ = ["animate_springs", "plot_balance", "plot_best_sizes", "plot_budget", "plot_chain_motion"]
