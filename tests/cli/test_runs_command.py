@@ -62,7 +62,8 @@ def together(tmp_path):
     return write(tmp_path / "both.csv", header, rows)
 
 
-FAST = ("--leaves", 5, "--scales", "shared", "--no-progress")
+SHAPE = ("--leaves", 3, "--scales", "shared", "--no-progress")
+FAST = (*SHAPE, "--smoothing", 0.01)
 
 
 def test_help_shows_an_example(capsys):
@@ -76,11 +77,11 @@ def test_agrees_with_the_library(tables, tmp_path, capsys):
     path, out = tmp_path / "found.json", tmp_path / "out"
     target = {"code": 2.0, "quiz": 1.0}
     given = [f"{name}={weight}" for name, weight in target.items()]
-    assert run(*tables, *FAST, "--target", *given, "--seed", 3, "--json", path, "--figures", out) == 0
+    assert run(*tables, *SHAPE, "--target", *given, "--seed", 3, "--json", path, "--figures", out) == 0
     found = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
     runs = TrainingRuns.from_csv(*tables)
-    law = MixingLaw.fit(runs, 5, "shared", seed=3)
+    law = MixingLaw.fit(runs, 3, "shared", seed=3)
     best, worst = law.best_sizes(target), law.best_sizes(target, worst=True)
     mean = runs.weights.mean(axis=0)
     assert found["names"] == [*NAMES]
@@ -159,14 +160,14 @@ def test_many_datasets_fit_the_screen(tmp_path, capsys, monkeypatch):
     one = write(tmp_path / "s.csv", ["index", *names], numbered[0])
     two = write(tmp_path / "l.csv", ["index", *(f"{name}_loss" for name in names)], numbered[1])
     words = {}
-    for columns in ("200", "80", "40"):
+    for columns in ("200", "80", "50"):
         monkeypatch.setenv("COLUMNS", columns)
         assert run(one, two, *FAST) == 0
         shown = capsys.readouterr().out
         words[columns] = {word for word in shown.split() if word.strip("─")}
         assert max(map(len, shown.splitlines())) <= int(columns)
     assert words["200"] <= words["80"]
-    assert words["200"] <= words["40"]
+    assert words["200"] <= words["50"]
 
 
 @pytest.fixture
@@ -266,7 +267,7 @@ def test_many_runs_have_no_picture_of_their_regret(tables, tmp_path, capsys, mon
 
 def test_every_json_key_is_documented(together, tmp_path):
     columns = ("--sizes", "w_*", "--rates", "*_loss", "--parameters", "size", "--tokens", "seen")
-    assert run(together, together, *FAST, *columns, "--json", tmp_path / "f.json") == 0
+    assert run(together, together, *SHAPE, *columns, "--json", tmp_path / "f.json") == 0
     found = json.loads((tmp_path / "f.json").read_text())
     page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`([\w./-]+)`", page.partition("## tokentree runs")[2]))

@@ -89,13 +89,13 @@ def _add_runs(commands: "Commands") -> None:
         ("tokens", "how many tokens it was trained on"),
     ):
         command.add_argument(f"--{name}", metavar="COLUMN", help=f"column that says {what}")
-    command.add_argument(
-        "--leaves", type=int, metavar="M", help="leaves of the law (default: cross-validated)"
-    )
+    chosen = "(default: cross-validated)"
+    command.add_argument("--leaves", type=int, metavar="M", help=f"leaves of the law {chosen}")
+    command.add_argument("--smoothing", type=float, metavar="S", help=f"prior on the leaves {chosen}")
     command.add_argument(
         "--scales",
         choices=["own", "shared", "stiffness"],
-        help="a scale for every loss, one for all, or one for every dataset (default: cross-validated)",
+        help=f"a scale for every loss, one for all, or one for every dataset {chosen}",
     )
     _add_seed(command, "the law's starts and folds")
     _add_results(command)

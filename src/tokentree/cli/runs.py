@@ -106,7 +106,14 @@ def _target(given: list[str] | None, runs: TrainingRuns) -> dict[str, float]:
 
 def _found(runs: TrainingRuns, target: Mapping[str, float], options: argparse.Namespace) -> _Found:
     shown = not options.no_progress and sys.stderr.isatty()
-    law = MixingLaw.fit(runs, options.leaves, options.scales, seed=options.seed, progress=shown)
+    law = MixingLaw.fit(
+        runs,
+        options.leaves,
+        options.scales,
+        smoothing=options.smoothing,
+        seed=options.seed,
+        progress=shown,
+    )
     choice = next(
         (
             each
@@ -151,13 +158,13 @@ def _largest(runs: TrainingRuns) -> dict[str, float]:
 
 def _print_runs(screen: Screen, runs: TrainingRuns) -> None:
     known = (~np.isnan(runs.rates)).sum(axis=0)
-    shares = [f"{share:.4f}" for share in runs.weights.mean(axis=0)] + ["task"] * len(runs.tasks)
+    named = [*runs.names, *(f"{task} (task)" for task in runs.tasks)]
     screen.table(
         f"{runs.n_runs:,} runs of {runs.n_datasets} datasets",
-        ("dataset", "mean share", "runs with loss", "column of its loss"),
+        ("dataset", "runs with its loss", "column"),
         (
-            (name, share, f"{n:,}", runs.matches.get(name, "none"))
-            for name, share, n in zip(runs.losses, shares, known.tolist(), strict=True)
+            (name, f"{n:,}", runs.matches.get(loss, "none"))
+            for name, loss, n in zip(named, runs.losses, known.tolist(), strict=True)
         ),
     )
     lost = [f"{len(rows):,} of {file} ({_some(rows)})" for file, rows in runs.left_out.items() if rows]
@@ -217,7 +224,7 @@ def _print_law(screen: Screen, found: _Found) -> None:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in law.exponents.items())
         _say(screen, f"Joint in model size and tokens, with exponents {shown}.")
     if choice is None:
-        _say(screen, "Not cross-validated: there are too few mixtures to leave any out.")
+        _say(screen, "Not cross-validated: nothing was left to choose, or too few mixtures to choose by.")
     else:
         _say(
             screen,
@@ -263,7 +270,7 @@ def _print_response(screen: Screen, found: _Found) -> None:
         return
 
     def extreme(row: Float[np.ndarray, "datasets"], at: int) -> str:
-        return f"{names[at]} {row[at]:+.4f}"
+        return f"{names[at]} {row[at]:+.3f}"
 
     rows = []
     for loss, row in zip(losses, response, strict=True):
@@ -272,9 +279,9 @@ def _print_response(screen: Screen, found: _Found) -> None:
         if own is not None:
             others[own] = np.nan
         least, most = int(np.nanargmin(others)), int(np.nanargmax(others))
-        itself = "task" if own is None else f"{row[own]:+.4f}"
+        itself = "task" if own is None else f"{row[own]:+.3f}"
         rows.append((loss, itself, extreme(row, least), extreme(row, most)))
-    screen.table(title, ("loss", "to its own data", "least, of others", "most, of others"), rows)
+    screen.table(title, ("loss", "own data", "least, of others", "most, of others"), rows)
 
 
 def _print_best(screen: Screen, found: _Found) -> None:
@@ -296,7 +303,7 @@ def _print_best(screen: Screen, found: _Found) -> None:
         f"[bold]Best mixture: {best.value:.6g} nats[/], duality gap {best.gap:.1e}. "
         f"Mean of the runs: {found.value(found.mean):.6g}. Worst mixture, as a control: {worst.value:.6g}."
     )
-    screen.print("  The gap proves that no mixture does better by more, if the fitted law is right.")
+    screen.print("  If the fitted law is right, no mixture is better by more than the gap.")
 
 
 def _say(screen: Screen, text: str) -> None:
