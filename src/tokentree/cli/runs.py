@@ -161,7 +161,7 @@ def _print_runs(screen: Screen, runs: TrainingRuns) -> None:
     named = [*runs.names, *(f"{task} (task)" for task in runs.tasks)]
     screen.table(
         f"{runs.n_runs:,} runs of {runs.n_datasets} datasets",
-        ("dataset", "runs with its loss", "column"),
+        ("dataset", "runs", "column of its loss"),
         (
             (name, f"{n:,}", runs.matches.get(loss, "none"))
             for name, loss, n in zip(named, runs.losses, known.tolist(), strict=True)
