@@ -1,4 +1,4 @@
-"""The command ``tokentree``: decide the paper's claims, measure three datasets of one's own, draw, explore.
+"""The command ``tokentree``: decide the paper's claims, measure one's own data or runs, draw, explore.
 
 Exit codes: 0 when every verdict was reached, whatever it says; 1 when one is undecided; 2 when the input
 cannot be used, which standard error explains; 130 when interrupted; 141 when nobody reads standard output to
@@ -52,7 +52,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         signals.check()
         options = parser().parse_args(arguments)
-        options.files = [inputs.files(path, role) for role, path in inputs.given(options).items()]
+        options.files = [inputs.files(path, called) for called, path in inputs.given(options).items()]
         outputs.check(options)
         code = _COMMANDS[options.command](options)
         sys.stdout.flush()
@@ -89,6 +89,12 @@ def _measure(options: argparse.Namespace) -> int:
     return measure(options)
 
 
+def _runs(options: argparse.Namespace) -> int:
+    from .runs import runs
+
+    return runs(options)
+
+
 def _figures(options: argparse.Namespace) -> int:
     from . import figures
     from .writing import draw, write
@@ -108,6 +114,7 @@ def _explore(options: argparse.Namespace) -> int:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
     "measure": _measure,
+    "runs": _runs,
     "figures": _figures,
     "explore": _explore,
 }

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,10 +24,11 @@ from ..alignment import (
     simulate_resistance,
 )
 from ..claims import TEXT_DEPTH, Corpus, text_corpus, text_masses
-from ..mixtures import Mixture
+from ..mixtures import BestSizes, Mixture
 from ..pareto import fit_tail, pareto_convergence, sign_map
 from ..plotting import (
     animate_springs,
+    plot_best_sizes,
     plot_budget,
     plot_chain_motion,
     plot_code_lengths,
@@ -34,13 +36,16 @@ from ..plotting import (
     plot_fisher_triangle,
     plot_force_extension,
     plot_invariant,
+    plot_law_response,
     plot_needed,
     plot_pareto_convergence,
+    plot_predictions,
     plot_rate_change,
     plot_rates,
     plot_ratio,
     plot_rebound,
     plot_rebound_factor,
+    plot_regret,
     plot_resistance,
     plot_resistance_gaps,
     plot_sign_map,
@@ -51,6 +56,7 @@ from ..plotting import (
 )
 from ..springs import SpringChain
 from ..theorem import ResponseCurve, depth_curve, published_form, response_curve
+from ..training import MixingLaw, TrainingRuns
 from ..trees import TokenTree
 
 _NAMES = ("pre-training", "alignment", "perturbation")
@@ -220,6 +226,35 @@ def animation() -> FuncAnimation:
     """The springs of real text as the perturbation grows."""
     mixture = Mixture(text_corpus().counts, [30, 10, 1], names=_NAMES)
     return animate_springs(mixture, _NAMES[2], np.geomspace(0.1, 100, 40))
+
+
+def predictions(law: MixingLaw, runs: TrainingRuns) -> Figure:
+    """Measured rates against those of a law."""
+    figure, ax = _one()
+    plot_predictions(law, runs, ax)
+    return figure
+
+
+def regret(runs: TrainingRuns) -> Figure:
+    """What each run would lose with each other run's model."""
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    plot_regret(runs, figure.subplots())
+    return figure
+
+
+def law_response(law: MixingLaw, sizes: Float[np.ndarray, "datasets"], model: Mapping[str, float]) -> Figure:
+    """How every loss answers to every dataset."""
+    size = (3.5 + 0.35 * len(law.names), 2.8 + 0.25 * len(law.losses))
+    figure = Figure(figsize=size, layout="constrained")
+    plot_law_response(law, sizes, figure.subplots(), **model)
+    return figure
+
+
+def best_sizes(best: BestSizes) -> Figure:
+    """The shares of the best mixture."""
+    figure = Figure(figsize=(6, 1.6 + 0.22 * len(best.names)), layout="constrained")
+    plot_best_sizes(best, figure.subplots())
+    return figure
 
 
 def _aligned(corpus: Corpus) -> Mixture:

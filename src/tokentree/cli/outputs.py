@@ -14,6 +14,9 @@ from .inputs import given
 RESPONSE = "response.png"
 """The picture that ``tokentree measure`` draws."""
 
+RUNS_PICTURES = ("predictions.png", "response.png", "best-sizes.png", "regret.png")
+"""Those that ``tokentree runs`` draws."""
+
 _Identity = tuple[int, int] | Path
 
 
@@ -69,6 +72,8 @@ def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, Path | None, Pa
 def _pictures(options: argparse.Namespace) -> Collection[str]:
     if options.command == "measure":
         return [RESPONSE]
+    if options.command == "runs":
+        return RUNS_PICTURES
     from . import figures
 
     return figures.gallery().keys()

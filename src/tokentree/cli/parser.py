@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from .inputs import ROLES
+from .inputs import ROLES, TABLES
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"tokentree {__version__}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_verify, _add_measure, _add_figures, _add_explore):
+    for add in (_add_verify, _add_measure, _add_runs, _add_figures, _add_explore):
         add(commands)
     return whole
 
@@ -60,6 +60,47 @@ def _add_measure(commands: "Commands") -> None:
     _add_results(command)
 
 
+def _add_runs(commands: "Commands") -> None:
+    command = commands.add_parser(
+        "runs",
+        help="what training runs on mixtures say, and the best mixture",
+        description="Read training runs: how much of each dataset every run had, and its losses in nats. Say "
+        "whether they obey the law of joint compression, fit the token tree to them as their mixing law, and "
+        "find the mixture that is best for a target. Rows are joined on their first column, or on run or "
+        "run_id. If both tables are one file, --sizes and --rates say which columns are which.",
+        epilog="example: tokentree runs mixtures.csv losses.csv --target code=2 web=1 --figures out",
+    )
+    for name, shown in TABLES.items():
+        command.add_argument(name, metavar=shown, type=Path)
+    command.add_argument(
+        "--target",
+        nargs="+",
+        action="extend",
+        metavar="NAME=WEIGHT",
+        help="losses to make small, and their weights (default: all equally)",
+    )
+    for name, what in (("sizes", "sizes"), ("rates", "losses")):
+        command.add_argument(
+            f"--{name}", action="append", metavar="PATTERN", help=f"columns of {what}, as in 'weight_*'"
+        )
+    for name, what in (
+        ("run", "what the runs are called"),
+        ("parameters", "the size of each model"),
+        ("tokens", "how many tokens it was trained on"),
+    ):
+        command.add_argument(f"--{name}", metavar="COLUMN", help=f"column that says {what}")
+    chosen = "(default: cross-validated)"
+    command.add_argument("--leaves", type=int, metavar="M", help=f"leaves of the law {chosen}")
+    command.add_argument("--smoothing", type=float, metavar="S", help=f"prior on the leaves {chosen}")
+    command.add_argument(
+        "--scales",
+        choices=["own", "shared", "stiffness"],
+        help=f"a scale for every loss, one for all, or one for every dataset {chosen}",
+    )
+    _add_seed(command, "the law's starts and folds")
+    _add_results(command)
+
+
 def _add_figures(commands: "Commands") -> None:
     command = commands.add_parser(
         "figures",
@@ -82,8 +123,8 @@ def _add_explore(commands: "Commands") -> None:
     command.add_argument("--out", type=Path, metavar="PATH", required=True, help="page to write")
 
 
-def _add_seed(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--seed", type=int, default=0, help="seed of the synthetic trees (default 0)")
+def _add_seed(command: argparse.ArgumentParser, of: str = "the synthetic trees") -> None:
+    command.add_argument("--seed", type=int, default=0, help=f"seed of {of} (default 0)")
 
 
 def _add_results(command: argparse.ArgumentParser) -> None:

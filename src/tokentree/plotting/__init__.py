@@ -11,10 +11,19 @@ from .mixtures import plot_rates, plot_ratio
 from .pareto import plot_pareto_convergence, plot_sign_map, plot_tail_fit
 from .rebound import plot_needed, plot_rebound, plot_rebound_factor
 from .theorem import plot_depth_curve, plot_rate_change
+from .training import (
+    MOST_RUNS as MOST_RUNS,
+    plot_balance,
+    plot_best_sizes,
+    plot_law_response,
+    plot_predictions,
+    plot_regret,
+)
 from .trees import plot_tree, plot_tree_levels
 
-__all__ = ["animate_springs", "plot_budget", "plot_chain_motion", "plot_code_lengths", "plot_depth_curve"]
-__all__ += ["plot_extension_gap", "plot_fisher_triangle", "plot_force_extension", "plot_invariant"]
-__all__ += ["plot_needed", "plot_pareto_convergence", "plot_rate_change", "plot_rates", "plot_ratio"]
-__all__ += ["plot_rebound", "plot_rebound_factor", "plot_resistance", "plot_resistance_gaps"]
+__all__ = ["animate_springs", "plot_balance", "plot_best_sizes", "plot_budget", "plot_chain_motion"]
+__all__ += ["plot_code_lengths", "plot_depth_curve", "plot_extension_gap", "plot_fisher_triangle"]
+__all__ += ["plot_force_extension", "plot_invariant", "plot_law_response", "plot_needed"]
+__all__ += ["plot_pareto_convergence", "plot_predictions", "plot_rate_change", "plot_rates", "plot_ratio"]
+__all__ += ["plot_rebound", "plot_rebound_factor", "plot_regret", "plot_resistance", "plot_resistance_gaps"]
 __all__ += ["plot_sign_map", "plot_survival", "plot_tail_fit", "plot_tree", "plot_tree_levels"]
