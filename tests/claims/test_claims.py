@@ -22,7 +22,9 @@ from tokentree.claims import (
     section4,
     section5,
     theorem_4_2,
+    training,
 )
+from tokentree.training import TrainingRuns
 
 EXPECTED = {
     "introduction/springs": Verdict.HOLDS,
@@ -50,6 +52,8 @@ EXPECTED = {
     "theorem-4.2/many-leaves": Verdict.UNDER_A_CONDITION,
     "theorem-4.2/depth": Verdict.FAILS,
     "theorem-4.2/huffman": Verdict.HOLDS,
+    "training-runs/law": Verdict.HOLDS,
+    "training-runs/inverse-proportion": Verdict.IN_A_LIMIT,
     "section-4.2/example": Verdict.IN_A_LIMIT,
     "equation-3/as-printed": Verdict.FAILS,
     "equation-3/reversed": Verdict.IN_A_LIMIT,
@@ -57,6 +61,7 @@ EXPECTED = {
     "section-5.2/rebound": Verdict.UNDER_A_CONDITION,
     "section-5.2/table-3": Verdict.FAILS,
     "section-5.3/factors": Verdict.FAILS,
+    "training-runs/elasticity-and-scale": Verdict.UNDER_A_CONDITION,
     "assumption-A.7": Verdict.FAILS,
 }
 
@@ -395,6 +400,24 @@ class Lossy(section3.BlockCodec):
 
 HOLDS, FAILS, UNDECIDED = Verdict.HOLDS, Verdict.FAILS, Verdict.UNDECIDED
 CONDITION, LIMIT = Verdict.UNDER_A_CONDITION, Verdict.IN_A_LIMIT
+
+
+def rates_of(change):
+    """Of `own_runs`, other rates."""
+    return after(
+        lambda runs: TrainingRuns(
+            runs.sizes, change(runs), runs.names, parameters=runs.parameters, tokens=runs.tokens
+        )
+    )
+
+
+def shrunk(runs):
+    """Rates of the larger models drawn together."""
+    rates, large = runs.rates.copy(), runs.parameters == runs.parameters.max()
+    rates[large] = rates[large].mean(axis=0) + (rates[large] - rates[large].mean(axis=0)) / 3
+    return rates
+
+
 FOUND = [
     # H <= L < H + 1, its lower end included.
     (section3_1.source_coding, "HuffmanCode", code(entropy), HOLDS),
@@ -510,6 +533,12 @@ FOUND = [
     (section5.rebound, "simulate_rebound", first_not("levels_off"), UNDECIDED),
     (section5.needed, "simulate_rebound", first_not("needed_falls"), UNDECIDED),
     (section5.rebound_factors, "rebound_by_pretraining", first_not("grows"), UNDECIDED),
+    (training.runs_obey, "own_runs", rates_of(lambda runs: np.roll(runs.rates, 1, axis=1)), FAILS),
+    (training.inverse_proportion, "own_runs", rates_of(lambda runs: runs.rates * [2, 1, 1, 1, 1]), FAILS),
+    (training.inverse_proportion, "own_runs", rates_of(lambda runs: runs.rates * [0.5, 1, 1, 1, 1]), FAILS),
+    (training.elasticity_and_scale, "own_runs", rates_of(shrunk), FAILS),
+    (training.elasticity_and_scale, "_answer", in_turn(1.1, 1), UNDECIDED),
+    (training.elasticity_and_scale, "_answer", in_turn(1, 1), UNDECIDED),
 ]
 
 

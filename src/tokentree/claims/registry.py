@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from .._lib import checks
 from .._lib.progress import tracked
-from . import appendix, section3, section3_1, section4, section5, theorem_4_2
+from . import appendix, section3, section3_1, section4, section5, theorem_4_2, training
 from .evidence import Evidence
 from .ledger import Finding, Ledger
 
@@ -34,6 +34,8 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "theorem-4.2/many-leaves": theorem_4_2.many_leaves,
     "theorem-4.2/depth": theorem_4_2.depth,
     "theorem-4.2/huffman": theorem_4_2.huffman_inequality,
+    "training-runs/law": training.runs_obey,
+    "training-runs/inverse-proportion": training.inverse_proportion,
     "section-4.2/example": section4.section_4_2,
     "equation-3/as-printed": section4.equation_3,
     "equation-3/reversed": section4.equation_3_reversed,
@@ -41,6 +43,7 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "section-5.2/rebound": section5.rebound,
     "section-5.2/table-3": section5.needed,
     "section-5.3/factors": section5.rebound_factors,
+    "training-runs/elasticity-and-scale": training.elasticity_and_scale,
     "assumption-A.7": appendix.assumption_a_7,
 }
 """The claims that `verify` decides, by the id of their finding, in the order of the paper."""
