@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from .._lib.results import Result
 from .runs import TrainingRuns
 
 
+@runtime_checkable
 class Law(Protocol):
     """What a mixing law answers: the losses that models have after training on any mixture.
 
