@@ -169,6 +169,11 @@ class _LossByLoss(_Fitted):
         """Where smoothing pulls the shape to."""
 
     @classmethod
+    def _stiffness(cls, n: int) -> Float[np.ndarray, "P"]:
+        """How much harder than others each part of the shape is pulled."""
+        return np.ones(len(cls._centre(n)))
+
+    @classmethod
     def _told(cls, slant: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "some"]:
         """Where to start from, as a linear law tells it: the more of a dataset helps, the more it counts."""
         return -slant
@@ -322,7 +327,12 @@ class PowerLaw(_LossByLoss):
 
     @classmethod
     def _centre(cls, n: int) -> Float[np.ndarray, "P"]:
-        return np.append(np.zeros(n), np.log(0.3))
+        return np.append(np.zeros(n), np.log(0.1))
+
+    @classmethod
+    def _stiffness(cls, n: int) -> Float[np.ndarray, "P"]:
+        # A large power explodes where few runs have been; a small one is a logarithm.
+        return np.append(np.ones(n), 10.0)
 
     @classmethod
     def _answer(
@@ -554,7 +564,7 @@ class _Projection:
         self.size = None if data.size is None else data.size[on]
         self.centre = law._centre(n)
         self.n_curved = len(self.centre)
-        self.pull = np.full(self.n_curved, np.sqrt(smoothing))
+        self.pull = np.sqrt(smoothing) * law._stiffness(n)
         if self.size is not None:
             self.centre = np.append(self.centre, fitting.PRIOR[:2])
             self.pull = np.append(self.pull, np.sqrt(fitting._NOISE) / fitting.PRIOR_WIDTH[:2])
