@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 from tokentree.mixtures import Mixture
 from tokentree.training import MixingLaw, TrainingRuns, fitting
 from tokentree.training.law import _data
+from tokentree.training.scores import in_order
 
 NAMES = ("web", "books", "code")
 
@@ -230,7 +231,7 @@ def test_a_law_is_kept_in_a_file(tmp_path, law):
 def test_names_say_which_dataset_is_meant(law):
     assert law.predict({"code": 3, "web": 1}).tolist() == law.predict([1, 0, 3]).tolist()
     shuffled = TrainingRuns(np.array([[3.0, 1.0]]), np.array([[2.0, 2.5]]), ("code", "web"))
-    again = law._in_order(shuffled)
+    again = in_order(shuffled, law.names)
     assert again.sizes.tolist() == [[1, 0, 3]]
     assert again.rates[0, [0, 2]].tolist() == [2.5, 2.0]
 

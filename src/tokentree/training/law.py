@@ -32,6 +32,7 @@ from ..mixtures import BestSizes, Mixture, best_shares, share_bounds, target_wei
 from . import fitting
 from .fitting import SCALES, Data, Fitted, Scales, Shape
 from .runs import TrainingRuns
+from .scores import LawScore, in_order, score, shares_of, size_of, sizes_of
 
 LEAVES, SMOOTHING = (10, 20, 40, 80), (1e-4, 1e-3, 1e-2)
 """What cross-validation chooses among."""
@@ -44,38 +45,6 @@ _ONE = {"parameters": 1.0, "tokens": 1.0}
 _FORMAT, _VERSION = "tokentree.MixingLaw", 1
 _ARRAYS = ("leaves", "linear", "stiffness", "exponents", "misfit", "point")
 _PARTS = ("names", "tasks", "rows", "reference", "shape", *_ARRAYS)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class LawScore(Result):
-    """How well a law predicts runs, loss by loss. Made by `MixingLaw.score`.
-
-    Attributes
-    ----------
-    losses : tuple of str
-    r2 : float array, shape (L,)
-        Share of the variance over the runs that is predicted; negative where the mean would do better.
-    spearman : float array, shape (L,)
-        Rank correlation of predicted and measured.
-    relative_error : float array, shape (L,)
-        Mean of ``abs(predicted / measured - 1)``.
-    """
-
-    losses: tuple[str, ...]
-    r2: Float[np.ndarray, "losses"]
-    spearman: Float[np.ndarray, "losses"]
-    relative_error: Float[np.ndarray, "losses"]
-
-    def __repr__(self) -> str:
-        r2, rank, off = (np.nanmean(x) for x in (self.r2, self.spearman, self.relative_error))
-        return (
-            f"LawScore({len(self.losses)} losses; means: R2 {r2:.4f}, Spearman {rank:.4f}, "
-            f"relative error {off:.2%})"
-        )
-
-    def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        columns = {name: getattr(self, name) for name in ("r2", "spearman", "relative_error")}
-        return {"loss": self.losses, **columns}, "loss"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -278,7 +247,7 @@ class MixingLaw:
         ValueError
             If the sizes do not fit the datasets, or `parameters` and `tokens` the law.
         """
-        shares, single = self._shares(sizes)
+        shares, single = shares_of(sizes, self.names)
         size = self._size(parameters, tokens, len(shares))
         wide = fitting.widened(shares, len(self.leaves))
         rates = self.fitted.rates(wide, self.rows, size)
@@ -297,24 +266,7 @@ class MixingLaw:
         ValueError
             If a dataset is unknown to the law.
         """
-        from scipy.stats import spearmanr
-
-        runs = self._in_order(runs)
-        predicted = self.predict(runs.sizes, parameters=runs.parameters, tokens=runs.tokens)
-        found = np.full((3, len(self.losses)), np.nan)
-        for i, loss in enumerate(self.losses):
-            if loss not in runs.losses:
-                continue
-            measured = runs.rates[:, runs.losses.index(loss)]
-            on = np.isfinite(measured)
-            y, z = measured[on], predicted[on, i]
-            spread = ((y - y.mean()) ** 2).sum() if on.any() else 0.0
-            if spread > 0:
-                found[0, i] = 1 - ((y - z) ** 2).sum() / spread
-                found[1, i] = spearmanr(y, z).statistic if np.ptp(z) > 0 else np.nan
-            if on.any() and (y != 0).all():
-                found[2, i] = np.abs(z / y - 1).mean()
-        return LawScore(self.losses, *found)
+        return score(self, runs)
 
     def response(
         self,
@@ -449,7 +401,7 @@ class MixingLaw:
         """
         if scales not in ("own", "shared"):
             raise ValueError(f"scales = {scales!r}: must be 'own' or 'shared'")
-        runs = self._in_order(runs)
+        runs = in_order(runs, self.names)
         data, _ = _data(runs, None)
         every = (*self.names, *self.tasks)
         for row in data.rows:
@@ -475,7 +427,7 @@ class MixingLaw:
         the prior of its exponents is drawn as well, so that what only the prior says is uncertain too.
         """
         n = checks.integer("n", n, 1)
-        runs = self._in_order(runs)
+        runs = in_order(runs, self.names)
         data, _ = _data(runs, self.reference)
         rng = np.random.default_rng(seed)
         _, mixture = np.unique(data.shares, axis=0, return_inverse=True)
@@ -600,85 +552,14 @@ class MixingLaw:
     # Inside
 
     def _sizes(self, sizes: Numbers | Mapping[str, float]) -> Float[np.ndarray, "datasets"]:
-        shares, single = self._given(sizes)
+        given, single = sizes_of(sizes, self.names)
         if not single:
-            raise ValueError(f"sizes has shape {shares.shape}: must be ({len(self.names)},), one mixture")
-        one: Float[np.ndarray, "datasets"] = shares[0]
+            raise ValueError(f"sizes has shape {given.shape}: must be ({len(self.names)},), one mixture")
+        one: Float[np.ndarray, "datasets"] = given[0]
         return one
 
-    def _shares(
-        self, sizes: Numbers | Mapping[str, float]
-    ) -> tuple[Float[np.ndarray, "runs datasets"], bool]:
-        given, single = self._given(sizes)
-        return given / given.sum(axis=1, keepdims=True), single
-
-    def _given(self, sizes: Any) -> tuple[Float[np.ndarray, "runs datasets"], bool]:
-        n = len(self.names)
-        if isinstance(sizes, Mapping):
-            for name in sizes:
-                if name not in self.names:
-                    raise ValueError(
-                        f"sizes names {name!r}: must be one of {', '.join(map(repr, self.names))}"
-                    )
-            sizes = [sizes.get(name, 0.0) for name in self.names]
-        given = checks.real_array("sizes", sizes).astype(np.float64)
-        if given.ndim not in (1, 2) or given.shape[-1] != n:
-            raise ValueError(
-                f"sizes has shape {given.shape}: must be ({n},) or (A, {n}), one number a dataset"
-            )
-        checks.nonnegative("sizes", given)
-        rows = given.reshape(-1, n)
-        empty = ~(rows.sum(axis=1) > 0)
-        if empty.any():
-            raise ValueError(f"sizes[{int(np.argmax(empty))}] sums to 0: a model is trained on some data")
-        return rows, given.ndim == 1
-
     def _size(self, parameters: Any, tokens: Any, n: int) -> Float[np.ndarray, "runs 2"] | None:
-        if self.reference is None:
-            return None
-        if parameters is None or tokens is None:
-            raise ValueError("parameters and tokens: the law is joint in both, so both must be given")
-        logs = []
-        for name, value in (("parameters", parameters), ("tokens", tokens)):
-            array = checks.positive(name, value)
-            if array.shape not in ((), (n,)):
-                raise ValueError(f"{name} has shape {array.shape}: must be one number, or ({n},), one a run")
-            logs.append(np.broadcast_to(np.log(array), (n,)))
-        size: Float[np.ndarray, "runs 2"] = np.column_stack(logs) - self.reference
-        return size
-
-    def _in_order(self, runs: TrainingRuns) -> TrainingRuns:
-        """The runs with the law's datasets in the law's order; a dataset that they lack has no data."""
-        if not isinstance(runs, TrainingRuns):
-            raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
-        for name in runs.names:
-            if name not in self.names:
-                raise ValueError(
-                    f"runs has the dataset {name!r}: the law knows {', '.join(map(repr, self.names))}"
-                )
-        if runs.names == self.names:
-            return runs
-        n = len(runs.names)
-        sizes = np.zeros((runs.n_runs, len(self.names)))
-        rates = np.full((runs.n_runs, len(self.names)), np.nan)
-        errors = None if runs.errors is None else np.zeros_like(rates)
-        for at, name in enumerate(runs.names):
-            to = self.names.index(name)
-            sizes[:, to], rates[:, to] = runs.sizes[:, at], runs.rates[:, at]
-            if errors is not None and runs.errors is not None:
-                errors[:, to] = runs.errors[:, at]
-        rates = np.hstack([rates, runs.rates[:, n:]])
-        if errors is not None and runs.errors is not None:
-            errors = np.hstack([errors, runs.errors[:, n:]])
-        return TrainingRuns(
-            sizes,
-            rates,
-            self.names,
-            tasks=runs.tasks,
-            parameters=runs.parameters,
-            tokens=runs.tokens,
-            errors=errors,
-        )
+        return size_of(parameters, tokens, n, self.reference)
 
 
 def _data(
