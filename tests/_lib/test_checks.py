@@ -21,10 +21,12 @@ from tokentree import (
     BlockCodec,
     FisherSprings,
     HuffmanCode,
+    MixingLaw,
     Mixture,
     ParetoMass,
     SpringChain,
     TokenTree,
+    TrainingRuns,
     adapters,
     arithmetic_decode,
     arithmetic_encode,
@@ -63,6 +65,13 @@ CHAIN = SpringChain([1.0, 3.0])
 SPRINGS = FisherSprings(MIXTURE)
 FIT = fit_tail([1.0, 2.0, 4.0, 8.0], threshold=1)
 CODED = arithmetic_encode([0.5, 0.5], [0, 1, 1])
+SHARES = [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5]]
+RUNS = TrainingRuns(SHARES, [[1, 2, 2], [2, 1, 2], [2, 2, 1.5]])
+LAW = MixingLaw.fit(RUNS, 2, "shared", smoothing=1e-2, starts=1)
+JOINT = MixingLaw.fit(
+    TrainingRuns(SHARES, SHARES, parameters=[1, 2, 4], tokens=[1, 1, 2]), 2, "own", smoothing=1e-2, starts=1
+)
+BEST = LAW.best_sizes("D1", lower=0.1)
 
 
 class Door(NamedTuple):
@@ -93,6 +102,33 @@ DOORS = {
     "Mixture.__init__ sizes": Door(lambda x: Mixture(THIRDS, x), [1, 2, 3], "exact"),
     "Mixture.from_trees sizes": Door(lambda x: Mixture.from_trees(TREES, x), [1, 2, 3], "exact"),
     "Mixture.with_sizes sizes": Door(MIXTURE.with_sizes, [1, 2, 3], "exact"),
+    "Mixture.best_sizes available": Door(
+        lambda x: MIXTURE.best_sizes({"pretrain": 1, "align": 2}, available=x), [0.5, 0.75, 1], "floats"
+    ),
+    "Mixture.best_sizes prior": Door(
+        lambda x: MIXTURE.best_sizes({"pretrain": 1, "align": 2}, prior=x, pull=1.0), [1, 2, 3], "floats"
+    ),
+    "Mixture.best_sizes lower": Door(
+        lambda x: MIXTURE.best_sizes({"pretrain": 1, "align": 2}, lower=x), [0.25, 0, 0.5], "floats"
+    ),
+    "Mixture.best_sizes upper": Door(
+        lambda x: MIXTURE.best_sizes({"pretrain": 1, "align": 2}, upper=x), [0.5, 1, 1], "floats"
+    ),
+    "MixingLaw.best_sizes available": Door(
+        lambda x: LAW.best_sizes("D1", available=x), [0.5, 0.75, 1], "floats"
+    ),
+    "MixingLaw.best_sizes prior": Door(
+        lambda x: LAW.best_sizes("D1", prior=x, pull=1.0), [1, 2, 3], "floats"
+    ),
+    "MixingLaw.mixture sizes": Door(lambda x: LAW.mixture(x).weights, [1, 2, 3], "floats"),
+    "MixingLaw.predict sizes": Door(LAW.predict, [1, 0, 3], "floats"),
+    "MixingLaw.predict parameters": Door(
+        lambda x: JOINT.predict([[1, 2, 3], [3, 1, 1]], parameters=x, tokens=2), [1, 4], "floats"
+    ),
+    "MixingLaw.predict tokens": Door(
+        lambda x: JOINT.predict([[1, 2, 3], [3, 1, 1]], parameters=2, tokens=x), [1, 4], "floats"
+    ),
+    "MixingLaw.response sizes": Door(LAW.response, [1, 0, 3], "floats"),
     "NGramModel.fit sequences": Door(lambda x: NGramModel.fit(x, 1)([()]), [[0, 1], [1, 1]], "whole"),
     "ParetoMass.fit masses": Door(ParetoMass.fit, [1, 1, 2, 5, 9], "counts"),
     "ParetoMass.laplace s": Door(ParetoMass(2.5).laplace, [0, 1], "floats"),
@@ -131,6 +167,18 @@ DOORS = {
     ),
     "TokenTree.weight prefix": Door(TREES[0].weight, [0, 1], "whole"),
     "TokenTree.log_weight prefix": Door(TREES[0].log_weight, [0, 1], "whole"),
+    "TrainingRuns.__init__ sizes": Door(lambda x: TrainingRuns(x, SHARES).sizes, [[1, 0, 2]] * 3, "floats"),
+    "TrainingRuns.__init__ rates": Door(lambda x: TrainingRuns(SHARES, x).rates, [[1, 0, 2]] * 3, "floats"),
+    "TrainingRuns.__init__ errors": Door(
+        lambda x: TrainingRuns(SHARES, SHARES, errors=x).errors, [[1, 0, 2]] * 3, "floats"
+    ),
+    "TrainingRuns.__init__ parameters": Door(
+        lambda x: TrainingRuns(SHARES, SHARES, parameters=x).parameters, [1, 3, 2], "floats"
+    ),
+    "TrainingRuns.__init__ tokens": Door(
+        lambda x: TrainingRuns(SHARES, SHARES, tokens=x).tokens, [1, 3, 2], "floats"
+    ),
+    "TrainingRuns.subset rows": Door(lambda x: RUNS.subset(x).rates, [2, 0], "whole"),
     "arithmetic_decode p": Door(lambda x: arithmetic_decode(x, CODED, 3), [0.5, 0.5], "floats"),
     "arithmetic_decode bits": Door(lambda x: arithmetic_decode([0.5, 0.5], x, 3), CODED.tolist(), "whole"),
     "arithmetic_encode p": Door(lambda x: arithmetic_encode(x, [0, 1, 1]), [0.5, 0.5], "floats"),
@@ -179,6 +227,13 @@ DOORS = {
     "three_dataset_form distributions": Door(lambda x: three_dataset_form(x, 9, 1), THIRDS, "exact"),
     "unexpanded_bounds sizes": Door(lambda x: unexpanded_bounds(TREES, x), [1, 2, 3], "exact"),
     "animate_springs sizes": Door(lambda x: plotting.animate_springs(MIXTURE, 2, x), [1, 2], "floats"),
+    "plot_best_sizes low": Door(
+        lambda x: plotting.plot_best_sizes(BEST, low=x, high=[1, 1, 1]), [0, 0.25, 0], "floats"
+    ),
+    "plot_best_sizes high": Door(
+        lambda x: plotting.plot_best_sizes(BEST, low=[0, 0, 0], high=x), [1, 1, 1], "floats"
+    ),
+    "plot_law_response sizes": Door(lambda x: plotting.plot_law_response(LAW, x), [1, 2, 3], "floats"),
     "plot_code_lengths p": Door(plotting.plot_code_lengths, [0.5, 0.25, 0.25], "floats"),
     "plot_extension_gap extensions": Door(lambda x: plotting.plot_extension_gap(MIXTURE, x), [1, 2], "free"),
     "plot_invariant sizes": Door(lambda x: plotting.plot_invariant(MIXTURE, 2, x), [2, 3], "floats"),

@@ -153,7 +153,7 @@ def _spread(name: str, value: Any, names: Sequence[str], default: float) -> Floa
                 raise ValueError(f"{name} names {key!r}: must be one of {', '.join(map(repr, names))}")
             spread[list(names).index(key)] = each
     else:
-        array = checks.real_array(name, value).astype(np.float64)
+        array = checks.float_array(name, value)
         if array.shape not in ((), (len(names),)):
             raise ValueError(f"{name} has shape {array.shape}: must be one number, or ({len(names)},)")
         spread = np.broadcast_to(array, (len(names),)).copy()

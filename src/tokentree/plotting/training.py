@@ -223,7 +223,8 @@ def plot_law_response(
     ['−', '+', '+', '−']
     """
     given = [sizes.get(name, 0.0) for name in law.names] if isinstance(sizes, Mapping) else sizes
-    response = law.response(sizes, parameters=parameters, tokens=tokens) * float(np.sum(np.asarray(given)))
+    numbers = checks.float_array("sizes", given)
+    response = law.response(numbers, parameters=parameters, tokens=tokens) * float(numbers.sum())
     ax = axes(ax)
     strength = np.abs(response)
     most = float(strength.max()) or 1.0

@@ -567,7 +567,7 @@ class _Projection:
         self.pull = np.sqrt(smoothing) * law._stiffness(n)
         if self.size is not None:
             self.centre = np.append(self.centre, fitting.PRIOR[:2])
-            self.pull = np.append(self.pull, np.sqrt(fitting._NOISE) / fitting.PRIOR_WIDTH[:2])
+            self.pull = np.append(self.pull, 1 / fitting.PRIOR_WIDTH[:2])
 
     def slant(self) -> Float[np.ndarray, "datasets"]:
         """How the loss leans on the shares in a linear law, in units of its own spread over datasets."""

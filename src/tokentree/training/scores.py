@@ -108,7 +108,7 @@ def sizes_of(sizes: Any, names: tuple[str, ...]) -> tuple[Float[np.ndarray, "run
             if name not in names:
                 raise ValueError(f"sizes names {name!r}: must be one of {', '.join(map(repr, names))}")
         sizes = [sizes.get(name, 0.0) for name in names]
-    given = checks.real_array("sizes", sizes).astype(np.float64)
+    given = checks.float_array("sizes", sizes)
     if given.ndim not in (1, 2) or given.shape[-1] != n:
         raise ValueError(f"sizes has shape {given.shape}: must be ({n},) or (A, {n}), one number a dataset")
     checks.nonnegative("sizes", given)
