@@ -222,9 +222,9 @@ def plot_law_response(
     >>> [text.get_text() for text in plot_law_response(law, [1, 1]).texts]
     ['−', '+', '+', '−']
     """
-    given = [sizes.get(name, 0.0) for name in law.names] if isinstance(sizes, Mapping) else sizes
-    numbers = checks.float_array("sizes", given)
-    response = law.response(numbers, parameters=parameters, tokens=tokens) * float(numbers.sum())
+    given: Any = sizes if isinstance(sizes, Mapping) else checks.float_array("sizes", sizes)
+    response = law.response(given, parameters=parameters, tokens=tokens)
+    response = response * float(sum(given.values() if isinstance(sizes, Mapping) else given))
     ax = axes(ax)
     strength = np.abs(response)
     most = float(strength.max()) or 1.0

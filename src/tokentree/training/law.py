@@ -34,7 +34,7 @@ from .fitting import SCALES, Data, Fitted, Scales, Shape
 from .runs import TrainingRuns
 from .scores import LawScore, in_order, score, shares_of, size_of, sizes_of
 
-LEAVES, SMOOTHING = (10, 20, 40, 80), (1e-4, 1e-3, 1e-2)
+LEAVES, SMOOTHING = (10, 20, 40), (1e-4, 1e-3, 1e-2)
 """What cross-validation chooses among."""
 
 FEW = 8
@@ -133,7 +133,7 @@ class MixingLaw:
             Where `parameters` and `tokens` are given and differ, the joint law is fitted:
             gamma_i = E_i + A_i N^-alpha + B_i D^-beta + s_i N^a D^b CE(p_i, q).
         n_leaves : int, optional
-            Number M of leaves. Default: the one of 10, 20, 40 and 80 that predicts best what is left out.
+            Number M of leaves. Default: the one of 10, 20 and 40 that predicts best what is left out.
         scales : "own", "shared" or "stiffness", optional
             A scale for every loss; one for all; or one for every dataset that also weights it in q. Default:
             what predicts best. Ask for "shared" or "stiffness" where the law itself is wanted: with "own",
@@ -158,7 +158,7 @@ class MixingLaw:
         Notes
         -----
         A step costs O(A (N + L) M) for A runs of N datasets and L losses; a fit of 512 runs, 17 datasets and
-        40 leaves takes about a second, the choice about thirty fits. Errors are taken as Gaussian, of a
+        40 leaves takes about two seconds, the choice about thirty shorter fits. Errors are taken as Gaussian, of a
         variance proportional to that of the loss over the runs, or as `runs.errors` says. The exponents of
         the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 1, 1. Where runs have
         only two sizes that prior, and not the runs, decides how losses fall beyond them.
