@@ -158,9 +158,9 @@ class MixingLaw:
         Notes
         -----
         A step costs O(A (N + L) M) for A runs of N datasets and L losses; a fit of 512 runs, 17 datasets and
-        40 leaves takes about two seconds, the choice about thirty shorter fits. Errors are taken as Gaussian, of a
-        variance proportional to that of the loss over the runs, or as `runs.errors` says. The exponents of
-        the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 1, 1. Where runs have
+        40 leaves takes about two seconds, the choice about thirty shorter fits. Errors are taken as Gaussian,
+        of a variance proportional to that of the loss over the runs, or as `runs.errors` says. The exponents
+        of the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 1, 1. Where runs have
         only two sizes that prior, and not the runs, decides how losses fall beyond them.
         """
         if not isinstance(runs, TrainingRuns):
