@@ -63,7 +63,7 @@ def ledger(decide: Any) -> Any:
 
 LONG_CLAIMS = {
     *("theorem_3_4", "published", "published_overlapping", "three_datasets_condition"),
-    *("assumption_3_2", "assumption_a_7"),
+    *("assumption_3_2", "assumption_a_7", "elasticity_and_scale"),
 }
 """Claims that take seconds to decide on all the evidence; others do on little of it."""
 

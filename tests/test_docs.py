@@ -64,6 +64,7 @@ def anchors(page: Path) -> set[str]:
 
 LONG = {
     "docs/command-line.md",  # verify, and the gallery
+    "docs/how-to/my-own-training-runs.md",  # laws fitted and chosen
     "docs/how-to/my-own-property-test.md",  # a hundred examples of each property, and shrinking
 }
 

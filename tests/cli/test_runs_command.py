@@ -265,6 +265,7 @@ def test_many_runs_have_no_picture_of_their_regret(tables, tmp_path, capsys, mon
     assert not (tmp_path / "out" / "regret.png").exists()
 
 
+@pytest.mark.slow
 def test_every_json_key_is_documented(together, tmp_path):
     columns = ("--sizes", "w_*", "--rates", "*_loss", "--parameters", "size", "--tokens", "seen")
     assert run(together, together, *SHAPE, *columns, "--json", tmp_path / "f.json") == 0

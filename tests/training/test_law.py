@@ -24,6 +24,12 @@ def made(n_runs=60, seed=0, noise=0.0, scale=0.7, tasks=1, sizes=None):
     return TrainingRuns(sizes, rates, NAMES, tasks=("poems",)[:tasks]), leaves
 
 
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Without checks of shapes, which take longer than a step of a fit."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
 @pytest.fixture(scope="module")
 def law():
     return MixingLaw.fit(made()[0], 10, "shared", smoothing=1e-5)
@@ -66,7 +72,7 @@ def test_a_token_tree_is_found_again(scales):
     assert score.spearman.min() > 0.99
 
 
-def test_the_same_seed_gives_the_same_law():
+def test_the_same_seed_gives_the_same_law(unchecked):
     runs, _ = made(30, noise=0.01)
     one, two = (MixingLaw.fit(runs, 6, "own", smoothing=1e-3, seed=3) for _ in range(2))
     assert one == two
@@ -121,23 +127,23 @@ def test_leaves_are_carried_to_other_models(law):
     assert np.array_equal(carried.leaves, law.leaves)
 
 
-def test_intervals_cover_what_runs_leave_open():
+def test_intervals_cover_what_runs_leave_open(unchecked):
     noisy, _ = made(40, noise=0.02)
     law = MixingLaw.fit(noisy, 5, "shared", smoothing=1e-3)
-    drawn = law.bootstrap(noisy, 12)
+    drawn = law.bootstrap(noisy, 6)
     low, high = drawn.interval(lambda each: each.predict([1, 1, 1]))
     assert (low < high).all()
     truth = made(sizes=np.ones((1, 3)))[0].rates[0]
     assert ((low - 0.02 < truth) & (truth < high + 0.02)).all()
     exact, _ = made(40)
-    quiet = MixingLaw.fit(exact, 5, "shared", smoothing=1e-6).bootstrap(exact, 5)
+    quiet = MixingLaw.fit(exact, 5, "shared", smoothing=1e-6).bootstrap(exact, 3)
     below, above = quiet.interval(lambda each: each.predict([1, 1, 1]))
     assert (above - below < high - low).all()
     with pytest.raises(ValueError, match="no replicates"):
         law.interval(lambda each: each.scale)
 
 
-def test_the_joint_law_extrapolates():
+def test_the_joint_law_extrapolates(unchecked):
     rng = np.random.default_rng(0)
     base, leaves = made(90, seed=0)
     n, d = rng.choice([1e7, 3e7, 1e8], 90), rng.choice([1e9, 2e9, 4e9], 90)
@@ -150,14 +156,14 @@ def test_the_joint_law_extrapolates():
         )
 
     runs = TrainingRuns(base.sizes, rates(base.sizes, n, d), NAMES, tasks=("poems",), parameters=n, tokens=d)
-    law = MixingLaw.fit(runs, 8, "shared", smoothing=1e-6)
+    law = MixingLaw.fit(runs, 6, "shared", smoothing=1e-6, starts=1)
     assert law.exponents["alpha"] == pytest.approx(0.3, abs=0.03)
     assert law.exponents["parameters"] == pytest.approx(-0.05, abs=0.03)
     large = rng.dirichlet(np.ones(3), size=20)
     found = law.predict(large, parameters=1e9, tokens=8e9)
     truth = rates(large, np.full(20, 1e9), np.full(20, 8e9))
     assert np.abs(found / truth - 1).mean() < 0.02
-    drawn = law.bootstrap(runs, 10)
+    drawn = law.bootstrap(runs, 5)
     near, far = (
         np.ptp(drawn.interval(lambda law, n=n: law.predict([1, 1, 1], parameters=n, tokens=2e9)), axis=0)
         for n in (3e7, 1e10)
@@ -167,8 +173,8 @@ def test_the_joint_law_extrapolates():
         law.predict([1, 1, 1], parameters=1e9)
 
 
-def test_cross_validation_chooses_and_says_what_it_tried():
-    law = MixingLaw.fit(made(24, noise=0.01)[0], 5, smoothing=1e-3, starts=1)
+def test_cross_validation_chooses_and_says_what_it_tried(unchecked):
+    law = MixingLaw.fit(made(16, noise=0.01)[0], 4, smoothing=1e-3, starts=1, folds=2)
     assert [choice.scales for choice in law.choices] == list(fitting.SCALES)
     best = min(law.choices, key=lambda choice: choice.error)
     assert law.scales == best.scales
