@@ -12,7 +12,7 @@ pip := -m pip install --quiet --build-constraint $(pins)
 sources := $(shell find src -name '*.py')
 
 # An editable install, where there is one, already runs these sources; otherwise install as a user would.
-installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.notebooks) $(venv)/.plain)
+installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.lint $(venv)/.notebooks) $(venv)/.plain)
 
 # Apart from the main environment: other Pythons, the oldest dependencies and the newest.
 PYTHONS ?= python3.12 python3.13
@@ -67,7 +67,7 @@ test-newest: ## Run the tests with the newest release of each dependency, and na
 	$(call environment,$(PYTHON),.venvs/newest,'.[test]')
 	.venvs/newest/bin/python .ci/newest.py $(pins) $(quick)
 
-lint: $(venv)/.test ## Check style, format, types, and which wing imports which
+lint: $(venv)/.test $(venv)/.lint ## Check style, format, types, and which wing imports which
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
@@ -109,10 +109,10 @@ $(venv)/.created: $(pins)
 
 $(venv)/.plain: pyproject.toml $(pins) $(sources) | $(venv)/.created
 	$(python) $(pip) --constraint $(pins) .
-	@rm -f $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.notebooks
+	@rm -f $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.lint $(venv)/.notebooks
 	@touch $@
 
-$(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.notebooks: $(venv)/.%: pyproject.toml $(pins) | $(venv)/.created
+$(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.lint $(venv)/.notebooks: $(venv)/.%: pyproject.toml $(pins) | $(venv)/.created
 	$(python) $(pip) --constraint $(pins) --editable '.[$*]'
 	@rm -f $(venv)/.plain
 	@touch $@
