@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, fields, is_dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,6 @@ from . import display, frames
 
 if TYPE_CHECKING:
     import pandas
-
-_Result = TypeVar("_Result", bound=type)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -26,21 +24,6 @@ def same(a: Any, b: Any) -> bool:
     if is_dataclass(a) and type(a) is type(b):
         return all(same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
     return bool(a == b or (a != a and b != b))
-
-
-def comparable(result: _Result) -> _Result:
-    """Let `==` compare whole results that hold arrays; a tuple of arrays would refuse to."""
-
-    def equal(self: object, other: object) -> bool:
-        return type(self) is type(other) and same(self, other)
-
-    def differ(self: object, other: object) -> bool:
-        return not equal(self, other)
-
-    # A tuple has an inequality of its own, and arrays have no hash.
-    for name, value in {"__eq__": equal, "__ne__": differ, "__hash__": None}.items():
-        setattr(result, name, value)
-    return result
 
 
 class Result:
