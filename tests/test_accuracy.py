@@ -20,6 +20,7 @@ from benchmarks.accuracy import (
     spring_rows,
     table,
     theorem_rows,
+    training_rows,
 )
 from benchmarks.accuracy.pareto import laplace, leading
 from hypothesis import given, strategies as st
@@ -321,9 +322,9 @@ def promised(row):
 
 WINGS = (
     *("information", "trees", "codes", "mixtures", "theorem", "pareto", "springs", "alignment", "models"),
-    *("claims", "explorer"),
+    *("training", "claims", "explorer"),
 )
-QUICK = [theorem_rows, model_rows, spring_rows, flow_rows]
+QUICK = [theorem_rows, model_rows, spring_rows, flow_rows, training_rows]
 
 
 @pytest.mark.parametrize("group", QUICK, ids=[group.__name__ for group in QUICK])

@@ -18,7 +18,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import example, given, strategies as st
@@ -155,8 +154,7 @@ def test_equal_distributions_do_not_pull(depth):
     ],
 )
 @pytest.mark.parametrize("call", [explorer_mixture, explore])
-def test_errors_name_the_argument(call, change, error, said, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_errors_name_the_argument(call, change, error, said, unchecked):
     with pytest.raises(error, match=said):
         call(**START | change)
 
@@ -272,8 +270,7 @@ def test_page_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize("height", [0, 1.5])
-def test_height_is_a_number_of_pixels(height, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_height_is_a_number_of_pixels(height, unchecked):
     with pytest.raises((TypeError, ValueError), match="height"):
         explore(height=height)
 

@@ -1,7 +1,7 @@
 """What comes from outside is taken or refused with a documented error: no crash, no hang, no blown-up memory.
 
 Every input follows from its target's name and a number. A failure names both; ``TARGETS[name](rng(name,
-number), folder)`` repeats it. Types are not checked by the import hook here, for it would refuse junk first.
+number), folder)`` repeats it. The hook would refuse junk first.
 """
 
 import contextlib
@@ -17,7 +17,6 @@ import zipfile
 from fractions import Fraction
 from functools import partial
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -56,6 +55,8 @@ from tokentree.adapters import (
 from tokentree.mixtures import Mixture
 from tokentree.models import NGramModel
 from tokentree.trees import REST, TokenTree, files
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 REFUSED = ValueError, TypeError
 
@@ -729,11 +730,6 @@ def peak():
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-@pytest.fixture(autouse=True)
-def unhooked(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.filterwarnings("ignore:eos =")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from fractions import Fraction
 
-import jaxtyping
 import pytest
 from hypothesis import Phase, find, given, settings, strategies as st
 from tests.exact import overlaps
@@ -318,9 +317,8 @@ def test_joint_tree_has_the_joint_model(trees):
         (lambda: pareto_masses(alpha="2"), TypeError, "alpha = '2': must be a real number"),
     ],
 )  # fmt: skip
-def test_bad_input(monkeypatch, call, error, message):
+def test_bad_input(unchecked, call, error, message):
     # Users run without the annotations being checked; the messages must be our own.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=re.escape(message)):
         call()
 

@@ -19,6 +19,7 @@ from .pareto import pareto_rows, tail_rows
 from .springs import flow_rows, spring_rows
 from .table import DIGITS, Row
 from .theorem import theorem_rows
+from .training import training_rows
 
 EXACT = {
     "EOS, REST, Leaf, LeafKind, Leaves": "symbols, and a tree's leaves as they are",
@@ -47,6 +48,7 @@ GROUPS: tuple[Group, ...] = (
     spring_rows,
     flow_rows,
     alignment_rows,
+    training_rows,
 )
 LARGE: tuple[Group, ...] = (large_information_rows, large_mixture_rows)
 

@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from functools import cache
 
-import jaxtyping
 import numpy as np
 import pytest
 from tests.toys import coin
@@ -102,11 +101,12 @@ def test_every_changed_array_is_found_out_though_its_crc_is_right(tmp_path, save
 
 @pytest.mark.parametrize("step", [25, pytest.param(1, marks=pytest.mark.slow)])
 @each
-def test_a_flipped_bit_is_found_out_or_means_nothing(tmp_path, monkeypatch, save, load, form, step):
+def test_a_flipped_bit_is_found_out_or_means_nothing(
+    tmp_path, monkeypatch, unchecked, save, load, form, step
+):
     save(tmp_path / "file")
     raw, whole = (tmp_path / "file").read_bytes(), members(tmp_path / "file")
-    # Without a file system, and without the import hook, it takes seconds and not minutes.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    # Without a file system, and unchecked, it takes seconds and not minutes.
     damaged = bytearray(raw)
     for module in (files, saved):
         monkeypatch.setattr(module, "open", lambda path, mode: io.BytesIO(damaged), raising=False)

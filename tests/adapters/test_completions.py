@@ -21,7 +21,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from types import SimpleNamespace
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -460,8 +459,7 @@ def test_any_row_that_was_divided_by_a_sum_in_float32_is_taken(seed, n, spread, 
         RecordedCompletions([top(listed)])
 
 
-def test_rows_that_add_up_to_more_than_one_are_divided(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_rows_that_add_up_to_more_than_one_are_divided(unchecked):
     # Each term after the first is just too small to change the sum, and so the first stays 1.
     n = 4000
     p = in_float32(np.float32([1, *[0.999 * 2**-24] * n]))
@@ -611,8 +609,7 @@ def sampled(**fields):
          "choices[0].logprobs.top_logprobs[0]: the known probabilities add up to 1.7"),
     ],
 )  # fmt: skip
-def test_bad_answers_are_refused_with_their_place(monkeypatch, response, error, message):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_bad_answers_are_refused_with_their_place(unchecked, response, error, message):
     with pytest.raises(error, match=re.escape(message)) as caught:
         parse_response(response)
     with pytest.raises(error) as placed:
@@ -658,8 +655,7 @@ def test_bad_answers_are_refused_with_their_place(monkeypatch, response, error, 
         (lambda: http_post("http://a/", {"X": None}), TypeError, "headers['X'] is a NoneType: must be a str"),
     ],
 )  # fmt: skip
-def test_bad_input(monkeypatch, call, error, message):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_bad_input(unchecked, call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
 
@@ -725,9 +721,8 @@ def test_damaged_answers_are_read_or_refused(response):
 # A server
 
 
-def test_the_prefixes_of_a_long_answer_take_no_more_than_the_answer(monkeypatch):
+def test_the_prefixes_of_a_long_answer_take_no_more_than_the_answer(unchecked):
     # The import hook's own memory and time are those of many thousand calls.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     n = 1500
     logprobs = {"tokens": ["a", "b"] * (n // 2), "token_logprobs": [-0.5] * n}
     tracemalloc.start()

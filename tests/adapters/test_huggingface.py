@@ -7,7 +7,6 @@ import sys
 import warnings
 from functools import cache
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -525,8 +524,7 @@ def test_tokens_outside_the_vocabulary_are_refused(token):
         CausalLM(shared("gpt2"))([(3,), (3, 4, token)])
 
 
-def test_tokens_must_be_integers(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_tokens_must_be_integers(unchecked):
     with pytest.raises(TypeError, match=r"prefixes\[0\]\[1\] = 0.5: must be an integer"):
         CausalLM(shared("gpt2"))([(3, 0.5)])
 

@@ -5,7 +5,6 @@ import math
 import sys
 from fractions import Fraction
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
@@ -591,8 +590,7 @@ def test_a_model_that_changes_its_width():
         ({"model": 3}, TypeError, "model is a int: must be callable"),
     ],
 )
-def test_bad_arguments(monkeypatch, arguments, error, message):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_bad_arguments(unchecked, arguments, error, message):
     with pytest.raises(error, match=message):
         read_model(**{"model": Toy(2), "depth": 2, **arguments})
 

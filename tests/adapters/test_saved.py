@@ -8,7 +8,6 @@ import sys
 import textwrap
 from itertools import product
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -535,8 +534,7 @@ class Bomb:
         return os.mkdir, ("executed",)
 
 
-def test_files_that_hold_no_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_files_that_hold_no_model(tmp_path, monkeypatch, unchecked):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "bad"
 
@@ -654,8 +652,7 @@ LOGS = np.log(COIN)
         (lambda: record(lambda prefixes: np.zeros((1, 1)), [(3,)], "x"), ValueError, "prefixes[0, 0] = 3: m"),
     ],
 )  # fmt: skip
-def test_bad_input(monkeypatch, tmp_path, call, error, message):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_bad_input(monkeypatch, unchecked, tmp_path, call, error, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=re.escape(message)):
         call()

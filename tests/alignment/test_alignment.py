@@ -6,7 +6,6 @@ from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
 
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -432,14 +431,12 @@ def test_budget_as_plain_data():
         ({"base": 1}, "base = 1"),
     ],
 )
-def test_budget_refuses(options, message, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_budget_refuses(options, message, unchecked):
     with pytest.raises(ValueError, match=message):
         inverse_alignment_budget(**{"mixture": Mixture(THIRDS, [1, 1, 1]), "epsilon": 0.1} | options)
 
 
-def test_what_is_no_mixture_is_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_what_is_no_mixture_is_refused(unchecked):
     for function in (lambda x: inverse_alignment_budget(x, 0.1), simulate_resistance, simulate_rebound):
         with pytest.raises(TypeError, match="mixture is a list: must be a Mixture"):
             function(THIRDS)
@@ -837,7 +834,7 @@ def test_rebound_refuses(options, message):
         simulate_rebound(Mixture(THIRDS, [1, 1, 1]), **options)
 
 
-def test_factors_refuse(monkeypatch):
+def test_factors_refuse(unchecked):
     trees = [tree({"00": 1}), tree({"01": 1}), tree({"11": 1})]
     with pytest.raises(ValueError, match=r"depths\[1\] = 1.0: must be larger"):
         rebound_by_depth(trees, depths=[2, 1])
@@ -848,7 +845,6 @@ def test_factors_refuse(monkeypatch):
     found = rebound_by_pretraining(Mixture(THIRDS, [1, 1, 1]))
     with pytest.raises(ValueError, match="positive = 4: must be below 4"):
         found.fit("counts", 4)
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match="regime = 'slow'"):
         found.fit("slow")
 

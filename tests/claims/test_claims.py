@@ -78,6 +78,7 @@ def small(monkeypatch):
     """Evidence that decides a claim in milliseconds: lines of verse, and Pareto trees of 2^6 leaves."""
     monkeypatch.setattr(evidence_module, "PARETO_DEPTH", 6)
     monkeypatch.setattr(evidence_module, "PARETO_COUNT", 10**5)
+    monkeypatch.setattr(training, "LEAVES", 3)
     monkeypatch.setattr(section3, "python_text", lambda: {"topics": (Path(__file__),)})
     lines = (
         b"to be or not to be that is the question whether tis nobler in the mind to suffer the slings and "

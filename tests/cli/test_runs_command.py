@@ -13,6 +13,8 @@ from tokentree import Mixture, cli
 from tokentree.cli import figures
 from tokentree.training import MixingLaw, TrainingRuns
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 NAMES = ("web", "code", "talk")
 
 ROOT = Path(__file__).parents[2]

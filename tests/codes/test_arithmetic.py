@@ -6,7 +6,6 @@ import sys
 from fractions import Fraction
 from itertools import count, product
 
-import jaxtyping
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -142,8 +141,7 @@ def test_bad_extensions():
             call(extension=0)
 
 
-def test_what_annotations_would_catch_is_refused_without_them(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_what_annotations_would_catch_is_refused_without_them(unchecked):
     mixture = Mixture([[1, 2]], [1])
     with pytest.raises(ValueError, match="code = 'shannon': must be 'ideal' or 'huffman'"):
         mixture.potential(code="shannon")

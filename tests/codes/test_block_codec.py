@@ -5,7 +5,6 @@ import re
 from fractions import Fraction
 from itertools import count
 
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -266,8 +265,7 @@ def test_code_length_where_all_is_known():
         (lambda: ideal_code_length(CUT, 1, depth=3), ValueError, "depth = 3: the tree is cut at depth 2"),
     ],
 )
-def test_bad_input(monkeypatch, call, error, message):
+def test_bad_input(unchecked, call, error, message):
     # Users run without the annotations being checked; the messages must be our own.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=re.escape(message)):
         call()

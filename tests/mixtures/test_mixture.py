@@ -1,7 +1,6 @@
 import math
 from fractions import Fraction
 
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -415,8 +414,7 @@ def test_masses_and_counts_side_by_side():
         (lambda t: Mixture([[1]], [1]).perturb(0, "1"), TypeError, "amount = '1': must be an int, a float"),
     ],
 )  # fmt: skip
-def test_what_annotations_would_catch_is_refused_without_them(monkeypatch, call, error, message):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_what_annotations_would_catch_is_refused_without_them(unchecked, call, error, message):
     with pytest.raises(error, match=message):
         call(TokenTree.from_sequences(["0"]))
 

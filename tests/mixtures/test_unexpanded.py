@@ -4,7 +4,6 @@ import math
 import pickle
 from fractions import Fraction
 
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -721,8 +720,7 @@ def test_refusals(change, message):
         unexpanded_bounds(**given)
 
 
-def test_wrong_types(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_wrong_types(unchecked):
     with pytest.raises(TypeError, match=r"trees\[1\] is a str: must be a TokenTree"):
         unexpanded_bounds([unread(2), "tree"])
     with pytest.raises(TypeError, match=r"depth = 1.5: must be an integer"):

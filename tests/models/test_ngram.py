@@ -8,7 +8,6 @@ from dataclasses import FrozenInstanceError
 from fractions import Fraction
 from itertools import product
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -332,8 +331,7 @@ def test_progress_is_shown_on_demand(capsys):
         (("01", 2), TypeError, "sequences = '01' is one response"),
     ],
 )
-def test_bad_arguments(arguments, error, message, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_bad_arguments(arguments, error, message, unchecked):
     with pytest.raises(error, match=message):
         NGramModel.fit(*arguments)
 
@@ -352,8 +350,7 @@ def test_nothing_to_count():
         ([(0.5,)], TypeError, r"prefixes\[0\]\[0\] = 0.5: must be an integer"),
     ],
 )
-def test_bad_prefixes(prefixes, error, message, monkeypatch):
+def test_bad_prefixes(prefixes, error, message, unchecked):
     model = NGramModel.fit(["01"], 3)
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=message):
         model(prefixes)

@@ -8,7 +8,6 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any
 
-import jaxtyping
 import mpmath as mp
 import numpy as np
 import powerlaw
@@ -860,8 +859,7 @@ def test_bad_values(masses, arguments, message):
         ([1.0, 2.0], {"min_tail": 2.5}, "min_tail = 2.5"),
     ],
 )
-def test_bad_types(masses, arguments, message, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_bad_types(masses, arguments, message, unchecked):
     with pytest.raises(TypeError, match=message):
         fit_tail(masses, **arguments)
 
@@ -874,8 +872,7 @@ def test_bad_survival_arguments():
         fit.survival(0.0)
 
 
-def test_an_array_of_thresholds_is_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_an_array_of_thresholds_is_refused(unchecked):
     with pytest.raises(ValueError, match=r"threshold has shape \(1,\): must be one number"):
         fit_tail([1.0, 2.0], [1.0])
 

@@ -2,7 +2,6 @@
 
 import math
 
-import jaxtyping
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -356,8 +355,7 @@ def test_many_depths_are_named_along_the_axis():
 # What all pictures share
 
 
-def test_unknown_options(monkeypatch, resistance, rebound):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_unknown_options(unchecked, resistance, rebound):
     factor = rebound_by_pretraining(published_form(THIRDS, k=10**9, l=1))
     for draw, found in (
         (plot_resistance, resistance),

@@ -4,7 +4,6 @@ import math
 from fractions import Fraction
 from itertools import combinations, pairwise
 
-import jaxtyping
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -162,10 +161,9 @@ def test_equal_datasets_have_no_force_and_one_label():
     ax.figure.canvas.draw()
 
 
-def test_triangle_asks_for_a_plane(monkeypatch):
+def test_triangle_asks_for_a_plane(unchecked):
     with pytest.raises(ValueError, match="mixture has 4 datasets: a plane holds at most 3"):
         plot_fisher_triangle(Mixture(np.eye(4, dtype=int), [1, 1, 1, 1]))
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(TypeError, match="mixture is a str"):
         plot_fisher_triangle("mixture")
 
@@ -303,8 +301,7 @@ def test_two_springs_in_series_mirror_one_another():
     ],
 )
 @pytest.mark.parametrize("draw", [plot_invariant, animate_springs])
-def test_sizes_are_checked(monkeypatch, draw, sizes, rule):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_sizes_are_checked(unchecked, draw, sizes, rule):
     with pytest.raises(ValueError, match=rule):
         draw(Mixture(THIRDS, [1, 1, 1]), 2, sizes)
 
@@ -409,14 +406,13 @@ def test_equal_datasets_stand_still():
     np.testing.assert_array_equal(seen, 0)
 
 
-def test_animation_arguments(monkeypatch):
+def test_animation_arguments(unchecked):
     with pytest.raises(ValueError, match="a plane holds at most 3"):
         animate_springs(Mixture(np.eye(4, dtype=int), [1] * 4), 0, [1])
     with pytest.raises(ValueError, match="perturb = 3: must be below"):
         animate_springs(Mixture(THIRDS, [1] * 3), 3, [1])
     with pytest.raises(ValueError, match=r"interval = 0.0: must be finite and > 0"):
         animate_springs(Mixture(THIRDS, [1] * 3), 0, [1], interval=0)
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(TypeError, match="mixture is a str"):
         animate_springs("mixture", 0, [1])
 

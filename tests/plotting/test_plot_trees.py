@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
-import jaxtyping
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -290,12 +289,11 @@ def test_code_of_a_tree_is_that_of_its_counts():
     )
 
 
-def test_code_lengths_refuses_what_is_no_code_for_the_leaves(monkeypatch):
+def test_code_lengths_refuses_what_is_no_code_for_the_leaves(unchecked):
     with pytest.raises(ValueError, match=r"p\.sum\(axis=-1\) = 0.5"):
         plot_code_lengths([0.25, 0.25])
     with pytest.raises(ValueError, match="p has 2 leaves and the code 3 symbols"):
         plot_code_lengths([0.5, 0.5], code=HuffmanCode([1, 2, 2]))
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=r"p has shape \(2, 2\): must be one distribution"):
         plot_code_lengths([[0.5, 0.5], [0.5, 0.5]])
 
@@ -362,7 +360,7 @@ def test_a_single_mass_is_a_point():
     assert ax.get_legend() is None
 
 
-def test_survival_refuses_what_has_none(monkeypatch):
+def test_survival_refuses_what_has_none(unchecked):
     with pytest.raises(ValueError, match="masses is empty"):
         plot_survival({})
     with pytest.raises(ValueError, match=r"masses\['b'\] has no mass above zero"):
@@ -375,7 +373,6 @@ def test_survival_refuses_what_has_none(monkeypatch):
     ):
         plot_survival({"a": tree})
     assert curves(plot_survival({"a": tree.prune(1)}, new()))
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=r"has shape \(1, 2\): must be one row"):
         plot_survival([[1.0, 2.0]])
 
@@ -413,7 +410,7 @@ def test_roles_code_and_tokens_reach_the_rates():
     assert "bits per token" in ax.get_ylabel()
 
 
-def test_rates_refuses(monkeypatch):
+def test_rates_refuses(unchecked):
     mixture = Mixture(OVERLAPPING, [9, 2, 3])
     with pytest.raises(ValueError, match="align, perturb = 1, 1: must be two different datasets"):
         plot_rates(mixture, [1.0], perturb=1)
@@ -423,7 +420,6 @@ def test_rates_refuses(monkeypatch):
         plot_rates(mixture, np.zeros(0))
     with pytest.raises(ValueError, match="perturb = 'news'"):
         plot_rates(mixture, [1.0], perturb="news")
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=r"l has shape \(1, 1\)"):
         plot_rates(mixture, [[1.0]])
 

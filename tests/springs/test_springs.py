@@ -4,7 +4,6 @@ import operator
 from dataclasses import fields
 from fractions import Fraction
 
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -159,8 +158,7 @@ def test_refused_stiffness(k, error, message):
         SpringChain(k)
 
 
-def test_refused_arguments_of_the_chain(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_refused_arguments_of_the_chain(unchecked):
     chain = SpringChain([1, 2, 3])
     for call, error, message in [
         (lambda: SpringChain([1, 2], names=["a"]), ValueError, "must be 2 strings"),
@@ -825,8 +823,7 @@ def test_fixed_steps_are_the_flow_at_whole_times(steps, rate):
     )
 
 
-def test_refused_arguments_of_the_springs(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_refused_arguments_of_the_springs(unchecked):
     springs = FisherSprings(Mixture([[1, 0], [0, 1]], [3, 1]))
     for call, error, message in [
         (lambda: FisherSprings([[1, 0]]), TypeError, "mixture is a list: must be a Mixture"),

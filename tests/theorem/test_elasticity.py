@@ -6,7 +6,6 @@ import math
 import re
 from fractions import Fraction
 
-import jaxtyping
 import mpmath
 import numpy as np
 import pytest
@@ -896,9 +895,8 @@ TREE = TokenTree.from_sequences(["0"])
         (lambda: response_curve(MIXTURE, 1, per="token"), ValueError, "per = 'token' needs the depth"),
     ],
 )  # fmt: skip
-def test_bad_input(monkeypatch, call, error, message):
+def test_bad_input(unchecked, call, error, message):
     # Users run without the annotations being checked; the messages must be our own.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=re.escape(message)):
         call()
 
@@ -914,8 +912,7 @@ def test_a_verdict_is_one_row_and_plain_data():
     assert undecided.to_frame()[["sign_pretrain", "holds"]].isna().all(axis=None)
 
 
-def test_what_is_no_mixture_of_three_is_said_so(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_what_is_no_mixture_of_three_is_said_so(unchecked):
     with pytest.raises(TypeError, match="mixture is a list: must be a Mixture"):
         elasticity([[2, 1], [1, 3]])
     with pytest.raises(ValueError, match="mixture has 2 datasets: Theorem 4\\.2 needs at least 3"):

@@ -1,6 +1,5 @@
 """The token tree as a mixing law, on runs made from one, and its gradient against differences."""
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -22,12 +21,6 @@ def made(n_runs=60, seed=0, noise=0.0, scale=0.7, tasks=1, sizes=None):
     rates = 2 + scale * -np.log(q) @ leaves.T
     rates += noise * rng.standard_normal(rates.shape)
     return TrainingRuns(sizes, rates, NAMES, tasks=("poems",)[:tasks]), leaves
-
-
-@pytest.fixture
-def unchecked(monkeypatch):
-    """Without checks of shapes, which take longer than a step of a fit."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +56,7 @@ def test_the_gradient_is_that_of_the_value(scales, joint, missing):
 
 
 @pytest.mark.parametrize("scales", fitting.SCALES)
-def test_a_token_tree_is_found_again(scales):
+def test_a_token_tree_is_found_again(unchecked, scales):
     law = MixingLaw.fit(made()[0], 10, scales, smoothing=1e-6)
     unseen, _ = made(sizes=np.random.default_rng(7).dirichlet(np.ones(3), size=50))
     score = law.score(unseen)
@@ -89,10 +82,12 @@ def test_the_response_is_that_of_a_homogeneous_concave_function(laws, scales, si
     assert np.abs(own - own.T).max() <= 1e-12 * np.abs(own).max()
     assert np.abs(response @ n).max() <= 1e-12 * np.abs(response).max() * n.max() * 3
     assert np.linalg.eigvalsh((own + own.T) / 2).max() <= 1e-12 * np.abs(own).max()
-    step = 1e-4 * n[1]
-    up, down = (law.predict(n + s * step * np.array([0, 1, 0])) for s in (1, -1))
-    # What rounding does to rates of up to 8 nats, over the step, beside the error of a difference.
-    assert response[:, 1] == pytest.approx((up - down) / (2 * step), rel=1e-6, abs=2.0**-49 / step)
+    step = 1e-3 * n[1]
+    at = [law.predict(n + s * step * np.array([0, 1, 0])) for s in (-2, -1, 1, 2)]
+    found = (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * step)
+    # The step's fourth power in shares of the largest slope, and what rounding does to rates of up to 8 nats.
+    error = 1e-10 * np.abs(response).max() + 2.0**-48 / step
+    assert response[:, 1] == pytest.approx(found, rel=0, abs=error)
 
 
 def test_the_mixture_has_the_rates_of_the_law(law):
@@ -262,13 +257,11 @@ def test_names_say_which_dataset_is_meant(law):
         (lambda law: law.best_sizes("news"), "target names 'news'"),
     ],
 )
-def test_errors_say_what_is_allowed(monkeypatch, law, call, text):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_errors_say_what_is_allowed(unchecked, law, call, text):
     with pytest.raises(ValueError, match=text):
         call(law)
 
 
-def test_the_wrong_kind_of_runs_is_named(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_the_wrong_kind_of_runs_is_named(unchecked):
     with pytest.raises(TypeError, match="runs is a list: must be TrainingRuns"):
         MixingLaw.fit([[1, 2]])

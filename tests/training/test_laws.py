@@ -52,6 +52,9 @@ def shares(n=60, seed=0):
     return 0.97 * np.random.default_rng(seed).dirichlet(np.ones(3), size=n) + 0.01
 
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+
 def made(law, w):
     rates = RATES[law](w)
     return TrainingRuns(w, rates, NAMES, tasks=("poems",)[: rates.shape[1] - 3])

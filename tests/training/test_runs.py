@@ -6,7 +6,6 @@ import tracemalloc
 from fractions import Fraction
 from itertools import combinations
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -416,8 +415,7 @@ def test_what_is_no_table_of_runs(changed, kind, message):
         TrainingRuns(**(GOOD | changed))
 
 
-def test_names_that_are_no_strings(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_names_that_are_no_strings(unchecked):
     with pytest.raises(TypeError, match=r"tasks\[0\] = 3: must be a string"):
         TrainingRuns(**GOOD, tasks=[3])
     with pytest.raises(TypeError, match=r"labels\[1\] = None: must be a string"):

@@ -10,7 +10,6 @@ from fractions import Fraction
 from itertools import pairwise
 from unittest import mock
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
@@ -842,9 +841,8 @@ CUT = TokenTree.from_sequences(["0", "01"], depth=1)
         (lambda: leaf_distributions([SOME, CUT]), ValueError, "trees[1] is cut at depth 1 and another tree"),
     ],
 )  # fmt: skip
-def test_bad_input(monkeypatch, call, error, message):
+def test_bad_input(unchecked, call, error, message):
     # Users run without the annotations being checked; the messages must be our own.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=re.escape(message)):
         call()
 

@@ -283,8 +283,11 @@ class MixingLaw:
         stiffness = self.fitted.stiffness
         each = np.ones(len(n)) if stiffness is None else stiffness[: len(n)]
         weight = n * each
-        q = weight @ self.leaves[: len(n)] / weight.sum()
-        own, grown = self.leaves[self.rows] - q, self.leaves[: len(n)] - q
+        share, known = weight / weight.sum(), self.leaves[: len(n)]
+        q = share @ known
+        # p_i - q as a mean of p_i - p_j keeps its digits where i has nearly all the weight.
+        apart = np.einsum("j,ijx->ix", share, self.leaves[:, None] - known)
+        own, grown = apart[self.rows], apart[: len(n)]
         scale = self.scale
         size = self._size(parameters, tokens, 1)
         if size is not None and self.fitted.exponents is not None:
