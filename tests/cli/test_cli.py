@@ -197,6 +197,23 @@ def test_unusable_files_are_one_line_and_exit_code_two(files, change, message, c
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("texts", "noted"), [(("abcde", "abc", "ab"), False), (("abcdef", "ab", "ab"), True)]
+)
+def test_a_tree_of_blocks_seen_once_is_pointed_out(tmp_path, capsys, texts, noted):
+    """Where there are more different blocks than half of all."""
+    for name, text in zip("abc", texts, strict=True):
+        (tmp_path / name).write_text(text)
+    assert run("measure", *(tmp_path / name for name in "abc"), "--alphabet", "bytes", "--depth", 1) == 0
+    assert ("seen only once" in " ".join(capsys.readouterr().out.split())) == noted
+
+
+def test_folders_of_figures_are_made(files, tmp_path):
+    out = tmp_path / "one" / "two"
+    assert run("measure", *files, "--depth", 2, "--figures", out) == 0
+    assert list(out.glob("*.png"))
+
+
 def test_depth_must_be_positive(files, capsys):
     assert run("measure", *files, "--depth", 0) == 2
     assert "--depth 0: must be at least 1" in capsys.readouterr().err

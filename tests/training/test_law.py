@@ -20,7 +20,7 @@ def made(n_runs=60, seed=0, noise=0.0, scale=0.7, tasks=1, sizes=None):
     q = sizes / sizes.sum(axis=1, keepdims=True) @ leaves[:3]
     rates = 2 + scale * -np.log(q) @ leaves.T
     rates += noise * rng.standard_normal(rates.shape)
-    return TrainingRuns(sizes, rates, NAMES, tasks=("poems",)[:tasks]), leaves
+    return TrainingRuns(sizes, rates, NAMES, tasks=("poems", *map(str, range(1, tasks)))[:tasks]), leaves
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +217,48 @@ def test_a_constant_taken_off_every_loss_changes_offsets_alone(scales):
     linear, below = (each.fitted(point).linear for each in (one, other))
     assert below[1] == pytest.approx(linear[1], rel=1e-9)
     assert below[0] == pytest.approx(linear[0] - runs.rates[0], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("scales", ["own", "shared"])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_task_is_lost_where_only_tasks_are_measured(unchecked, scales, seed):
+    """One that starts with a scale of 0 has no slope to leave it by."""
+    runs, _ = made(50, seed, tasks=12)
+    alone = TrainingRuns(
+        runs.sizes, np.hstack([np.full((50, 3), np.nan), runs.rates[:, 3:]]), NAMES, tasks=runs.tasks
+    )
+    law = MixingLaw.fit(alone, 10, scales, smoothing=1e-4, starts=1, seed=seed)
+    assert law.losses == runs.tasks
+    assert law.score(alone).r2.min() > 0.98
+
+
+def test_of_data_in_no_run_and_without_a_loss_nothing_is_said(unchecked, tmp_path):
+    runs, _ = made(30)
+    names = ("web", "books", "news", "code")
+    sizes, rates = np.insert(runs.sizes, 2, 0.0, axis=1), np.insert(runs.rates, 2, np.nan, axis=1)
+    law = MixingLaw.fit(TrainingRuns(sizes, rates, names, tasks=runs.tasks), 5, "stiffness", smoothing=1e-3)
+    assert law.unknown == ("news",)
+    assert np.isnan(law.predict([[1, 1, 1e-9, 1], [1, 1, 0, 1]])).all(axis=1).tolist() == [True, False]
+    assert np.isnan(law.response([1, 1, 0, 1])).tolist() == [[False, False, True, False]] * 4
+    assert law.best_sizes("poems").sizes[2] == law.best_sizes("poems", worst=True).sizes[2] == 0
+    assert law.mixture([1, 1, 0, 1]).names == ("web", "books", "code")
+    for refused in (lambda: law.mixture([1, 1, 1, 1]), lambda: law.best_sizes("web", lower={"news": 0.1})):
+        with pytest.raises(ValueError, match=r"\[2\] = .*: must be 0: no run had these data"):
+            refused()
+    law.save(tmp_path / "law.npz")
+    assert MixingLaw.load(tmp_path / "law.npz").unknown == ("news",)
+
+    # Known by its loss alone, or by runs alone, is known.
+    rates[:, 2] = 2.0
+    assert (
+        MixingLaw.fit(TrainingRuns(sizes, rates, names, tasks=runs.tasks), 3, "own", smoothing=1).unknown
+        == ()
+    )
+    sizes[:, 2], rates[:, 2] = 1.0, np.nan
+    assert (
+        MixingLaw.fit(TrainingRuns(sizes, rates, names, tasks=runs.tasks), 3, "own", smoothing=1).unknown
+        == ()
+    )
 
 
 def test_a_law_is_kept_in_a_file(tmp_path, law):

@@ -87,7 +87,7 @@ def test_regmix(read):
 
 def test_olmix(read):
     runs = read(RATIOS, METRICS)
-    assert runs.names == ("politics", "s2pdfv1_games", "software_development")
+    assert runs.names == ("politics", "s2pdfv1:games", "software_development")
     # A benchmark in politics is not the loss of a dataset of that name.
     assert runs.tasks == ("arc_easy:rc::olmes", "mmlu_government_and_politics:rc::olmes", "lambada")
     assert runs.labels == ("19g3", "d4nb")

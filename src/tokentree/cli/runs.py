@@ -223,6 +223,9 @@ def _print_law(screen: Screen, found: _Found) -> None:
     if law.exponents is not None:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in law.exponents.items())
         _say(screen, f"Joint in model size and tokens, with exponents {shown}.")
+    if law.unknown:
+        text = "so nothing is known of what they do, and no mixture below has them"
+        _say(screen, f"In no run and without a loss, {text}: {_some(law.unknown)}.")
     if choice is None:
         _say(screen, "Not cross-validated: nothing was left to choose, or too few mixtures to choose by.")
     else:
@@ -265,7 +268,10 @@ def _print_response(screen: Screen, found: _Found) -> None:
         screen.table(
             title,
             ("i \\ t", *names),
-            ([loss, *(f"{entry:+.4f}" for entry in row)] for loss, row in zip(losses, response, strict=True)),
+            (
+                [loss, *(_number(entry, "+.4f") for entry in row)]
+                for loss, row in zip(losses, response, strict=True)
+            ),
         )
         return
 
@@ -293,10 +299,12 @@ def _print_best(screen: Screen, found: _Found) -> None:
     best, worst = found.best, found.worst
     screen.table(
         f"Mixtures for the target: {what}",
-        ("dataset", "mean of the runs", "best", "worst"),
+        ("dataset", "mean of the runs", "most in a run", "best", "worst"),
         (
             (name, *(f"{share:.4f}" for share in shares))
-            for name, *shares in zip(best.names, found.mean, best.sizes, worst.sizes, strict=True)
+            for name, *shares in zip(
+                best.names, found.mean, found.runs.weights.max(axis=0), best.sizes, worst.sizes, strict=True
+            )
         ),
     )
     screen.print(
@@ -365,12 +373,14 @@ def _report(found: _Found, options: argparse.Namespace) -> dict[str, Any]:
             "offset": law.offset,
             "scale": law.scale,
             "exponents": law.exponents,
+            "unknown": law.unknown,
         },
         "choices": law.choices,
         "choice": found.choice,
         "score": found.score,
         "model": found.model or None,
         "mean": found.mean,
+        "most": found.runs.weights.max(axis=0),
         "response": found.response,
         "target": found.target,
         "best": found.best,

@@ -197,6 +197,8 @@ def plot_law_response(
 ) -> Axes:
     r"""How every loss answers to every dataset that grows: how strongly in grey, its sign in the cell.
 
+    A question mark stands for datasets that are unknown to the law.
+
     Parameters
     ----------
     law : MixingLaw
@@ -227,11 +229,11 @@ def plot_law_response(
     response = response * float(sum(given.values() if isinstance(sizes, Mapping) else given))
     ax = axes(ax)
     strength = np.abs(response)
-    most = float(strength.max()) or 1.0
+    most = float(np.nanmax(strength)) or 1.0
     norm = PowerNorm(0.5, 0, most)
     image = ax.imshow(strength, cmap="Greys", norm=norm, interpolation="nearest", aspect="auto")
     for i, t in np.ndindex(*response.shape):
-        sign = {-1.0: "\u2212", 1.0: "+"}.get(float(np.sign(response[i, t])), "0")
+        sign = {-1.0: "\u2212", 0.0: "0", 1.0: "+"}.get(float(np.sign(response[i, t])), "?")
         ink = "1.0" if norm(strength[i, t]) > 0.5 else "0.0"
         ax.text(t, i, sign, ha="center", va="center", color=ink)
     ax.set_xticks(range(len(law.names)), labels=[plain(name) for name in law.names], rotation=90)

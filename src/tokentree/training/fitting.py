@@ -32,6 +32,9 @@ _LEAST_SCALE, _LEAST_MASS = 1e-12, 1e-300
 _STIFF = 0.1
 """Smoothing of log s_i over that of a logit."""
 
+_DRAWN = 4.0
+"""How far a task's logits start from random ones, for each unit of correlation."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -158,8 +161,18 @@ class Objective:
         self.joint = data.size is not None
 
     def start(self, rng: np.random.Generator) -> Float[np.ndarray, "parameters"]:
-        """Random leaves, a middling stiffness, and the prior's exponents."""
-        parts = [rng.standard_normal(self.n_logits)]
+        """Random leaves, a middling stiffness, and the prior's exponents.
+
+        A task is drawn to the leaves whose code lengths rise and fall with its loss. Where they go against it
+        its scale would be 0, and what has no scale has no slope by which to leave that point.
+        """
+        logits = rng.standard_normal((self.n, self.shape.n_leaves))
+        d = self.data
+        lengths = -np.log(np.maximum(d.shares @ softmax(logits), _LEAST_MASS))
+        for loss, row in enumerate(d.rows):
+            if not d.shares[:, row].any():
+                logits[row] += _DRAWN * _correlation(d.weight[:, loss], d.rates[:, loss], lengths)
+        parts = [logits.ravel()]
         if self.stiff:
             parts.append(np.full(self.n, np.log(0.5)))
         if self.joint:
@@ -268,6 +281,20 @@ class Objective:
             crossed = power[:, None] * crossed
         linear = self.solve(crossed, falls, stiffness)
         return Fitted(leaves, linear, stiffness, exponents if self.joint else None, self(point)[0], point)
+
+
+def _correlation(
+    weight: Float[np.ndarray, "runs"],
+    rate: Float[np.ndarray, "runs"],
+    lengths: Float[np.ndarray, "runs leaves"],
+) -> Float[np.ndarray, "leaves"]:
+    """Of the rate with each leaf's code length; 0 where one of them is constant."""
+    share = weight / weight.sum()
+    rate, lengths = rate - share @ rate, lengths - share @ lengths
+    size = np.sqrt((share @ rate**2) * (share @ lengths**2))
+    found: Float[np.ndarray, "leaves"] = (share * rate) @ lengths
+    found = np.divide(found, size, out=np.zeros_like(found), where=size > 0)
+    return found
 
 
 def _scale(

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .._lib import checks
 from .._lib.archives import load_arrays, save_arrays
@@ -34,17 +34,19 @@ from .fitting import SCALES, Data, Fitted, Scales, Shape
 from .runs import TrainingRuns
 from .scores import LawScore, in_order, score, shares_of, size_of, sizes_of
 
-LEAVES, SMOOTHING = (10, 20, 40), (1e-4, 1e-3, 1e-2)
+LEAVES, SMOOTHING = (10, 20, 40, 80), (1e-4, 1e-3, 1e-2)
 """What cross-validation chooses among."""
 
 FEW = 8
 """Mixtures below which nothing can be left out to choose by: then 20 leaves, smoothing 1e-3, one scale."""
 
+_UNSEEN = "must be 0: no run had these data, nor was their loss measured"
+
 _ONE = {"parameters": 1.0, "tokens": 1.0}
 
 _FORMAT, _VERSION = "tokentree.MixingLaw", 1
 _ARRAYS = ("leaves", "linear", "stiffness", "exponents", "misfit", "point")
-_PARTS = ("names", "tasks", "rows", "reference", "shape", *_ARRAYS)
+_PARTS = ("names", "tasks", "rows", "reference", "shape", "unknown", *_ARRAYS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,6 +90,8 @@ class MixingLaw:
         Of the joint law, alpha, beta, parameters (a) and tokens (b); None where runs do not differ in size.
     choices : tuple of Choice
         What cross-validation tried, in that order.
+    unknown : tuple of str
+        Datasets that are in no run and have no loss. Of a mixture that has them the law predicts NaN.
     replicates : tuple of MixingLaw
         Made by `bootstrap`.
 
@@ -111,6 +115,7 @@ class MixingLaw:
     fitted: Fitted = field(repr=False)
     reference: Float[np.ndarray, "2"] | None = field(default=None, repr=False)
     choices: tuple[Choice, ...] = field(default=(), repr=False)
+    unknown: tuple[str, ...] = field(default=(), repr=False)
     replicates: "tuple[MixingLaw, ...]" = field(default=(), repr=False)
 
     @staticmethod
@@ -133,14 +138,15 @@ class MixingLaw:
             Where `parameters` and `tokens` are given and differ, the joint law is fitted:
             gamma_i = E_i + A_i N^-alpha + B_i D^-beta + s_i N^a D^b CE(p_i, q).
         n_leaves : int, optional
-            Number M of leaves. Default: the one of 10, 20 and 40 that predicts best what is left out.
+            Number M of leaves. Default: 10, 20, 40 or 80, whichever predicts best what is left out.
         scales : "own", "shared" or "stiffness", optional
             A scale for every loss; one for all; or one for every dataset that also weights it in q. Default:
             what predicts best. Ask for "shared" or "stiffness" where the law itself is wanted: with "own",
             losses of different scale are not reciprocal.
         smoothing : float, optional
             Multiple of the sum of squared logits of the leaves that is added to the squared errors, each in
-            units of its loss's variance. Default: 1e-4, 1e-3 or 1e-2, whichever predicts best.
+            units of its loss's variance. Default: 1e-4, 1e-3 or 1e-2, likewise. What is left out is few runs:
+            a departure from one scale, 1e-3 and 20 leaves must be better by more than its standard error.
         starts : int
             Random leaves to start from. The best after a tenth of the steps goes on.
         folds : int
@@ -158,7 +164,7 @@ class MixingLaw:
         Notes
         -----
         A step costs O(A (N + L) M) for A runs of N datasets and L losses; a fit of 512 runs, 17 datasets and
-        40 leaves takes about two seconds, the choice about thirty shorter fits. Errors are taken as Gaussian,
+        40 leaves takes a few seconds, the choice about sixty shorter fits. Errors are taken as Gaussian,
         of a variance proportional to that of the loss over the runs, or as `runs.errors` says. The exponents
         of the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 1, 1. Where runs have
         only two sizes that prior, and not the runs, decides how losses fall beyond them.
@@ -180,7 +186,9 @@ class MixingLaw:
         else:
             shape = Shape(leaves or 0, smoothing or 0.0, scales or "own")
         found = fitting.fit(data, shape, np.random.default_rng(seed), starts)
-        return MixingLaw(runs.names, runs.tasks, data.rows, shape, found, reference, choices)
+        seen = (runs.weights > 0).any(axis=0) | runs.measured[: runs.n_datasets]
+        unknown = tuple(np.array(runs.names)[~seen].tolist())
+        return MixingLaw(runs.names, runs.tasks, data.rows, shape, found, reference, choices, unknown)
 
     # What it is
 
@@ -240,7 +248,7 @@ class MixingLaw:
         Returns
         -------
         ndarray, shape (L,) or (A, L)
-            One rate for each of `losses`.
+            One rate for each of `losses`. NaN where a mixture has `unknown` data.
 
         Raises
         ------
@@ -251,6 +259,7 @@ class MixingLaw:
         size = self._size(parameters, tokens, len(shares))
         wide = fitting.widened(shares, len(self.leaves))
         rates = self.fitted.rates(wide, self.rows, size)
+        rates[(shares[:, ~self._known] > 0).any(axis=1)] = np.nan
         return rates[0] if single else rates
 
     def score(self, runs: TrainingRuns) -> LawScore:
@@ -277,7 +286,8 @@ class MixingLaw:
     ) -> Float[np.ndarray, "losses datasets"]:
         """R[i, t] = d gamma_i / d n_t in nats, per unit of size: how loss i moves as dataset t grows.
 
-        In the joint law N and D stay as they are. Parameters and errors as for `predict`.
+        NaN for `unknown` data. In the joint law N and D stay as they are. Parameters and errors as for
+        `predict`.
         """
         n = self._sizes(sizes)
         stiffness = self.fitted.stiffness
@@ -294,6 +304,7 @@ class MixingLaw:
             scale = scale * fitting.powers(self.fitted.exponents, size)[1][0]
         moved = -(own / q) @ grown.T
         response: Float[np.ndarray, "losses datasets"] = scale[:, None] * moved * each / weight.sum()
+        response[:, ~self._known] = np.nan
         return response
 
     def mixture(self, sizes: Annotated[Numbers, "datasets"] | Mapping[str, float]) -> Mixture:
@@ -301,15 +312,21 @@ class MixingLaw:
 
         Its rates are those of the law less the offset and over the scale, so the signs of Theorem 4.2,
         springs and budgets are those of the fitted law; with ``scales="stiffness"`` each size is multiplied
-        by its dataset's stiffness. Every size must be above 0. What is certified of it is certified of the
-        fitted law, not of the models that were trained.
+        by its dataset's stiffness. What is certified of it is certified of the fitted law, not of the models
+        that were trained. Every size must be above 0, but those of `unknown` data, which are left out: 0.
         """
         n = self._sizes(sizes)
-        if not (n > 0).all():
-            checks.fail_at("sizes", n, ~(n > 0), "must be > 0 in a Mixture; a very small size is allowed")
+        known = self._known
+        if (n[~known] > 0).any():
+            checks.fail_at("sizes", n, ~known & (n > 0), _UNSEEN)
+        if not (n[known] > 0).all():
+            checks.fail_at(
+                "sizes", n, known & ~(n > 0), "must be > 0 in a Mixture; a very small size is allowed"
+            )
         stiffness = self.fitted.stiffness
         weighted = n if stiffness is None else n * stiffness[: len(n)]
-        return Mixture(self.leaves[: len(n)], weighted, names=self.names)
+        names = [name for name in self.names if name not in self.unknown]
+        return Mixture(self.leaves[: len(n)][known], weighted[known], names=names)
 
     def best_sizes(
         self,
@@ -358,7 +375,8 @@ class MixingLaw:
 
         Notes
         -----
-        Convex: f(w) is minus the logarithm of a portfolio's growth, Cover's log-optimal portfolio. O(N^2 M)
+        `unknown` data get no share. Convex: f(w) is minus the logarithm of a portfolio's growth, Cover's
+        log-optimal portfolio. O(N^2 M)
         a step, some twenty steps.
         """
         weights = target_weights(target, self.losses)
@@ -373,10 +391,13 @@ class MixingLaw:
             constant += float(weights @ (falls @ linear[1:3]))
         scale = weights * self.scale * power
         n = len(self.names)
+        allowed = share_bounds(self.names, lower, upper, available, repetitions, total)
+        if (asked := ~self._known & (allowed.lower > 0)).any():
+            checks.fail_at("lower", allowed.lower, asked, _UNSEEN)
         found = best_shares(
             scale @ self.leaves[self.rows],
             self.leaves[:n],
-            share_bounds(self.names, lower, upper, available, repetitions, total),
+            allowed.among(np.flatnonzero(self._known).tolist()),
             prior=prior,
             pull=pull,
             stiffness=None if self.fitted.stiffness is None else self.fitted.stiffness[:n],
@@ -494,6 +515,7 @@ class MixingLaw:
             reference=none if self.reference is None else self.reference,
             misfit=np.array(fitted.misfit),
             point=fitted.point,
+            unknown=np.array(self.unknown, dtype=str),
             shape=np.array([self.shape.n_leaves, self.shape.smoothing, SCALES.index(self.scales)]),
         )
 
@@ -522,6 +544,7 @@ class MixingLaw:
                     Shape(int(n_leaves), smoothing, SCALES[int(scales)]),
                     fitted,
                     reference,
+                    unknown=tuple(a["unknown"].tolist()),
                 )
                 law.predict(np.ones(len(law.names)), **({} if reference is None else _ONE))
             except MemoryError:
@@ -553,6 +576,10 @@ class MixingLaw:
         )
 
     # Inside
+
+    @property
+    def _known(self) -> Bool[np.ndarray, "datasets"]:
+        return np.array([name not in self.unknown for name in self.names])
 
     def _sizes(self, sizes: Numbers | Mapping[str, float]) -> Float[np.ndarray, "datasets"]:
         given, single = sizes_of(sizes, self.names)
@@ -592,19 +619,35 @@ def _chosen(
     if len(np.unique(data.shares, axis=0)) < FEW:
         return shape, ()
     fold = fitting.folds(data.shares, folds, np.random.default_rng(seed))
-    tried: dict[Shape, Choice] = {}
+    tried: dict[Shape, Float[np.ndarray, "folds"]] = {}
 
-    def best(options: Sequence[Shape], doing: str) -> Shape:
-        for each in tracked([option for option in options if option not in tried], doing, progress):
-            errors = fitting.left_out_error(data, each, fold, seed, 300)
-            spread = float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else np.nan
-            tried[each] = Choice(each.n_leaves, each.smoothing, each.scales, float(errors.mean()), spread)
-        return min(options, key=lambda option: tried[option].error)
+    def best(taken: Shape, doing: str, **options: Sequence[Any]) -> Shape:
+        """The option that predicts best; the one taken so far unless that is worse by a standard error."""
+        ((name, values),) = options.items()
+        shapes = [replace(taken, **{name: value}) for value in values]
+        for each in tracked([shape for shape in shapes if shape not in tried], doing, progress):
+            tried[each] = fitting.left_out_error(data, each, fold, seed, 300)
+        found = min(shapes, key=lambda shape: tried[shape].mean())
+        if taken not in tried:
+            return found
+        better = tried[taken] - tried[found]
+        return found if better.mean() > _spread(better) else taken
 
     if scales is None:
-        shape = best([replace(shape, scales=each) for each in SCALES], "Choosing the scales")
+        shape = best(shape, "Choosing the scales", scales=SCALES)
     if smoothing is None:
-        shape = best([replace(shape, smoothing=each) for each in SMOOTHING], "Choosing the smoothing")
+        shape = best(shape, "Choosing the smoothing", smoothing=SMOOTHING)
     if n_leaves is None:
-        shape = best([replace(shape, n_leaves=each) for each in LEAVES], "Choosing the leaves")
-    return shape, tuple(tried.values())
+        shape = best(shape, "Choosing the leaves", n_leaves=LEAVES)
+        if smoothing is None:
+            # More leaves may ask for more smoothing.
+            shape = best(shape, "Choosing the smoothing again", smoothing=SMOOTHING)
+    return shape, tuple(
+        Choice(each.n_leaves, each.smoothing, each.scales, float(errors.mean()), _spread(errors))
+        for each, errors in tried.items()
+    )
+
+
+def _spread(errors: Float[np.ndarray, "folds"]) -> float:
+    """Standard error of their mean."""
+    return float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else np.nan

@@ -357,19 +357,28 @@ def _shared(headers: Iterable[Words]) -> tuple[int, int]:
     return before, after
 
 
+def _own(headers: Iterable[str]) -> dict[str, str]:
+    """Each header less the words that all begin or end with."""
+    headers = list(headers)
+    before, after = _shared(map(_words, headers))
+    spans = {header: [found.span() for found in re.finditer(_WORD, header)] for header in headers}
+    return {
+        header: header[words[before][0] : words[-1 - after][1]] if words else header
+        for header, words in spans.items()
+    }
+
+
 def _datasets(sizes: Mapping[str, str | None]) -> dict[str, Words]:
     """The datasets of columns of sizes: their names, and the words that say which dataset is meant."""
-    split = [_words(header) for header in sizes]
-    before, after = _shared(split)
+    own = _own(sizes)
     datasets: dict[str, Words] = {}
-    for (header, renamed), words in zip(sizes.items(), split, strict=True):
-        own = words[before : len(words) - after] if renamed is None else _words(renamed)
-        name = ("_".join(own) or header) if renamed is None else renamed
+    for header, renamed in sizes.items():
+        name = own[header] if renamed is None else renamed
         if name in datasets:
             other = list(sizes)[list(datasets).index(name)]
             rule = "name them with sizes={new name: column}"
             raise ValueError(f"columns {other!r} and {header!r} would both be dataset {name!r}: {rule}")
-        datasets[name] = own
+        datasets[name] = _words(name)
     return datasets
 
 
@@ -402,11 +411,7 @@ def _matches(
 
 def _short(headers: Iterable[str], datasets: Iterable[str]) -> dict[str, str]:
     """Each header less the words that all begin or end with, if no two are then the same."""
-    before, after = _shared(map(_words, headers))
-    short = {}
-    for header in headers:
-        spans = [found.span() for found in re.finditer(_WORD, header)]
-        short[header] = header[spans[before][0] : spans[-1 - after][1]] if spans else header
+    short = _own(headers)
     taken = [*datasets, *short.values()]
     return {header: name if taken.count(name) == 1 else header for header, name in short.items()}
 
