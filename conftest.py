@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import jaxtyping
 import pytest
 from beartype import BeartypeConf, beartype
 from filelock import FileLock
@@ -26,7 +27,8 @@ install_import_hook("tokentree", "conftest.typechecker")
 # The work is numerical and the machines are small: time is measured in benchmarks/, never asserted here.
 settings.register_profile("quick", deadline=None, print_blob=True, max_examples=20)
 settings.register_profile("ci", deadline=None, print_blob=True, max_examples=100)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
+settings.load_profile(PROFILE)
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +84,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the hook, as users run: for errors that it would raise first, and for many thousand calls."""
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
+
+
+CHECKED = 1000
+"""Calls of a test whose types are checked by the quick profile. Of loops and examples the rest are alike."""
+
+
+@pytest.fixture(autouse=True)
+def checked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the hook after so many calls: to check one takes longer than most functions do."""
+    if PROFILE != "quick":
+        return
+    left = CHECKED
+
+    class Counted(type(jaxtyping.config)):  # type: ignore[misc]
+        @property
+        def jaxtyping_disable(self) -> bool:
+            nonlocal left
+            left -= 1
+            return left < 0 or vars(self)["jaxtyping_disable"]
+
+        @jaxtyping_disable.setter
+        def jaxtyping_disable(self, value: bool) -> None:
+            vars(self)["jaxtyping_disable"] = value
+
+    monkeypatch.setattr(jaxtyping.config, "__class__", Counted)
 
 
 @pytest.fixture(autouse=True)
