@@ -120,7 +120,7 @@ def shards(n: int = 1000, block: int = 24) -> None:
     for name, way in ways.items():
         busy, wall, tree = cpu(way)
         results.append(tree)
-        print(f"{name:22}{busy:8.2f} cpu s{wall:8.2f} s{1e9 * busy / total:8.0f} ns a leaf that comes in")
+        print(f"{name:22}{busy:8.2f} cpu s{wall:8.2f} s{1e9 * busy / total:8.0f} ns per leaf that comes in")
     assert results[0] == results[1] == results[2]
     whole = results[0]
     sent, _, wire = cpu(lambda: pickle.dumps(whole))
@@ -128,7 +128,7 @@ def shards(n: int = 1000, block: int = 24) -> None:
     assert again.n_nodes == whole.n_nodes
     print(
         f"pickled: {whole.n_leaves:,} leaves, {whole.n_nodes:,} nodes, "
-        f"{len(wire) / whole.n_leaves:.1f} bytes a leaf, {sent:.2f} cpu s to write and {read:.2f} to read"
+        f"{len(wire) / whole.n_leaves:.1f} bytes per leaf, {sent:.2f} cpu s to write and {read:.2f} to read"
     )
     laid = [TokenTree(tree.alphabet_size, tree.offsets, tree._nodes) for tree in trees[:100]]
     few = sum(tree.n_leaves for tree in laid)

@@ -22,7 +22,7 @@ def text(size: int) -> bytes:
 
 
 def print_table(quick: bool, figures: Path) -> None:
-    """What the protocol costs: bits a byte beside gzip and xz, on text that the tree has seen and has not."""
+    """What the protocol costs: bits per byte beside gzip and xz, on text the tree has seen and has not."""
     from matplotlib.figure import Figure
 
     data = text(20_000 if quick else 1_000_000)
@@ -72,7 +72,7 @@ def print_table(quick: bool, figures: Path) -> None:
     }
     rows += [[name, "", "", *(f"{rate:.3f}" for rate in rates), "0", ""] for name, rates in packed.items()]
     heads = ["block", "leaves", "entropy bound", "text of the tree", "other text", "the tree, saved", "MB/s"]
-    print(f"### Lossless coding, bits a byte, {half:,} bytes of Python for the tree and as many others\n")
+    print(f"### Lossless coding, bits per byte, {half:,} bytes of Python for the tree and as many others\n")
     print(table(heads, rows))
     print(
         "\ngzip and xz need no tree beforehand and look back over all they have read; a block code knows its "

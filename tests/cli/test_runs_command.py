@@ -267,16 +267,24 @@ def test_many_runs_have_no_picture_of_their_regret(tables, tmp_path, capsys, mon
     assert not (tmp_path / "out" / "regret.png").exists()
 
 
-@pytest.mark.slow
-def test_every_json_key_is_documented(together, tmp_path):
-    columns = ("--sizes", "w_*", "--rates", "*_loss", "--parameters", "size", "--tokens", "seen")
-    assert run(together, together, *SHAPE, *columns, "--json", tmp_path / "f.json") == 0
-    found = json.loads((tmp_path / "f.json").read_text())
+def test_every_json_key_is_documented(tables, together, tmp_path):
     page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`([\w./-]+)`", page.partition("## tokentree runs")[2]))
-    named = ("matches", "left_out", "target")  # keyed by the caller's names
-    keys = set(found).union(
-        *(each for key, each in found.items() if isinstance(each, dict) and key not in named)
+    columns = ("--sizes", "w_*", "--rates", "*_loss", "--parameters", "size", "--tokens", "seen")
+    # One chooses, one is joint in model size and tokens.
+    for given in ((*tables, *SHAPE), (together, together, *FAST, *columns)):
+        assert run(*given, "--json", tmp_path / "f.json") == 0
+        found = json.loads((tmp_path / "f.json").read_text())
+        named = ("matches", "left_out", "target")  # keyed by the caller's names
+        keys = set(found).union(
+            *(each for key, each in found.items() if isinstance(each, dict) and key not in named)
+        )
+        keys |= {key for choice in found["choices"] for key in choice}
+        assert keys | set(found["law"]["exponents"] or {}) <= documented
+    assert len(found["most"]) == len(NAMES)
+    assert (
+        found["most"]
+        == np.max(
+            TrainingRuns.from_csv(together, together, sizes="w_*", rates="*_loss").weights, axis=0
+        ).tolist()
     )
-    keys |= {key for choice in found["choices"] for key in choice}
-    assert keys | found["law"]["exponents"].keys() <= documented

@@ -207,7 +207,7 @@ def test_arithmetic_code_on_real_text():
     bits = arithmetic_encode(p, blocks)
     np.testing.assert_array_equal(arithmetic_decode(p, bits, blocks.size), blocks)
     ideal = -np.log2(p[blocks]).sum()
-    # A thousandth of a bit a block is far above the average rounding and far below any prefix code's.
+    # A thousandth of a bit per block is far above the average rounding and far below any prefix code's.
     assert abs(bits.size - ideal) <= 64 + 1e-3 * blocks.size
     prefix = leaves.weight @ huffman_lengths(leaves.weight)
     assert prefix - ideal > 10 * (bits.size - ideal)

@@ -140,7 +140,7 @@ def rebound_by_depth(
     Parameters
     ----------
     trees : sequence of at least three TokenTrees
-        One a dataset; sizes are their total weights.
+        One per dataset; sizes are their total weights.
     pretrain, align, perturb, positive, negative, step
         As in `simulate_rebound`, whose errors this shares.
     depths : array_like of int, shape (V,), optional

@@ -50,7 +50,7 @@ class Finding:
     grounds : str
         "proof", "exact computation" or "on the cases tried", with what was computed.
     figures : dict
-        Named figures; lengths and rates in bits a block.
+        Named figures; lengths and rates in bits per block.
     witness : str
         A Python program that asserts the finding. For a verdict other than
         "holds" it is plain Python, with nothing of this library in it, and small enough to check by hand.

@@ -25,7 +25,7 @@ def theorem_3_4(evidence: Evidence) -> Finding:
     topics = b"".join(path.read_bytes() for path in python_text()["topics"])
     codec = BlockCodec(evidence.corpora[0].trees[1])
     bits = np.unpackbits(np.frombuffer(topics, dtype=np.uint8))
-    figures["text align: bits a block that the codec really writes"] = codec.code_length(bits) / (
+    figures["text align: bits per block that the codec really writes"] = codec.code_length(bits) / (
         len(bits) // codec.depth + 1
     )
     figures["text align: ceil(H)"] = ideal_code_length(codec.tree, length=codec.depth)
@@ -58,7 +58,7 @@ def theorem_3_4_within_a_bit(evidence: Evidence) -> Finding:
             figures[f"{corpus.name}, d = {depth}: L - ceil(H)"] = length - float(np.ceil(entropy(p)))
     return Finding(
         "theorem-3.4/within-a-bit",
-        "E[L(x)] is ceil(|x| / d) ceil(H(pruned leaves)) to within one bit a block.",
+        "E[L(x)] is ceil(|x| / d) ceil(H(pruned leaves)) to within one bit per block.",
         "Theorem 3.4",
         Verdict.UNDER_A_CONDITION if all(abs(float(gap)) < 1 for gap in figures.values()) else Verdict.FAILS,
         "If every block is distributed as the leaves of the pruned tree: then L and ceil(H) both lie in "
@@ -194,7 +194,7 @@ def definition_3_3(evidence: Evidence) -> Finding:
         for name, response in (("every seen block once", seen), ("coin flips", rng.integers(0, 2, 2**12))):
             bits = codec.encode(response)
             lossless &= bool(np.array_equal(codec.decode(bits), response))
-            figures[f"{corpus.name}: bits a symbol, {name}"] = len(bits) / len(response)
+            figures[f"{corpus.name}: bits per symbol, {name}"] = len(bits) / len(response)
     return Finding(
         "definition-3.3",
         "Pruning to depth d and Huffman-coding the leaves compresses without loss.",

@@ -60,7 +60,7 @@ def log_loss(evidence: Evidence) -> Finding:
         "Section 3.1",
         Verdict.HOLDS if worst < 1e-12 else Verdict.FAILS,
         "The product of the conditional probabilities along a path telescopes to the leaf's probability. "
-        "In exact arithmetic a coder is within 2 bits a message of -log2 p (Witten, Neal and Cleary 1987);"
+        "In exact arithmetic a coder is within 2 bits per message of -log2 p (Witten, Neal and Cleary 1987);"
         " the page on real codes measures one.",
         "proof (telescoping product); to rounding on every path of two trees, without running a coder",
         figures,

@@ -123,7 +123,7 @@ def resistance(evidence: Evidence) -> Finding:
         "less. By excess loss, the training itself, it is easier by counts with k >> 1 where D_p has all "
         "leaves of D_a and p_a / p_p is skewed to the right.",
         "proof to leading order (docs/alignment.md); on the cases tried, both corpora, the entropies decide "
-        "every pair; gaps in bits a block, positive where inverse alignment is easier",
+        "every pair; gaps in bits per block, positive where inverse alignment is easier",
         figures,
         witness("section-5.1/resistance"),
         short="as a rule the entropies decide",

@@ -27,7 +27,7 @@ _PAGE = """\
 
 Every claim of the paper that the library decides, with its grounds, figures and witness. This page is written
 by `tokentree verify --markdown docs/ledger.md`; figures of the text corpora depend on the Python that ran it.
-Lengths are in bits a block unless a figure says otherwise.
+Lengths are in bits per block unless a figure says otherwise.
 
 "Machine-checked" names the theorems that Coq has checked and that a finding, or a part of its proof, rests
 on: `File.theorem` is in `docs/proofs/File.v`. Those about signs take gamma_i' to be n_a R_it, where

@@ -28,7 +28,7 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
 
     E[L(x)] = ceil(\|x\| / d) * ceil(H(p)), p being the distribution over the leaves of the tree pruned to
     depth d. The true expected Huffman length of a block lies in [H, H + 1), and may fall on either side of
-    ceil(H): the theorem holds within one bit a block, not as an equality.
+    ceil(H): the theorem holds within one bit per block, not as an equality.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class BlockCodec:
     Notes
     -----
     The letters together weigh one count (Cleary and Witten's method A, 1984); beside masses, as much as all
-    that the tree did not expand, or else as the lightest leaf. A Huffman code loses up to a bit a block;
+    that the tree did not expand, or else as the lightest leaf. A Huffman code loses up to a bit per block;
     where that matters, code the same blocks arithmetically. Building is O(nodes + M log M). Coding is
     O(bits log M), vectorised over blocks.
 

@@ -54,7 +54,7 @@ def codeword_lengths(weights: Shaped[np.ndarray, "support"], extension: int) -> 
 
 
 def power_mean(lengths: Int[np.ndarray, "blocks"], p: Float[np.ndarray, "leaves"], extension: int) -> float:
-    """Mean length a leaf of blocks of `extension` leaves that are independent and distributed as p."""
+    """Mean length per leaf of blocks of `extension` leaves that are independent and distributed as p."""
     mean = lengths.astype(np.float64)
     for _ in range(extension):
         mean = mean.reshape(-1, p.size) @ p

@@ -16,7 +16,7 @@ EXACT_LEAVES = 2**17
 """Leaves up to which a value is computed in integers for its digits' sake: a second or so."""
 
 INTEGER_LEAVES = 2**22
-"""Leaves up to which one is computed in integers for its sign's sake: some seconds, 100 bytes a leaf."""
+"""Leaves up to which one is computed in integers for its sign's sake: some seconds, 100 bytes per leaf."""
 
 STEADY = 2.0**-10
 """Size of a sum over the sizes of its terms, down to which float64 keeps 12 digits of it."""

@@ -151,7 +151,7 @@ def exact_number(name: str, value: Any) -> Fraction:
 
 def exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
     """The sizes of n datasets as fractions, each in `SIZE_RANGE`."""
-    rule = f"must be a sequence of {n} numbers, one a dataset"
+    rule = f"must be a sequence of {n} numbers, one per dataset"
     listed = checks.items("sizes", sizes, rule)
     if len(listed) != n:
         raise ValueError(f"sizes = {listed!r}: {rule}")

@@ -1,7 +1,7 @@
 r"""What unexpanded mass can change: certain bounds on rates, overlaps and signs.
 
 A tree read from a language model knows part of its mass only. The rest stands in `LeafKind.UNEXPANDED`
-leaves, the *pools*. A *completion* is a set of full trees of depth d, one a dataset, that agree with every
+leaves, the *pools*. A *completion* is a set of full trees of depth d, one per dataset, that agree with every
 listed weight: the mass of each pool goes to leaves below the pool's parent, at or below tokens that its own
 tree does not list there. The bounds hold in every completion.
 

@@ -101,7 +101,7 @@ def model_rates(
     ModelRates
         ``log_loss - entropy`` is KL(data \|\| model). ``huffman`` is at least the entropy, and may lie on
         either side of log_loss: its lengths fit the model only on average over the model. ``arithmetic`` is
-        within 64 bits in all and 0.006 bits a block of the log-loss with q rounded to multiples of 2^-24,
+        within 64 bits in all and 0.006 bits per block of the log-loss with q rounded to multiples of 2^-24,
         none below 2^-24: near log_loss where leaves weigh much more than that.
 
     Raises

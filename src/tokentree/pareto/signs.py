@@ -132,7 +132,7 @@ def sign_map(
     Notes
     -----
     Excesses are as accurate as those of `pareto_limit`, and a sign within 1e-12 of the boundary is not
-    decided by this map. About 0.2 ms a point for three components. The model and the proofs are in the
+    decided by this map. About 0.2 ms per point for three components. The model and the proofs are in the
     module's docstring.
 
     Examples

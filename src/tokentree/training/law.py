@@ -492,7 +492,7 @@ class MixingLaw:
         return low, high
 
     def to_frame(self) -> Any:
-        """One row a loss as a pandas table: offset and scale. Needs the extra ``pandas``."""
+        """One row per loss as a pandas table: offset and scale. Needs the extra ``pandas``."""
         from .._lib.frames import frame
 
         return frame({"loss": self.losses, "offset": self.offset, "scale": self.scale}, "loss")

@@ -110,7 +110,7 @@ def sizes_of(sizes: Any, names: tuple[str, ...]) -> tuple[Float[np.ndarray, "run
         sizes = [sizes.get(name, 0.0) for name in names]
     given = checks.float_array("sizes", sizes)
     if given.ndim not in (1, 2) or given.shape[-1] != n:
-        raise ValueError(f"sizes has shape {given.shape}: must be ({n},) or (A, {n}), one number a dataset")
+        raise ValueError(f"sizes has shape {given.shape}: must be ({n},) or (A, {n}), one number per dataset")
     checks.nonnegative("sizes", given)
     rows = given.reshape(-1, n)
     empty = ~(rows.sum(axis=1) > 0)
@@ -137,7 +137,7 @@ def size_of(
     for name, value in (("parameters", parameters), ("tokens", tokens)):
         array = checks.positive(name, value)
         if array.shape not in ((), (n,)):
-            raise ValueError(f"{name} has shape {array.shape}: must be one number, or ({n},), one a run")
+            raise ValueError(f"{name} has shape {array.shape}: must be one number, or ({n},), one per run")
         logs.append(np.broadcast_to(np.log(array), (n,)))
     size: Float[np.ndarray, "runs 2"] = np.column_stack(logs) - reference
     return size

@@ -114,7 +114,7 @@ def _reader(
 
 
 def _pack(columns: Iterable[UInt[np.ndarray, "n"]], n: int, bits: int) -> UInt[np.ndarray, "n"]:
-    """Columns of symbols as one unsigned number a row, first symbol most significant."""
+    """Columns of symbols as one unsigned number per row, first symbol most significant."""
     word = np.zeros(n, dtype=np.uint64)
     for column in columns:
         word <<= np.uint64(bits)

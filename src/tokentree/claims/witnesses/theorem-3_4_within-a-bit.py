@@ -1,4 +1,4 @@
-# Blocks distributed as the leaves: counts 7, 1, 1 need 11/9 bits a block, and ceil(H) = 1.
+# Blocks distributed as the leaves: counts 7, 1, 1 need 11/9 bits per block, and ceil(H) = 1.
 from fractions import Fraction
 
 assert abs(Fraction(1 * 7 + 2 * 1 + 2 * 1, 9) - 1) < 1
