@@ -4,7 +4,7 @@ import csv
 import re
 import sysconfig
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -71,11 +71,7 @@ def python_text() -> dict[str, tuple[Path, ...]]:
     """
     library = Path(sysconfig.get_path("stdlib"))
     files = {
-        "sources": tuple(
-            path
-            for path in sorted(library.rglob("*.py"))
-            if not _SKIPPED.intersection(path.relative_to(library).parts)
-        ),
+        "sources": _sources(library),
         "topics": tuple(sorted(library.glob("pydoc_data/*.py"))),
         "encodings": tuple(sorted(library.glob("encodings/*.py"))),
     }
@@ -85,6 +81,16 @@ def python_text() -> dict[str, tuple[Path, ...]]:
                 f"no {name} under {library}: this Python keeps its library's text elsewhere"
             )
     return files
+
+
+@cache
+def _sources(library: Path) -> tuple[Path, ...]:
+    """Some thousands of files, so looked for once."""
+    return tuple(
+        path
+        for path in sorted(library.rglob("*.py"))
+        if not _SKIPPED.intersection(path.relative_to(library).parts)
+    )
 
 
 def text_corpus(depth: int = TEXT_DEPTH) -> Corpus:
