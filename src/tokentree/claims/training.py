@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-from jaxtyping import Float
 
 from ..training import MixingLaw, TrainingRuns, own_runs
 from .evidence import Evidence
@@ -132,11 +131,7 @@ def _answer(runs: TrainingRuns) -> float:
 
 def _bounds(runs: TrainingRuns, i: int, j: int) -> tuple[float, float]:
     """The ratio of `TrainingRuns.balance` with the sizes before each step, and after it; the lesser first."""
-    weights: Float[np.ndarray, "runs datasets"] = runs.weights
-    path = np.flatnonzero(np.isclose(weights[:, [i, j]].sum(axis=1), 1))
-    path = path[np.argsort(weights[path, i])]
-    steps = np.diff(runs.rates[path][:, [i, j]], axis=0)
-    before, after = weights[path[:-1]][:, [i, j]], weights[path[1:]][:, [i, j]]
-    found = [(n * steps).sum(axis=0) for n in (before, after)]
+    weights, rates = runs.path(i, j)
+    found = [(n * np.diff(rates, axis=0)).sum(axis=0) for n in (weights[:-1], weights[1:])]
     low, high = sorted(-won / paid for paid, won in found)
     return float(low), float(high)

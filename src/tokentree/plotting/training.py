@@ -280,23 +280,16 @@ def plot_balance(runs: TrainingRuns, i: int | str, j: int | str, ax: Axes | None
     '50 mixtures, ratio 1.000'
     """
     ratio = runs.balance(i, j)
-    pair = [runs.names.index(each) if isinstance(each, str) else each for each in (i, j)]
-    weights, rates = runs.weights, runs.rates[:, pair]
-    path = ~(np.delete(weights, pair, axis=1) > 0).any(axis=1) & ~np.isnan(rates).any(axis=1)
-    # Runs of one share are averaged, as `balance` does.
-    share, which, counts = np.unique(weights[path, pair[0]], return_inverse=True, return_counts=True)
-    means = np.zeros((len(share), 2))
-    np.add.at(means, which.ravel(), rates[path])
-    means /= counts[:, None]
-    both = np.column_stack([share, 1 - share])
-    steps = (both[1:] + both[:-1]) / 2 * np.diff(means, axis=0)
+    weights, rates = runs.path(i, j)
+    share = weights[:, 0]
+    steps = (weights[1:] + weights[:-1]) / 2 * np.diff(rates, axis=0)
     paid, won = np.vstack([np.zeros(2), np.cumsum(steps, axis=0)]).T
     ax = axes(ax)
     label = f"{len(share)} mixtures, ratio {ratio:.3f}"
     marker: dict[str, Any] = {"marker": "o", "markersize": 4, "markerfacecolor": "1.0"}
     ax.plot(-paid, won, color="0.0", linewidth=1, label=label, zorder=3, **marker)
     ax.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle="--", label="the law")
-    one, other = (plain(runs.names[each]) for each in pair)
+    one, other = (plain(each if isinstance(each, str) else runs.names[each]) for each in (i, j))
     ends = {0: (8, -3), len(share) - 1: (8, -8)}
     for at, offset in ends.items():
         ax.annotate(

@@ -586,11 +586,46 @@ class TrainingRuns:
         >>> round(TrainingRuns(sizes, rates).balance("D1", "D2"), 4)
         1.0
         """
+        weights, rates = self.path(i, j)
+        paid, won = ((weights[1:] + weights[:-1]) / 2 * np.diff(rates, axis=0)).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.divide(won, -paid))
+
+    def path(
+        self, i: int | str, j: int | str
+    ) -> tuple[Float[np.ndarray, "mixtures 2"], Float[np.ndarray, "mixtures 2"]]:
+        """The runs that have data of `i` and `j` only, in the order of the share of `i`.
+
+        Parameters
+        ----------
+        i, j : int or str
+            Positions or names of two datasets.
+
+        Returns
+        -------
+        weights, rates : ndarray, shape (K, 2)
+            Shares and rates of `i` and `j`, rates in nats; runs of one share are averaged.
+
+        Raises
+        ------
+        ValueError
+            As `balance`.
+
+        Examples
+        --------
+        >>> weights, rates = TrainingRuns([[3, 1], [1, 1]], [[1.0, 2.0], [1.4, 1.6]]).path("D1", "D2")
+        >>> weights
+        array([[0.5 , 0.5 ],
+               [0.75, 0.25]])
+        >>> rates
+        array([[1.4, 1.6],
+               [1. , 2. ]])
+        """
         pair = checks.different({"i": self._index("i", i), "j": self._index("j", j)})
         others = np.delete(self._sizes, pair, axis=1)
         path = ~(others > 0).any(axis=1) & ~np.isnan(self._rates[:, pair]).any(axis=1)
-        share = self._sizes[path][:, pair] / self._sizes[path].sum(axis=1, keepdims=True)
-        steps, which = np.unique(share[:, 0], return_inverse=True)
+        shares = self._sizes[path][:, pair] / self._sizes[path][:, pair].sum(axis=1, keepdims=True)
+        steps, which = np.unique(shares[:, 0], return_inverse=True)
         if steps.size < 2:
             names = f"{self._names[pair[0]]!r} and {self._names[pair[1]]!r}"
             rule = "must be two or more mixtures of them alone with both losses"
@@ -600,12 +635,10 @@ class TrainingRuns:
                 rule = "must be the same along the path; take a subset"
                 raise ValueError(f"{name} of these runs are {span(values[path])}: {rule}")
         weights, rates = np.zeros((2, steps.size, 2))
-        for mean, each in ((weights, share), (rates, self._rates[path][:, pair])):
+        for mean, each in ((weights, shares), (rates, self._rates[path][:, pair])):
             np.add.at(mean, which.ravel(), each)
             mean /= np.bincount(which.ravel())[:, None]
-        paid, won = ((weights[1:] + weights[:-1]) / 2 * np.diff(rates, axis=0)).sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.divide(won, -paid))
+        return weights, rates
 
     def _index(self, name: str, dataset: int | str) -> int:
         if isinstance(dataset, str):
