@@ -70,7 +70,7 @@ three methods prove of it proves nothing. There a sign is certified if bounds li
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -110,12 +110,16 @@ class Elasticity(Result):
         -gamma_a' / (k gamma_p'), which the theorem says is near 1; inf or nan where gamma_p' is 0 or
         underflows to it.
     overlap_pretrain, overlap_align : float
-        S_pt and S_at.
+        S_pt and S_at; nan for a model without leaves.
+    cosine : float
+        Of the angle between alignment and perturbation, -R_at / (R_aa R_tt)^(1/2): the theorem asks for an
+        obtuse one. nan where one of the two does not respond to itself.
     signs : tuple of two
         Signs of gamma_p' and gamma_a', each -1, 0 or 1 and proved, or None if undecided. Where trees were
-        read in part, proved for every way in which the unexpanded mass can lie.
+        read in part, proved for every way in which the unexpanded mass can lie. Of a model that is no
+        `Mixture` they are those of the numbers.
     holds : bool or None
-        Whether gamma_p' < 0 < gamma_a'; None if the proved signs leave it open.
+        Whether gamma_p' < 0 < gamma_a'; None if the signs leave it open.
     certified : bool
         Whether both signs are proved.
     certificate : str
@@ -134,6 +138,7 @@ class Elasticity(Result):
     ratio: float
     overlap_pretrain: float
     overlap_align: float
+    cosine: float
     signs: tuple[Sign, Sign]
     holds: bool | None
     certified: bool
@@ -155,8 +160,34 @@ class Elasticity(Result):
         return (row | verdicts([self]) | {name: _nullable([sign], "Int64") for name, sign in signs.items()},)
 
 
+@runtime_checkable
+class Responding(Protocol):
+    """Datasets whose rates respond to their sizes: what `elasticity` asks of a model that is no `Mixture`.
+
+    `TrainedMixture` is one, at a minimum of its losses.
+    """
+
+    @property
+    def n_datasets(self) -> int:
+        """Number N of datasets."""
+
+    @property
+    def sizes(self) -> Any:
+        """The sizes n_i, shape (N,)."""
+
+    @property
+    def residual(self) -> Any:
+        """How far from a minimum: ``residual.relative`` is the gradient's length over the total size."""
+
+    def roles(self, **datasets: int | str) -> list[int]:
+        """Positions of several datasets, all different."""
+
+    def response(self, base: float = 2) -> Float[np.ndarray, "datasets datasets"]:
+        """R[i, t] = d gamma_i / d n_t."""
+
+
 def elasticity(
-    mixture: Mixture,
+    mixture: Mixture | Responding,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
@@ -168,8 +199,9 @@ def elasticity(
 
     Parameters
     ----------
-    mixture : Mixture
-        At least three datasets; the others keep their sizes.
+    mixture : Mixture or Responding
+        At least three datasets; the others keep their sizes. Of a `TrainedMixture` nothing is certified, and
+        `certificate` has the residual.
     pretrain, align, perturb : int or str
         Index or name of D_p, D_a and D_t, all different.
     base : float
@@ -209,7 +241,13 @@ def elasticity(
     >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
     (0, 1)
     """
-    roles = three_roles(mixture, pretrain, align, perturb)
+    if not isinstance(mixture, Mixture) and hasattr(type(mixture), "residual"):
+        if per != "block":
+            raise ValueError(f"per = {per!r}: must be 'block', for a model that is no Mixture has no depth")
+        return _responded(mixture, _three(mixture, pretrain, align, perturb), checks.log_base(base))
+    if not isinstance(mixture, Mixture):
+        raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture or a TrainedMixture")
+    roles = _three(mixture, pretrain, align, perturb)
     unit = checks.log_base(base) * mixture.tokens(per)
     return decided(mixture, roles, unit, completions_of(mixture))
 
@@ -218,6 +256,12 @@ def three_roles(mixture: Mixture, pretrain: int | str, align: int | str, perturb
     """Positions of D_p, D_a and D_t."""
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
+    return _three(mixture, pretrain, align, perturb)
+
+
+def _three(
+    mixture: Mixture | Responding, pretrain: int | str, align: int | str, perturb: int | str
+) -> list[int]:
     if mixture.n_datasets < 3:
         raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
     return mixture.roles(pretrain=pretrain, align=align, perturb=perturb)
@@ -228,6 +272,43 @@ def completions_of(mixture: Mixture) -> Completions | None:
     return None if mixture.unread is None else Completions(mixture.unread)
 
 
+def _responded(model: Responding, roles: Sequence[int], unit: float) -> Elasticity:
+    """`elasticity` by the response alone (theorem T6 of the page on trained models)."""
+    p, a, t = roles
+    sizes = np.asarray(model.sizes, dtype=np.float64)
+    if not sizes[a] > 0:
+        raise ValueError(
+            f"sizes[{a}] = {sizes[a]:g}: the alignment data's must be > 0, for k and l are in it"
+        )
+    response = model.response(math.e)
+    k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
+    lengths = float(np.sqrt(response[a, a] * response[t, t]))
+    pulled, grown = float(response[p, t]), float(response[a, t])
+    signs = _sign(int(np.sign(pulled))), _sign(int(np.sign(grown)))
+    return Elasticity(
+        k=k,
+        l=l,
+        dgamma_pretrain=sizes[a] * pulled / unit,
+        dgamma_align=sizes[a] * grown / unit,
+        dgamma_perturb=sizes[a] * float(response[t, t]) / unit,
+        ratio=_ratio(pulled, grown, k),
+        overlap_pretrain=math.nan,
+        overlap_align=math.nan,
+        cosine=-grown / lengths if lengths > 0 else math.nan,
+        signs=signs,
+        holds=signs_hold(*signs),
+        certified=False,
+        certificate=f"not certified: the gradient of F over the total size is {model.residual.relative:.2g}",
+    )
+
+
+def _ratio(pretrain: float, align: float, k: float) -> float:
+    """-gamma_a' / (k gamma_p'), of derivatives in any unit."""
+    if pretrain and k:
+        return -align / pretrain / k
+    return math.nan if align == 0 else math.inf
+
+
 def decided(
     mixture: Mixture, roles: Sequence[int], unit: float, completions: Completions | None
 ) -> Elasticity:
@@ -236,7 +317,7 @@ def decided(
     sizes = mixture.exact_sizes
     k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
 
-    sums = _float_sums(mixture, t)
+    sums = _float_sums(mixture, a, t)
     found = [_decide(mixture, i, t, sums) for i in (p, a)]
     if completions is not None:
         bounds = completions.excess(sizes)
@@ -251,9 +332,10 @@ def decided(
         dgamma_align=step * excess_a,
         dgamma_perturb=step * float(sums.excess[t]),
         # Not from the derivatives: k gamma_p' may be too small for a float64.
-        ratio=-excess_a / excess_p / k if excess_p else math.nan if excess_a == 0 else math.inf,
+        ratio=_ratio(excess_p, excess_a, k),
         overlap_pretrain=float(sums.overlap[p]),
         overlap_align=float(sums.overlap[a]),
+        cosine=sums.cosine,
         signs=signs,
         holds=signs_hold(*signs),
         certified=None not in signs,
@@ -262,12 +344,16 @@ def decided(
 
 
 class _Sums(NamedTuple):
-    """For one t and every i: 1 - S_it, its sign if proved, whether it keeps its digits, and S_it."""
+    """For one t and every i: 1 - S_it, its sign if proved, whether it keeps its digits, and S_it.
+
+    And the cosine of the angle between a and t.
+    """
 
     excess: Float[np.ndarray, "datasets"]
     sign: Float[np.ndarray, "datasets"]
     steady: Bool[np.ndarray, "datasets"]
     overlap: Float[np.ndarray, "datasets"]
+    cosine: float
 
 
 class _Decision(NamedTuple):
@@ -276,7 +362,7 @@ class _Decision(NamedTuple):
     method: str
 
 
-def _float_sums(mixture: Mixture, t: int) -> _Sums:
+def _float_sums(mixture: Mixture, a: int, t: int) -> _Sums:
     """Sum over leaves in floating point and bound the error: method 1."""
     n, u = mixture.n_datasets, 2.0**-53
     eta = mixture.rows.relative_error
@@ -292,15 +378,17 @@ def _float_sums(mixture: Mixture, t: int) -> _Sums:
         x, y, z = p * root, d * root, (scale @ p) * root
         size = np.abs(y)
         error = (rho + (BLOCK + 2) * u) * (size @ size[t]) + c * (z @ (size[t] + c * z[t]) + size @ z[t])
-        blocks.append((y @ y[t], error, z @ z[t], x @ x[t]))
-    gram, error, scale, overlap = (
+        blocks.append((y @ y[t], error, z @ z[t], x @ x[t], y[a : a + 1] @ y[a]))
+    gram, error, scale, overlap, own = (
         np.array([math.fsum(entry) for entry in np.transpose(part)]) for part in zip(*blocks, strict=True)
     )
+    lengths = math.sqrt(own[0]) * math.sqrt(gram[t])
     bound = 1.01 * error + 2.0**-600 * mixture.n_leaves
     proved = (np.abs(gram) > bound) & (c + rho + BLOCK * u < 1e-3)
     # Signs before the scale comes off: a derivative may be too small for a float64 and still have one.
     steady = np.abs(gram) >= STEADY * scale
-    return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), steady, overlap / SCALE)
+    cosine = float(gram[a]) / lengths if lengths > 0 else math.nan
+    return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), steady, overlap / SCALE, cosine)
 
 
 def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
