@@ -148,7 +148,7 @@ def fine_tuning_response(
     rates, gradients = np.empty(len(listed)), []
     with torch.inference_mode(False), torch.enable_grad():
         for i, loss in enumerate(listed):
-            with same_buffers(model):
+            with same_buffers(torch, model):
                 value = loss_at(torch, f"losses[{i}]", loss, model)
                 gradients.append(_gradient(torch, f"losses[{i}]", value, parameters))
             rates[i] = value.item()

@@ -66,7 +66,7 @@ def loss_at(torch: Any, place: str, loss: Loss, model: Any) -> Any:
 
 
 @contextmanager
-def same_buffers(model: Any) -> Iterator[None]:
+def same_buffers(torch: Any, model: Any) -> Iterator[None]:
     """Put back the buffers afterwards: batch normalisation counts every batch that it sees."""
     kept = [
         (module, name, buffer, buffer.detach().clone())
@@ -74,11 +74,11 @@ def same_buffers(model: Any) -> Iterator[None]:
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
-    versions = [None if buffer.is_inference() else buffer._version for _, _, buffer, _ in kept]
     try:
         yield
     finally:
-        for (module, name, buffer, copy), version in zip(kept, versions, strict=True):
-            if version is not None and buffer._version != version:
+        for module, name, buffer, copy in kept:
+            # Its version tells nothing: batch normalisation writes past it.
+            if not torch.equal(buffer, copy):
                 buffer.detach().copy_(copy)
             module._buffers[name] = buffer
