@@ -246,8 +246,9 @@ def test_dropout_left_on_is_refused_by_name(make, place):
     assert fine_tuning_response(model, losses, base=math.e).response.tolist() == [[-count]]
 
 
-def test_dropout_with_a_rate_of_zero_is_none():
-    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0))
+@pytest.mark.parametrize("rate", [0.0, 1.0, 0, 1])
+def test_dropout_of_nothing_or_all_is_no_chance(rate):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(rate))
     assert fine_tuning_response(model, [lambda m: m[0].bias.sum()], base=math.e).response == -2
 
 

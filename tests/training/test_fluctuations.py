@@ -88,6 +88,49 @@ def test_standard_errors_are_as_long_as_the_chain_remembers(unchecked):
         assert np.mean(found) == pytest.approx(known, rel=4 * spread / math.sqrt(60))
 
 
+def plainly(chains):
+    """Standard error of the mean of chains and effective draws, a lag at a time as Vehtari et al. write."""
+    half = len(chains[0]) // 2
+    parts = [np.array(part) for chain in chains for part in (chain[:half], chain[len(chain) - half :])]
+    within = np.mean([part.var(ddof=1) for part in parts])
+    pooled = within * (half - 1) / half + np.var([part.mean() for part in parts], ddof=1)
+
+    def correlation(lag):
+        if not lag:
+            return 1
+        shifted = [((p - p.mean())[: half - lag] * (p - p.mean())[lag:]).sum() / half for p in parts]
+        return 1 - (within - np.mean(shifted)) / pooled
+
+    time, last = -1, math.inf
+    for lag in range(0, half - 1, 2):
+        pair = correlation(lag) + correlation(lag + 1)
+        if pair <= 0:
+            break
+        last = min(last, pair)
+        time += 2 * last
+    total = len(chains) * len(chains[0])
+    effective = min(total / time if time > 0 else math.inf, total * math.log10(total))
+    return math.sqrt(pooled / effective), effective
+
+
+@pytest.mark.parametrize("chains", [1, 3])
+@pytest.mark.parametrize("draws", [8, 9, 47, 200])
+@pytest.mark.parametrize("memory", [-0.8, 0, 0.8])
+def test_standard_errors_are_those_of_the_sequence_as_it_is_printed(chains, draws, memory):
+    rng = np.random.default_rng([chains, draws])
+    losses = chain(rng, (chains, draws, 3), memory) + rng.normal(size=3)
+    found = fluctuation_response(losses, 0.5, [1, 2, 3], base=math.e)
+    centred = losses - losses.mean(axis=(0, 1))
+    for i in range(3):
+        assert found.rate_errors[i] == pytest.approx(plainly(losses[:, :, i])[0], rel=1e-9)
+        error, _ = plainly(centred[:, :, i] * (centred @ [1, 2, 3]))
+        assert found.balance_errors[i] == pytest.approx(2 * error, rel=1e-9)
+        for t in range(3):
+            error, effective = plainly(centred[:, :, i] * centred[:, :, t])
+            assert found.standard_errors[i, t] == pytest.approx(2 * error, rel=1e-9)
+            assert found.effective_draws[i, t] == pytest.approx(effective, rel=1e-9)
+
+
 def test_the_response_is_minus_the_covariance_over_the_temperature():
     rng = np.random.default_rng(3)
     losses = rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4)) + 1e6

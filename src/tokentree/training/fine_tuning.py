@@ -113,8 +113,9 @@ def fine_tuning_response(
     -----
     One forward and one backward pass for each loss, then O(N^2 P) for P parameters. N gradients are held, in
     the parameters' dtype and on their devices; products are summed in float64. A parameter that a loss does
-    not use has the gradient zero. Modules that are wrapped to run on several devices at once, as in
-    ``DistributedDataParallel``, must be unwrapped.
+    not use has the gradient zero. Dropout is told by its rate, which a module of torch has, or one of another
+    kind keeps as an attribute; what else a loss draws at random goes unnoticed. Modules that are wrapped to
+    run on several devices at once, as in ``DistributedDataParallel``, must be unwrapped.
 
     Examples
     --------
@@ -146,7 +147,8 @@ def fine_tuning_response(
     if metric is not None and not callable(metric):
         metric = _diagonal(torch, metric, parameters, model)
     rates, gradients = np.empty(len(listed)), []
-    with torch.inference_mode(False), torch.enable_grad():
+    # The end of inference mode is that of torch.no_grad() too.
+    with torch.inference_mode(False):
         for i, loss in enumerate(listed):
             with same_buffers(torch, model):
                 value = loss_at(torch, f"losses[{i}]", loss, model)

@@ -38,7 +38,8 @@ def refuse_dropout(torch: Any, model: Any) -> None:
         if isinstance(module, torch.nn.modules.dropout._DropoutNd):
             rates["p"] = module.p
         for key, value in rates.items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
+            # At a rate of 1 nothing is left to chance.
+            if isinstance(value, float) and 0 < value < 1:
                 place = f"model.{name}" if name else "model"
                 raise ValueError(
                     f"{place} is a {type(module).__name__} in training mode with {key} = {value}, so that "
