@@ -71,10 +71,12 @@ def fine_tuning_response(
     r"""How the losses of a torch module answer to one short step of fine-tuning on each dataset.
 
     A step theta - eta P g_t on dataset t changes the loss on dataset i by eta times the response R_it =
-    -g_i^T P g_t, to first order in eta. This is the response of a stopped process, and not that of a trained
-    model: R_it is per unit of step size, and there is no law in the datasets' true sizes. It is symmetric for
-    symmetric P. A dataset at its own optimum has g_i = 0, so to first order no step moves its loss, and a
-    step on it moves none; `Mixture.response` is different in this.
+    -g_i^T P g_t, to first order in eta. It is symmetric for symmetric P, and negative semidefinite for P that
+    is positive semidefinite. A dataset at its own optimum has g_i = 0: to first order no step moves its loss,
+    and a step on it moves none.
+
+    It is not the response of models trained to their optimum, -G^T H^{-1} G: R_it is per unit of step size,
+    R n is not 0 for the sizes n of the data, and there is no law in true sizes.
 
     Parameters
     ----------
