@@ -1,5 +1,7 @@
 """Training runs: what the law says of them, the token tree as their mixing law, and other laws beside it."""
 
+from .fine_tuning import FineTuningResponse, adam_preconditioner, fine_tuning_response
+from .fluctuations import FluctuationResponse, fluctuation_response
 from .law import Choice, MixingLaw
 from .laws import (
     AdditiveLaw,
@@ -16,6 +18,7 @@ from .own import own_runs
 from .runs import Monotonicity, TrainingRuns
 from .scores import Law, LawScore
 
-__all__ = ["AdditiveLaw", "BiMixLaw", "CapacityLaw", "Choice", "Comparison", "ExponentialLaw", "Law"]
-__all__ += ["LawScore", "LinearLaw", "LogLaw", "MixingLaw", "Monotonicity", "PowerLaw", "TrainingRuns"]
-__all__ += ["compare", "own_runs"]
+__all__ = ["AdditiveLaw", "BiMixLaw", "CapacityLaw", "Choice", "Comparison", "ExponentialLaw"]
+__all__ += ["FineTuningResponse", "FluctuationResponse", "Law", "LawScore", "LinearLaw", "LogLaw"]
+__all__ += ["MixingLaw", "Monotonicity", "PowerLaw", "TrainingRuns", "adam_preconditioner", "compare"]
+__all__ += ["fine_tuning_response", "fluctuation_response", "own_runs"]

@@ -1,0 +1,85 @@
+"""What is asked of a torch module before its losses are differentiated."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .._lib.frames import optional
+
+Loss = Callable[[Any], Any]
+"""From a torch module to its loss on a dataset, a scalar tensor in nats."""
+
+
+def torch_for(wanted: str) -> Any:
+    """The package torch, which is loaded when something needs it."""
+    return optional("torch", "transformers", wanted)
+
+
+def trainable(torch: Any, model: Any) -> dict[str, Any]:
+    """The module's parameters that can be trained, by name; one that has several names, by its first."""
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}: must be a torch.nn.Module")
+    found = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    if not found:
+        raise ValueError("model has no parameter that requires a gradient: at least one must")
+    for name, each in found.items():
+        if not each.is_floating_point():
+            raise TypeError(f"model.{name} has dtype {each.dtype}: parameters must be real")
+    return found
+
+
+def refuse_dropout(torch: Any, model: Any) -> None:
+    """Refuse a module whose loss is drawn anew with every call."""
+    for name, module in model.named_modules():
+        if not module.training:
+            continue
+        # Some draw through a function, by a rate that they keep as a number.
+        rates = {key: value for key, value in vars(module).items() if "drop" in key.lower()}
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            rates["p"] = module.p
+        for key, value in rates.items():
+            # At a rate of 1 nothing is left to chance.
+            if isinstance(value, float) and 0 < value < 1:
+                place = f"model.{name}" if name else "model"
+                raise ValueError(
+                    f"{place} is a {type(module).__name__} in training mode with {key} = {value}, so that "
+                    "every call has another loss: call model.eval(), or set the rate to 0"
+                )
+
+
+def loss_at(torch: Any, place: str, loss: Loss, model: Any) -> Any:
+    """The loss of the module, with its graph: a finite number that depends on parameters."""
+    value = loss(model)
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{place} returned a {type(value).__name__}: must be a scalar tensor")
+    if value.shape != ():
+        raise ValueError(f"{place} returned a tensor of shape {tuple(value.shape)}: must be a scalar, ()")
+    if not value.is_floating_point():
+        raise TypeError(f"{place} returned a tensor of {value.dtype}: must be a real number")
+    if not torch.isfinite(value):
+        raise ValueError(f"{place} = {value.item()}: must be finite")
+    if not value.requires_grad:
+        raise ValueError(
+            f"{place} returned a tensor without a gradient: it must be computed from parameters that require "
+            "one, and neither detached nor under torch.no_grad()"
+        )
+    return value
+
+
+@contextmanager
+def same_buffers(torch: Any, model: Any) -> Iterator[None]:
+    """Put back the buffers afterwards: batch normalisation counts every batch that it sees."""
+    kept = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for module, name, buffer, copy in kept:
+            # Its version tells nothing: batch normalisation writes past it.
+            if not torch.equal(buffer, copy):
+                buffer.detach().copy_(copy)
+            module._buffers[name] = buffer
