@@ -54,6 +54,7 @@ from tokentree.adapters import SavedModel
 from tokentree.models import NGramModel
 from tokentree.pareto import pareto_convergence
 from tokentree.theorem import published_change, published_derivatives
+from tokentree.training import fluctuation_response
 
 THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 HALVES = [[0.5, 0.5], [0.25, 0.75]]
@@ -84,6 +85,8 @@ class Door(NamedTuple):
 
 # How integers are read. "exact": of any size. "counts": below 2**63. "floats": as the same number in float64.
 # "whole": as integers that lie in some range. "free": as integers that may be of any size.
+LOSSES = [[1, 0, 2], [0, 1, 1], [2, 2, 0]] * 3
+
 DOORS = {
     "BlockCodec.encode sequence": Door(CODEC.encode, [0, 1, 1], "whole"),
     "BlockCodec.code_length sequence": Door(CODEC.code_length, [0, 1, 1], "whole"),
@@ -183,6 +186,10 @@ DOORS = {
     "arithmetic_decode bits": Door(lambda x: arithmetic_decode([0.5, 0.5], x, 3), CODED.tolist(), "whole"),
     "arithmetic_encode p": Door(lambda x: arithmetic_encode(x, [0, 1, 1]), [0.5, 0.5], "floats"),
     "arithmetic_encode symbols": Door(lambda x: arithmetic_encode([0.5, 0.5], x), [0, 1, 1], "whole"),
+    "fluctuation_response losses": Door(lambda x: fluctuation_response(x, 0.5).response, LOSSES, "floats"),
+    "fluctuation_response sizes": Door(
+        lambda x: fluctuation_response(LOSSES, 0.5, x).balance, [1, 0, 2], "floats"
+    ),
     "cross_entropy p": Door(lambda x: cross_entropy(x, HALVES), HALVES, "floats"),
     "cross_entropy q": Door(lambda x: cross_entropy(HALVES, x), HALVES, "floats"),
     "depth_curve depths": Door(lambda x: depth_curve(TREES, x), [1, 2], "free"),

@@ -108,6 +108,14 @@ def assert_exact(found, exact, roles, unit=1):
         assert abs(Fraction(found.ratio) + ratio) <= 6 * U * abs(ratio)
     elif found.dgamma_pretrain:
         assert not math.isnan(found.ratio)
+    lengths = exact.slope(a, a, a) * exact.slope(t, a, t)
+    if lengths:
+        # Of the two lengths half of the relative errors, then five roundings.
+        cosine = -float(slopes[1]) / math.sqrt(lengths) if lengths > SMALLEST else math.nan
+        relative = [exact.slack(i, a, i) / abs(exact.slope(i, a, i)) for i in (a, t)]
+        if max(relative) < 0.1 and not math.isnan(cosine):
+            allowed = exact.slack(a, a, t) / Fraction(math.sqrt(lengths)) + sum(relative) + 8 * U
+            assert abs(found.cosine - cosine) <= allowed
 
 
 sizes_of_data = st.one_of(
@@ -178,8 +186,8 @@ def test_integer_bound_never_errs(case):
 float_sums = module._float_sums
 
 
-def unproved(mixture, t):
-    return float_sums(mixture, t)._replace(sign=np.zeros(mixture.n_datasets))
+def unproved(mixture, a, t):
+    return float_sums(mixture, a, t)._replace(sign=np.zeros(mixture.n_datasets))
 
 
 # A falling rate is not rare, but a run of cases without one is no fault.
@@ -372,7 +380,7 @@ def test_a_sign_is_proved_just_where_the_bound_allows(monkeypatch, parts, blurre
     seen = []
     for share in np.linspace(-0.02, 0.02, 101).tolist():
         mixture = published_form(parts, 20, low + Fraction(share) / slope)
-        sums = module._float_sums(mixture, 2)
+        sums = module._float_sums(mixture, 1, 2)
         # The sum as computed, for its own error is of the bound's size.
         over = float(abs(Fraction(float(sums.excess[0]))) / proof_needs(mixture, 0, 2)[0] - 1)
         if abs(over) > blurred:
@@ -391,7 +399,7 @@ def test_a_sign_is_proved_just_where_the_bound_allows(monkeypatch, parts, blurre
 def test_the_bound_is_used_only_where_it_is_small(monkeypatch, block, eta, used):
     monkeypatch.setattr(module, "BLOCK", block)
     monkeypatch.setattr(Rows, "relative_error", eta)
-    sums = module._float_sums(Mixture(np.eye(3), [1, 1, 1]), 2)
+    sums = module._float_sums(Mixture(np.eye(3), [1, 1, 1]), 1, 2)
     # Disjoint: 1 - S_it is 1, far beyond the bound.
     assert sums.sign[:2].tolist() == ([1, 1] if used else [0, 0])
 

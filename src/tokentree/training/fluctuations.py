@@ -117,7 +117,7 @@ def fluctuation_response(
 
     Errors are first-order. On normal posteriors of ten parameters, 1.96 of them on each side held the true
     response in 93 to 96 % of repetitions from a thousand effective draws on, with and without memory in the
-    chains; in 88 to 94 % at 120; in 78 to 92 % at 40, where the covariance itself was 5 % too small.
+    chains; in 88 to 94 % at 120; in 78 to 92 % at 40, where the covariance itself was 4 to 7 % too small.
     O(N^2 C S log S) time, O(N C S) memory.
 
     References
