@@ -9,8 +9,8 @@ from .forms import (
     three_dataset_form,
 )
 from .response import ResponseCurve, response_curve
-from .signs import Elasticity, elasticity
+from .signs import Elasticity, Responding, elasticity
 
 __all__ = ["DepthCurve", "Elasticity", "PublishedDerivatives", "ResponseCurve", "depth_curve", "elasticity"]
 __all__ += ["published_change", "published_derivatives", "published_form", "response_curve"]
-__all__ += ["three_dataset_form"]
+__all__ += ["Responding", "three_dataset_form"]
