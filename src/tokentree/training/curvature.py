@@ -13,7 +13,8 @@ square of theta are no sign of a saddle if no gradient has a part along them.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from contextlib import suppress
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Float
@@ -34,22 +35,14 @@ _PROBES = 100
 """Steps in search of negative curvature where no gradient points."""
 
 
-class Where(NamedTuple):
-    """What tells rounding from curvature at a point."""
-
-    length: float
-    """Of the parameters, |theta|, over the total size."""
-    slack: float
-    """Negative curvature that the residual explains."""
-
-
 class Dense:
-    """H by its eigenvectors."""
+    """H by its eigenvectors; `length` is that of the parameters, |theta|."""
 
-    def __init__(self, hessian: Float[np.ndarray, "parameters parameters"]) -> None:
+    def __init__(self, hessian: Float[np.ndarray, "parameters parameters"], length: float) -> None:
         self.values, self.vectors = np.linalg.eigh(hessian)
-        self.top = float(np.abs(self.values).max())
-        self.cut = len(self.values) * 2 * _UNIT * self.top
+        top = float(np.abs(self.values).max())
+        self.cut = len(self.values) * 2 * _UNIT * top
+        self.noise = _NOISE * _UNIT * top * length
 
     def newton(self, gradient: Float[np.ndarray, "parameters"]) -> Float[np.ndarray, "parameters"]:
         """The step to a minimum; where curvature is negative, away from the maximum."""
@@ -61,16 +54,16 @@ class Dense:
         return step
 
     def solve(
-        self, gradients: Float[np.ndarray, "parameters datasets"], where: Where, labels: Sequence[str]
+        self, gradients: Float[np.ndarray, "parameters datasets"], slack: float, labels: Sequence[str]
     ) -> tuple[Float[np.ndarray, "parameters datasets"], Float[np.ndarray, "datasets datasets"]]:
         """H^+ G and G^T H^+ G, the second exactly symmetric."""
-        if self.values[0] < -(self.cut + where.slack):
+        if self.values[0] < -(self.cut + slack):
             _saddle(self.values[0], self.cut)
         parts = self.vectors.T @ gradients
         kept = self.values > self.cut
         scaled = parts[kept] / np.sqrt(self.values[kept])[:, None]
         inner: Float[np.ndarray, "datasets datasets"] = scaled.T @ scaled
-        self._harmless(parts, inner.diagonal().max(initial=0.0), where, gradients, labels)
+        self._harmless(parts, inner.diagonal().max(initial=0.0), gradients, labels)
         moved: Float[np.ndarray, "parameters datasets"] = self.vectors[:, kept] @ (
             parts[kept] / self.values[kept][:, None]
         )
@@ -80,55 +73,57 @@ class Dense:
         self,
         parts: Float[np.ndarray, "parameters datasets"],
         largest: float,
-        where: Where,
         gradients: Float[np.ndarray, "parameters datasets"],
         labels: Sequence[str],
     ) -> None:
         """Refuse gradients with a part where there is no curvature, or where it is negative."""
-        noise = _NOISE * _UNIT * self.top * where.length
         flat = np.abs(self.values) <= self.cut
         outside = np.linalg.norm(parts[flat], axis=0)
-        bad = (outside**2 > _SHARE * self.cut * largest) & (outside > noise)
+        bad = (outside**2 > _SHARE * self.cut * largest) & (outside > self.noise)
         if bad.any():
             t = int(np.argmax(bad))
             _outside(labels[t], outside[t] / np.linalg.norm(gradients[:, t]))
         below = self.values < -self.cut
         against = np.abs(parts[below]).max(axis=1, initial=0.0)
-        bad = (against**2 > _SHARE * -self.values[below] * largest) & (against > noise)
+        bad = (against**2 > _SHARE * -self.values[below] * largest) & (against > self.noise)
         if bad.any():
             _saddle(self.values[below][bad][0], self.cut)
+
+
+class _FlatError(Exception):
+    """There is no curvature along a direction, or it is negative."""
 
 
 class Krylov:
     """H by its products with vectors, and SciPy's conjugate gradients, started at zero."""
 
-    def __init__(self, product: Product, size: int) -> None:
-        self.product, self.size = product, size
+    def __init__(self, product: Product, size: int, length: float) -> None:
+        self.product, self.size, self.length = product, size, length
         self.lowest, self.top = np.inf, 0.0
+        self.flat: Float[np.ndarray, "parameters"] | None = None
 
     def newton(self, gradient: Float[np.ndarray, "parameters"]) -> Float[np.ndarray, "parameters"]:
         """The step to a minimum, or what conjugate gradients have of it."""
-        return -self._conjugate(gradient, _CLOSE, 2 * self.size)[0]
+        return -self._conjugate(gradient, 2 * self.size)[0]
 
     def solve(
-        self, gradients: Float[np.ndarray, "parameters datasets"], where: Where, labels: Sequence[str]
+        self, gradients: Float[np.ndarray, "parameters datasets"], slack: float, labels: Sequence[str]
     ) -> tuple[Float[np.ndarray, "parameters datasets"], Float[np.ndarray, "datasets datasets"]]:
         """H^+ G and G^T H^+ G, the second exactly symmetric and wrong by the square of the first's error."""
         # A saddle of which no gradient knows shows itself to a vector that points everywhere.
-        self._conjugate(np.random.default_rng(0).standard_normal(self.size), _CLOSE, _PROBES)
+        self._conjugate(np.random.default_rng(0).standard_normal(self.size), _PROBES)
         moved, images = np.zeros_like(gradients), np.zeros_like(gradients)
         for t in range(gradients.shape[1]):
             column = gradients[:, t]
-            noise = _NOISE * _UNIT * self.top * where.length
-            if (length := float(np.linalg.norm(column))) <= noise:
+            if (length := float(np.linalg.norm(column))) <= self._noise():
                 continue
-            moved[:, t], off = self._conjugate(column, max(_CLOSE, noise / length), 10 * self.size)
-            if self.lowest < -(self._cut() + where.slack):
+            moved[:, t], off = self._conjugate(column, 10 * self.size)
+            if self.lowest < -(self._cut() + slack):
                 break
-            if off > np.sqrt(_SHARE) + noise / length:
-                _outside(labels[t], off)
+            if off > np.sqrt(_SHARE) + self._noise() / length:
+                _outside(labels[t], off if self.flat is None else abs(self.flat @ column) / length)
             images[:, t] = self.product(moved[:, t])
-        if self.lowest < -(self._cut() + where.slack):
+        if self.lowest < -(self._cut() + slack):
             _saddle(self.lowest, self._cut())
         crossed = gradients.T @ moved
         inner = crossed + crossed.T - moved.T @ images
@@ -137,32 +132,48 @@ class Krylov:
     def _cut(self) -> float:
         return self.size * 2 * _UNIT * self.top
 
+    def _noise(self) -> float:
+        return _NOISE * _UNIT * self.top * self.length
+
     def _conjugate(
-        self, target: Float[np.ndarray, "parameters"], close: float, steps: int
+        self, target: Float[np.ndarray, "parameters"], steps: int
     ) -> tuple[Float[np.ndarray, "parameters"], float]:
         """A solution, and its residual over the target; remembers the curvature along every direction."""
         from scipy.sparse.linalg import LinearOperator, cg
 
-        def apply(vector: Float[np.ndarray, "..."]) -> Float[np.ndarray, "parameters"]:
-            image = self.product(vector)
-            length = float(vector.ravel() @ vector.ravel())
-            if length > 0:
-                curvature = float(vector.ravel() @ image) / length
-                self.lowest = min(self.lowest, curvature)
-                self.top = max(self.top, float(np.linalg.norm(image)) / np.sqrt(length))
+        found, self.flat = np.zeros(self.size), None
+
+        def apply(direction: Float[np.ndarray, "..."]) -> Float[np.ndarray, "parameters"]:
+            image = self.product(direction)
+            length = float(np.linalg.norm(direction))
+            if length == 0:
+                return image
+            curvature = float(direction.ravel() @ image) / length**2
+            self.lowest = min(self.lowest, curvature)
+            self.top = max(self.top, float(np.linalg.norm(image)) / length)
+            if curvature <= self._cut():
+                # The next step would be as long as rounding allows.
+                self.flat = direction.ravel() / length
+                raise _FlatError
             return image
 
+        def keep(point: Float[np.ndarray, "parameters"]) -> None:
+            found[:] = point
+
         operator = LinearOperator((self.size, self.size), matvec=apply, dtype=np.float64)
-        found: Float[np.ndarray, "parameters"] = cg(operator, target, rtol=close, maxiter=steps)[0]
+        # Below the rounding of the target its own noise is all that would be solved for.
+        self.top = max(self.top, float(np.linalg.norm(self.product(target)) / np.linalg.norm(target)))
+        with suppress(_FlatError):
+            cg(operator, target, rtol=_CLOSE, atol=self._noise(), maxiter=steps, callback=keep)
         off = np.linalg.norm(self.product(found) - target) / np.linalg.norm(target)
         return found, float(off)
 
 
 def _saddle(value: float, cut: float) -> NoReturn:
     raise ArithmeticError(
-        f"F has the curvature {value:.3g}, below zero by more than rounding ({cut:.1g}): the model is at a "
-        "saddle or a maximum, or far from any minimum, and its rates have no response: train it, from other "
-        "parameters if it does not leave this point, or with a stronger regularizer"
+        f"F over the total size has the curvature {value:.3g}, below zero by more than rounding ({cut:.1g}): "
+        "the model is at a saddle or a maximum, or far from any minimum, and its rates have no response: "
+        "train it, from other parameters if it does not leave this point, or with a stronger regularizer"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .curvature import Dense, Krylov
-from .terms import Terms
+from .terms import Product, Terms
 
 _EXACT = 1000
 """Parameters up to which trust regions use the Hessian itself; it is made again for every step."""
@@ -28,6 +28,7 @@ class Search:
         self.terms, self.weights = terms, weights
         self.point = terms.point
         self.value, self.gradient = terms.weighted(weights)
+        self._at: tuple[Any, Product] | None = None
 
     @property
     def norm(self) -> float:
@@ -91,7 +92,9 @@ class Search:
         from scipy.optimize import minimize
 
         minimiser: Any = minimize
-        minimiser(self, self.point, jac=True, method=method, options=options, **second)
+        # Where the gradient is all rounding, trust regions try steps of no length.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            minimiser(self, self.point, jac=True, method=method, options=options, **second)
 
     def _hessian(self, point: Float[np.ndarray, "parameters"]) -> Float[np.ndarray, "parameters parameters"]:
         self.terms.point = point
@@ -100,15 +103,20 @@ class Search:
     def _product(
         self, point: Float[np.ndarray, "parameters"], vector: Float[np.ndarray, "parameters"]
     ) -> Float[np.ndarray, "parameters"]:
-        self.terms.point = point
-        return self.terms.product(self.weights)(vector)
+        # Many vectors are asked for at one point; a graph does not outlive a move of the parameters.
+        there = self._at is not None and self._at[0] == self.terms.version
+        if self._at is None or not (there and np.array_equal(self.terms.point, point)):
+            self.terms.point = point
+            self._at = self.terms.version, self.terms.product(self.weights)
+        return self._at[1](vector)
 
 
 def curvature(terms: Terms, weights: Float[np.ndarray, "terms"], dense: int) -> Dense | Krylov:
     """The Hessian of the weighted sum at the module's parameters, written down if they are few."""
+    length = float(np.linalg.norm(terms.point))
     if terms.size <= dense:
-        return Dense(terms.hessian(weights))
-    return Krylov(terms.product(weights), terms.size)
+        return Dense(terms.hessian(weights), length)
+    return Krylov(terms.product(weights), terms.size, length)
 
 
 def minimise(terms: Terms, weights: Float[np.ndarray, "terms"], tolerance: float, steps: int) -> float:

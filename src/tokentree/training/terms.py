@@ -150,11 +150,13 @@ class Terms:
         return np.array(values)
 
     def _total(self, weights: Float[np.ndarray, "terms"]) -> Any:
-        return sum(weight * each for weight, each in zip(weights.tolist(), self._tensors(), strict=True))
+        with self.torch.enable_grad():
+            return sum(weight * each for weight, each in zip(weights.tolist(), self._tensors(), strict=True))
 
     def _slope(self, weights: Float[np.ndarray, "terms"]) -> Any:
-        parts = self._grad(self._total(weights), create_graph=True)
-        return self.torch.cat([each.reshape(-1) for each in parts])
+        with self.torch.enable_grad():
+            parts = self._grad(self._total(weights), create_graph=True)
+            return self.torch.cat([each.reshape(-1) for each in parts])
 
     def _grad(self, output: Any, **options: Any) -> list[Any]:
         """Of a parameter that is not used it is zero."""

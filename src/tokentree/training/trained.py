@@ -31,7 +31,7 @@ from .._lib import checks, display
 from .._lib.checks import Numbers
 from .._lib.results import Result
 from ..mixtures import dataset_index
-from .curvature import DENSE, Where
+from .curvature import DENSE
 from .minimising import curvature, minimise
 from .modules import float64_copy, refuse_random
 from .terms import Loss, Terms
@@ -422,15 +422,14 @@ class TrainedMixture:
         refuse_random(self._module)
         terms = self._terms
         if self._here is None or self._here.version != terms.version:
-            gradients = terms.gradients()
-            point = terms.point
-            length = float(np.linalg.norm(point))
-            residual = float(np.linalg.norm(gradients @ self._all_weights()))
+            gradients, weights = terms.gradients(), self._relative()
+            length = float(np.linalg.norm(terms.point))
+            residual = float(np.linalg.norm(gradients @ weights))
             slack = residual * np.sqrt(terms.size) / length if length > 0 else 0.0
-            found = curvature(terms, self._all_weights(), DENSE).solve(
-                gradients[:, : self.n_datasets], Where(length / self.total_size, slack), terms.labels
+            found = curvature(terms, weights, DENSE).solve(
+                gradients[:, : self.n_datasets], slack, terms.labels
             )
-            self._here = _Here(terms.version, gradients, *found)
+            self._here = _Here(terms.version, gradients, *(each / self.total_size for each in found))
         return self._here
 
     def _summary(self) -> str:
