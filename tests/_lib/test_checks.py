@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, strategies as st
 
 import tokentree
@@ -54,6 +55,7 @@ from tokentree.adapters import SavedModel
 from tokentree.models import NGramModel
 from tokentree.pareto import pareto_convergence
 from tokentree.theorem import published_change, published_derivatives
+from tokentree.training import TrainedMixture, ids_loss
 
 THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 HALVES = [[0.5, 0.5], [0.25, 0.75]]
@@ -72,6 +74,9 @@ JOINT = MixingLaw.fit(
     TrainingRuns(SHARES, SHARES, parameters=[1, 2, 4], tokens=[1, 1, 2]), 2, "own", smoothing=1e-2, starts=1
 )
 BEST = LAW.best_sizes("D1", lower=0.1)
+LINE = torch.nn.Linear(1, 1)
+LOSSES = [lambda line, at=at: (line.weight - at) ** 2 for at in range(3)]
+TRAINED = TrainedMixture(LINE, LOSSES, [1, 1, 1])
 
 
 class Door(NamedTuple):
@@ -167,6 +172,10 @@ DOORS = {
     ),
     "TokenTree.weight prefix": Door(TREES[0].weight, [0, 1], "whole"),
     "TokenTree.log_weight prefix": Door(TREES[0].log_weight, [0, 1], "whole"),
+    "TrainedMixture.__init__ sizes": Door(
+        lambda x: TrainedMixture(LINE, LOSSES, x).sizes, [1, 3, 2], "floats"
+    ),
+    "TrainedMixture.with_sizes sizes": Door(lambda x: TRAINED.with_sizes(x).sizes, [1, 3, 2], "floats"),
     "TrainingRuns.__init__ sizes": Door(lambda x: TrainingRuns(x, SHARES).sizes, [[1, 0, 2]] * 3, "floats"),
     "TrainingRuns.__init__ rates": Door(lambda x: TrainingRuns(SHARES, x).rates, [[1, 0, 2]] * 3, "floats"),
     "TrainingRuns.__init__ errors": Door(
@@ -207,6 +216,7 @@ DOORS = {
     "rebound_by_depth depths": Door(lambda x: rebound_by_depth(TREES, depths=x), [1, 2], "floats"),
     "rebound_by_depth positive": Door(lambda x: rebound_by_depth(TREES, positive=x), [1, 2], "floats"),
     "rebound_by_depth negative": Door(lambda x: rebound_by_depth(TREES, negative=x), [1, 2], "floats"),
+    "ids_loss batch": Door(lambda x: ids_loss(x).ids, [[0, 1, 1], [2, 0, 1]], "whole"),
     "rebound_by_pretraining sizes": Door(
         lambda x: rebound_by_pretraining(MIXTURE, sizes=x), [1, 2], "floats"
     ),

@@ -377,6 +377,13 @@ def test_conjugate_gradients_stop_where_only_rounding_is_left():
     assert np.linalg.norm(solver.newton(gradient) - exact) < 1.1e-13 / 1e-3
 
 
+def test_conjugate_gradients_that_do_not_end_are_no_answer():
+    curved = np.geomspace(1e-10, 1, 200)
+    solver = Krylov(lambda vector: curved * vector.ravel(), 200, length=0.0)
+    with pytest.raises(ArithmeticError, match=r"left .* of the gradient of web after 2000 steps"):
+        solver.solve(np.ones((200, 1)), 0.0, ["web"])
+
+
 @pytest.mark.parametrize("dense", [2000, 0])
 def test_a_gradient_without_curvature_gets_no_response(monkeypatch, dense):
     monkeypatch.setattr("tokentree.training.trained.DENSE", dense)

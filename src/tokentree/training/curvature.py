@@ -121,13 +121,21 @@ class Krylov:
             if self.lowest < -(self._cut() + slack):
                 break
             if off > np.sqrt(_SHARE) + self._noise() / length:
-                _outside(labels[t], off if self.flat is None else abs(self.flat @ column) / length)
+                self._unsolved(labels[t], off, column / length)
             images[:, t] = self.product(moved[:, t])
         if self.lowest < -(self._cut() + slack):
             _saddle(self.lowest, self._cut())
         crossed = gradients.T @ moved
         inner = crossed + crossed.T - moved.T @ images
         return moved, (inner + inner.T) / 2
+
+    def _unsolved(self, label: str, off: float, along: Float[np.ndarray, "parameters"]) -> NoReturn:
+        if self.flat is not None:
+            _outside(label, abs(self.flat @ along))
+        raise ArithmeticError(
+            f"conjugate gradients left {off:.2g} of the gradient of {label} after {10 * self.size} steps: "
+            "the curvature of F differs too much between directions; add a stronger regularizer"
+        )
 
     def _cut(self) -> float:
         return self.size * 2 * _UNIT * self.top

@@ -12,6 +12,8 @@ from ..trees import TokenTree
 from .modules import torch_for
 from .terms import Loss
 
+_MAX_VOCABULARY = 2**31
+
 
 @dataclass(frozen=True, eq=False)
 class TreeLoss:
@@ -144,7 +146,8 @@ def ids_loss(batch: Annotated[Numbers, "rows length"]) -> Loss:
     Parameters
     ----------
     batch : array_like of int, shape (B, L)
-        Rows of equal length, L >= 2, of ids >= 0. The first id of a row is given, the others are predicted.
+        Rows of equal length, L >= 2, of ids from 0 to below 2^31. The first id of a row is given, the others
+        are predicted.
 
     Returns
     -------
@@ -157,7 +160,7 @@ def ids_loss(batch: Annotated[Numbers, "rows length"]) -> Loss:
     Raises
     ------
     ValueError
-        If the batch is ragged, empty, of single ids, or has a negative one; when called, if logits have
+        If the batch is ragged, empty, of single ids, or has one out of range; when called, if logits have
         another shape.
     TypeError
         If ids are no integers.
@@ -175,7 +178,9 @@ def ids_loss(batch: Annotated[Numbers, "rows length"]) -> Loss:
     ids = checks.integer_array("batch", batch)
     if ids.ndim != 2 or len(ids) == 0 or ids.shape[1] < 2:
         raise ValueError(f"batch has shape {ids.shape}: must be (B, L), B >= 1 rows of L >= 2 ids")
-    checks.nonnegative("batch", ids)
+    unfit = ~((ids >= 0) & (ids < _MAX_VOCABULARY))
+    if unfit.any():
+        checks.fail_at("batch", ids, unfit, "must be an id, from 0 to below 2**31")
     return IdsLoss(ids.astype(np.int64))
 
 
