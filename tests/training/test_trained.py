@@ -144,7 +144,7 @@ def test_a_policy_that_is_held_by_a_kl_penalty_responds_by_the_covariance_of_rew
     apart = rewards - (rewards @ policy)[:, None]
     expected = -(apart * policy) @ apart.T / beta
     assert trained.response(math.e) == pytest.approx(expected, abs=1e-9)
-    # beta KL is minus what the potential lacks: -dKL/dn_t beta, from the logarithm of the partition function.
+    # The penalty is the only reason for a defect.
     balance = trained.balance(math.e)
     assert balance.regularizers == pytest.approx(SIZES @ expected, abs=1e-9)
     assert np.abs(balance.residual).max() < 1e-9
