@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, strategies as st
 
 import tokentree
@@ -54,7 +55,7 @@ from tokentree.adapters import SavedModel
 from tokentree.models import NGramModel
 from tokentree.pareto import pareto_convergence
 from tokentree.theorem import published_change, published_derivatives
-from tokentree.training import fluctuation_response
+from tokentree.training import TrainedMixture, fluctuation_response, ids_loss
 
 THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 HALVES = [[0.5, 0.5], [0.25, 0.75]]
@@ -73,6 +74,10 @@ JOINT = MixingLaw.fit(
     TrainingRuns(SHARES, SHARES, parameters=[1, 2, 4], tokens=[1, 1, 2]), 2, "own", smoothing=1e-2, starts=1
 )
 BEST = LAW.best_sizes("D1", lower=0.1)
+LINE = torch.nn.Linear(1, 1)
+LOSSES = [lambda line, at=at: (line.weight - at) ** 2 for at in range(3)]
+DRAWN = [[1, 0, 2], [0, 1, 1], [2, 2, 0]] * 3
+TRAINED = TrainedMixture(LINE, LOSSES, [1, 1, 1])
 
 
 class Door(NamedTuple):
@@ -85,8 +90,6 @@ class Door(NamedTuple):
 
 # How integers are read. "exact": of any size. "counts": below 2**63. "floats": as the same number in float64.
 # "whole": as integers that lie in some range. "free": as integers that may be of any size.
-LOSSES = [[1, 0, 2], [0, 1, 1], [2, 2, 0]] * 3
-
 DOORS = {
     "BlockCodec.encode sequence": Door(CODEC.encode, [0, 1, 1], "whole"),
     "BlockCodec.code_length sequence": Door(CODEC.code_length, [0, 1, 1], "whole"),
@@ -170,6 +173,10 @@ DOORS = {
     ),
     "TokenTree.weight prefix": Door(TREES[0].weight, [0, 1], "whole"),
     "TokenTree.log_weight prefix": Door(TREES[0].log_weight, [0, 1], "whole"),
+    "TrainedMixture.__init__ sizes": Door(
+        lambda x: TrainedMixture(LINE, LOSSES, x).sizes, [1, 3, 2], "floats"
+    ),
+    "TrainedMixture.with_sizes sizes": Door(lambda x: TRAINED.with_sizes(x).sizes, [1, 3, 2], "floats"),
     "TrainingRuns.__init__ sizes": Door(lambda x: TrainingRuns(x, SHARES).sizes, [[1, 0, 2]] * 3, "floats"),
     "TrainingRuns.__init__ rates": Door(lambda x: TrainingRuns(SHARES, x).rates, [[1, 0, 2]] * 3, "floats"),
     "TrainingRuns.__init__ errors": Door(
@@ -186,9 +193,9 @@ DOORS = {
     "arithmetic_decode bits": Door(lambda x: arithmetic_decode([0.5, 0.5], x, 3), CODED.tolist(), "whole"),
     "arithmetic_encode p": Door(lambda x: arithmetic_encode(x, [0, 1, 1]), [0.5, 0.5], "floats"),
     "arithmetic_encode symbols": Door(lambda x: arithmetic_encode([0.5, 0.5], x), [0, 1, 1], "whole"),
-    "fluctuation_response losses": Door(lambda x: fluctuation_response(x, 0.5).response, LOSSES, "floats"),
+    "fluctuation_response losses": Door(lambda x: fluctuation_response(x, 0.5).response, DRAWN, "floats"),
     "fluctuation_response sizes": Door(
-        lambda x: fluctuation_response(LOSSES, 0.5, x).balance, [1, 0, 2], "floats"
+        lambda x: fluctuation_response(DRAWN, 0.5, x).balance, [1, 0, 2], "floats"
     ),
     "cross_entropy p": Door(lambda x: cross_entropy(x, HALVES), HALVES, "floats"),
     "cross_entropy q": Door(lambda x: cross_entropy(HALVES, x), HALVES, "floats"),
@@ -214,6 +221,7 @@ DOORS = {
     "rebound_by_depth depths": Door(lambda x: rebound_by_depth(TREES, depths=x), [1, 2], "floats"),
     "rebound_by_depth positive": Door(lambda x: rebound_by_depth(TREES, positive=x), [1, 2], "floats"),
     "rebound_by_depth negative": Door(lambda x: rebound_by_depth(TREES, negative=x), [1, 2], "floats"),
+    "ids_loss batch": Door(lambda x: ids_loss(x).ids, [[0, 1, 1], [2, 0, 1]], "whole"),
     "rebound_by_pretraining sizes": Door(
         lambda x: rebound_by_pretraining(MIXTURE, sizes=x), [1, 2], "floats"
     ),

@@ -89,6 +89,7 @@ def budget(rows, sizes, epsilon, **options):
 @given(
     cases(), st.sampled_from(DISTANCES), st.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20)
 )
+@example(([[0, 1, 0], [0, 0, 1], [1, 1, 0]], [1, 1000, 1]), "kl", Fraction(1, 20))
 def test_budget_is_the_least_size_within_epsilon(case, distance, fraction):
     rows, sizes = case
     p, a, aligned = models(rows, sizes, 0)

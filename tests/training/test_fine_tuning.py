@@ -232,8 +232,8 @@ def test_buffers_are_put_back_after_a_loss_that_fails():
     [
         (lambda: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.25)), r"model.1 is a Dropout"),
         (lambda: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.AlphaDropout()), "model.1 is a Alpha"),
-        (lambda: torch.nn.LSTM(2, 2, num_layers=2, dropout=0.5), r"model is a LSTM .* with dropout = 0.5"),
-        (lambda: torch.nn.TransformerEncoderLayer(4, 2, 4), "with dropout = 0.1"),
+        (lambda: torch.nn.LSTM(2, 2, num_layers=2, dropout=0.5), r"model is a LSTM .* where dropout = 0.5"),
+        (lambda: torch.nn.TransformerEncoderLayer(4, 2, 4), "where dropout = 0.1"),
     ],
 )
 def test_dropout_left_on_is_refused_by_name(make, place):

@@ -139,7 +139,9 @@ def turning_point(aligned: Aligned, distance: str, target: Float[np.ndarray, "le
         """Minus the slope of the distance, of the right sign."""
         shift, model = aligned.shift(t, target)
         with np.errstate(divide="ignore", invalid="ignore"):
-            weight = np.sign(shift) if distance == "total variation" else shift / model
+            # Where D_p has nothing all of the model is shift, also at t = 0, where both are 0.
+            apart = np.divide(shift, model, out=np.ones_like(shift), where=shift != model)
+            weight = np.sign(shift) if distance == "total variation" else apart
             # Where the direction is 0 the model stays as it is, however far off.
             return -float(np.where(direction == 0, 0.0, weight * direction).sum())
 

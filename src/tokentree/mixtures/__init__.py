@@ -8,7 +8,12 @@ from .excess import (
     integer_excess as integer_excess,
 )
 from .mixture import Mixture
-from .rows import SIZE_RANGE as SIZE_RANGE, Rows, exact_number as exact_number
+from .rows import (
+    SIZE_RANGE as SIZE_RANGE,
+    Rows,
+    dataset_index as dataset_index,
+    exact_number as exact_number,
+)
 from .shares import (
     BestSizes,
     best_shares as best_shares,

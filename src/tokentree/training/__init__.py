@@ -1,4 +1,4 @@
-"""Training runs: what the law says of them, the token tree as their mixing law, and other laws beside it."""
+"""Training runs and trained models: what the law says of them, and the token tree as their mixing law."""
 
 from .fine_tuning import FineTuningResponse, adam_preconditioner, fine_tuning_response
 from .fluctuations import FluctuationResponse, fluctuation_response
@@ -17,8 +17,11 @@ from .laws import (
 from .own import own_runs
 from .runs import Monotonicity, TrainingRuns
 from .scores import Law, LawScore
+from .trained import Balance, Residual, TrainedMixture
+from .tree_losses import ids_loss, tree_loss
 
-__all__ = ["AdditiveLaw", "BiMixLaw", "CapacityLaw", "Choice", "Comparison", "ExponentialLaw"]
+__all__ = ["AdditiveLaw", "Balance", "BiMixLaw", "CapacityLaw", "Choice", "Comparison", "ExponentialLaw"]
 __all__ += ["FineTuningResponse", "FluctuationResponse", "Law", "LawScore", "LinearLaw", "LogLaw"]
-__all__ += ["MixingLaw", "Monotonicity", "PowerLaw", "TrainingRuns", "adam_preconditioner", "compare"]
-__all__ += ["fine_tuning_response", "fluctuation_response", "own_runs"]
+__all__ += ["MixingLaw", "Monotonicity", "PowerLaw", "Residual", "TrainedMixture", "TrainingRuns"]
+__all__ += ["adam_preconditioner", "compare", "fine_tuning_response", "fluctuation_response", "ids_loss"]
+__all__ += ["own_runs", "tree_loss"]

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.results import Result, points
-from .modules import Loss, loss_at, refuse_dropout, same_buffers, torch_for, trainable
+from .modules import Loss, loss_at, refuse_random, same_buffers, torch_for, trainable
 
 Preconditioner = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 """A diagonal by parameter, or what makes of gradients the direction in which a step goes."""
@@ -144,7 +144,7 @@ def fine_tuning_response(
         if not callable(loss):
             raise TypeError(f"losses[{i}] is a {type(loss).__name__}: must be a callable of the module")
     labels = checks.distinct_names(names, len(listed), "loss", "D")
-    refuse_dropout(torch, model)
+    refuse_random(torch, model, batches=False)
     metric = preconditioner
     if metric is not None and not callable(metric):
         metric = _diagonal(torch, metric, parameters, model)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 from .._lib.frames import optional
 
 Loss = Callable[[Any], Any]
-"""From a torch module to its loss on a dataset, a scalar tensor in nats."""
+"""From a torch module to a tensor of one number, in nats."""
 
 
 def torch_for(wanted: str) -> Any:
@@ -28,23 +29,47 @@ def trainable(torch: Any, model: Any) -> dict[str, Any]:
     return found
 
 
-def refuse_dropout(torch: Any, model: Any) -> None:
-    """Refuse a module whose loss is drawn anew with every call."""
+def float64_copy(torch: Any, model: Any) -> Any:
+    """A copy with parameters and buffers in float64; the model itself is left as it is."""
+    trainable(torch, model)
+    return deepcopy(model).double()
+
+
+def refuse_random(torch: Any, model: Any, *, batches: bool = True) -> None:
+    """Refuse submodules that draw at random and, unless told not to, those that depend on the batch."""
     for name, module in model.named_modules():
-        if not module.training:
-            continue
-        # Some draw through a function, by a rate that they keep as a number.
-        rates = {key: value for key, value in vars(module).items() if "drop" in key.lower()}
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-            rates["p"] = module.p
-        for key, value in rates.items():
-            # At a rate of 1 nothing is left to chance.
-            if isinstance(value, float) and 0 < value < 1:
-                place = f"model.{name}" if name else "model"
-                raise ValueError(
-                    f"{place} is a {type(module).__name__} in training mode with {key} = {value}, so that "
-                    "every call has another loss: call model.eval(), or set the rate to 0"
-                )
+        if module.training and (
+            why := _random(torch, module) or (_batched(torch, module) if batches else "")
+        ):
+            place = f"model.{name}" if name else "model"
+            raise ValueError(
+                f"{place} is a {type(module).__name__} in training mode, {why}: call model.eval(), or "
+                f"{place}.eval()"
+            )
+
+
+def _random(torch: Any, module: Any) -> str:
+    """Why every call of the module has another loss; empty if it has not."""
+    if isinstance(module, torch.nn.RReLU):
+        return "where its slopes are drawn at random"
+    # Some draw through a function, by a rate that they keep as a number.
+    rates = {key: value for key, value in vars(module).items() if "drop" in key.lower()}
+    if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+        rates["p"] = module.p
+    for key, value in rates.items():
+        # At a rate of 1 nothing is left to chance.
+        if isinstance(value, float) and 0 < value < 1:
+            return f"where {key} = {value} gives every call another loss"
+    return ""
+
+
+def _batched(torch: Any, module: Any) -> str:
+    """Why the module is no function of its parameters and one input; empty if it is one."""
+    norms = torch.nn.modules.batchnorm
+    if not isinstance(module, norms._NormBase):
+        return ""
+    per_batch = isinstance(module, norms._BatchNorm) or module.track_running_stats
+    return "where it depends on the rest of the batch and keeps averages" if per_batch else ""
 
 
 def loss_at(torch: Any, place: str, loss: Loss, model: Any) -> Any:

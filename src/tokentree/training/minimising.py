@@ -1,0 +1,138 @@
+"""Training to a small gradient: SciPy's L-BFGS, then its trust regions, then Newton's own steps.
+
+What is minimised is F over the total size, so that a tolerance means the same whatever the unit of sizes.
+Values of F tell points apart down to a gradient of the square root of the rounding. From there on it is
+Newton's steps that count, and each is kept only if it halves the gradient.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .curvature import Dense, Krylov
+from .terms import Product, Terms
+
+_EXACT = 1000
+"""Parameters up to which trust regions use the Hessian itself; it is made again for every step."""
+_NEWTON = 20
+"""Steps of Newton at a time."""
+_TARGETS = (1e-4, 1e-6, 1e-8)
+"""Gradients at which trust regions give way to Newton's steps, to take over again where these fail."""
+
+
+class Search:
+    """F over the total size, and the best point seen."""
+
+    def __init__(self, terms: Terms, weights: Float[np.ndarray, "terms"]) -> None:
+        self.terms, self.weights = terms, weights
+        self.point = terms.point
+        self.value, self.gradient = terms.weighted(weights)
+        self._at: tuple[Any, Product] | None = None
+
+    @property
+    def norm(self) -> float:
+        """Of the gradient at the best point."""
+        return float(np.linalg.norm(self.gradient))
+
+    def at(self, point: Float[np.ndarray, "parameters"]) -> tuple[float, Float[np.ndarray, "parameters"]]:
+        """Value and gradient; infinite, so that methods step back, where a loss is not finite."""
+        self.terms.point = point
+        value, gradient = self.terms.weighted(self.weights)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return np.inf, np.zeros_like(gradient)
+        return value, gradient
+
+    def __call__(
+        self, point: Float[np.ndarray, "parameters"]
+    ) -> tuple[float, Float[np.ndarray, "parameters"]]:
+        """The same, and the point is kept if it is the best."""
+        value, gradient = self.at(point)
+        if value < self.value:
+            self._keep(point, value, gradient)
+        return value, gradient
+
+    def lbfgs(self, tolerance: float, steps: int) -> None:
+        """L-BFGS from the best point."""
+        options = {"maxiter": steps, "maxfun": 2 * steps, "maxcor": 30, "ftol": 1e-16, "gtol": tolerance / 10}
+        self._minimise("L-BFGS-B", options)
+
+    def trust(self, tolerance: float, steps: int) -> None:
+        """Trust regions from the best point."""
+        options = {"maxiter": steps, "gtol": tolerance}
+        if self.terms.size <= _EXACT:
+            self._minimise("trust-exact", options, hess=self._hessian)
+        else:
+            self._minimise("trust-krylov", options, hessp=self._product)
+
+    def newton(self, tolerance: float) -> None:
+        """Newton's steps from the best point, as long as each halves the gradient.
+
+        Where they are cheap there is one more than the tolerance asks for. The response is wrong by as much
+        as the gradient, and what that step leaves is its square.
+        """
+        done = False
+        for _ in range(_NEWTON):
+            if done or (self.norm <= tolerance and self.terms.size > _EXACT):
+                return
+            done = self.norm <= tolerance
+            self.terms.point = self.point
+            point = self.point + curvature(self.terms, self.weights, _EXACT).newton(self.gradient)
+            value, gradient = self.at(point)
+            if not (np.linalg.norm(gradient) < self.norm / 2 and np.isfinite(value)):
+                return
+            self._keep(point, value, gradient)
+
+    def _keep(
+        self, point: Float[np.ndarray, "parameters"], value: float, gradient: Float[np.ndarray, "parameters"]
+    ) -> None:
+        self.point, self.value, self.gradient = point.copy(), value, gradient
+
+    def _minimise(self, method: str, options: dict[str, Any], **second: Any) -> None:
+        from scipy.optimize import minimize
+
+        minimiser: Any = minimize
+        # Where the gradient is all rounding, trust regions try steps of no length.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            minimiser(self, self.point, jac=True, method=method, options=options, **second)
+
+    def _hessian(self, point: Float[np.ndarray, "parameters"]) -> Float[np.ndarray, "parameters parameters"]:
+        self.terms.point = point
+        return self.terms.hessian(self.weights)
+
+    def _product(
+        self, point: Float[np.ndarray, "parameters"], vector: Float[np.ndarray, "parameters"]
+    ) -> Float[np.ndarray, "parameters"]:
+        # Many vectors are asked for at one point; a graph does not outlive a move of the parameters.
+        there = self._at is not None and self._at[0] == self.terms.version
+        if self._at is None or not (there and np.array_equal(self.terms.point, point)):
+            self.terms.point = point
+            self._at = self.terms.version, self.terms.product(self.weights)
+        return self._at[1](vector)
+
+
+def curvature(terms: Terms, weights: Float[np.ndarray, "terms"], dense: int) -> Dense | Krylov:
+    """The Hessian of the weighted sum at the module's parameters, written down if they are few."""
+    length = float(np.linalg.norm(terms.point))
+    if terms.size <= dense:
+        return Dense(terms.hessian(weights), length)
+    return Krylov(terms.product(weights), terms.size, length)
+
+
+def minimise(terms: Terms, weights: Float[np.ndarray, "terms"], tolerance: float, steps: int) -> float:
+    """Move the module's parameters to a minimum; the gradient's norm there, which may be too large."""
+    search = Search(terms, weights)
+    try:
+        if search.norm > tolerance:
+            search.lbfgs(tolerance, steps)
+        search.newton(tolerance)
+        for target in (max(each, tolerance) for each in (*_TARGETS, tolerance)):
+            if search.norm <= tolerance:
+                break
+            if search.norm > target:
+                search.trust(target, max(1, steps // 10))
+            search.newton(tolerance)
+    finally:
+        # Also where it was interrupted.
+        terms.point = search.point
+    return search.norm
