@@ -6,6 +6,7 @@ division wherever the entries fit a float64 exactly.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from numbers import Rational
@@ -163,9 +164,13 @@ def exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
     return exact
 
 
-def dataset_index(name: str, value: Any, n: int) -> int:
-    """The position of one of n datasets."""
-    position = checks.integer(name, value, 0)
+def dataset_index(name: str, dataset: Any, n: int, names: Sequence[str] = ()) -> int:
+    """The position of one of n datasets, given by that or by name; `name` is what errors call it."""
+    if isinstance(dataset, str) and names:
+        if dataset not in names:
+            raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, names))}")
+        return list(names).index(dataset)
+    position = checks.integer(name, dataset, 0)
     if position >= n:
         raise ValueError(f"{name} = {position}: must be below the number of datasets, {n}")
     return position

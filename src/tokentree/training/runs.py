@@ -29,6 +29,7 @@ from .._lib.checks import Numbers
 from .._lib.display import table
 from .._lib.frames import frame as make_frame
 from .._lib.results import Result, same, span
+from ..mixtures import dataset_index
 from .tables import ARRAYS, Asked, Columns, Source, Table, from_files, from_table
 
 if TYPE_CHECKING:
@@ -621,7 +622,10 @@ class TrainingRuns:
         array([[1.4, 1.6],
                [1. , 2. ]])
         """
-        pair = checks.different({"i": self._index("i", i), "j": self._index("j", j)})
+        given = {"i": i, "j": j}
+        pair = checks.different(
+            {name: dataset_index(name, each, self.n_datasets, self._names) for name, each in given.items()}
+        )
         others = np.delete(self._sizes, pair, axis=1)
         path = ~(others > 0).any(axis=1) & ~np.isnan(self._rates[:, pair]).any(axis=1)
         shares = self._sizes[path][:, pair] / self._sizes[path][:, pair].sum(axis=1, keepdims=True)
@@ -639,16 +643,6 @@ class TrainingRuns:
             np.add.at(mean, which.ravel(), each)
             mean /= np.bincount(which.ravel())[:, None]
         return weights, rates
-
-    def _index(self, name: str, dataset: int | str) -> int:
-        if isinstance(dataset, str):
-            if dataset not in self._names:
-                raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, self._names))}")
-            return self._names.index(dataset)
-        position = checks.integer(name, dataset, 0)
-        if position >= self.n_datasets:
-            raise ValueError(f"{name} = {position}: must be below the number of datasets, {self.n_datasets}")
-        return position
 
     def _groups(self) -> list[Int[np.ndarray, "runs"]]:
         """The runs of one model size and number of tokens, for each that there is."""

@@ -232,11 +232,7 @@ class TrainedMixture:
 
     def index(self, dataset: int | str, name: str = "dataset") -> int:
         """Position of a dataset given by position or name; `name` is what errors call it."""
-        if isinstance(dataset, str):
-            if dataset not in self._names:
-                raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, self._names))}")
-            return self._names.index(dataset)
-        return dataset_index(name, dataset, self.n_datasets)
+        return dataset_index(name, dataset, self.n_datasets, self._names)
 
     def roles(self, **datasets: int | str) -> list[int]:
         """Positions of several datasets, all different; as `Mixture.roles`."""
