@@ -86,7 +86,7 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
 
 
-CHECKED = 1000
+CHECKED = 300
 """Calls of a test whose types are checked by the quick profile. Of loops and examples the rest are alike."""
 
 
