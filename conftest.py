@@ -97,7 +97,7 @@ def checked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
         return
     left = CHECKED
 
-    class Counted(type(jaxtyping.config)):  # type: ignore[misc]
+    class Counted(type(jaxtyping.config)):  # type: ignore[misc]  # a private class
         @property
         def jaxtyping_disable(self) -> bool:
             nonlocal left

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax, xlogy
 
-from tokentree import Mixture, TokenTree
+from tokentree import Mixture, TokenTree, elasticity
 from tokentree.training import TrainedMixture, tree_loss
 from tokentree.training.curvature import Krylov
 
@@ -744,3 +744,28 @@ def test_a_transformer_moves_as_it_does_when_it_is_trained_again():
     for t in range(3):
         found = moved(trained, t, 1e-3, 1e-11)
         assert found == pytest.approx(response[:, t], rel=1e-3)
+
+
+def test_theorem_4_2_is_decided_by_the_response_without_a_proof():
+    class Free(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.logits = torch.nn.Parameter(torch.zeros(4))
+
+    def coded(row):
+        row = torch.tensor(row)
+        return lambda module: -(row * torch.log_softmax(module.logits, dim=0)).sum()
+
+    p = np.array([[4, 3, 2, 1], [1, 1, 1, 5], [6, 2, 1, 1]]) / [[10], [8], [10]]
+    losses = [coded(row) for row in p]
+    trained = TrainedMixture(Free(), losses, [20, 1, 0.5]).train()
+    for roles in ((0, 1, 2), (0, 2, 1), (1, 0, 2)):
+        found, exact = (elasticity(each, *roles) for each in (trained, Mixture(p, [20, 1, 0.5])))
+        assert (found.signs, found.holds, found.certified) == (exact.signs, exact.holds, False)
+        assert f"{trained.residual.relative:.2g}" in found.certificate
+        for name in ("k", "l", "dgamma_pretrain", "dgamma_align", "dgamma_perturb", "ratio", "cosine"):
+            assert getattr(found, name) == pytest.approx(getattr(exact, name), rel=1e-9)
+    with pytest.raises(ValueError, match="per = 'token': must be 'block'"):
+        elasticity(trained, per="token")
+    with pytest.raises(ValueError, match=r"sizes\[1\] = 0: the alignment data's must be > 0"):
+        elasticity(TrainedMixture(Free(), losses, [20, 0, 1]))

@@ -280,7 +280,7 @@ def _responded(model: Responding, roles: Sequence[int], unit: float) -> Elastici
         raise ValueError(
             f"sizes[{a}] = {sizes[a]:g}: the alignment data's must be > 0, for k and l are in it"
         )
-    response = model.response(math.e)
+    response, step = model.response(math.e), float(sizes[a]) / unit
     k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
     lengths = float(np.sqrt(response[a, a] * response[t, t]))
     pulled, grown = float(response[p, t]), float(response[a, t])
@@ -288,9 +288,9 @@ def _responded(model: Responding, roles: Sequence[int], unit: float) -> Elastici
     return Elasticity(
         k=k,
         l=l,
-        dgamma_pretrain=sizes[a] * pulled / unit,
-        dgamma_align=sizes[a] * grown / unit,
-        dgamma_perturb=sizes[a] * float(response[t, t]) / unit,
+        dgamma_pretrain=step * pulled,
+        dgamma_align=step * grown,
+        dgamma_perturb=step * float(response[t, t]),
         ratio=_ratio(pulled, grown, k),
         overlap_pretrain=math.nan,
         overlap_align=math.nan,

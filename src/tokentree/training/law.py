@@ -376,8 +376,7 @@ class MixingLaw:
         Notes
         -----
         `unknown` data get no share. Convex: f(w) is minus the logarithm of a portfolio's growth, Cover's
-        log-optimal portfolio. O(N^2 M)
-        a step, some twenty steps.
+        log-optimal portfolio. O(N^2 M) a step, some twenty steps.
         """
         weights = target_weights(target, self.losses)
         size = self._size(parameters, tokens, 1)
