@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax, xlogy
 
-from tokentree import Mixture, TokenTree, elasticity
+from tokentree import Mixture, TokenTree, elasticity, response_curve
+from tokentree._lib import progress
+from tokentree.plotting import plot_rates, plot_response
 from tokentree.training import TrainedMixture, tree_loss
 from tokentree.training.curvature import Krylov
 
@@ -746,21 +748,27 @@ def test_a_transformer_moves_as_it_does_when_it_is_trained_again():
         assert found == pytest.approx(response[:, t], rel=1e-3)
 
 
+class Free(torch.nn.Module):
+    """Any distribution over four symbols."""
+
+    def __init__(self):
+        super().__init__()
+        self.logits = torch.nn.Parameter(torch.zeros(4))
+
+
+def free(p, sizes, **given):
+    """The token tree of depth 1 as a module."""
+    losses = [lambda module, row=row: -(tensor(row) * torch.log_softmax(module.logits, 0)).sum() for row in p]
+    return TrainedMixture(Free(), losses, sizes, **given)
+
+
+FOURTHS = np.array([[4, 3, 2, 1], [1, 1, 1, 5], [6, 2, 1, 1]]) / [[10], [8], [10]]
+
+
 def test_theorem_4_2_is_decided_by_the_response_without_a_proof():
-    class Free(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.logits = torch.nn.Parameter(torch.zeros(4))
-
-    def coded(row):
-        row = torch.tensor(row)
-        return lambda module: -(row * torch.log_softmax(module.logits, dim=0)).sum()
-
-    p = np.array([[4, 3, 2, 1], [1, 1, 1, 5], [6, 2, 1, 1]]) / [[10], [8], [10]]
-    losses = [coded(row) for row in p]
-    trained = TrainedMixture(Free(), losses, [20, 1, 0.5]).train()
+    trained = free(FOURTHS, [20, 1, 0.5]).train()
     for roles in ((0, 1, 2), (0, 2, 1), (1, 0, 2)):
-        found, exact = (elasticity(each, *roles) for each in (trained, Mixture(p, [20, 1, 0.5])))
+        found, exact = (elasticity(each, *roles) for each in (trained, Mixture(FOURTHS, [20, 1, 0.5])))
         assert (found.signs, found.holds, found.certified) == (exact.signs, exact.holds, False)
         assert f"{trained.residual.relative:.2g}" in found.certificate
         for name in ("k", "l", "dgamma_pretrain", "dgamma_align", "dgamma_perturb", "ratio", "cosine"):
@@ -768,4 +776,53 @@ def test_theorem_4_2_is_decided_by_the_response_without_a_proof():
     with pytest.raises(ValueError, match="per = 'token': must be 'block'"):
         elasticity(trained, per="token")
     with pytest.raises(ValueError, match=r"sizes\[1\] = 0: the alignment data's must be > 0"):
-        elasticity(TrainedMixture(Free(), losses, [20, 0, 1]))
+        elasticity(free(FOURTHS, [20, 0, 1]))
+
+
+@pytest.mark.parametrize("base", [2, math.e])
+def test_a_curve_of_modules_is_that_of_the_token_tree(base):
+    trained, tree = free(FOURTHS, [20, 1, 0.5]).train(), Mixture(FOURTHS, [20, 1, 0.5])
+    before = trained.module.logits.detach().clone()
+    roles = {"pretrain": 1, "align": 0, "perturb": 2}
+    found, exact = (response_curve(each, [0.1, 1, 3], base=base, **roles) for each in (trained, tree))
+    assert (found.k, *found.l) == (exact.k, *exact.l)
+    np.testing.assert_allclose(found.rates, exact.rates, rtol=1e-9)
+    np.testing.assert_allclose(found.start, exact.start, rtol=1e-9)
+    for one, other in zip(found.elasticities, exact.elasticities, strict=True):
+        assert one.dgamma_align == pytest.approx(other.dgamma_align, rel=1e-9)
+        assert (one.signs, one.certified) == (other.signs, False)
+    assert torch.equal(trained.module.logits, before)
+    with pytest.raises(ValueError, match="per = 'token': must be 'block'"):
+        response_curve(trained, [1], per="token")
+    with pytest.raises(TypeError, match="mixture is a list: must be a Mixture or a TrainedMixture"):
+        response_curve([trained], [1])
+
+
+def test_rates_and_responses_of_a_module_are_drawn():
+    trained, tree = free(FOURTHS, [20, 1, 0.5], names=NAMES).train(), Mixture(FOURTHS, [20, 1, 0.5])
+    drawn, exact = (plot_rates(each, [0.2, 0.5], base=math.e) for each in (trained, tree))
+    assert drawn.get_ylabel() == r"rate $\gamma_i$ (nats)"
+    for line, other in zip(drawn.get_lines(), exact.get_lines(), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), other.get_ydata(), rtol=1e-9)
+    with pytest.raises(ValueError, match="normalized = True, code"):
+        plot_rates(trained, [1], normalized=True)
+    drawn, exact = plot_response(trained), plot_response(tree)
+    (cells,), (expected,) = drawn.get_images(), exact.get_images()
+    np.testing.assert_allclose(cells.get_array(), expected.get_array(), rtol=1e-8)
+    np.testing.assert_allclose(expected.get_array(), np.abs(21.5 * tree.response()), rtol=1e-14)
+    signs = [text.get_text() for text in drawn.texts]
+    assert signs == [text.get_text() for text in exact.texts]
+    assert signs == list(np.where(tree.response() > 0, "+", "\u2212").ravel())
+    assert [label.get_text() for label in drawn.get_yticklabels()] == [*NAMES]
+    for plot in (plot_response, lambda model: plot_rates(model, [1])):
+        with pytest.raises(TypeError, match="must be a Mixture or a TrainedMixture"):
+            plot(np.eye(3))
+
+
+def test_training_says_how_far_it_is_once_it_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    free(FOURTHS, [20, 1, 0.5]).train(1e-9, progress=True)
+    assert "to be 1e-09" in capsys.readouterr().err
+    free(FOURTHS, [20, 1, 0.5]).train(1e-9)
+    assert capsys.readouterr().err == ""

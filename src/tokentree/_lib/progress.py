@@ -30,24 +30,24 @@ def tracked(items: Sequence[Item], doing: str, show: bool) -> Iterator[Item]:
 
 
 _PATIENCE = 2.0
-"""Seconds before a read shows its progress."""
+"""Seconds before a counter shows itself."""
 
 
 @contextmanager
-def counter(show: bool) -> Iterator[Callable[[int], None]]:
-    """A line on stderr that counts prefixes, once a read takes long."""
+def counter(show: bool, saying: str = "{task.completed} prefixes read") -> Iterator[Callable[[float], None]]:
+    """A line on stderr with a number that changes, once what it counts takes long."""
     begun, shown = time.monotonic(), None
 
-    def update(read: int) -> None:
+    def update(number: float) -> None:
         nonlocal shown
         if shown is None and show and time.monotonic() - begun > _PATIENCE:
             from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            shown = bar(SpinnerColumn(), TextColumn("{task.completed} prefixes read"), TimeElapsedColumn())
+            shown = bar(SpinnerColumn(), TextColumn(saying), TimeElapsedColumn())
             shown.add_task("", total=None)
             shown.start()
         if shown is not None:
-            shown.update(shown.task_ids[0], completed=read)
+            shown.update(shown.task_ids[0], completed=number)
 
     try:
         yield update

@@ -13,8 +13,9 @@ from matplotlib.patches import Patch
 from .._lib import checks
 from .._lib.checks import Numbers
 from ..mixtures import Mixture, exact_number
-from ..theorem import elasticity, published_derivatives, published_form
+from ..theorem import Responding, elasticity, published_derivatives, published_form, responding
 from ..trees import TokenTree
+from ._grid import response_grid
 from ._style import axes, line, listed, plain
 
 _VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "they fail"), None: ("0.6", "not decided")}
@@ -22,7 +23,7 @@ _VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "they fail"), None:
 
 
 def plot_rates(
-    mixture: Mixture,
+    mixture: Mixture | Responding,
     l: Annotated[Numbers, "points"],
     ax: Axes | None = None,
     *,
@@ -37,8 +38,9 @@ def plot_rates(
 
     Parameters
     ----------
-    mixture : Mixture
-        The size of D_t is replaced by l |D_a|; the others stay.
+    mixture : Mixture or Responding
+        The size of D_t is replaced by l |D_a|; the others stay. A `TrainedMixture` is trained again at every
+        l, each time from the model before.
     l : array_like, shape (L,)
         Values of |D_t| / |D_a|, finite and > 0.
     ax : Axes, optional
@@ -48,7 +50,8 @@ def plot_rates(
     align, perturb : int or str
         Index or name of D_a and D_t.
     code, base, per
-        As in `Mixture.rates`, whose errors this shares. Huffman codes make steps.
+        As in `Mixture.rates`, whose errors this shares. Huffman codes make steps. A `TrainedMixture` has
+        neither these nor tokens, nor normalised rates.
 
     Returns
     -------
@@ -70,6 +73,7 @@ def plot_rates(
     >>> plot_rates(mixture, [0.25, 0.5, 1], normalized=True).get_ylabel()
     'normalised rate $\\gamma_i - \\log\\,M_i$ (bits per block)'
     """
+    responding("mixture", mixture)
     a, t = mixture.index(align, "align"), mixture.index(perturb, "perturb")
     if a == t:
         raise ValueError(f"align, perturb = {a}, {t}: must be two different datasets")
@@ -77,23 +81,72 @@ def plot_rates(
     if points.ndim > 1 or not len(points):
         raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
     rates = np.empty((len(points), mixture.n_datasets))
-    sizes = list(mixture.exact_sizes)
+    if not isinstance(mixture, Mixture) and (normalized or code != "ideal" or per != "block"):
+        raise ValueError(
+            f"normalized = {normalized}, code = {code!r}, per = {per!r}: must be False, 'ideal' and 'block', "
+            "for a model that is no Mixture has no leaves"
+        )
+    sizes = list(mixture.exact_sizes if isinstance(mixture, Mixture) else mixture.sizes)
+    grown = mixture
     for i, point in enumerate(points.tolist()):
         sizes[t] = Fraction(point) * sizes[a]
-        grown = mixture.with_sizes(sizes)
-        rates[i] = (grown.normalized_rates if normalized else grown.rates)(base, code=code, per=per)
+        grown = grown.with_sizes(sizes)
+        if isinstance(grown, Mixture):
+            rates[i] = (grown.normalized_rates if normalized else grown.rates)(base, code=code, per=per)
+        else:
+            rates[i] = grown.rates(base)
     ax = axes(ax)
     for i, (name, rate) in enumerate(zip(mixture.names, rates.T, strict=True)):
         ax.plot(points, rate, label=listed(plain(name)), **line(i))
-    information = {2: "bits", math.e: "nats"}.get(base, f"log {base:g}")
     what = r"normalised rate $\gamma_i - \log\,M_i$" if normalized else r"rate $\gamma_i$"
     ax.set(
-        xlabel=r"size of the perturbation, $l = |D_t|\,/\,|D_a|$", ylabel=f"{what} ({information} per {per})"
+        xlabel=r"size of the perturbation, $l = |D_t|\,/\,|D_a|$",
+        ylabel=f"{what} ({_unit(mixture, base, per)})",
     )
     ax.set_xlim(0, points.max())
     ax.legend(frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base: float = 2) -> Axes:
+    r"""How every rate answers to every dataset that grows: how strongly in grey, its sign in the cell.
+
+    Parameters
+    ----------
+    mixture : Mixture or Responding
+        A `TrainedMixture` among them.
+    ax : Axes, optional
+        Default: a new figure's.
+    base : float
+        2 for bits, ``math.e`` for nats; errors are those of `Mixture.response`.
+
+    Returns
+    -------
+    Axes
+        With a bar of T times the response: the change of a rate per share of the mixture by which t grows.
+
+    See Also
+    --------
+    plot_law_response : The same of a law fitted to training runs.
+
+    Examples
+    --------
+    >>> ax = plot_response(Mixture([[3, 1], [1, 3]], [1, 1], names=["web", "chat"]))
+    >>> [text.get_text() for text in ax.texts]
+    ['−', '+', '+', '−']
+    """
+    responding("mixture", mixture)
+    scaled = float(mixture.sizes.sum()) * mixture.response(base)
+    ax = response_grid(scaled, mixture.names, mixture.names, axes(ax), _unit(mixture, base, "block"))
+    ax.set_ylabel("dataset $i$ whose rate moves")
+    return ax
+
+
+def _unit(mixture: Mixture | Responding, base: float, per: str) -> str:
+    """Of rates; a module's losses are per whatever they were written for."""
+    information = {2: "bits", math.e: "nats"}.get(base, f"log {base:g}")
+    return f"{information} per {per}" if isinstance(mixture, Mixture) else information
 
 
 def plot_ratio(

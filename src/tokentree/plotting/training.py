@@ -14,6 +14,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from ..mixtures import BestSizes
 from ..training import MixingLaw, TrainingRuns
+from ._grid import response_grid
 from ._style import GREYS, MARKERS, _legend, _legend_above, axes, listed, mark, number, plain
 
 _APART = 6
@@ -227,21 +228,8 @@ def plot_law_response(
     given: Any = sizes if isinstance(sizes, Mapping) else checks.float_array("sizes", sizes)
     response = law.response(given, parameters=parameters, tokens=tokens)
     response = response * float(sum(given.values() if isinstance(sizes, Mapping) else given))
-    ax = axes(ax)
-    strength = np.abs(response)
-    most = float(np.nanmax(strength)) or 1.0
-    norm = PowerNorm(0.5, 0, most)
-    image = ax.imshow(strength, cmap="Greys", norm=norm, interpolation="nearest", aspect="auto")
-    for i, t in np.ndindex(*response.shape):
-        sign = {-1.0: "\u2212", 0.0: "0", 1.0: "+"}.get(float(np.sign(response[i, t])), "?")
-        ink = "1.0" if norm(strength[i, t]) > 0.5 else "0.0"
-        ax.text(t, i, sign, ha="center", va="center", color=ink)
-    ax.set_xticks(range(len(law.names)), labels=[plain(name) for name in law.names], rotation=90)
-    ax.set_yticks(range(len(law.losses)), labels=[plain(name) for name in law.losses])
-    ax.set(xlabel="dataset $t$ that grows", ylabel="loss $i$")
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    figure.colorbar(image, ax=ax, label=r"$T\,|\partial\gamma_i / \partial n_t|$ (nats per token)")
+    ax = response_grid(response, law.losses, law.names, axes(ax), "nats per token")
+    ax.set_ylabel("loss $i$")
     return ax
 
 

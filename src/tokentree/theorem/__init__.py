@@ -9,7 +9,7 @@ from .forms import (
     three_dataset_form,
 )
 from .response import ResponseCurve, response_curve
-from .signs import Elasticity, Responding, elasticity
+from .signs import Elasticity, Responding, elasticity, responding as responding
 
 __all__ = ["DepthCurve", "Elasticity", "PublishedDerivatives", "ResponseCurve", "depth_curve", "elasticity"]
 __all__ += ["published_change", "published_derivatives", "published_form", "response_curve"]

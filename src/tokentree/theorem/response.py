@@ -1,6 +1,7 @@
 """Theorem 4.2's rates and signs as the perturbation grows."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any, Literal
@@ -12,7 +13,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result, span, tally
 from ..mixtures import Mixture
-from .signs import Elasticity, completions_of, decided, three_roles, verdicts
+from .signs import Elasticity, Responding, completions_of, decided, responded, three_roles, unit_of, verdicts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +62,7 @@ class ResponseCurve(Result):
 
 
 def response_curve(
-    mixture: Mixture,
+    mixture: Mixture | Responding,
     l: Annotated[Numbers, "points"],
     *,
     pretrain: int | str = 0,
@@ -74,8 +75,9 @@ def response_curve(
 
     Parameters
     ----------
-    mixture : Mixture
-        At least three datasets. The size of D_t is replaced by l |D_a|.
+    mixture : Mixture or Responding
+        At least three datasets. The size of D_t is replaced by l |D_a|. A `TrainedMixture` is trained again
+        at every l, in the order given and each time from the model before, and once without D_t.
     l : array_like, shape (L,)
         Values of |D_t| / |D_a|, finite and > 0.
     pretrain, align, perturb, base, per
@@ -98,11 +100,13 @@ def response_curve(
     [(-1, 1), (0, 1), (1, 1)]
     """
     p, a, t = roles = three_roles(mixture, pretrain, align, perturb)
-    unit = checks.log_base(base) * mixture.tokens(per)
-    completions = completions_of(mixture)
     points = np.atleast_1d(checks.positive("l", l))
     if points.ndim > 1:
         raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
+    if not isinstance(mixture, Mixture):
+        return _retrained(mixture, points, roles, unit_of(base, per))
+    unit = checks.log_base(base) * mixture.tokens(per)
+    completions = completions_of(mixture)
     sizes = list(mixture.exact_sizes)
     rates, elasticities = [], []
     for point in points.tolist():
@@ -122,3 +126,21 @@ def response_curve(
         start / unit,
         tuple(elasticities),
     )
+
+
+def _retrained(
+    model: Responding, points: Float[np.ndarray, "points"], roles: Sequence[int], unit: float
+) -> ResponseCurve:
+    """The curve of a model that has to be trained again at every point."""
+    p, a, t = roles
+    sizes = np.array(model.sizes, dtype=np.float64)
+    rates, elasticities = [], []
+    for point in points:
+        sizes[t] = point * sizes[a]
+        model = model.with_sizes(sizes)
+        rates.append(model.rates(math.e)[roles] / unit)
+        elasticities.append(responded(model, roles, unit))
+    sizes[t] = 0
+    start = model.with_sizes(sizes).rates(math.e)[roles] / unit
+    k = float(sizes[p] / sizes[a])
+    return ResponseCurve(points, k, np.reshape(rates, (len(rates), 3)), start, tuple(elasticities))

@@ -162,14 +162,19 @@ class Elasticity(Result):
 
 @runtime_checkable
 class Responding(Protocol):
-    """Datasets whose rates respond to their sizes: what `elasticity` asks of a model that is no `Mixture`.
+    """Datasets whose rates respond to their sizes: what is asked of a model that is no `Mixture`.
 
-    `TrainedMixture` is one, at a minimum of its losses.
+    `elasticity`, `response_curve` and the plots of rates and responses ask no more. `TrainedMixture` is one,
+    at a minimum of its losses.
     """
 
     @property
     def n_datasets(self) -> int:
         """Number N of datasets."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The datasets' names."""
 
     @property
     def sizes(self) -> Any:
@@ -179,8 +184,17 @@ class Responding(Protocol):
     def residual(self) -> Any:
         """How far from a minimum: ``residual.relative`` is the gradient's length over the total size."""
 
+    def index(self, dataset: int | str, name: str = "dataset") -> int:
+        """Position of a dataset given by position or name; `name` is what errors call it."""
+
     def roles(self, **datasets: int | str) -> list[int]:
         """Positions of several datasets, all different."""
+
+    def with_sizes(self, sizes: Any) -> "Responding":
+        """The same datasets with other sizes, at a minimum again."""
+
+    def rates(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
+        """The rates gamma_i."""
 
     def response(self, base: float = 2) -> Float[np.ndarray, "datasets datasets"]:
         """R[i, t] = d gamma_i / d n_t."""
@@ -241,30 +255,40 @@ def elasticity(
     >>> elasticity(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=Fraction(1, 2))).signs
     (0, 1)
     """
-    if not isinstance(mixture, Mixture) and hasattr(type(mixture), "residual"):
-        if per != "block":
-            raise ValueError(f"per = {per!r}: must be 'block', for a model that is no Mixture has no depth")
-        return _responded(mixture, _three(mixture, pretrain, align, perturb), checks.log_base(base))
+    roles = three_roles(mixture, pretrain, align, perturb)
     if not isinstance(mixture, Mixture):
-        raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture or a TrainedMixture")
-    roles = _three(mixture, pretrain, align, perturb)
+        return responded(mixture, roles, unit_of(base, per))
     unit = checks.log_base(base) * mixture.tokens(per)
     return decided(mixture, roles, unit, completions_of(mixture))
 
 
-def three_roles(mixture: Mixture, pretrain: int | str, align: int | str, perturb: int | str) -> list[int]:
-    """Positions of D_p, D_a and D_t."""
-    if not isinstance(mixture, Mixture):
-        raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
-    return _three(mixture, pretrain, align, perturb)
-
-
-def _three(
+def three_roles(
     mixture: Mixture | Responding, pretrain: int | str, align: int | str, perturb: int | str
 ) -> list[int]:
+    """Positions of D_p, D_a and D_t."""
+    responding("mixture", mixture)
     if mixture.n_datasets < 3:
         raise ValueError(f"mixture has {mixture.n_datasets} datasets: Theorem 4.2 needs at least 3")
-    return mixture.roles(pretrain=pretrain, align=align, perturb=perturb)
+    roles = mixture.roles(pretrain=pretrain, align=align, perturb=perturb)
+    if not (size := float(mixture.sizes[roles[1]])) > 0:
+        raise ValueError(
+            f"sizes[{roles[1]}] = {size:g}: the alignment data's must be > 0, for k and l are in it"
+        )
+    return roles
+
+
+def responding(name: str, model: Any) -> None:
+    """Refuse what is neither a `Mixture` nor like a `TrainedMixture`."""
+    # Asked of the class: the residual itself costs a pass over the data.
+    if not isinstance(model, Mixture) and not hasattr(type(model), "residual"):
+        raise TypeError(f"{name} is a {type(model).__name__}: must be a Mixture or a TrainedMixture")
+
+
+def unit_of(base: float, per: str) -> float:
+    """Nats in a unit of rates, of a model that is no `Mixture`."""
+    if per != "block":
+        raise ValueError(f"per = {per!r}: must be 'block', for a model that is no Mixture has no depth")
+    return checks.log_base(base)
 
 
 def completions_of(mixture: Mixture) -> Completions | None:
@@ -272,14 +296,10 @@ def completions_of(mixture: Mixture) -> Completions | None:
     return None if mixture.unread is None else Completions(mixture.unread)
 
 
-def _responded(model: Responding, roles: Sequence[int], unit: float) -> Elasticity:
+def responded(model: Responding, roles: Sequence[int], unit: float) -> Elasticity:
     """`elasticity` by the response alone (theorem T6 of the page on trained models)."""
     p, a, t = roles
     sizes = np.asarray(model.sizes, dtype=np.float64)
-    if not sizes[a] > 0:
-        raise ValueError(
-            f"sizes[{a}] = {sizes[a]:g}: the alignment data's must be > 0, for k and l are in it"
-        )
     response, step = model.response(math.e), float(sizes[a]) / unit
     k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
     lengths = float(np.sqrt(response[a, a] * response[t, t]))

@@ -5,6 +5,7 @@ Values of F tell points apart down to a gradient of the square root of the round
 Newton's steps that count, and each is kept only if it halves the gradient.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ _TARGETS = (1e-4, 1e-6, 1e-8)
 class Search:
     """F over the total size, and the best point seen."""
 
-    def __init__(self, terms: Terms, weights: Float[np.ndarray, "terms"]) -> None:
-        self.terms, self.weights = terms, weights
+    def __init__(
+        self, terms: Terms, weights: Float[np.ndarray, "terms"], watch: Callable[[float], None]
+    ) -> None:
+        self.terms, self.weights, self.watch = terms, weights, watch
         self.point = terms.point
         self.value, self.gradient = terms.weighted(weights)
         self._at: tuple[Any, Product] | None = None
@@ -50,6 +53,7 @@ class Search:
         value, gradient = self.at(point)
         if value < self.value:
             self._keep(point, value, gradient)
+        self.watch(self.norm)
         return value, gradient
 
     def lbfgs(self, tolerance: float, steps: int) -> None:
@@ -76,6 +80,7 @@ class Search:
             if done or (self.norm <= tolerance and self.terms.size > _EXACT):
                 return
             done = self.norm <= tolerance
+            self.watch(self.norm)
             self.terms.point = self.point
             point = self.point + curvature(self.terms, self.weights, _EXACT).newton(self.gradient)
             value, gradient = self.at(point)
@@ -119,9 +124,18 @@ def curvature(terms: Terms, weights: Float[np.ndarray, "terms"], dense: int) -> 
     return Krylov(terms.product(weights), terms.size, length)
 
 
-def minimise(terms: Terms, weights: Float[np.ndarray, "terms"], tolerance: float, steps: int) -> float:
-    """Move the module's parameters to a minimum; the gradient's norm there, which may be too large."""
-    search = Search(terms, weights)
+def minimise(
+    terms: Terms,
+    weights: Float[np.ndarray, "terms"],
+    tolerance: float,
+    steps: int,
+    watch: Callable[[float], None],
+) -> float:
+    """Move the module's parameters to a minimum; the gradient's norm there, which may be too large.
+
+    `watch` is told the norm at the best point whenever another was tried.
+    """
+    search = Search(terms, weights, watch)
     try:
         if search.norm > tolerance:
             search.lbfgs(tolerance, steps)

@@ -29,6 +29,7 @@ from jaxtyping import Float
 
 from .._lib import checks, display
 from .._lib.checks import Numbers
+from .._lib.progress import counter
 from .._lib.results import Result
 from ..mixtures import dataset_index
 from .curvature import DENSE
@@ -240,7 +241,9 @@ class TrainedMixture:
 
     # Training
 
-    def train(self, tolerance: float = _TOLERANCE, *, steps: int = _STEPS) -> "TrainedMixture":
+    def train(
+        self, tolerance: float = _TOLERANCE, *, steps: int = _STEPS, progress: bool = False
+    ) -> "TrainedMixture":
         """Move the module to a minimum of F, from where it is.
 
         Parameters
@@ -250,6 +253,8 @@ class TrainedMixture:
         steps : int
             At most so many steps of L-BFGS, and a tenth as many with trust regions each time that they are
             called on.
+        progress : bool
+            Show on stderr how far the gradient is, once training takes more than two seconds.
 
         Returns
         -------
@@ -275,7 +280,8 @@ class TrainedMixture:
         refuse_random(self._terms.torch, self._module)
         self._terms.values()
         self._tolerance = tolerance
-        norm = minimise(self._terms, self._relative(), tolerance, steps)
+        with counter(progress, f"gradient {{task.completed:.1e}}, to be {tolerance:g}") as watch:
+            norm = minimise(self._terms, self._relative(), tolerance, steps, watch)
         if norm > tolerance:
             raise ArithmeticError(
                 f"the gradient of F over the total size is {norm:.2g} after training, above tolerance = "
@@ -286,7 +292,12 @@ class TrainedMixture:
         return self
 
     def with_sizes(
-        self, sizes: Annotated[Numbers, "datasets"], *, tolerance: float | None = None, steps: int = _STEPS
+        self,
+        sizes: Annotated[Numbers, "datasets"],
+        *,
+        tolerance: float | None = None,
+        steps: int = _STEPS,
+        progress: bool = False,
     ) -> "TrainedMixture":
         """The same datasets with other sizes, trained from where this model is; this one is not changed.
 
@@ -295,7 +306,7 @@ class TrainedMixture:
         sizes : array_like, shape (N,)
         tolerance : float, optional
             Default: that of the last training.
-        steps : int
+        steps, progress
             As for `train`, whose errors this shares.
 
         Returns
@@ -308,7 +319,9 @@ class TrainedMixture:
         other._module = deepcopy(self._module)
         other._terms = Terms(other._module, self._terms.terms, self._terms.labels)
         other._here = None
-        return other.train(self._tolerance if tolerance is None else tolerance, steps=steps)
+        return other.train(
+            self._tolerance if tolerance is None else tolerance, steps=steps, progress=progress
+        )
 
     @property
     def residual(self) -> Residual:
