@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from fractions import Fraction
+from functools import cached_property
 from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,10 @@ from tokentree.claims import (
     section4,
     section5,
     theorem_4_2,
+    trained,
     training,
 )
+from tokentree.claims.network import Optimum
 from tokentree.training import TrainingRuns
 
 EXPECTED = {
@@ -52,6 +55,12 @@ EXPECTED = {
     "theorem-4.2/many-leaves": Verdict.UNDER_A_CONDITION,
     "theorem-4.2/depth": Verdict.FAILS,
     "theorem-4.2/huffman": Verdict.HOLDS,
+    "theorem-4.2/any-model": Verdict.HOLDS,
+    "trained/slopes": Verdict.HOLDS,
+    "trained/response": Verdict.HOLDS,
+    "trained/regularizer": Verdict.HOLDS,
+    "trained/stopped-early": Verdict.HOLDS,
+    "trained/temperature": Verdict.HOLDS,
     "training-runs/law": Verdict.HOLDS,
     "training-runs/inverse-proportion": Verdict.IN_A_LIMIT,
     "section-4.2/example": Verdict.IN_A_LIMIT,
@@ -61,6 +70,7 @@ EXPECTED = {
     "section-5.2/rebound": Verdict.UNDER_A_CONDITION,
     "section-5.2/table-3": Verdict.FAILS,
     "section-5.3/factors": Verdict.FAILS,
+    "trained/le-chatelier": Verdict.HOLDS,
     "training-runs/elasticity-and-scale": Verdict.UNDER_A_CONDITION,
     "assumption-A.7": Verdict.FAILS,
 }
@@ -614,6 +624,52 @@ def test_a_tree_that_does_not_add_up_would_be_caught(small, changed, claim):
     wrong = claims.Corpus("wrong", (But(tree, **changed(tree)), *pareto.trees[1:]))
     small.__dict__["corpora"] = wrong, text
     assert claim(small).verdict is FAILS
+
+
+OTHERWISE = [
+    (trained.slopes, "rates", lambda x: x * (1 + 1e-5)),
+    (trained.response, "response", lambda x: x * (1 + 1e-5)),
+    (trained.response, "response", lambda x: x + 1e-5 * np.triu(np.abs(x).max() * np.ones(3), 1)),
+    (trained.regularizer, "penalty", lambda x: x * (1 + 1e-4)),
+    (trained.stopped_early, "moves", lambda x: x * (1 + 1e-4)),
+    (trained.stopped_early, "left", lambda x: x + 1e-3),
+    (trained.angle, "moves", lambda x: -x),
+    (trained.angle, "gradients", lambda x: x * [1, -1, 1]),
+    (trained.le_chatelier, "response", lambda x: 10 * x),
+    (trained.temperature, "response", lambda x: 1.1 * x),
+]
+
+
+@pytest.mark.parametrize(
+    ("claim", "name", "change"), OTHERWISE, ids=[f"{claim.__name__}-{name}" for claim, name, _ in OTHERWISE]
+)
+def test_a_network_that_did_otherwise_would_be_caught(small, monkeypatch, claim, name, change):
+    given = getattr(Optimum, name)
+    asked = given.func if isinstance(given, cached_property) else given.fget
+    other = type("Other", (Optimum,), {name: property(lambda self: change(asked(self)))})
+    # Of the two networks that are compared for Le Chatelier's principle, only the smaller.
+    if claim is not trained.le_chatelier:
+        networks = {key: other(**vars_of(x)) for key, x in small.networks.items()}
+        small.__dict__["networks"] = networks
+    monkeypatch.setattr(trained, "Optimum", other)
+    assert claim(small).verdict is FAILS
+
+
+def vars_of(result):
+    return {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+
+
+@pytest.mark.parametrize(("part", "change"), [(0, lambda x: 1.001 * x), (1, lambda x: x + 1e-3 * x**2)])
+def test_covariances_and_entropies_that_do_not_fit_would_be_caught(small, monkeypatch, part, change):
+    given = trained._Heated.at
+
+    def at(self, sizes):
+        found = list(given(self, sizes))
+        found[part] = change(found[part])
+        return found
+
+    monkeypatch.setattr(trained._Heated, "at", at)
+    assert trained.temperature(small).verdict is FAILS
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from ..pareto import ParetoMass
 from ..trees import TokenTree, leaf_distributions
+from .network import DECAY, HIDDEN, SIZES, Optimum, network_of
 
 TEXT_DEPTH = 16
 """Bits in a block of real text: two bytes."""
@@ -153,3 +154,12 @@ class Evidence:
     def corpora(self) -> tuple[Corpus, Corpus]:
         """Real text, and synthetic Pareto trees."""
         return text_corpus(), pareto_corpus(np.random.default_rng(self.seed))
+
+    @cached_property
+    def networks(self) -> dict[str, Optimum]:
+        """A small network for each corpus, trained to its optimum."""
+        found = {}
+        for corpus in self.corpora:
+            network = network_of(corpus.trees, HIDDEN)
+            found[corpus.name] = Optimum(network, network.trained(SIZES, DECAY), SIZES, DECAY)
+        return found

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from .._lib import checks
 from .._lib.progress import tracked
-from . import appendix, section3, section3_1, section4, section5, theorem_4_2, training
+from . import appendix, section3, section3_1, section4, section5, theorem_4_2, trained, training
 from .evidence import Evidence
 from .ledger import Finding, Ledger
 
@@ -34,6 +34,12 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "theorem-4.2/many-leaves": theorem_4_2.many_leaves,
     "theorem-4.2/depth": theorem_4_2.depth,
     "theorem-4.2/huffman": theorem_4_2.huffman_inequality,
+    "theorem-4.2/any-model": trained.angle,
+    "trained/slopes": trained.slopes,
+    "trained/response": trained.response,
+    "trained/regularizer": trained.regularizer,
+    "trained/stopped-early": trained.stopped_early,
+    "trained/temperature": trained.temperature,
     "training-runs/law": training.runs_obey,
     "training-runs/inverse-proportion": training.inverse_proportion,
     "section-4.2/example": section4.section_4_2,
@@ -43,6 +49,7 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "section-5.2/rebound": section5.rebound,
     "section-5.2/table-3": section5.needed,
     "section-5.3/factors": section5.rebound_factors,
+    "trained/le-chatelier": trained.le_chatelier,
     "training-runs/elasticity-and-scale": training.elasticity_and_scale,
     "assumption-A.7": appendix.assumption_a_7,
 }

@@ -26,4 +26,11 @@ __all__ += ["plot_code_lengths", "plot_depth_curve", "plot_extension_gap", "plot
 __all__ += ["plot_force_extension", "plot_invariant", "plot_law_response", "plot_needed"]
 __all__ += ["plot_pareto_convergence", "plot_predictions", "plot_rate_change", "plot_rates", "plot_ratio"]
 __all__ += ["plot_rebound", "plot_rebound_factor", "plot_regret", "plot_resistance", "plot_resistance_gaps"]
-__all__ += ["plot_response", "plot_sign_map", "plot_survival", "plot_tail_fit", "plot_tree", "plot_tree_levels"]
+__all__ += [
+    "plot_response",
+    "plot_sign_map",
+    "plot_survival",
+    "plot_tail_fit",
+    "plot_tree",
+    "plot_tree_levels",
+]
