@@ -54,7 +54,7 @@ from tokentree._lib import checks, results
 from tokentree.adapters import SavedModel
 from tokentree.models import NGramModel
 from tokentree.pareto import pareto_convergence
-from tokentree.theorem import published_change, published_derivatives
+from tokentree.theorem import overlap_limit, published_change, published_derivatives
 from tokentree.training import TrainedMixture, fluctuation_response, ids_loss
 
 THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
@@ -217,6 +217,7 @@ DOORS = {
     "published_change l": Door(lambda x: published_change(3, 1, x), [1, 9], "floats"),
     "published_derivatives k": Door(lambda x: published_derivatives(3, x, 1), [1, 9], "floats"),
     "published_derivatives l": Door(lambda x: published_derivatives(3, 1, x), [1, 9], "floats"),
+    "overlap_limit parts": Door(overlap_limit, [[2, 1], [1, 1], [1, 2]], "exact"),
     "published_form parts": Door(lambda x: published_form(x, 9, 1), [[2, 1], [1, 1], [1, 2]], "exact"),
     "rebound_by_depth depths": Door(lambda x: rebound_by_depth(TREES, depths=x), [1, 2], "floats"),
     "rebound_by_depth positive": Door(lambda x: rebound_by_depth(TREES, positive=x), [1, 2], "floats"),

@@ -37,6 +37,7 @@ Parts of unequal exponents are not exchangeable, and can reverse the signs at l 
 joins leaves of different parts.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
@@ -60,7 +61,7 @@ _PARAMETERS = ("k", "l", "alpha", "shared", "merged")
 class SignMap(Result):
     """Response of D_p and D_a to D_t over a grid; made by `sign_map`. All arrays have the grid's shape.
 
-    `to_frame` has one row per point, numbered by its parameters.
+    `to_frame` has one row per point, numbered by its parameters, without the limit.
 
     Attributes
     ----------
@@ -71,6 +72,10 @@ class SignMap(Result):
         1 - S_pt and 1 - S_at. Divided by k + 1 + l they are gamma_p' and gamma_a', in nats per block.
     holds : bool array
         Whether gamma_p' < 0 < gamma_a'.
+    limit : float
+        l* of `overlap_limit`, 1 / (m - 1) for m parts of one exponent, however they overlap: below it the
+        signs hold at every k, above it at no large one. In the restated form they hold for no l, and it is
+        nan.
     """
 
     k: Float[np.ndarray, "*grid"]
@@ -81,9 +86,11 @@ class SignMap(Result):
     excess_pretrain: Float[np.ndarray, "*grid"]
     excess_align: Float[np.ndarray, "*grid"]
     holds: Bool[np.ndarray, "*grid"]
+    limit: float
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        return {field.name: getattr(self, field.name).ravel() for field in fields(self)}, *_PARAMETERS
+        columns = [field.name for field in fields(self) if field.name != "limit"]
+        return {name: getattr(self, name).ravel() for name in columns}, *_PARAMETERS
 
     def __repr__(self) -> str:
         grid = ", ".join(f"{name} {span(getattr(self, name))}" for name in _PARAMETERS)
@@ -169,8 +176,10 @@ def sign_map(
     align = excess[:, 1]
     # The mean over D_p's parts cancels for large k, the conservation law for small k.
     pretrain = np.where(ks > 1, -(align + ls * excess[:, 2]) / ks, excess @ mean)
-    found = (ks, ls, tails, share, merges, pretrain, align, (pretrain < 0) & (align > 0))
-    return SignMap(*(values.reshape(shape) for values in found))
+    found: dict[str, Any] = dict(zip(_PARAMETERS, grid, strict=True))
+    found |= {"excess_pretrain": pretrain.reshape(shape), "excess_align": align.reshape(shape)}
+    holds = ((pretrain < 0) & (align > 0)).reshape(shape)
+    return SignMap(**found, holds=holds, limit=1 / (parts - 1) if form == "published" else math.nan)
 
 
 def _grid(

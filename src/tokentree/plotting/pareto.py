@@ -1,15 +1,16 @@
 """Pictures of heavy tails: fits, convergence to the limit of many leaves, and its map of signs."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..pareto import ALTERNATIVES, ParetoConvergence, SignMap, TailFit
-from ._style import DASHES, GREYS, axes, listed
+from ._style import DASHES, GREYS, axes, listed, number
 
 
 def plot_pareto_convergence(
@@ -93,6 +94,8 @@ def plot_sign_map(
 ) -> Axes:
     r"""Where Theorem 4.2's signs hold (grey) and fail (hatched), and the line S_pt = 1 between.
 
+    Where l is on an axis, a dashed line is the limit l* that this line tends to as k grows.
+
     Parameters
     ----------
     found : SignMap
@@ -133,17 +136,17 @@ def plot_sign_map(
     scales = ["log" if name in ("k", "l", "merged") else "linear" for name in (x, y)]
     ax.set(xscale=scales[0], xlabel=_PARAMETERS[x], xlim=(across.min(), across.max()))
     ax.set(yscale=scales[1], ylabel=_PARAMETERS[y], ylim=(up.min(), up.max()))
-    ax.legend(
-        handles=[
-            Patch(facecolor="0.82", edgecolor="0.0", label="the signs hold"),
-            Patch(facecolor="1.0", edgecolor="0.0", hatch="///", label="they fail"),
-            Line2D([], [], color="0.0", label="$S_{pt} = 1$"),
-        ],
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=3,
-        frameon=False,
-    )
+    handles: list[Artist] = [
+        Patch(facecolor="0.82", edgecolor="0.0", label="the signs hold"),
+        Patch(facecolor="1.0", edgecolor="0.0", hatch="///", label="they fail"),
+        Line2D([], [], color="0.0", label="$S_{pt} = 1$"),
+    ]
+    if "l" in (x, y) and np.isfinite(found.limit):
+        draw = ax.axvline if x == "l" else ax.axhline
+        named = rf"$l^* = {number(found.limit)}$"
+        handles.append(draw(found.limit, color="0.4", linestyle="--", linewidth=1, label=named))
+    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": len(handles)}
+    ax.legend(handles=handles, frameon=False, columnspacing=1.2, handlelength=1.6, **place)
     return ax
 
 

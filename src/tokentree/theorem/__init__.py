@@ -3,6 +3,7 @@
 from .depth import DepthCurve, depth_curve
 from .forms import (
     PublishedDerivatives,
+    overlap_limit,
     published_change,
     published_derivatives,
     published_form,
@@ -13,4 +14,4 @@ from .signs import Elasticity, Responding, elasticity, responding as responding
 
 __all__ = ["DepthCurve", "Elasticity", "PublishedDerivatives", "ResponseCurve", "depth_curve", "elasticity"]
 __all__ += ["published_change", "published_derivatives", "published_form", "response_curve"]
-__all__ += ["Responding", "three_dataset_form"]
+__all__ += ["Responding", "overlap_limit", "three_dataset_form"]

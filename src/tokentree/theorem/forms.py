@@ -1,5 +1,6 @@
 """Theorem 4.2's datasets as the paper states them, and its derivatives in closed form."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +13,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result
 from ..information import log1p_less
-from ..mixtures import Mixture, Rows, exact_number
+from ..mixtures import Mixture, Rows, Unread, exact_number
 from ..trees import TokenTree
 
 
@@ -154,15 +155,7 @@ def published_form(
            [ 0,  0,  1,  0],
            [ 0,  0,  0,  5]])
     """
-    unread = None
-    given = parts if checks.is_array(parts) else checks.items("parts", parts, "must be (m, M), or m trees")
-    if isinstance(given, list) and any(isinstance(part, TokenTree) for part in given):
-        from_trees = Mixture.from_trees(given, depth=depth)
-        rows, depth, unread = from_trees.rows, from_trees.depth, from_trees.unread
-    else:
-        rows = Rows(given, "parts")
-    if len(rows.values) < 3:
-        raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
+    rows, depth, unread = _parts(parts, depth)
     distributions = np.concatenate([rows.mean()[None], rows.values[1:3]])
     mixture = Mixture(distributions, _sizes(k, l), names=names, depth=depth)
     if unread is not None:
@@ -170,6 +163,63 @@ def published_form(
         own = [tuple(Fraction(i == part) for i in range(m)) for part in (1, 2)]
         mixture._unread = unread._replace(means=((Fraction(1, m),) * m, *own))
     return mixture
+
+
+def _parts(
+    parts: Numbers | Sequence[TokenTree], depth: int | None = None
+) -> tuple[Rows, int | None, Unread | None]:
+    """The parts' rows, their depth, and what is known of trees that were read in part."""
+    given = parts if checks.is_array(parts) else checks.items("parts", parts, "must be (m, M), or m trees")
+    unread = None
+    if isinstance(given, list) and any(isinstance(part, TokenTree) for part in given):
+        mixture = Mixture.from_trees(given, depth=depth)
+        rows, depth, unread = mixture.rows, mixture.depth, mixture.unread
+    else:
+        rows = Rows(given, "parts")
+    if len(rows.values) < 3:
+        raise ValueError(f"parts has {len(rows.values)} rows: the published form needs at least 3")
+    return rows, depth, unread
+
+
+def overlap_limit(parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"]) -> float:
+    r"""The limit l* on |D_t| / |D_a| in the published form, for parts that overlap in any way.
+
+    Parameters
+    ----------
+    parts : array_like, shape (m, M), or sequence of m TokenTrees
+        As for `published_form`: D_p is their mean, D_a the second and D_t the third.
+
+    Returns
+    -------
+    float
+        (1 - A_at) / (A_tt - 1), where A_jt = sum p_j p_t / p_p. The theorem's signs hold at every k for l
+        below it, and fail at every large k for l above it; so for every l if it is <= 0, that is if A_at >=
+        1. 1 / (m - 1) for disjoint parts, inf where p_t = p_p.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `published_form`.
+
+    Notes
+    -----
+    -R_at / R_tt, the response of a mixture of the parts at equal sizes, and so without cancellation: theorem
+    T6 for k -> infinity. A_tt - 1 is also the sum of 1 - A_jt over the other parts. Proof and the k that is
+    large enough: ``docs/theory.md``, checked by Coq (OverlapLimit.overlapping_parts_limit). O(m M). Of trees
+    that were read in part it is the limit of the reading that `Mixture.from_trees` makes.
+
+    Examples
+    --------
+    >>> overlap_limit([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    0.5
+    >>> round(overlap_limit([[2, 1, 1], [3, 1, 0], [0, 1, 1]]), 6)
+    0.833333
+    """
+    rows, _, _ = _parts(parts)
+    response = Mixture(rows.values, [1] * len(rows.values)).response(math.e)
+    if response[2, 2] == 0:
+        return math.inf
+    return float(-response[1, 2] / response[2, 2])
 
 
 def three_dataset_form(
