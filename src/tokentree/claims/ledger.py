@@ -31,6 +31,9 @@ class Verdict(StrEnum):
 
 Figure = float | int | str | bool
 
+BASES = ("proof", "exact computation", "cases tried")
+"""What grounds begin with."""
+
 
 @dataclass(frozen=True, repr=False)
 class Finding:
@@ -56,6 +59,8 @@ class Finding:
         "holds" it is plain Python, with nothing of this library in it, and small enough to check by hand.
     short : str
         The reason in a few words, for a ledger of one screen.
+    charitable : str
+        What holds of the claim when it is read charitably, where that differs from its letter.
     theorems : tuple of str
         Theorems of ``docs/proofs/`` that Coq has checked and that the finding, or a part of its proof, rests
         on, each as "File.theorem". What they do not say is proved in prose, or not at all.
@@ -70,14 +75,22 @@ class Finding:
     figures: dict[str, Figure]
     witness: str
     short: str = ""
+    charitable: str = ""
     theorems: tuple[str, ...] = ()
+
+    @property
+    def basis(self) -> str:
+        """What the verdict rests on first: "proof", "exact computation" or "cases tried"."""
+        return next(basis for basis in BASES if self.grounds.startswith((basis, f"on the {basis}")))
 
     def __repr__(self) -> str:
         return f"Finding({self.id!r}: {self.verdict}{self.short and '; ' + self.short})"
 
     def _repr_html_(self) -> str:
-        names = ("claim", "where", "verdict", "reason", "grounds")
-        said = {name: getattr(self, name) for name in names}
+        names = ("claim", "where", "verdict", "reason", "charitable", "grounds")
+        said = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if "charitable" in said:
+            said["read charitably"] = said.pop("charitable")
         if self.theorems:
             said["machine-checked"] = ", ".join(self.theorems)
         about = pairs(said, f"Finding: {self.id}")
@@ -134,7 +147,7 @@ class Ledger(Sequence[Finding]):
         return f"Ledger({', '.join(f'{n} {verdict}' for n, verdict in counts if n)}; seed={self.seed})"
 
     def _repr_html_(self) -> str:
-        header = ["id", "claim", "where", "verdict", "short"]
+        header = ["id", "claim", "where", "verdict", "basis", "short"]
 
         def row(i: int) -> list[object]:
             return [getattr(self.findings[i], name) for name in header]
@@ -147,7 +160,7 @@ class Ledger(Sequence[Finding]):
         Returns
         -------
         pandas.DataFrame
-            Index id; columns claim, where, verdict, short, reason and grounds, all text.
+            Index id; columns claim, where, verdict, basis, short, reason, charitable and grounds, all text.
 
         Raises
         ------
@@ -160,7 +173,7 @@ class Ledger(Sequence[Finding]):
         >>> Ledger((finding,), seed=0).to_frame().loc["one", "verdict"]
         'holds'
         """
-        names = ("id", "claim", "where", "verdict", "short", "reason", "grounds")
+        names = ("id", "claim", "where", "verdict", "basis", "short", "reason", "charitable", "grounds")
         columns = {name: [str(getattr(finding, name)) for finding in self] for name in names}
         return frame(columns, "id")
 
@@ -170,13 +183,17 @@ class Ledger(Sequence[Finding]):
 
     def to_markdown(self) -> str:
         """The ledger as a page of documentation: a table of verdicts, then each finding with its witness."""
-        lines = ["| claim | where | verdict | in short |", "| --- | --- | --- | --- |"]
+        lines = ["| claim | where | verdict | rests on | in short |", "| --- | --- | --- | --- | --- |"]
         lines += [
-            f"| [{f.id}](#{_anchor(f.id)}) | {f.where} | {f.verdict} | {_cell(f.short)} |" for f in self
+            f"| [{f.id}](#{_anchor(f.id)}) | {f.where} | {f.verdict} | {f.basis} | {_cell(f.short)} |"
+            for f in self
         ]
         for finding in self:
             lines += ["", f"## {finding.id}", "", f"**{finding.claim}** ({finding.where})", ""]
-            lines += [f"Verdict: **{finding.verdict}**. {finding.reason}", "", f"Grounds: {finding.grounds}."]
+            lines += [f"Verdict: **{finding.verdict}**. {finding.reason}", ""]
+            if finding.charitable:
+                lines += [f"Read charitably: {finding.charitable}", ""]
+            lines += [f"Grounds: {finding.grounds}."]
             if finding.theorems:
                 lines += ["", f"Machine-checked: {', '.join(f'`{name}`' for name in finding.theorems)}."]
             if finding.figures:

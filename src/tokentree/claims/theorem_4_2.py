@@ -96,9 +96,10 @@ def published_overlapping(evidence: Evidence) -> Finding:
         "Theorem 4.2",
         verdict,
         "Exactly when S_pt > 1, where S_it = sum p_i p_t / q; then S_at < 1 follows, since the weighted "
-        "moves balance and gamma_t' <= 0. That is for l < l* at every k, and for no larger l as k grows, where "
-        "l* = (1 - A_at) / (A_tt - 1) and A_jt = sum p_j p_t / p_p. If A_at >= 1, alignment and perturbation "
-        "being nearer to each other than to the rest, there is no such l: so it is in two orders of the text.",
+        "moves balance and gamma_t' <= 0. That is for l < l* at every k, and for no larger l as k grows, "
+        "where l* = (1 - A_at) / (A_tt - 1) and A_jt = sum p_j p_t / p_p. If A_at >= 1, alignment and "
+        "perturbation being nearer to each other than to the rest, there is no such l: so it is in two "
+        "orders of the text.",
         "proof (docs/theory.md); certified 0.1 % on either side of the limit at three k",
         figures,
         witness("theorem-4.2/published-overlapping"),

@@ -100,7 +100,7 @@ def elasticity_and_scale(evidence: Evidence) -> Finding:
         "too small for five texts, respond more with size; published runs of 122M to 680M parameters "
         "(Shukor et al. 2025) less: the same law's exponent there is -0.05. Section 5.3 is about "
         "fine-tuning, by steps from a model already trained: this neither contradicts nor supports it.",
-        "exact counterexample in the witness; on the cases tried, 110 mixtures at two sizes, as kept in "
+        "exact computation (a counterexample); on the cases tried, 110 mixtures at two sizes, as kept in "
         "training/own_runs.csv, made by notebooks/training_runs.py",
         {
             **{

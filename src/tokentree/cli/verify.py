@@ -72,6 +72,8 @@ def _print_finding(screen: Screen, finding: Finding) -> None:
     screen.print(f"[bold]{finding.id}[/]  ({finding.where})  [bold {style}]{finding.verdict}[/]")
     screen.print(f"  {escape(finding.claim)}", style="italic")
     screen.print(f"  {escape(finding.reason)}")
+    if finding.charitable:
+        screen.print(f"  Read charitably: {escape(finding.charitable)}")
     screen.print(f"  Grounds: {escape(finding.grounds)}.")
     if finding.theorems:
         screen.print(f"  Machine-checked: {escape(', '.join(finding.theorems))}.")
@@ -91,17 +93,19 @@ def _print_finding(screen: Screen, finding: Finding) -> None:
 
 def _print_summary(screen: Screen, ledger: Ledger) -> None:
     table = Table(box=box.SIMPLE_HEAD, title="The ledger", title_justify="left")
-    for name in ("claim", "verdict"):
+    for name in ("claim", "verdict", "rests on"):
         table.add_column(name, no_wrap=True)
     table.add_column("in short")
     for finding in ledger:
-        table.add_row(finding.id, Text(finding.verdict, _STYLES[finding.verdict]), Text(finding.short))
+        verdict = Text(finding.verdict, _STYLES[finding.verdict])
+        table.add_row(finding.id, verdict, finding.basis, Text(finding.short))
     if screen.width >= _WIDE:
         screen.print(table)
     else:
         screen.print("[italic]The ledger[/]\n")
         for finding in ledger:
-            screen.print(Text.assemble(finding.id, "  ", (finding.verdict, _STYLES[finding.verdict])))
+            verdict = (finding.verdict, _STYLES[finding.verdict])
+            screen.print(Text.assemble(finding.id, "  ", verdict, f" ({finding.basis})"))
             screen.print(Padding(Text(finding.short), (0, 0, 0, 4), expand=False))
         screen.print()
     screen.print("Reasons, figures and witnesses: tokentree verify --claim ID, or --full")
