@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Complex, Float
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from ..trees import TokenTree, leaf_distributions, merge
 
@@ -65,7 +64,8 @@ class Network:
     def rates(self, theta: Parameters) -> Rates:
         """Cross-entropies."""
         scores, _ = self._scored(theta)
-        return np.asarray(-self.shares @ (scores - logsumexp(scores)))
+        scores = scores - scores.max()
+        return np.asarray(-self.shares @ (scores - np.log(np.exp(scores).sum())))
 
     def gradients(self, theta: np.ndarray) -> np.ndarray:
         """Of the rates, shape (parameters, datasets)."""
@@ -120,7 +120,8 @@ class Network:
             off = self.slope(theta, sizes, decay) - left
             step = np.linalg.solve(self.hessian(theta, sizes, decay), off)
             theta = theta - step
-            if np.linalg.norm(step) <= 1e-15 * np.linalg.norm(theta):
+            # The next step would be the square of this one, below rounding.
+            if np.linalg.norm(step) <= 1e-9 * np.linalg.norm(theta):
                 break
         return theta
 

@@ -9,7 +9,7 @@ from .evidence import Evidence
 from .ledger import Figure, Finding, Verdict
 from .witness import witness
 
-LEAVES, SMOOTHING = 10, 1e-3
+LEAVES, SMOOTHING = 6, 1e-3
 """Of the joint law: given, for choosing them takes a minute."""
 
 

@@ -104,8 +104,8 @@ def _print_summary(screen: Screen, ledger: Ledger) -> None:
     else:
         screen.print("[italic]The ledger[/]\n")
         for finding in ledger:
-            verdict = (finding.verdict, _STYLES[finding.verdict])
-            screen.print(Text.assemble(finding.id, "  ", verdict, f" ({finding.basis})"))
+            shown_verdict = (finding.verdict, _STYLES[finding.verdict])
+            screen.print(Text.assemble(finding.id, "  ", shown_verdict, f" ({finding.basis})"))
             screen.print(Padding(Text(finding.short), (0, 0, 0, 4), expand=False))
         screen.print()
     screen.print("Reasons, figures and witnesses: tokentree verify --claim ID, or --full")
