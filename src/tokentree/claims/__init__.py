@@ -14,6 +14,7 @@ from .appendix import text_masses as text_masses
 from .evidence import TEXT_DEPTH as TEXT_DEPTH, Corpus, Evidence, pareto_corpus, python_text, text_corpus
 from .ledger import Figure, Finding, Ledger, Verdict, as_json as as_json, shown as shown
 from .registry import BY_ID as BY_ID, CLAIMS, verify
+from .source import SOURCE as SOURCE, as_map as as_map, in_section as in_section
 
 __all__ = ["CLAIMS", "Corpus", "Evidence", "Figure", "Finding", "Ledger", "Verdict"]
 __all__ += ["pareto_corpus", "python_text", "text_corpus", "verify"]

@@ -83,6 +83,12 @@ class Finding:
         """What the verdict rests on first: "proof", "exact computation" or "cases tried"."""
         return next(basis for basis in BASES if self.grounds.startswith((basis, f"on the {basis}")))
 
+    @property
+    def anchor(self) -> str:
+        """Of its section on the ledger's page, as the usual Markdown renderers make it."""
+        # Lower case, punctuation dropped, spaces to hyphens.
+        return "".join(c for c in self.id.lower().replace(" ", "-") if c.isalnum() or c in "-_")
+
     def __repr__(self) -> str:
         return f"Finding({self.id!r}: {self.verdict}{self.short and '; ' + self.short})"
 
@@ -185,7 +191,7 @@ class Ledger(Sequence[Finding]):
         """The ledger as a page of documentation: a table of verdicts, then each finding with its witness."""
         lines = ["| claim | where | verdict | rests on | in short |", "| --- | --- | --- | --- | --- |"]
         lines += [
-            f"| [{f.id}](#{_anchor(f.id)}) | {f.where} | {f.verdict} | {f.basis} | {_cell(f.short)} |"
+            f"| [{f.id}](#{f.anchor}) | {f.where} | {f.verdict} | {f.basis} | {_cell(f.short)} |"
             for f in self
         ]
         for finding in self:
@@ -227,11 +233,6 @@ def as_json(ledger: Ledger) -> bytes:
 def shown(figure: Figure) -> str:
     """A figure as people read it, to six digits."""
     return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
-
-
-def _anchor(heading: str) -> str:
-    # As the usual Markdown renderers make it: lower case, punctuation dropped, spaces to hyphens.
-    return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
 def _cell(text: str) -> str:

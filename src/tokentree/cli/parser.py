@@ -34,8 +34,13 @@ def _add_verify(commands: "Commands") -> None:
     _add_seed(command)
     command.add_argument("--markdown", type=Path, metavar="PATH", help="write the ledger as a page to PATH")
     command.add_argument(
+        "--map", type=Path, metavar="PATH", help="write the map from the paper's sentences to claims to PATH"
+    )
+    alone = command.add_mutually_exclusive_group()
+    alone.add_argument(
         "--claim", metavar="ID", help="decide and print this claim alone, with its figures and witness"
     )
+    alone.add_argument("--section", metavar="N", help="decide the claims on this section alone, such as 4.2")
     command.add_argument("--full", action="store_true", help="print every claim so, before the summary")
     _add_results(command)
 

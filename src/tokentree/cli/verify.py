@@ -35,6 +35,14 @@ R_it = (1 - S_it) / T; that this is d gamma_i / d n_t is `RateDerivatives.rate_d
 
 """
 
+_MAP = """\
+# The map of the paper
+
+Every sentence of the paper that can be checked, in our words, by section, with the claims that decide it.
+This page is written by `tokentree verify --map docs/paper-map.md`.
+
+"""
+
 _WIDE = 100
 """Columns from which on a ledger has room for its reasons beside its verdicts."""
 
@@ -45,13 +53,20 @@ def verify(options: argparse.Namespace) -> int:
     if options.claim not in (None, *names):
         listed = "\n  ".join(name for name in names if options.claim in name) or "\n  ".join(names)
         raise ValueError(f"--claim {options.claim}: must be one of\n  {listed}")
+    chosen = None if options.claim is None else [options.claim]
+    if options.section is not None:
+        chosen = list(claims.in_section(options.section))
+    if options.map is not None and chosen is not None:
+        raise ValueError("--map: must be without --claim and --section, for it needs every claim")
     shown = not options.no_progress and sys.stderr.isatty()
-    ledger = claims.verify(options.seed, shown, None if options.claim is None else [options.claim])
+    ledger = claims.verify(options.seed, shown, chosen)
     contents = {}
     if options.json is not None:
         contents[options.json] = as_json(ledger)
     if options.markdown is not None:
         contents[options.markdown] = (_PAGE + ledger.to_markdown()).encode()
+    if options.map is not None:
+        contents[options.map] = (_MAP + claims.as_map(ledger)).encode()
     drawn = {}
     if options.figures is not None:
         from . import figures
@@ -98,7 +113,7 @@ def _print_summary(screen: Screen, ledger: Ledger) -> None:
     table.add_column("in short")
     for finding in ledger:
         verdict = Text(finding.verdict, _STYLES[finding.verdict])
-        table.add_row(finding.id, verdict, finding.basis, Text(finding.short))
+        table.add_row(finding.id, verdict, finding.basis.split()[0], Text(finding.short))
     if screen.width >= _WIDE:
         screen.print(table)
     else:

@@ -1,0 +1,189 @@
+"""The map of the source: what each section says that can be checked, and the claims that decide it.
+
+Sentences are in our words. A sentence that says again what an earlier one says is listed once, under the
+section that says it most exactly; motivation, plans and reports of others' work are not listed.
+"""
+
+from typing import NamedTuple
+
+from .ledger import Ledger
+
+
+class Statement(NamedTuple):
+    """A sentence of the source, and the ids of the claims that decide it."""
+
+    says: str
+    claims: tuple[str, ...]
+
+
+SOURCE: dict[str, tuple[Statement, ...]] = {
+    "1 Introduction": (
+        Statement(
+            "The change of each dataset's rate is inversely proportional to its size.",
+            ("section-4.2/every-dataset",),
+        ),
+        Statement(
+            "Springs in series share one force, and their extensions and compliances add.",
+            ("introduction/springs",),
+        ),
+    ),
+    "2 Related work": (
+        Statement(
+            "Larger models are more elastic (taken up in section 5.3).",
+            ("trained/le-chatelier", "training-runs/elasticity-and-scale"),
+        ),
+    ),
+    "3.1 Preliminaries": (
+        Statement("The SFT loss is KL(p_theta || p_SFT) plus a constant.", ("section-3.1/sft-loss",)),
+        Statement("No lossless code is shorter than the entropy.", ("source-coding",)),
+        Statement(
+            "Arithmetic coding with a model costs its log-loss.",
+            ("section-3.1/log-loss", "section-3.1/extension"),
+        ),
+        Statement("Minimising the log-loss is minimising the compression rate.", ("section-3.1/objective",)),
+    ),
+    "3.2 The compression protocol": (
+        Statement("A node of a token tree weighs what its children weigh.", ("definition-3.1",)),
+        Statement(
+            "The depth to which a model knows the tree grows with its size (Assumption 3.2).",
+            ("assumption-3.2",),
+        ),
+        Statement(
+            "Pruning and Huffman coding is lossless and optimal (Definition 3.3).",
+            ("definition-3.3", "theorem-4.2/depth"),
+        ),
+        Statement(
+            "The expected code length of a response is that of Theorem 3.4.",
+            ("theorem-3.4", "theorem-3.4/plain", "theorem-3.4/within-a-bit"),
+        ),
+        Statement("The joint tree's weights are the mean by size.", ("mixture-formula",)),
+        Statement(
+            "The compression rate is E[L / |x|], of the order of -sum p_i log p_i / d.",
+            ("rate-per-response", "rate-as-printed", "rate-as-it-must-be", "rate-per-token"),
+        ),
+    ),
+    "3.3 The definition of elasticity": (
+        Statement("Inverse alignment: some D_b much smaller than D_a undoes it.", ("definition-3.5",)),
+        Statement("Elasticity: a simple operation does so to within a constant.", ("definition-3.6",)),
+    ),
+    "4 Why elasticity affects alignment": (
+        Statement(
+            "Every representative set is likelier under the larger dataset than under the smaller.",
+            ("section-4/representative-sets",),
+        ),
+    ),
+    "4.1 Formal derivation": (
+        Statement("The normalised rate is gamma_i - log M_i.", ("definition-4.1",)),
+        Statement(
+            "Normalised rates compare datasets: the smaller, the better compressed.",
+            ("definition-4.1/comparable",),
+        ),
+        Statement(
+            "gamma_p' < 0 < gamma_a' for l << 1 << k and Pareto masses (Theorem 4.2).",
+            (
+                "theorem-4.2/published",
+                "theorem-4.2/published-overlapping",
+                "theorem-4.2/three-datasets",
+                "theorem-4.2/three-datasets-condition",
+                "theorem-4.2/many-leaves",
+                "theorem-4.2/any-model",
+            ),
+        ),
+        Statement(
+            "gamma_a' = Theta(-k gamma_p') (Theorem 4.2).",
+            ("theorem-4.2/ratio", "theorem-4.2/huffman", "training-runs/inverse-proportion"),
+        ),
+    ),
+    "4.2 Elasticity and inverse alignment": (
+        Statement("The smaller a dataset, the larger its change.", ("section-4.2/smaller-changes-more",)),
+        Statement("10^9 tokens against 10^6: changes are as 1 to 10^3.", ("section-4.2/example",)),
+    ),
+    "4.3 Elasticity and Hooke's law": (
+        Statement(
+            "|D_i| Delta KL(model || D_i) is one force for all datasets (equation 3).",
+            ("equation-3/as-printed", "equation-3/reversed"),
+        ),
+    ),
+    "5 How elasticity resists alignment": (
+        Statement("A model stays within epsilon of its pre-training.", ("section-5/stays-near",)),
+        Statement("Inverse fine-tuning brings it back, KL(P_t || P_0) -> 0.", ("section-5/comes-back",)),
+    ),
+    "5.1 Resistance": (
+        Statement(
+            "Inverse alignment has the lower training loss, for every pair of slices (Table 1).",
+            ("section-5.1/resistance",),
+        ),
+    ),
+    "5.2 Rebound": (
+        Statement(
+            "More positive data, a faster first fall, which then slows down.", ("section-5.2/rebound",)
+        ),
+        Statement(
+            "More positive data, fewer negative examples to go back (Table 3).", ("section-5.2/table-3",)
+        ),
+    ),
+    "5.3 Internal factors of rebound": (
+        Statement(
+            "The first fall is faster in larger models and after more pre-training.", ("section-5.3/factors",)
+        ),
+        Statement("Their later decline is slower.", ("section-5.3/later-decline",)),
+        Statement("R = alpha Size^beta + gamma Data^delta.", ("section-5.3/sum-of-powers",)),
+    ),
+    "Limitations": (
+        Statement("Elasticity appears from some amount of pre-training data on.", ("limitations/threshold",)),
+    ),
+    "Appendix": (Statement("Leaf masses are Pareto (Assumption A.7).", ("assumption-A.7",)),),
+    "What lies behind": (
+        Statement("Changes of rates balance, and respond symmetrically.", ("gibbs-duhem",)),
+        Statement(
+            "The same holds for any models at their optimum.",
+            (
+                "trained/slopes",
+                "trained/response",
+                "trained/regularizer",
+                "trained/stopped-early",
+                "trained/temperature",
+                "training-runs/law",
+            ),
+        ),
+    ),
+}
+"""Statements by section, in the order of the source; the last is what this library adds."""
+
+
+def in_section(section: str) -> tuple[str, ...]:
+    """Claims of the sections whose number begins so, or whose heading has these words.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    wanted = section.lower().strip()
+    found = [
+        heading
+        for heading in SOURCE
+        if _number(heading) == wanted or _number(heading).startswith(f"{wanted}.")
+    ] or [heading for heading in SOURCE if wanted and wanted in heading.lower()]
+    if not found:
+        raise ValueError(f"section = {section!r}: must be one of {', '.join(map(repr, SOURCE))}")
+    return tuple(dict.fromkeys(id for heading in found for each in SOURCE[heading] for id in each.claims))
+
+
+def as_map(ledger: Ledger) -> str:
+    """The map as a page of documentation: every statement beside the verdicts on it."""
+    lines = []
+    for heading, statements in SOURCE.items():
+        lines += [f"## {heading}", "", "| it says | decided by | verdict |", "| --- | --- | --- |"]
+        for says, claims in statements:
+            rows = [ledger[each] for each in claims]
+            links = "<br>".join(f"[{row.id}](ledger.md#{row.anchor})" for row in rows)
+            verdicts = "<br>".join(row.verdict for row in rows)
+            lines.append(f"| {says.replace('|', chr(92) + '|')} | {links} | {verdicts} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _number(heading: str) -> str:
+    """The number of a section, or its first word."""
+    return heading.split()[0].lower()
