@@ -1,5 +1,6 @@
 """Information measures against exact counts, mpmath and scipy.stats, and every refusal of the checks."""
 
+import itertools
 import math
 import sys
 from fractions import Fraction
@@ -12,7 +13,17 @@ from hypothesis import given, strategies as st
 from scipy import stats
 
 from tokentree._lib import checks
-from tokentree.information import cross_entropy, entropy, kl_divergence, log1p_less
+from tokentree.information import (
+    cross_entropy,
+    entropy,
+    jensen_shannon_divergence,
+    kl_divergence,
+    log1p_less,
+    renyi_divergence,
+    renyi_entropy,
+)
+from tokentree.mixtures import Mixture
+from tokentree.springs import FisherSprings
 
 EPS = sys.float_info.epsilon
 DIGITS = 60
@@ -280,3 +291,152 @@ def test_integer_arrays_stay_integers(dtype):
     widened = checks.real_array("counts", values)
     assert widened.dtype == np.int64
     assert np.array_equal(widened, values)
+
+
+# Rényi's, and Jensen and Shannon's
+
+ORDERS = (0, 1e-3, 0.3, 0.5, 0.7, 1 - 1e-6, 1, 1 + 1e-6, 1.5, 2, 7.5, 100, math.inf)
+
+
+def exact_renyi_entropy(counts, order):
+    with mpmath.workdps(DIGITS):
+        p = [mpmath.mpf(c) / int(counts.sum()) for c in counts.tolist() if c]
+        if order == 1:
+            return -mpmath.fsum(x * mpmath.log(x) for x in p)
+        if order == math.inf:
+            return -mpmath.log(max(p))
+        return mpmath.log(mpmath.fsum(x ** mpmath.mpf(order) for x in p)) / (1 - mpmath.mpf(order))
+
+
+def exact_renyi_divergence(p, q, order):
+    with mpmath.workdps(DIGITS):
+        pairs = [(mpmath.mpf(a), mpmath.mpf(b)) for a, b in zip(p.tolist(), q.tolist(), strict=True)]
+        if order >= 1 and any(a > 0 == b for a, b in pairs):
+            return mpmath.inf
+        pairs = [(a, b) for a, b in pairs if a and b]
+        if order == 1:
+            return mpmath.fsum(a * mpmath.log(a / b) for a, b in pairs)
+        if order == math.inf:
+            return max(mpmath.log(a / b) for a, b in pairs)
+        alpha = mpmath.mpf(order)
+        total = mpmath.fsum(a**alpha * b ** (1 - alpha) for a, b in pairs)
+        return mpmath.log(total) / (alpha - 1) if total else mpmath.inf
+
+
+def within(found, exact, leaves, order):
+    # Powers take the rounding of a logarithm times the order.
+    slack = (leaves + 64) * EPS * (max(1, order) if math.isfinite(order) else 1)
+    return found == exact or abs(found - exact) <= slack * abs(exact) + 1e-300
+
+
+@given(exact_distributions(rows=1), st.sampled_from(ORDERS))
+def test_renyi_entropy_is_that_of_the_counts(counts, order):
+    found = renyi_entropy(counts[0] / counts[0].sum(), order, base=math.e)
+    assert within(found, exact_renyi_entropy(counts[0], order), counts.shape[1], order)
+
+
+@given(exact_distributions(rows=2), st.sampled_from(ORDERS), st.integers(0, 3))
+def test_renyi_divergence_is_that_of_the_counts(counts, order, near):
+    total = counts[0].sum()
+    if near:
+        # All but equal: what is moved is the last few of 2^40.
+        counts[1] = counts[0]
+        moved = min(near, int(counts[0, 0]))
+        counts[1, 0] -= moved
+        counts[1, -1] += moved
+    p, q = counts / total
+    found = renyi_divergence(p, q, order, base=math.e)
+    assert within(found, exact_renyi_divergence(p, q, order), counts.shape[1], order)
+
+
+@given(exact_distributions(rows=2))
+def test_renyi_falls_for_entropies_and_rises_for_divergences(counts):
+    p, q = counts / counts[0].sum()
+    entropies = [float(renyi_entropy(p, order)) for order in ORDERS]
+    divergences = [float(renyi_divergence(p, q, order)) for order in ORDERS]
+    for low, high in itertools.pairwise(range(len(ORDERS))):
+        assert entropies[high] <= entropies[low] * (1 + 1e-13)
+        assert divergences[low] <= divergences[high] * (1 + 1e-13)
+    assert renyi_entropy(p, 1) == entropy(p)
+    assert renyi_divergence(p, q, 1) == kl_divergence(p, q)
+    if p.all():
+        # Against the uniform distribution, what is lacking of the largest entropy.
+        uniform = np.full(p.size, 1 / p.size)
+        lacking = np.log2(p.size) - renyi_entropy(p, 2)
+        assert renyi_divergence(p, uniform, 2) == pytest.approx(lacking, abs=1e-13)
+
+
+@pytest.mark.parametrize("order", [0.5, 3, 1e4])
+def test_renyi_of_masses_that_underflow(order):
+    p, q = np.array([1 - 1e-300, 1e-300]), np.array([1e-300, 1 - 1e-300])
+    found = renyi_divergence(p, q, order, base=math.e)
+    with mpmath.workdps(DIGITS):
+        a, b = mpmath.mpf(1), mpmath.mpf(10) ** -300
+        alpha = mpmath.mpf(order)
+        exact = mpmath.log(a**alpha * b ** (1 - alpha) + b**alpha * a ** (1 - alpha)) / (alpha - 1)
+    assert found == pytest.approx(float(exact), rel=1e-13)
+
+
+def test_renyi_broadcasts_and_refuses(unchecked):
+    p, q = np.array([[0.5, 0.5], [1, 0]]), np.array([0.25, 0.75])
+    both = renyi_divergence(p, q, 2)
+    assert both.tolist() == [renyi_divergence(row, q, 2) for row in p]
+    assert renyi_entropy(p, 2).tolist() == [1, 0]
+    for order in (-1, math.nan, [1, 2]):
+        with pytest.raises(ValueError, match=r"order = .*: must be one number >= 0"):
+            renyi_entropy(p, order)
+        with pytest.raises(ValueError, match=r"order = .*: must be one number >= 0"):
+            renyi_divergence(p, q, order)
+
+
+@given(exact_distributions(rows=3), st.lists(st.integers(0, 9), min_size=3, max_size=3).filter(any))
+def test_jensen_shannon_divergence_is_the_mean_divergence_from_the_mean(counts, weights):
+    rows = counts / counts[0].sum()
+    found = jensen_shannon_divergence(rows, weights, base=math.e)
+    with mpmath.workdps(DIGITS):
+        shares = [mpmath.mpf(w) / sum(weights) for w in weights]
+        exact = [[mpmath.mpf(x) for x in row] for row in rows.tolist()]
+        q = [
+            mpmath.fsum(w * x for w, x in zip(shares, column, strict=True))
+            for column in zip(*exact, strict=True)
+        ]
+        expected = mpmath.fsum(
+            w * (x * mpmath.log(x / y) if x else 0)
+            for w, row in zip(shares, exact, strict=True)
+            for x, y in zip(row, q, strict=True)
+            if w
+        )
+    # Shares are rounded, and so is q: as if each p_i - q were off by some of its scale.
+    assert abs(found - expected) <= 1e-14 * (abs(expected) + float(expected) ** 0.5 * 1e-8)
+    kept = [i for i, w in enumerate(weights) if w]
+    mixture = Mixture(counts[kept], [weights[i] for i in kept])
+    assert found * sum(weights) == pytest.approx(FisherSprings(mixture).energy(base=math.e), rel=1e-11)
+
+
+def test_jensen_shannon_of_rows_that_nearly_agree_keeps_its_digits():
+    p = np.array([0.5, 0.25, 0.25])
+    shift = 2.0**-40
+    pair = np.stack([p, p + np.array([shift, -shift, 0])])
+    found = jensen_shannon_divergence(pair, base=math.e)
+    with mpmath.workdps(DIGITS):
+        rows = [[mpmath.mpf(x) for x in row] for row in pair.tolist()]
+        q = [(a + b) / 2 for a, b in zip(*rows, strict=True)]
+        terms = [x * mpmath.log(x / y) for row in rows for x, y in zip(row, q, strict=True)]
+        exact = mpmath.fsum(terms) / 2
+    assert found == pytest.approx(float(exact), rel=1e-13)
+    batch = np.stack([np.eye(2), np.full((2, 2), 0.5)])
+    assert jensen_shannon_divergence(batch).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "weights", "message"),
+    [
+        ([0.5, 0.5], None, r"distributions has shape \(2,\): must be \(\.\.\., N, M\)"),
+        ([[0.5, 0.5]], [1, 2], r"weights has shape \(2,\): must be \(1,\)"),
+        ([[0.5, 0.5]], [0], "weights are all 0"),
+        ([[0.5, 0.5]], [-1], r"weights\[0\] = -1"),
+    ],
+)
+def test_jensen_shannon_refuses(unchecked, rows, weights, message):
+    with pytest.raises(ValueError, match=message):
+        jensen_shannon_divergence(rows, weights)

@@ -52,6 +52,7 @@ from tokentree import (
 )
 from tokentree._lib import checks, results
 from tokentree.adapters import SavedModel
+from tokentree.information import jensen_shannon_divergence, renyi_divergence, renyi_entropy
 from tokentree.models import NGramModel
 from tokentree.pareto import pareto_convergence
 from tokentree.theorem import overlap_limit, published_change, published_derivatives
@@ -217,6 +218,15 @@ DOORS = {
     "published_change l": Door(lambda x: published_change(3, 1, x), [1, 9], "floats"),
     "published_derivatives k": Door(lambda x: published_derivatives(3, x, 1), [1, 9], "floats"),
     "published_derivatives l": Door(lambda x: published_derivatives(3, 1, x), [1, 9], "floats"),
+    "jensen_shannon_divergence distributions": Door(
+        jensen_shannon_divergence, [[0.5, 0.5], [0.25, 0.75]], "floats"
+    ),
+    "jensen_shannon_divergence weights": Door(
+        lambda x: jensen_shannon_divergence([[0.5, 0.5], [0.25, 0.75]], x), [2, 1], "floats"
+    ),
+    "renyi_divergence p": Door(lambda x: renyi_divergence(x, [0.5, 0.5], 2), [0.25, 0.75], "floats"),
+    "renyi_divergence q": Door(lambda x: renyi_divergence([0.5, 0.5], x, 2), [0.25, 0.75], "floats"),
+    "renyi_entropy p": Door(lambda x: renyi_entropy(x, 2), [0.25, 0.75], "floats"),
     "overlap_limit parts": Door(overlap_limit, [[2, 1], [1, 1], [1, 2]], "exact"),
     "published_form parts": Door(lambda x: published_form(x, 9, 1), [[2, 1], [1, 1], [1, 2]], "exact"),
     "rebound_by_depth depths": Door(lambda x: rebound_by_depth(TREES, depths=x), [1, 2], "floats"),
