@@ -232,6 +232,10 @@ def write_explorer(path: str | os.PathLike[str], explorer: Explorer | None = Non
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_explorer(os.path.join(folder, "explorer.html"), explore(k=1000))
     """
+    if isinstance(path, Explorer):
+        raise TypeError(
+            "path is an Explorer: must be the file to write, as in write_explorer(path, explorer)"
+        )
     page = (explore() if explorer is None else explorer).page
     with replacing(path) as (file,):
         file.write(page.encode())

@@ -86,8 +86,23 @@ def array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
         return _nested(name, plain.ravel().tolist(), plain.shape) if plain.dtype == object else plain
     if isinstance(value, str | bytes):
         return np.asarray(value)
+    _refuse_no_numbers(name, value)
     listed = _listed(name, value)
     return _together(name, [value], ()) if listed is None else _nested(name, listed, (len(listed),))
+
+
+_INSTEAD = {
+    "leaf_probabilities": "its leaf_probabilities, leaves().weight, or leaf_distributions([a, b]) of several",
+    "distributions": "its distributions, a row for each dataset, or its joint",
+}
+"""What to pass of an object with this attribute. Asked of its class: some take long to compute."""
+
+
+def _refuse_no_numbers(name: str, value: Any) -> None:
+    """Say what to pass in place of a tree or a mixture."""
+    for attribute, instead in _INSTEAD.items():
+        if hasattr(type(value), attribute):
+            raise TypeError(f"{name} is a {type(value).__name__}: must be numbers; pass {instead}")
 
 
 def exact_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:

@@ -62,7 +62,7 @@ class Mixture:
 
     Parameters
     ----------
-    distributions : array_like, shape (N, M)
+    distributions : array_like, shape (N, M), or a mapping from names to rows
         Row i is dataset i's distribution over the M leaves of the joint tree, each read by itself. A row of
         integers of any size is read as counts over their total, exactly; so is a row of Fractions. A row of
         floats is kept as given and must sum to 1 within rounding; beside one, the masses of the others are
@@ -70,7 +70,7 @@ class Mixture:
     sizes : array_like or other sequence of N numbers
         The |D_i|: ints, floats, long doubles or Fractions between 2^-200 and 2^200, kept exactly.
     names : N distinct strings in any sequence, optional
-        Default: "D1", "D2", ...
+        Default: those of a mapping, else "D1", "D2", ...
     depth : int, optional
         Depth d of the joint tree, needed for anything per token.
 
@@ -101,12 +101,15 @@ class Mixture:
 
     def __init__(
         self,
-        distributions: Annotated[Numbers, "datasets leaves"],
+        distributions: Annotated[Numbers, "datasets leaves"] | Mapping[str, Any],
         sizes: Annotated[Numbers, "datasets"],
         *,
         names: Iterable[str] | None = None,
         depth: int | None = None,
     ) -> None:
+        if isinstance(distributions, Mapping):
+            names = distributions.keys() if names is None else names
+            distributions = list(distributions.values())
         self._rows = Rows(distributions)
         self._sizes = exact_sizes(sizes, self.n_datasets)
         self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
@@ -115,7 +118,7 @@ class Mixture:
     @classmethod
     def from_trees(
         cls,
-        trees: Sequence[TokenTree],
+        trees: Sequence[TokenTree] | Mapping[str, TokenTree],
         sizes: Annotated[Numbers, "datasets"] | None = None,
         *,
         depth: int | None = None,
@@ -125,14 +128,14 @@ class Mixture:
 
         Parameters
         ----------
-        trees : sequence of N TokenTrees
-            One tree a dataset.
+        trees : sequence of N TokenTrees, or a mapping from names to them
+            One tree for each dataset.
         sizes : sequence of N numbers, optional
             Default: the trees' total weights.
         depth : int, optional
             Prune the joint tree to this depth. Default: the depth of the deepest tree.
         names : sequence of N distinct strings, optional
-            Default: "D1", "D2", ...
+            Default: those of a mapping, else "D1", "D2", ...
 
         Raises
         ------
@@ -154,6 +157,7 @@ class Mixture:
         >>> Mixture.from_trees([web, chat], depth=1)
         Mixture(2 datasets, 2 leaves, depth 1: D1 3, D2 1)
         """
+        names = trees.keys() if isinstance(trees, Mapping) and names is None else names
         trees = checked_trees(trees)
         deepest = max(tree.depth for tree in trees) if depth is None else depth
         trees = [tree.prune(deepest) for tree in trees]

@@ -12,7 +12,7 @@ from ._style import DASHES, GREYS, axes
 
 
 def plot_rate_change(
-    curves: Sequence[ResponseCurve],
+    curves: Sequence[ResponseCurve] | ResponseCurve,
     dataset: str,
     ax: Axes | None = None,
     *,
@@ -26,7 +26,7 @@ def plot_rate_change(
 
     Parameters
     ----------
-    curves : sequence of ResponseCurve
+    curves : ResponseCurve, or a sequence of them
         One for each k.
     dataset : {"pretrain", "align"}
         Whose rate.
@@ -55,6 +55,7 @@ def plot_rate_change(
     >>> ax.get_xlabel()
     'size of the perturbation, $l = |D_t|\\,/\\,|D_a|$'
     """
+    curves = [curves] if isinstance(curves, ResponseCurve) else curves
     if not curves:
         raise ValueError("curves is empty: at least one curve is needed")
     if dataset not in ("pretrain", "align"):

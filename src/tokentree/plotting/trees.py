@@ -72,6 +72,7 @@ def plot_tree(
     >>> [text.get_text() for text in ax.texts]
     ['a', 'b', 'b', 'b', '0.25', '0.5', '0.25']
     """
+    _a_tree(tree)
     if tree.n_nodes > max_nodes:
         raise ValueError(
             f"tree has {tree.n_nodes:,} nodes: at most max_nodes = {max_nodes} are drawn; prune it, or use "
@@ -181,6 +182,7 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     >>> ax.get_ylabel()
     'share of the mass'
     """
+    _a_tree(tree)
     ax = axes(ax)
     depths = np.arange(tree.depth + 1)
     starts = tree.offsets[:-1]
@@ -219,3 +221,8 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     pairs = zip_longest(shares, counts)
     _legend_above(ax, [handle for pair in pairs for handle in pair if handle], ncols=len(shares))
     return ax
+
+
+def _a_tree(tree: TokenTree) -> None:
+    if not isinstance(tree, TokenTree):
+        raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")

@@ -28,7 +28,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result, span, tally
 from ..mixtures import Mixture
-from ..trees import TokenTree
+from ..trees import TokenTree, checked_trees
 from .signs import Elasticity, elasticity, verdicts
 
 
@@ -89,7 +89,7 @@ class DepthCurve(Result):
 
 
 def depth_curve(
-    trees: Sequence[TokenTree],
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree],
     depths: Annotated[Numbers, "depths"] | None = None,
     *,
     sizes: Annotated[Numbers, "datasets"] | None = None,
@@ -104,9 +104,9 @@ def depth_curve(
 
     Parameters
     ----------
-    trees : sequence of N >= 3 TokenTrees
-        One tree a dataset. Trees of blocks (`TokenTree.from_bytes`) keep their blocks: depth d is then the
-        first d symbols of every block.
+    trees : sequence of N >= 3 TokenTrees, or a mapping from names to them
+        One tree for each dataset. Trees of blocks (`TokenTree.from_bytes`) keep their blocks: depth d is then
+        the first d symbols of every block.
     depths : array_like of int, shape (D,), optional
         Default: 1 to the depth of the deepest tree.
     sizes : sequence of N numbers, optional
@@ -142,9 +142,10 @@ def depth_curve(
     >>> curve.overlap[:, 0, 2]
     array([1.5, 0. ])
     """
-    trees = list(trees)
+    names = trees.keys() if isinstance(trees, Mapping) and names is None else names
+    trees = checked_trees(trees)
     if depths is None:
-        grid = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
+        grid = list(range(1, max(tree.depth for tree in trees) + 1))
     else:
         listed = checks.array("depths", depths)
         if listed.ndim != 1 or not listed.size:

@@ -70,7 +70,7 @@ three methods prove of it proves nothing. There a sign is certified if bounds li
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -91,6 +91,7 @@ from ..mixtures import (
     inverse_root,
     signs_hold,
 )
+from ..trees import TokenTree
 
 Sign = Literal[-1, 0, 1] | None
 
@@ -143,6 +144,9 @@ class Elasticity(Result):
     holds: bool | None
     certified: bool
     certificate: str
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an Elasticity is neither true nor false: ask for .holds, which is None if undecided")
 
     def __repr__(self) -> str:
         return (
@@ -281,7 +285,9 @@ def responding(name: str, model: Any) -> None:
     """Refuse what is neither a `Mixture` nor like a `TrainedMixture`."""
     # Asked of the class: the residual itself costs a pass over the data.
     if not isinstance(model, Mixture) and not hasattr(type(model), "residual"):
-        raise TypeError(f"{name} is a {type(model).__name__}: must be a Mixture or a TrainedMixture")
+        trees = isinstance(model, list | tuple | TokenTree)
+        hint = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
+        raise TypeError(f"{name} is a {type(model).__name__}: must be a Mixture or a TrainedMixture{hint}")
 
 
 def unit_of(base: float, per: str) -> float:

@@ -551,7 +551,9 @@ class MixingLaw:
             # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error.
             except Exception as error:
                 reason = str(error).partition("\n")[0]
-                raise ValueError(f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}") from error
+                raise ValueError(
+                    f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}; must be written by save"
+                ) from error
         return law
 
     def __eq__(self, other: object) -> bool:

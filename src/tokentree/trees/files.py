@@ -51,7 +51,9 @@ def read_tree(path: str | os.PathLike[str]) -> Parts:
         # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
         except Exception as error:
             reason = str(error).partition("\n")[0]
-            raise ValueError(f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}") from error
+            raise ValueError(
+                f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}; must be written by save"
+            ) from error
     return q, offsets, nodes
 
 

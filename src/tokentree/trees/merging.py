@@ -1,6 +1,6 @@
 """Several trees in one: their sum, and their distributions over the leaves of the joint tree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int, Num
@@ -12,7 +12,7 @@ from .tokens import _MAX_COUNT, REST
 from .tree import TokenTree, tree_of_levels
 
 
-def merge(trees: Sequence[TokenTree]) -> TokenTree:
+def merge(trees: Sequence[TokenTree] | TokenTree, *more: TokenTree) -> TokenTree:
     """Add trees: every node of the result weighs the sum of its weights in `trees`.
 
     The tree of a union of datasets is the merge of their trees, so a corpus may be counted in shards.
@@ -20,7 +20,7 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
     Parameters
     ----------
     trees : sequence of TokenTree
-        Same alphabet; all counts or all masses.
+        Same alphabet; all counts or all masses. Or the trees one after another, `merge(a, b, c)`.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
     >>> merge([one, two]) == TokenTree.from_sequences(["0", "01", "01"])
     True
     """
-    trees = checked_trees(trees)
+    trees = checked_trees([trees, *more] if isinstance(trees, TokenTree) else trees)
     _agreed(trees)
     sources = [tree._source.prune(tree.depth) for tree in trees if isinstance(tree._source, bands.Bands)]
     compact = bands.merge(sources) if len(sources) == len(trees) else None
@@ -72,13 +72,13 @@ def merge(trees: Sequence[TokenTree]) -> TokenTree:
 
 
 def leaf_distributions(
-    trees: Sequence[TokenTree], depth: int | None = None, weights: bool = False
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree], depth: int | None = None, weights: bool = False
 ) -> Num[np.ndarray, "datasets leaves"]:
     """Leaf distributions of several trees over the leaves of their joint tree, pruned to `depth`.
 
     Parameters
     ----------
-    trees : sequence of TokenTree
+    trees : sequence of TokenTree, or a mapping to them
         As in `merge`, whose errors this shares; counts and masses may stand side by side.
     depth : int, optional
         Prune to this depth first. Default: the depth of the deepest tree.
@@ -125,9 +125,13 @@ def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
     return tree.prune(depth)
 
 
-def checked_trees(trees: Sequence[TokenTree]) -> list[TokenTree]:
+def checked_trees(trees: Sequence[TokenTree] | Mapping[str, TokenTree]) -> list[TokenTree]:
     """The trees, of which there is at least one."""
-    trees = list(trees)
+    if isinstance(trees, TokenTree):
+        raise TypeError("trees is a TokenTree: must be a sequence of them; write [a, b] for trees a and b")
+    if hasattr(type(trees), "distributions"):
+        raise TypeError(f"trees is a {type(trees).__name__}: must be the trees that it was made from")
+    trees = list(trees.values() if isinstance(trees, Mapping) else trees)
     if not trees:
         raise ValueError("trees is empty: at least one tree is needed")
     for i, tree in enumerate(trees):

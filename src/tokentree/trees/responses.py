@@ -88,9 +88,10 @@ def _symbols(name: str, value: list[Any], single: bool) -> list[int]:
         place = name if single else f"{name}[{i}]"
         for j, symbol in enumerate(row if isinstance(row, str) else items(place, row)):
             if not isinstance(symbol, int | np.integer | np.bool_):
+                words = "; number words first, as {word: i for i, word in enumerate(vocabulary)} does"
                 raise TypeError(
                     f"{place}[{j}] = {symbol!r}: must be an integer; responses are sequences of integers, or "
-                    "all strings of digits"
+                    f"all strings of digits{words if isinstance(symbol, str) else ''}"
                 )
             symbols.append(int(symbol))
     return symbols

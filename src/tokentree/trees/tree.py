@@ -84,11 +84,17 @@ class TokenTree:
     """
 
     alphabet_size: int
-    offsets: Int[np.ndarray, "edges"]
-    _source: Nodes | bands.Bands
+    # Without defaults, who writes TokenTree(data) would be told of missing offsets.
+    offsets: Int[np.ndarray, "edges"] = None  # type: ignore[assignment]
+    _source: Nodes | bands.Bands = None  # type: ignore[assignment]
     """The node arrays, or the compact form that lays them out when they are first asked for."""
 
     def __post_init__(self) -> None:
+        if self._source is None:
+            raise TypeError(
+                "a TokenTree is made by from_sequences, from_leaves, from_bytes, from_text or from_file: "
+                "TokenTree.from_text(text, depth=16) for a text"
+            )
         self.offsets.flags.writeable = False
 
     @cached_property
