@@ -61,16 +61,20 @@ def test_seeds_and_errors(rows: list[FineTuned]) -> None:
         assert math.isfinite(row.mean) == (row.seeds > 0)
         assert not row.error < 0
         # Only whether a level is reached may differ between seeds.
-        if row.method != "tree" and not row.measure.startswith("needed"):
+        if row.method != "tree" and not row.measure.startswith(("needed", "fraction")):
             assert row.seeds == most
 
 
-def test_gaps_add_up(means: dict[tuple[object, ...], float]) -> None:
-    gaps = [key for key in means if key[-1] == "loss_gap"]
-    assert {key[1] for key in gaps} == set(PAIRS)
-    for *key, _ in gaps:
-        loss, entropy, excess = (means[(*key, f"{name}_gap")] for name in ("loss", "entropy", "excess"))
-        assert loss == pytest.approx(entropy + excess, abs=2e-3 * (abs(entropy) + abs(excess)))
+def test_gaps_add_up(rows: list[FineTuned]) -> None:
+    """The entropies are estimated from more windows than the losses: so they add up within the noise."""
+    gaps = {(*row[:4], *row[5:8], row.measure): row for row in rows if row.measure.endswith("_gap")}
+    losses = {key[:-1]: row for key, row in gaps.items() if key[-1] == "loss_gap"}
+    assert {key[-1] for key in losses} == set(PAIRS)
+    for key, loss in losses.items():
+        entropy, excess = gaps[(*key, "entropy_gap")], gaps[(*key, "excess_gap")]
+        errors = [0.0 if math.isnan(row.error) else row.error for row in (loss, entropy, excess)]
+        scale = 1e-3 * (abs(entropy.mean) + abs(excess.mean))
+        assert abs(loss.mean - entropy.mean - excess.mean) <= 5 * sum(errors) + scale
 
 
 def test_scores_are_shares(rows: list[FineTuned]) -> None:

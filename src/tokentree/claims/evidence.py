@@ -3,6 +3,7 @@
 import csv
 import re
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -157,10 +158,10 @@ def fine_tuned() -> list[FineTuned]:
     return [FineTuned(*(kind(row[name]) for name, kind in kinds)) for row in _kept("fine_tuning.csv")]
 
 
-def _kept(name: str) -> csv.DictReader[str]:
+def _kept(name: str) -> Iterator[dict[str, str]]:
     """Rows of a table that lies beside this module, without its comments."""
     text = (resources.files(__package__) / name).read_text(encoding="utf-8")
-    return csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    return iter(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
 
 
 def pareto_corpus(rng: np.random.Generator) -> Corpus:
