@@ -25,8 +25,8 @@ never reached) is left out and not counted. `experiment` is one of
 - rebound: `case` is the number of positive examples, `examples` that of negative ones. `share` is that of
   samples judged positive, `score` their mean probability of being positive, distances are in nats per
   window. `needed` examples bring a score back to that of the base, or a distance down to 0.8 of what the
-  fewest positive examples made it, `fraction` ones to 0.8 of what it was itself; `nearest` ones, of those
-  looked at, bring the model nearest to its base. (At the paper's 1/20 of the distance no setting arrives.)
+  fewest positive examples made it, `fraction` ones to 0.8 of what it was itself; `least` is the least
+  distance at any number looked at. (At the paper's 1/20 of the distance no setting arrives.)
 - factors: the same, for other widths and amounts of pre-training; the largest of each are under rebound.
 
 A case such as "10000-1000" is the difference of two cases within a seed. The method "tree" is
@@ -343,7 +343,7 @@ class Table:
     def __init__(self, file: Any) -> None:
         self.file, self.writer = file, csv.writer(file, lineterminator="\n")
         shared = [field.name for field in fields(Setting)]
-        self.writer.writerow([*shared, "case", "examples", "measure", "seeds", "mean", "error", "above_zero"])
+        self.writer.writerow([*shared, "case", "examples", "measure", "seeds", "mean", "error"])
 
     def write(self, setting: Setting, case: str, examples: int, measure: str, values: Any) -> None:
         """One row; seeds without a value are left out of it, and not counted."""
@@ -352,9 +352,7 @@ class Table:
         n = len(found)
         mean = f"{found.mean():.4g}" if n else "nan"
         error = f"{found.std(ddof=1) / math.sqrt(n):.2g}" if n > 1 else "nan"
-        self.writer.writerow(
-            [*astuple(setting), case, examples, measure, n, mean, error, int((found > 0).sum())]
-        )
+        self.writer.writerow([*astuple(setting), case, examples, measure, n, mean, error])
         self.file.flush()
 
 
@@ -465,8 +463,9 @@ def rebound(
         for step, model, _ in descend(base, good, setting.optimizer, setting.rate, loss)
         if step * BATCH in positive
     ]
+    whole = setting.experiment == "rebound"
     before = Meter(base, judge, 1, False).read(base)
-    meter = Meter(base, judge, len(positive), setting.experiment == "rebound")
+    meter = Meter(base, judge, len(positive), whole)
     aligned = stacked(models)
     read = [meter.read(aligned)]
     for step, weights, _ in descend(
@@ -475,6 +474,8 @@ def rebound(
         if step * BATCH in negative:
             read.append(meter.read(weights))
     found = {name: np.stack([each[name] for each in read], axis=1) for name in read[0]}
+    if not whole:
+        del before["share"], found["share"]
     return {name: value[0] for name, value in before.items()}, found
 
 
@@ -498,19 +499,19 @@ def derived(
     """What the paper reads off such curves: (examples, measure) to values of shape (positive, seeds)."""
     at = {n: i for i, n in enumerate(negative)}
     out = {}
-    for name in ("share", "score"):
-        path = found[name]
-        for n in (20, 100):
-            if n in at and (n, name) != (20, "share"):
-                out[n, f"first_drop_{name}"] = path[:, 0] - path[:, at[n]]
-        out[2000, f"last_drop_{name}"] = path[:, at[1000]] - path[:, at[2000]]
-        out[negative[-1], f"needed_{name}"] = crossing(negative, path, before[name])
+    if "share" in found:
+        out[100, "first_drop_share"] = found["share"][:, 0] - found["share"][:, at[100]]
+    path = found["score"]
+    for n in (20, 100):
+        if n in at:
+            out[n, "first_drop_score"] = path[:, 0] - path[:, at[n]]
+    out[2000, "last_drop_score"] = path[:, at[1000]] - path[:, at[2000]]
+    out[negative[-1], "needed_score"] = crossing(negative, path, before["score"])
     for name in found:
         if name.startswith("kl"):
             path = found[name]
             out[0, name] = path[:, 0]
             out[negative[-1], f"least_{name}"] = path.min(axis=1)
-            out[negative[-1], f"nearest_{name}"] = np.array(negative)[path.argmin(axis=1)]
             # A level for all, reachable after the fewest positive examples; and one for each.
             level = np.full(path[:, 0].shape, LEVEL * path[0, 0].mean())
             out[negative[-1], f"needed_{name}"] = crossing(negative, path, level)
@@ -529,7 +530,7 @@ def write_rebound(
     """Curves at the paper's sizes, what is derived from them, and most less fewest positive examples."""
     for name, values in before.items():
         table.write(setting, "0", 0, name, values)
-    for name in ("share", "score"):
+    for name in before:
         for i, n in enumerate(positive):
             for j, m in enumerate(negative):
                 if m == 0 or (m in NEGATIVE and name == "score" and setting.experiment == "rebound"):

@@ -56,7 +56,7 @@ def test_seeds_and_errors(rows: list[FineTuned]) -> None:
     most = max(row.seeds for row in rows)
     assert most >= 3
     for row in rows:
-        assert 0 <= row.above_zero <= row.seeds <= most
+        assert 0 <= row.seeds <= most
         assert math.isfinite(row.error) == (row.seeds > 1)
         assert math.isfinite(row.mean) == (row.seeds > 0)
         assert not row.error < 0

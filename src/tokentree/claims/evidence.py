@@ -149,7 +149,6 @@ class FineTuned(NamedTuple):
     seeds: int
     mean: float
     error: float
-    above_zero: int
 
 
 def fine_tuned() -> list[FineTuned]:
