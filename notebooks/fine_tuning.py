@@ -14,8 +14,8 @@ pre-training has seen both of two opposite kinds that fine-tuning then plays off
 Pre-training reads seven tenths of the text and fine-tuning the rest. All seeds of a setting are trained at
 once, stacked along the first axis: the optimisers work by element, so no seed sees another. A learning rate
 is constant, and an optimiser starts afresh in every phase. Seeds differ by the weights drawn, by the order
-of the data and by what is sampled. The first learning rate of `RATES` is that of 1, 3, 10, ... which left the
-least loss on held-out windows of the positive kind after 5000 of them, in a pilot on *kinds*.
+of the data and by what is sampled. The first learning rate of `RATES` is that of 1, 3, 10, ... which, in a
+pilot on *kinds*, left the least held-out loss after 5000 windows, of sources and of encodings together.
 
 The table holds means over seeds and their standard errors; a seed for which a value does not exist (a level
 never reached) is left out and not counted. `experiment` is one of
@@ -26,7 +26,7 @@ never reached) is left out and not counted. `experiment` is one of
   samples judged positive, `score` their mean probability of being positive, distances are in nats per
   window. `needed` examples bring a score back to that of the base, or a distance down to 0.8 of what the
   fewest positive examples made it, `fraction` ones to 0.8 of what it was itself; `least` is the least
-  distance at any number looked at. (At the paper's 1/20 of the distance no setting arrives.)
+  distance at any number looked at. (At the paper's 1/20 no mean arrives.)
 - factors: the same, for other widths and amounts of pre-training; the largest of each are under rebound.
 
 A case such as "10000-1000" is the difference of two cases within a seed. The method "tree" is
