@@ -3,6 +3,7 @@
 import csv
 import re
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -125,9 +126,42 @@ class Trained(NamedTuple):
 
 def growing_transformers() -> list[Trained]:
     """What ``notebooks/growing_transformers.py`` measured, which takes some minutes, by size and depth."""
-    text = (resources.files(__package__) / "growing_transformers.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [Trained(*(kind(row[name]) for name, kind in Trained.__annotations__.items())) for row in rows]
+    kinds = Trained.__annotations__.items()
+    return [Trained(*(kind(row[name]) for name, kind in kinds)) for row in _kept("growing_transformers.csv")]
+
+
+class FineTuned(NamedTuple):
+    """One measure of transformers that were pre-trained, aligned and trained back, over seeds.
+
+    What stands in each field is said at the top of ``notebooks/fine_tuning.py``. The rate and the error are
+    NaN where there is none: by counts, and for a single value. Losses and distances are in nats per window.
+    """
+
+    experiment: str
+    positive: str
+    method: str
+    optimizer: str
+    rate: float
+    width: int
+    pretrained: int
+    case: str
+    examples: int
+    measure: str
+    seeds: int
+    mean: float
+    error: float
+
+
+def fine_tuned() -> list[FineTuned]:
+    """What ``notebooks/fine_tuning.py`` measured of section 5, which takes half an hour."""
+    kinds = FineTuned.__annotations__.items()
+    return [FineTuned(*(kind(row[name]) for name, kind in kinds)) for row in _kept("fine_tuning.csv")]
+
+
+def _kept(name: str) -> Iterator[dict[str, str]]:
+    """Rows of a table that lies beside this module, without its comments."""
+    text = (resources.files(__package__) / name).read_text(encoding="utf-8")
+    return iter(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
 
 
 def pareto_corpus(rng: np.random.Generator) -> Corpus:
