@@ -199,7 +199,8 @@ class TransformerResponse(NamedTuple):
     predicted_pp, predicted_pa, predicted_pt, predicted_aa, predicted_at, predicted_tt : float
         Response of the transformer, -G^T H^-1 G.
     retrained_pt, retrained_at, retrained_tt : float
-        Response of the transformer, from training again at two sizes of the perturbation data.
+        Response of the transformer, from training again at two sizes of the perturbation data; NaN where that
+        came to no minimum.
     tree_pp, tree_pa, tree_pt, tree_aa, tree_at, tree_tt : float
         Response of the token tree.
     balance_regularizers, balance_residual : float
