@@ -26,6 +26,7 @@ from tokentree.claims import (
     trained,
     training,
 )
+from tokentree.claims.experiments import Trained
 from tokentree.claims.network import Optimum
 from tokentree.training import TrainingRuns
 
@@ -693,7 +694,7 @@ def test_a_model_that_knows_more_must_be_a_larger_one(
     monkeypatch.setattr(section3, "modelled_depth", lambda *_, **__: SimpleNamespace(depth=next(script)))
     # As many rows within a tolerance as the depth says; the tolerances themselves are within it.
     rows = [
-        evidence_module.Trained(0, size, depth, 0.1 if depth < near else 1.0 if depth < far else 1.1, 0.0)
+        Trained(0, size, depth, 0.1 if depth < near else 1.0 if depth < far else 1.1, 0.0)
         for size, near, far in zip((10, 20), small_tolerance, large_tolerance, strict=True)
         for depth in range(4)
     ]

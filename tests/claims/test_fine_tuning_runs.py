@@ -6,7 +6,7 @@ from collections import defaultdict
 import pytest
 
 from tokentree.alignment import NEGATIVE, POSITIVE
-from tokentree.claims.evidence import FineTuned, fine_tuned
+from tokentree.claims.experiments import FineTuned, fine_tuned
 
 PAIRS = ("1-2", "1-3", "2-3")
 

@@ -11,7 +11,16 @@ part of it, the finding names the theorems.
 """
 
 from .appendix import text_masses as text_masses
-from .evidence import TEXT_DEPTH as TEXT_DEPTH, Corpus, Evidence, pareto_corpus, python_text, text_corpus
+from .evidence import (
+    TEXT_DEPTH as TEXT_DEPTH,
+    Corpus,
+    Evidence,
+    class_trees as class_trees,
+    pareto_corpus,
+    python_text,
+    text_corpus,
+)
+from .experiments import fine_tuned as fine_tuned, trained_transformer as trained_transformer
 from .ledger import Figure, Finding, Ledger, Verdict, as_json as as_json, shown as shown
 from .registry import BY_ID as BY_ID, CLAIMS, verify
 from .source import SOURCE as SOURCE, as_map as as_map, in_section as in_section

@@ -1,12 +1,9 @@
 """The data that the claims are decided on: real text, and synthetic Pareto trees."""
 
-import csv
 import re
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +22,12 @@ PARETO_DEPTH, PARETO_ALPHA, PARETO_COUNT = 12, 2.5, 10**7
 
 LETTERS, LETTERS_DEPTH = 2**14, 12
 """Symbols of the text that models of growing size are compared on, and the length of its windows."""
+
+CLASSES = (b"aeiou", b"tnshrdlc", b"bfgjkmpqvwxyz", b"0123456789", b" \t\n\r")
+"""Characters that are one symbol each for the trained transformer; all others are the next one."""
+
+CLASSES_LENGTH, CLASSES_DEPTH = 2**19, 4
+"""Symbols read of each text that the transformer is trained on, and the length of its windows."""
 
 # Not library code as a reader knows it: test suites, and what only one operating system ships.
 _SKIPPED = {
@@ -114,54 +117,32 @@ def letter_windows(length: int = LETTERS, depth: int = LETTERS_DEPTH) -> Int[np.
     return np.lib.stride_tricks.sliding_window_view(symbols.astype(np.int64), depth)
 
 
-class Trained(NamedTuple):
-    """A transformer trained from scratch, and how far it is from the data at one depth."""
+def class_trees() -> dict[str, TokenTree]:
+    """Token trees of `python_text` in six classes of characters (`CLASSES`).
 
-    width: int
-    parameters: int
-    depth: int
-    kl_bits: float
-    entropy_bits: float
-
-
-def growing_transformers() -> list[Trained]:
-    """What ``notebooks/growing_transformers.py`` measured, which takes some minutes, by size and depth."""
-    kinds = Trained.__annotations__.items()
-    return [Trained(*(kind(row[name]) for name, kind in kinds)) for row in _kept("growing_transformers.csv")]
-
-
-class FineTuned(NamedTuple):
-    """One measure of transformers that were pre-trained, aligned and trained back, over seeds.
-
-    What stands in each field is said at the top of ``notebooks/fine_tuning.py``. The rate and the error are
-    NaN where there is none: by counts, and for a single value. Losses and distances are in nats per window.
+    Returns
+    -------
+    dict of str to TokenTree
+        Of "sources", "topics" and "encodings": every window of `CLASSES_DEPTH` symbols of the first
+        `CLASSES_LENGTH`, counted. So the three trees weigh the same.
     """
-
-    experiment: str
-    positive: str
-    method: str
-    optimizer: str
-    rate: float
-    width: int
-    pretrained: int
-    case: str
-    examples: int
-    measure: str
-    seeds: int
-    mean: float
-    error: float
-
-
-def fine_tuned() -> list[FineTuned]:
-    """What ``notebooks/fine_tuning.py`` measured of section 5, which takes half an hour."""
-    kinds = FineTuned.__annotations__.items()
-    return [FineTuned(*(kind(row[name]) for name, kind in kinds)) for row in _kept("fine_tuning.csv")]
-
-
-def _kept(name: str) -> Iterator[dict[str, str]]:
-    """Rows of a table that lies beside this module, without its comments."""
-    text = (resources.files(__package__) / name).read_text(encoding="utf-8")
-    return iter(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    kinds = np.full(256, len(CLASSES), dtype=np.int64)
+    for symbol, characters in enumerate(CLASSES):
+        kinds[list(characters)] = symbol
+    places = (len(CLASSES) + 1) ** np.arange(CLASSES_DEPTH - 1, -1, -1)
+    found = {}
+    for name, paths in python_text().items():
+        text = b"".join(path.read_bytes() for path in paths).lower()[:CLASSES_LENGTH]
+        symbols = kinds[np.frombuffer(text, dtype=np.uint8)]
+        windows = np.lib.stride_tricks.sliding_window_view(symbols, CLASSES_DEPTH) @ places
+        seen, counts = np.unique(windows, return_counts=True)
+        found[name] = TokenTree.from_sequences(
+            seen[:, None] // places % (len(CLASSES) + 1),
+            counts,
+            alphabet_size=len(CLASSES) + 1,
+            depth=CLASSES_DEPTH,
+        )
+    return found
 
 
 def pareto_corpus(rng: np.random.Generator) -> Corpus:

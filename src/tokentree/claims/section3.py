@@ -10,7 +10,8 @@ from ..information import entropy
 from ..mixtures import Mixture
 from ..models import modelled_depth
 from ..trees import EOS, TokenTree, merge
-from .evidence import LETTERS_DEPTH, Evidence, growing_transformers, letter_windows, python_text
+from .evidence import LETTERS_DEPTH, Evidence, letter_windows, python_text
+from .experiments import growing_transformers
 from .ledger import Figure, Finding, Verdict
 from .witness import witness
 
