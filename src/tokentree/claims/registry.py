@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterable
 
 from .._lib import checks
 from .._lib.progress import tracked
-from . import appendix, section3, section3_1, section4, section5, theorem_4_2, trained, training
+from . import (
+    appendix,
+    gradient_descent,
+    section3,
+    section3_1,
+    section4,
+    section5,
+    theorem_4_2,
+    trained,
+    training,
+)
 from .evidence import Evidence
 from .ledger import Finding, Ledger
 
@@ -35,6 +45,7 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "theorem-4.2/depth": theorem_4_2.depth,
     "theorem-4.2/huffman": theorem_4_2.huffman_inequality,
     "theorem-4.2/any-model": trained.angle,
+    "theorem-4.2/trained-transformer": trained.transformer,
     "trained/slopes": trained.slopes,
     "trained/response": trained.response,
     "trained/regularizer": trained.regularizer,
@@ -46,9 +57,13 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "equation-3/as-printed": section4.equation_3,
     "equation-3/reversed": section4.equation_3_reversed,
     "section-5.1/resistance": section5.resistance,
+    "section-5.1/gradient-descent": gradient_descent.resistance,
     "section-5.2/rebound": section5.rebound,
+    "section-5.2/gradient-descent": gradient_descent.rebound,
     "section-5.2/table-3": section5.needed,
+    "section-5.2/table-3-gradient-descent": gradient_descent.needed,
     "section-5.3/factors": section5.rebound_factors,
+    "section-5.3/gradient-descent": gradient_descent.factors,
     "trained/le-chatelier": trained.le_chatelier,
     "training-runs/elasticity-and-scale": training.elasticity_and_scale,
     "assumption-A.7": appendix.assumption_a_7,
