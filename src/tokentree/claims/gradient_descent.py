@@ -124,9 +124,8 @@ def rebound(evidence: Evidence) -> Finding:
         "Section 5.2",
         Verdict.UNDER_A_CONDITION if slower == cases and faster and less else Verdict.UNDECIDED,
         "The fall slows down in every run. Its beginning is clearly faster after more positive data in one "
-        "setting alone, where pre-training had given the kind a low score; it is clearly slower in five, most "
-        "of them where it had given it a high one, which more data bring near 1. That is the sign which the "
-        "token tree has by counts.",
+        "setting alone, where pre-training had given the kind a low score. It is clearly slower in five, "
+        "most of them with a high one, which more data bring near 1: so the token tree has it by counts.",
         f"{_GROUNDS}; score is the mean probability that samples are of the positive kind, and first falls, "
         "with standard errors, are over 100 negative examples",
         figures,
