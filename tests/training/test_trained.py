@@ -409,7 +409,9 @@ def test_a_gradient_without_curvature_gets_no_response(monkeypatch, dense):
 def test_a_saddle_is_said_to_be_one_though_no_gradient_points_down(monkeypatch, dense):
     monkeypatch.setattr("tokentree.training.trained.DENSE", dense)
     losses = [lambda module: (module.x[0] - 1) ** 2 + (module.x[1] ** 2 - 1) ** 2, quadratic([0, 0], [1, 0])]
-    saddle = TrainedMixture(Point(2), losses, [1, 1]).train()
+    # With the first entry at its best already.
+    saddle = TrainedMixture(Point(2), [losses[0], losses[1]], [1, 1])
+    saddle.module.x.data[0] = 0.5
     assert saddle.residual.norm < 1e-10
     with pytest.raises(
         ArithmeticError,
@@ -419,6 +421,14 @@ def test_a_saddle_is_said_to_be_one_though_no_gradient_points_down(monkeypatch, 
     beside = TrainedMixture(Point(2, start=0.1), losses, [1, 1]).train()
     assert beside.module.x.tolist() == pytest.approx([0.5, 1.0])
     assert beside.response(math.e) == pytest.approx(np.array([[-0.25, 0.25], [0.25, -0.25]]))
+
+
+def test_training_leaves_a_saddle():
+    losses = [lambda module: (module.x[0] - 1) ** 2 + (module.x[1] ** 2 - 1) ** 2, quadratic([0, 0], [1, 0])]
+    trained = TrainedMixture(Point(2), losses, [1, 1]).train()
+    assert np.abs(trained.module.x.tolist()) == pytest.approx([0.5, 1.0])
+    top = TrainedMixture(Point(3), [lambda module: (module.x**2 - 1).square().sum()], [2]).train()
+    assert np.abs(top.module.x.tolist()) == pytest.approx([1, 1, 1])
 
 
 def test_a_maximum_is_no_minimum():

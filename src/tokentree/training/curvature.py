@@ -35,6 +35,11 @@ _PROBES = 100
 """Steps in search of negative curvature where no gradient points."""
 
 
+def slack(residual: float, size: int, length: float) -> float:
+    """Curvature that symmetries may have where this much of the gradient is left; `length` is |theta|."""
+    return residual * float(np.sqrt(size)) / length if length > 0 else 0.0
+
+
 class Dense:
     """H by its eigenvectors; `length` is that of the parameters, |theta|."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .curvature import Dense, Krylov
+from .curvature import Dense, Krylov, slack
 from .terms import Product, Terms
 
 _EXACT = 1000
@@ -20,6 +20,10 @@ _NEWTON = 20
 """Steps of Newton at a time."""
 _TARGETS = (1e-4, 1e-6, 1e-8)
 """Gradients at which trust regions give way to Newton's steps, to take over again where these fail."""
+_SADDLES = 10
+"""Of which so many are left."""
+_AWAY = (1e-1, 1e-2, 1e-3, 1e-4)
+"""Steps from a saddle, over the length of the parameters."""
 
 
 class Search:
@@ -32,6 +36,7 @@ class Search:
         self.point = terms.point
         self.value, self.gradient = terms.weighted(weights)
         self._at: tuple[Any, Product] | None = None
+        self._down: Float[np.ndarray, "parameters"] | None = None
 
     @property
     def norm(self) -> float:
@@ -82,11 +87,29 @@ class Search:
             done = self.norm <= tolerance
             self.watch(self.norm)
             self.terms.point = self.point
-            point = self.point + curvature(self.terms, self.weights, _EXACT).newton(self.gradient)
+            found = curvature(self.terms, self.weights, _EXACT)
+            if isinstance(found, Dense):
+                allowed = slack(self.norm, self.terms.size, float(np.linalg.norm(self.point)))
+                self._down = found.vectors[:, 0] if found.values[0] < -(found.cut + allowed) else None
+            point = self.point + found.newton(self.gradient)
             value, gradient = self.at(point)
             if not (np.linalg.norm(gradient) < self.norm / 2 and np.isfinite(value)):
                 return
             self._keep(point, value, gradient)
+
+    def leave(self) -> bool:
+        """Step down from a saddle; whether the point was one as far as Newton's steps know."""
+        if self._down is None:
+            return False
+        reach = max(1.0, float(np.linalg.norm(self.point)))
+        for share in _AWAY:
+            for sign in (1, -1):
+                point = self.point + sign * share * reach * self._down
+                value, gradient = self.at(point)
+                if value < self.value:
+                    self._keep(point, value, gradient)
+                    return True
+        return False
 
     def _keep(
         self, point: Float[np.ndarray, "parameters"], value: float, gradient: Float[np.ndarray, "parameters"]
@@ -137,16 +160,24 @@ def minimise(
     """
     search = Search(terms, weights, watch)
     try:
-        if search.norm > tolerance:
-            search.lbfgs(tolerance, steps)
-        search.newton(tolerance)
-        for target in (max(each, tolerance) for each in (*_TARGETS, tolerance)):
-            if search.norm <= tolerance:
+        for _ in range(_SADDLES):
+            _descend(search, tolerance, steps)
+            if search.norm > tolerance or not search.leave():
                 break
-            if search.norm > target:
-                search.trust(target, max(1, steps // 10))
-            search.newton(tolerance)
     finally:
         # Also where it was interrupted.
         terms.point = search.point
     return search.norm
+
+
+def _descend(search: Search, tolerance: float, steps: int) -> None:
+    """Towards a point where the gradient is as small as that."""
+    if search.norm > tolerance:
+        search.lbfgs(tolerance, steps)
+    search.newton(tolerance)
+    for target in (max(each, tolerance) for each in (*_TARGETS, tolerance)):
+        if search.norm <= tolerance:
+            break
+        if search.norm > target:
+            search.trust(target, max(1, steps // 10))
+        search.newton(tolerance)

@@ -32,7 +32,7 @@ from .._lib.checks import Numbers
 from .._lib.progress import counter
 from .._lib.results import Result
 from ..mixtures import dataset_index
-from .curvature import DENSE
+from .curvature import DENSE, slack
 from .minimising import curvature, minimise
 from .modules import Loss, float64_copy, refuse_random, torch_for
 from .terms import Terms
@@ -273,7 +273,8 @@ class TrainedMixture:
         -----
         SciPy's L-BFGS, then its trust regions, with the Hessian itself up to 1,000 parameters (P
         backpropagations and O(P^3) a step) and its products with vectors beyond, and Newton's steps at the
-        end. All data at every step. A minimum found so is a local one.
+        end. All data at every step. A saddle is left again, up to 1,000 parameters; beyond, `response` says
+        if the model stands on one. A minimum found so is a local one.
         """
         tolerance = float(checks.per_unit("tolerance", checks.positive("tolerance", tolerance), 1)[0])
         steps = checks.integer("steps", steps, 1)
@@ -436,9 +437,9 @@ class TrainedMixture:
             gradients, weights = terms.gradients(), self._relative()
             length = float(np.linalg.norm(terms.point))
             residual = float(np.linalg.norm(gradients @ weights))
-            slack = residual * np.sqrt(terms.size) / length if length > 0 else 0.0
+            allowed = slack(residual, terms.size, length)
             found = curvature(terms, weights, DENSE).solve(
-                gradients[:, : self.n_datasets], slack, terms.labels
+                gradients[:, : self.n_datasets], allowed, terms.labels
             )
             self._here = _Here(terms.version, gradients, *(each / self.total_size for each in found))
         return self._here
