@@ -20,6 +20,8 @@ _NEWTON = 20
 """Steps of Newton at a time."""
 _TARGETS = (1e-4, 1e-6, 1e-8)
 """Gradients at which trust regions give way to Newton's steps, to take over again where these fail."""
+_NEAR = 1e-2
+"""Gradient from which on Newton's steps are tried first: a model whose sizes changed a little needs three."""
 _SADDLES = 10
 """Of which so many are left."""
 _AWAY = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -93,7 +95,8 @@ class Search:
                 self._down = found.vectors[:, 0] if found.values[0] < -(found.cut + allowed) else None
             point = self.point + found.newton(self.gradient)
             value, gradient = self.at(point)
-            if not (np.linalg.norm(gradient) < self.norm / 2 and np.isfinite(value)):
+            climbs = value > self.value + 1e-9 * abs(self.value)
+            if climbs or not (np.linalg.norm(gradient) < self.norm / 2 and np.isfinite(value)):
                 return
             self._keep(point, value, gradient)
 
@@ -172,9 +175,11 @@ def minimise(
 
 def _descend(search: Search, tolerance: float, steps: int) -> None:
     """Towards a point where the gradient is as small as that."""
+    if search.norm <= _NEAR:
+        search.newton(tolerance)
     if search.norm > tolerance:
         search.lbfgs(tolerance, steps)
-    search.newton(tolerance)
+        search.newton(tolerance)
     for target in (max(each, tolerance) for each in (*_TARGETS, tolerance)):
         if search.norm <= tolerance:
             break
