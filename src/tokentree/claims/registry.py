@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from .._lib import checks
 from .._lib.progress import tracked
-from . import appendix, section3, section3_1, section4, section5, theorem_4_2, trained, training
+from . import appendix, section3, section3_1, section4, section4_2, section5, theorem_4_2, trained, training
 from .evidence import Evidence
 from .ledger import Finding, Ledger
 
@@ -13,18 +13,24 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "source-coding": section3_1.source_coding,
     "section-3.1/log-loss": section3_1.log_loss,
     "section-3.1/sft-loss": section3_1.sft_loss,
+    "section-3.1/loss-and-rate": section3_1.loss_and_rate,
     "section-3.1/extension": section3_1.extension,
     "definition-3.1": section3.definition_3_1,
     "assumption-3.2": section3.assumption_3_2,
     "definition-3.3": section3.definition_3_3,
     "theorem-3.4": section3.theorem_3_4,
+    "theorem-3.4/plain-bracket": section3.theorem_3_4_plain,
     "theorem-3.4/within-a-bit": section3.theorem_3_4_within_a_bit,
     "mixture-formula": section3.mixture_formula,
     "rate-as-printed": section3.printed_rate,
+    "rate-per-response": section3.rate_per_response,
     "rate-as-it-must-be": section3.rate,
+    "rate-per-token": section3.rate_per_token,
     "definition-3.5": section5.definition_3_5,
     "definition-3.6": section5.definition_3_6,
+    "section-4/larger-dataset": section4.larger_dataset,
     "definition-4.1": section4.definition_4_1,
+    "definition-4.1/comparable": section4.comparable,
     "gibbs-duhem": section4.thermodynamics,
     "theorem-4.2/published": theorem_4_2.published,
     "theorem-4.2/published-overlapping": theorem_4_2.published_overlapping,
@@ -42,15 +48,22 @@ BY_ID: dict[str, Callable[[Evidence], Finding]] = {
     "trained/temperature": trained.temperature,
     "training-runs/law": training.runs_obey,
     "training-runs/inverse-proportion": training.inverse_proportion,
-    "section-4.2/example": section4.section_4_2,
+    "section-4.2/example": section4_2.section_4_2,
+    "section-4.2/every-dataset": section4_2.every_dataset,
+    "section-4.2/smaller-moves-more": section4_2.smaller_moves_more,
     "equation-3/as-printed": section4.equation_3,
     "equation-3/reversed": section4.equation_3_reversed,
+    "section-5/near-the-start": section5.near_the_start,
+    "section-5/back-to-the-start": section5.back_to_the_start,
     "section-5.1/resistance": section5.resistance,
     "section-5.2/rebound": section5.rebound,
     "section-5.2/table-3": section5.needed,
     "section-5.3/factors": section5.rebound_factors,
+    "section-5.3/later-decline": section5.later_decline,
+    "section-5.3/additive-law": section5.additive_law,
     "trained/le-chatelier": trained.le_chatelier,
     "training-runs/elasticity-and-scale": training.elasticity_and_scale,
+    "limitations/threshold": theorem_4_2.threshold,
     "assumption-A.7": appendix.assumption_a_7,
 }
 """The claims that `verify` decides, by the id of their finding, in the order of the paper."""
