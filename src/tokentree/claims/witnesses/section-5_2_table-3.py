@@ -1,6 +1,6 @@
 from fractions import Fraction
 
-# D_p is even on two leaves, positive data lie on the first and negative data on the second. With the share a on
+# D_p is even on two leaves, positive data lie on the first, negative data on the second. With the share a on
 # the first, KL(D_p || model) = -log(4 a (1 - a)) / 2 nats, which is below 0.0101 where 4 a (1 - a) >= 49/50.
 
 
