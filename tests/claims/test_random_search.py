@@ -328,7 +328,7 @@ def test_quadratic_losses(rng):
     c, d = (integers(rng, -3, 3, 3) for _ in range(2))
     decay, early = integers(rng, 0, 2), integers(rng, 0, 1)
 
-    # L_i = a_i (x - c_i)^2 + b_i (y - d_i)^2, and decay (x^2 + y^2): half the Hessian, and that times the best x.
+    # L_i = a_i (x - c_i)^2 + b_i (y - d_i)^2, and decay (x^2 + y^2): half of H, and that times the best x.
     def optimum(n, curves, places, decay):
         return decay + (n * curves).sum(axis=0), (n * curves * places).sum(axis=0)
 

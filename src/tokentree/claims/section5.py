@@ -232,9 +232,9 @@ def rebound(evidence: Evidence) -> Finding:
         "then the fall slows down.",
         "Section 5.2",
         Verdict.UNDER_A_CONDITION if level else Verdict.UNDECIDED,
-        "The fall slows down in both regimes. By counts more positive data make its beginning faster exactly "
-        "while the score is below 1/2, and slower above. With fixed steps they do where D_p has no leaves "
-        "beside those of D_a and D_t, and alignment raised the score.",
+        "The fall slows down in both regimes. By counts, where the score falls, more positive data make "
+        "its beginning faster exactly while the score is below 1/2, and slower above. With fixed steps "
+        "they do where D_p has no leaves beside those of D_a and D_t, and alignment raised the score.",
         "proof (docs/alignment.md); measured on both corpora, score being D_a's share of the model's mass on "
         "the leaves of D_a and D_t",
         figures,
