@@ -235,12 +235,12 @@ def rate_per_response(evidence: Evidence) -> Finding:
         "|D_i|.",
         "Section 3.2, with Theorem 4.2",
         Verdict.FAILS if breaks and exact else Verdict.UNDECIDED,
-        "sum n_i gamma_i' = E_q[1 / |x|] - E_t[1 / |x|], nats per response, which is 0 only where the "
-        "perturbation is as short as the mixture. In the published form with disjoint parts of lengths 1, "
+        "sum n_i gamma_i' = E_q[1 / |x|] - E_t[1 / |x|], in nats: 0 only where 1 / |x| has one mean under "
+        "the perturbation and under the mixture. In the published form with disjoint parts of lengths 1, "
         "1, 2 both rates rise at k = 1000, l = 0.01, and with lengths 2, 1, 1 the ratio is 0.006 instead "
         "of 1.02.",
-        "proof (-sum (p_t - q) / |x|, for sum n_i p_i = T q); exact counterexamples in the witness; "
-        "measured on both corpora in responses that end with their first 1, k = 1000, l = 0.01",
+        "proof (the sum is that of (q - p_t) / |x|, since sum n_i p_i = T q); exact counterexamples in the "
+        "witness; measured on both corpora in responses that end with their first 1, k = 1000, l = 0.01",
         figures,
         witness("rate-per-response"),
         short="lengths 1, 1, 2: both rates rise",

@@ -157,7 +157,7 @@ def larger_dataset(evidence: Evidence) -> Finding:
         figures,
         witness("section-4/larger-dataset"),
         short="complements force equality",
-        charitable="The model keeps nearer to the larger dataset, exactly and for every S: n_L (P_L(S) - "
+        charitable="The model of both keeps nearer to the larger one, exactly and for every S: n_L (P_L(S) - "
         "q(S)) = -n_S (P_S(S) - q(S)).",
         theorems=("Springs.balance_on_sets", "Springs.two_springs"),
     )
@@ -174,7 +174,7 @@ def equation_3(evidence: Evidence) -> Finding:
             figures[f"{corpus.name}{name}: KL(model || D_a), bits"] = float(reverse)
             figures[f"{corpus.name}{name}: KL(D_a || model), bits"] = float(mixture.kl()[1])
         moves = _reverse_moves(corpus.counts[:2], np.array([1000.0, 1.0]))
-        worst = max(worst, abs(1 + moves[0] / moves[1]))
+        worst = max(worst, float(abs(1 + moves[0] / moves[1])))
     infinite = [value == math.inf for name, value in figures.items() if "disjoint: KL(model" in name]
     figures["model of least sum n_i KL(model || D_i): |D_p| dKL_p = -|D_a| dKL_a to 10^-9"] = worst < _CLOSE
     return Finding(

@@ -47,7 +47,7 @@ def every_dataset(evidence: Evidence) -> Finding:
         pretrain, align, perturb = corpus.counts
         mixture = Mixture(np.stack([pretrain, align, align, perturb]), [10**6, 10, 1, 1e-3])
         moves = mixture.response()[:, 3]
-        equal &= _relative(moves[1], float(moves[2])) < _CLOSE and moves[1] != 0
+        equal &= bool(_relative(moves[1], float(moves[2])) < _CLOSE and moves[1] != 0)
         parts = mixture.sizes * moves / np.abs(mixture.sizes * moves).max()
         figures[f"{corpus.name}: |D_i| gamma_i' over the largest, |D_i| = 10^6, 10, 1, 0.001"] = ", ".join(
             f"{part:.4f}" for part in parts

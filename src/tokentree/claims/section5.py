@@ -351,9 +351,9 @@ def later_decline(evidence: Evidence) -> Finding:
         "Section 5.3, Figures 5 and 6",
         Verdict.UNDECIDED if slower or not steady else Verdict.FAILS,
         "By counts with |D_p| >> n_a + n the score falls at one steady rate, so both declines are faster, "
-        "or both slower: slower with |D_p|, as its inverse. With fixed steps neither depends on |D_p|, and "
-        "after a long alignment both grow with the depth of the tree, as Delta does. On both corpora, too, "
-        "the later decline is faster at more depth.",
+        "or both slower: with |D_p| both are slower, in inverse proportion. With fixed steps neither "
+        "depends on |D_p|, and after a long alignment both grow with the depth of the tree, as Delta does. "
+        "On both corpora, too, the later decline is faster at more depth.",
         "proof of the two limits (docs/alignment.md); exact counterexamples in the witness; measured on "
         "both corpora after 1000 positive examples, falls over negative examples 0 to 100 and 1000 to 2000",
         figures,
@@ -385,10 +385,10 @@ def additive_law(evidence: Evidence) -> Finding:
         "Rebound is a sum R = alpha Size^beta + gamma Data^delta.",
         "Section 5.3",
         Verdict.FAILS if product else Verdict.UNDECIDED,
-        "By counts R tends to 0 as |D_p| grows, at every depth. Then alpha Size^beta must tend to the same "
-        "number at every depth, and R, a sum, could not depend on depth at all; it does. To leading order "
-        "R is a product, n (sigma_0 - 1/2 + Delta) / (B |D_p|): a factor of depth and a factor of data. "
-        "With fixed steps R does not depend on |D_p|.",
+        "By counts R tends to 0 as |D_p| grows, at every depth. Then gamma Data^delta, which knows no "
+        "depth, tends to -alpha Size^beta at every depth, and a sum could not depend on depth at all; R "
+        "does. To leading order R is a product, n (sigma_0 - 1/2 + Delta) / (B |D_p|): a factor of depth "
+        "and a factor of data. With fixed steps R does not depend on |D_p|.",
         "proof (R is at most n / (B |D_p| + n_a + n)); exact counterexample in the witness; measured on "
         "both corpora by counts, at half and at full depth",
         figures,

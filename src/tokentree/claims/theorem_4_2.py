@@ -263,16 +263,16 @@ def threshold(evidence: Evidence) -> Finding:
         "There is an amount of pre-training data from which on elasticity appears.",
         "Limitations",
         Verdict.FAILS if alike and not appears else Verdict.UNDECIDED,
-        "In the published form with disjoint parts the signs hold for l < 1/(m - 1) at any |D_p|, and the "
-        "ratio is bounded alike. For any three datasets more pre-training data, of one distribution, never "
-        "bring the signs: k at which they hold are an interval from 0 on. They can only be lost, so if "
-        "there is a threshold in |D_p|, elasticity ends there. The threshold is in the perturbation.",
+        "In the published form with disjoint parts the signs hold for l < 1/(m - 1) at any |D_p|. For any "
+        "three datasets more pre-training data, of one distribution, never bring the signs: k at which "
+        "they hold are an interval from 0 on. They can only be lost, so if there is a threshold in |D_p|, "
+        "elasticity ends there. The threshold is in the perturbation.",
         "proof (docs/theory.md); signs certified on both corpora at six k",
         figures,
         witness("limitations/threshold"),
         short="none in |D_p|; l < 1/(m - 1)",
-        charitable="The threshold that there is bounds the perturbation, |D_t| < |D_a| / (m - 1); what "
-        "grows with |D_p| is the contrast k of the two changes.",
+        charitable="For disjoint parts the threshold that there is bounds the perturbation, |D_t| < |D_a| "
+        "/ (m - 1); what grows with |D_p| is the contrast k of the two changes.",
         theorems=("PublishedForm.published_signs", "ThreeDatasets.signs_overlap"),
     )
 
