@@ -322,6 +322,23 @@ def test_least_losses_of_any_models(rng):
     assert (middle >= sum(least)).all()
 
 
+def test_models_at_a_temperature(rng):
+    # trained/temperature, where sizes change by whole numbers: models have weights 2^(-n . L).
+    losses, sizes, step = integers(rng, 0, 3, 3, 5), integers(rng, 0, 3, 3), integers(rng, -2, 2, 3)
+    weights = 2 ** (30 - (sizes[:, None] * losses).sum(axis=0))
+    after = 2 ** (60 - ((sizes + step)[:, None] * losses).sum(axis=0))
+    change = (step[:, None] * losses).sum(axis=0)
+    before, then = ((each * change).sum(axis=0) for each in (weights, after))
+    # (n' - n) . (gamma' - gamma) <= 0
+    assert (then * weights.sum(axis=0) <= before * after.sum(axis=0)).all()
+    # The covariances are those of a symmetric, positive semidefinite matrix.
+    v, whole = integers(rng, -3, 3, 3), weights.sum(axis=0)
+    first = (weights * losses).sum(axis=1)
+    second = (weights * losses[:, None] * losses).sum(axis=2)
+    covariance = second * whole - first[:, None] * first
+    assert ((v[:, None] * v * covariance).sum(axis=(0, 1)) >= 0).all()
+
+
 def test_quadratic_losses(rng):
     # trained/response, /regularizer, /stopped-early, /le-chatelier, training-runs/law, theorem-4.2/any-model.
     a, b, n = (integers(rng, 1, 3, 3) for _ in range(3))
