@@ -129,8 +129,9 @@ def simulate_rebound(
     Notes
     -----
     The score relaxes to that of p_t: score = score_t + (score_0 - score_t)(1 - lambda), with lambda = s if
-    D_p has no leaves beside those of the other two. By counts the slope under negative data steepens with
-    every positive example exactly while the score is below 1/2. Nothing is sampled. O(M) and then O(P N).
+    D_p has no leaves beside those of the other two. By counts, where the score falls under negative data, its
+    slope steepens with every positive example exactly while the score is below 1/2. Nothing is sampled. O(M)
+    and then O(P N).
 
     Examples
     --------

@@ -65,12 +65,12 @@ def assumption_a_7(evidence: Evidence) -> Finding:
         "Leaf masses of real datasets follow a Pareto distribution.",
         "Assumption A.7",
         Verdict.FAILS if fails else Verdict.UNDECIDED,
-        "Fitted to all leaves that were seen, as stated, a Pareto law is rejected on every tree that was "
-        "tried, and its exponent is at most 1, where its mean is infinite. Of the heaviest leaves alone it "
-        "is mostly not rejected; of ten leaves, that says little.",
+        "On the cases tried. Fitted to all leaves that were seen, as stated, a Pareto law is rejected on "
+        "every tree that was tried, and its exponent is at most 1, where its mean is infinite. Of the "
+        "heaviest leaves alone it is mostly not rejected; of ten leaves, that says little.",
         "on the cases tried: trees of one text, Python's help, and of a model of it; maximum likelihood, "
         f"Kolmogorov-Smirnov distance, p-value of {REPLICATES} replicates (Clauset, Shalizi and Newman 2009)",
         figures,
         witness("assumption-A.7"),
-        short=f"rejected on {rejected} of {len(masses)} trees of real text",
+        short=f"on the cases tried: rejected on {rejected} of {len(masses)} trees of real text",
     )

@@ -56,9 +56,25 @@ class Corpus(NamedTuple):
     @property
     def disjoint(self) -> Int[np.ndarray, "3 leaves"]:
         """Counts over the joint tree when every dataset is told apart by a first token of its own."""
-        from scipy.linalg import block_diag
+        return apart(*(tree.leaves().weight for tree in self.trees))
 
-        return np.asarray(block_diag(*(tree.leaves().weight for tree in self.trees)))
+
+def apart(*rows: Int[np.ndarray, "_"]) -> Int[np.ndarray, "datasets leaves"]:
+    """Counts over leaves of which no two datasets have one in common."""
+    from scipy.linalg import block_diag
+
+    return np.asarray(block_diag(*rows))
+
+
+def first_ones(corpus: Corpus) -> tuple[Int[np.ndarray, "3 leaves"], Int[np.ndarray, "leaves"]]:
+    """Counts of responses that end with their first 1, or else after d tokens, and their numbers of tokens.
+
+    Blocks have one length but for the last; what rates per response and per token differ by is lengths.
+    """
+    depth = corpus.trees[0].depth
+    ended = [[tree.weight("0" * j + "1") for j in range(depth)] for tree in corpus.trees]
+    rows = [[*row, tree.total_weight - sum(row)] for row, tree in zip(ended, corpus.trees, strict=True)]
+    return np.array(rows, dtype=np.int64), np.append(np.arange(1, depth + 1), depth)
 
 
 def python_text() -> dict[str, tuple[Path, ...]]:

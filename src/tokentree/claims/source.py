@@ -40,7 +40,9 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
             "Arithmetic coding with a model costs its log-loss.",
             ("section-3.1/log-loss", "section-3.1/extension"),
         ),
-        Statement("Minimising the log-loss is minimising the compression rate.", ("section-3.1/objective",)),
+        Statement(
+            "Minimising the log-loss is minimising the compression rate.", ("section-3.1/loss-and-rate",)
+        ),
     ),
     "3.2 The compression protocol": (
         Statement("A node of a token tree weighs what its children weigh.", ("definition-3.1",)),
@@ -54,7 +56,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
         ),
         Statement(
             "The expected code length of a response is that of Theorem 3.4.",
-            ("theorem-3.4", "theorem-3.4/plain", "theorem-3.4/within-a-bit"),
+            ("theorem-3.4", "theorem-3.4/plain-bracket", "theorem-3.4/within-a-bit"),
         ),
         Statement("The joint tree's weights are the mean by size.", ("mixture-formula",)),
         Statement(
@@ -69,7 +71,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
     "4 Why elasticity affects alignment": (
         Statement(
             "Every representative set is likelier under the larger dataset than under the smaller.",
-            ("section-4/representative-sets",),
+            ("section-4/larger-dataset",),
         ),
     ),
     "4.1 Formal derivation": (
@@ -87,6 +89,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
                 "theorem-4.2/three-datasets-condition",
                 "theorem-4.2/many-leaves",
                 "theorem-4.2/any-model",
+                "theorem-4.2/trained-transformer",
             ),
         ),
         Statement(
@@ -95,7 +98,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
         ),
     ),
     "4.2 Elasticity and inverse alignment": (
-        Statement("The smaller a dataset, the larger its change.", ("section-4.2/smaller-changes-more",)),
+        Statement("The smaller a dataset, the larger its change.", ("section-4.2/smaller-moves-more",)),
         Statement("10^9 tokens against 10^6: changes are as 1 to 10^3.", ("section-4.2/example",)),
     ),
     "4.3 Elasticity and Hooke's law": (
@@ -105,29 +108,34 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
         ),
     ),
     "5 How elasticity resists alignment": (
-        Statement("A model stays within epsilon of its pre-training.", ("section-5/stays-near",)),
-        Statement("Inverse fine-tuning brings it back, KL(P_t || P_0) -> 0.", ("section-5/comes-back",)),
+        Statement("A model stays within epsilon of its pre-training.", ("section-5/near-the-start",)),
+        Statement(
+            "Inverse fine-tuning brings it back, KL(P_t || P_0) -> 0.", ("section-5/back-to-the-start",)
+        ),
     ),
     "5.1 Resistance": (
         Statement(
             "Inverse alignment has the lower training loss, for every pair of slices (Table 1).",
-            ("section-5.1/resistance",),
+            ("section-5.1/resistance", "section-5.1/gradient-descent"),
         ),
     ),
     "5.2 Rebound": (
         Statement(
-            "More positive data, a faster first fall, which then slows down.", ("section-5.2/rebound",)
+            "More positive data, a faster first fall, which then slows down.",
+            ("section-5.2/rebound", "section-5.2/gradient-descent"),
         ),
         Statement(
-            "More positive data, fewer negative examples to go back (Table 3).", ("section-5.2/table-3",)
+            "More positive data, fewer negative examples to go back (Table 3).",
+            ("section-5.2/table-3", "section-5.2/table-3-gradient-descent"),
         ),
     ),
     "5.3 Internal factors of rebound": (
         Statement(
-            "The first fall is faster in larger models and after more pre-training.", ("section-5.3/factors",)
+            "The first fall is faster in larger models and after more pre-training.",
+            ("section-5.3/factors", "section-5.3/gradient-descent"),
         ),
         Statement("Their later decline is slower.", ("section-5.3/later-decline",)),
-        Statement("R = alpha Size^beta + gamma Data^delta.", ("section-5.3/sum-of-powers",)),
+        Statement("R = alpha Size^beta + gamma Data^delta.", ("section-5.3/additive-law",)),
     ),
     "Limitations": (
         Statement("Elasticity appears from some amount of pre-training data on.", ("limitations/threshold",)),

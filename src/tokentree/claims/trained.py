@@ -26,7 +26,7 @@ def slopes(evidence: Evidence) -> Finding:
     worst = 0.0
     for name, trained in evidence.networks.items():
         for rate, (less, more, apart) in zip(trained.rates, trained.around, strict=True):
-            worst = max(worst, abs((more.least - less.least) / apart / rate - 1))
+            worst = max(worst, float(abs((more.least - less.least) / apart / rate - 1)))
         figures[f"{name}: total loss, with the decay as a dataset of size {DECAY}, nats"] = trained.least
     figures["rates are its slopes to 10^-6"] = worst < CLOSE
     return Finding(
@@ -283,7 +283,8 @@ def temperature(evidence: Evidence) -> Finding:
             (less, low), (more, high) = (heated.at(sizes + sign * step) for sign in (-1, 1))
             slope, heat = ((end - begin) / (2 * step[t]) for begin, end in ((less, more), (low, high)))
             by_slope = max(by_slope, float(np.abs(slope - covariance[:, t]).max() / scale))
-            by_entropy = max(by_entropy, abs(sizes @ slope - tau * heat) / float(sizes @ np.abs(slope)))
+            missed = float(abs(sizes @ slope - tau * heat) / (sizes @ np.abs(slope)))
+            by_entropy = max(by_entropy, missed)
         far.append(float(np.abs(covariance[:3, :3] - trained.response).max() / scale))
         figures[f"tau = {tau:g}: largest difference from -G^T H^-1 G, over the largest response"] = far[-1]
     figures["covariances are the slopes of mean losses, to 10^-6 of the largest"] = by_slope < CLOSE

@@ -1,20 +1,34 @@
 from fractions import Fraction
 
+# D_p is even on two leaves, positive data lie on the first, negative data on the second. With the share a on
+# the first, KL(D_p || model) = -log(4 a (1 - a)) / 2 nats, which is below 0.0101 where 4 a (1 - a) >= 49/50.
 
-def back(good, bad, aligned):  # by counts: negative examples that restore the score of good and bad data
-    score = Fraction(good, good + bad)
+
+def counts(positive, n):  # joint training by counts on 100 examples of D_p and these
+    return Fraction(50 + positive, 100 + positive + n)
+
+
+def steps(positive, n):  # fixed steps of 1/100
+    keep = Fraction(99, 100)
+    return (1 - keep**positive / 2) * keep**n
+
+
+def needed(share, positive, enough):
     n = 0
-    while Fraction(good + aligned, good + bad + aligned + n) > score:
+    while not enough(share(positive, n)):
         n += 1
     return n
 
 
-assert [back(300, 700, aligned) for aligned in (30, 60, 150, 300)] == [70, 140, 350, 700]
-# Fixed steps of 1/100 from score 1/2: more positive examples never need fewer negative ones.
-keep, half, examples = Fraction(99, 100), Fraction(1, 2), []
-for aligned in 10, 20, 50, 100:
-    score, n = 1 - half * keep**aligned, 0
-    while score * keep**n > half:
-        n += 1
-    examples.append(n)
-assert examples == sorted(examples) and examples[0] < examples[-1]
+def near(a):
+    return 4 * a * (1 - a) >= Fraction(49, 50)
+
+
+def back(a):  # to the score before the alignment
+    return a <= Fraction(1, 2)
+
+
+for share, enough in (counts, near), (counts, back), (steps, near), (steps, back):
+    examples = [needed(share, positive, enough) for positive in (50, 100, 250, 500)]
+    assert examples == sorted(examples) and examples[0] < examples[-1]  # Table 3 has them fall
+    assert share is steps or examples[-1] >= 10 * examples[0]  # by counts at least in proportion
