@@ -110,6 +110,27 @@ def test_verify_decides_the_one_claim_it_is_asked_for(capsys, monkeypatch, tmp_p
     assert [finding["id"] for finding in plain["findings"]] == [name]
 
 
+def test_verify_decides_a_section(capsys, monkeypatch):
+    for each in claims.BY_ID:
+        monkeypatch.setitem(claims.BY_ID, each, lambda _: pytest.fail("was not asked for"))
+    monkeypatch.setitem(claims.BY_ID, "section-3.1/sft-loss", section3_1.sft_loss)
+    monkeypatch.setattr(
+        claims.source,
+        "SOURCE",
+        {"3.1 Preliminaries": (claims.source.Statement("It is.", ("section-3.1/sft-loss",)),)},
+    )
+    for section in ("3", "3.1", "preliminaries"):
+        assert run("verify", "--section", section) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "section-3.1/sft-loss fails (exact computation) the divergence is the other way round" in shown
+    assert run("verify", "--section", "1") == 2
+    assert "section = '1': must be one of '3.1 Preliminaries'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("verify", "--section", "3", "--claim", "section-3.1/sft-loss")
+    assert run("verify", "--section", "3", "--map", "map.md") == 2
+    assert "it needs every claim" in capsys.readouterr().err
+
+
 def test_verify_unknown_claim(capsys, monkeypatch):
     for each in list(claims.BY_ID):
         monkeypatch.setitem(claims.BY_ID, each, lambda _: pytest.fail("decided"))
@@ -123,7 +144,7 @@ def test_verify_unknown_claim(capsys, monkeypatch):
 
 def test_undecided_is_exit_code_one(monkeypatch, capsys):
     def doubtful(evidence):
-        return claims.Finding("doubt", "?", "nowhere", Verdict.UNDECIDED, "", "", {}, "assert 2 > 1")
+        return claims.Finding("doubt", "?", "nowhere", Verdict.UNDECIDED, "", "proof", {}, "assert 2 > 1")
 
     only(monkeypatch, doubtful)
     assert run("verify") == 1
