@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -123,10 +122,8 @@ def test_verify_decides_a_section(capsys, monkeypatch):
     for section in ("3", "3.1", "preliminaries"):
         assert run("verify", "--section", section) == 0
         shown = " ".join(capsys.readouterr().out.split())
-        # At a hundred columns in a table, else in two lines.
-        assert re.search(
-            r"section-3.1/sft-loss fails \(?exact.* the divergence is the other way round", shown
-        )
+        assert "section-3.1/sft-loss fails" in shown
+        assert "the divergence is the other way round" in shown
     assert run("verify", "--section", "1") == 2
     assert "section = '1': must be one of '3.1 Preliminaries'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
