@@ -172,7 +172,7 @@ def in_section(section: str) -> tuple[str, ...]:
         heading
         for heading in SOURCE
         if _number(heading) == wanted or _number(heading).startswith(f"{wanted}.")
-    ] or [heading for heading in SOURCE if wanted and wanted in heading.lower()]
+    ] or [heading for heading in SOURCE if wanted[:1].isalpha() and wanted in heading.lower()]
     if not found:
         raise ValueError(f"section = {section!r}: must be one of {', '.join(map(repr, SOURCE))}")
     return tuple(dict.fromkeys(id for heading in found for each in SOURCE[heading] for id in each.claims))
