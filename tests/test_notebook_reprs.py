@@ -400,7 +400,7 @@ def test_curves_as_tables():
 def test_the_ledger_as_a_table():
     frame = RESULTS["ledger"]().to_frame()
     assert frame.index.tolist() == ["one", "two"]
-    assert frame.loc["two"].tolist() == ["1 = 1.", "nowhere", "holds", "it is", "It is.", "proof"]
+    assert frame.loc["two"].tolist() == ["1 = 1.", "nowhere", "holds", "proof", "it is", "It is.", "", "proof"]
 
 
 # Graphs

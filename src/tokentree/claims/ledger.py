@@ -80,8 +80,9 @@ class Finding:
 
     @property
     def basis(self) -> str:
-        """What the verdict rests on first: "proof", "exact computation" or "cases tried"."""
-        return next(basis for basis in BASES if self.grounds.startswith((basis, f"on the {basis}")))
+        """What the verdict rests on first: "proof", "exact computation" or "cases tried"; "" if none of them."""
+        starts = (basis for basis in BASES if self.grounds.startswith((basis, f"on the {basis}")))
+        return next(starts, "")
 
     @property
     def anchor(self) -> str:

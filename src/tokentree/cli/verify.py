@@ -113,7 +113,7 @@ def _print_summary(screen: Screen, ledger: Ledger) -> None:
     table.add_column("in short")
     for finding in ledger:
         verdict = Text(finding.verdict, _STYLES[finding.verdict])
-        table.add_row(finding.id, verdict, finding.basis.split()[0], Text(finding.short))
+        table.add_row(finding.id, verdict, finding.basis.partition(" ")[0], Text(finding.short))
     if screen.width >= _WIDE:
         screen.print(table)
     else:
