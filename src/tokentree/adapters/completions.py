@@ -30,11 +30,11 @@ class _Completions:
     partial = True
     rounding = 0.05
 
-    def __init__(self, eos: Iterable[str | int]) -> None:
+    def __init__(self, eos: Iterable[str | int] | None) -> None:
         if isinstance(eos, str):
             raise TypeError(f"eos = {eos!r} is one token: pass a list of tokens")
-        self._ends = tuple(eos)
-        for i, name in enumerate(self._ends):
+        self._ends = None if eos is None else tuple(eos)
+        for i, name in enumerate(self._ends or ()):
             if not isinstance(name, str | int) or isinstance(name, bool):
                 raise TypeError(f"eos[{i}] = {name!r}: must be a token's text or its id")
         optional("pydantic", "server", "reading answers of a server")
@@ -110,8 +110,9 @@ class CompletionsServer(_Completions):
     top : int
         Number of most likely tokens asked for. Servers cap it: OpenAI's at 5, vLLM's and Ollama's at 20,
         llama.cpp's at the vocabulary.
-    eos : iterable of str or int
-        Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id.
+    eos : iterable of str or int, optional
+        Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id. Default: what llama.cpp says;
+        none elsewhere.
     ids : bool, optional
         Whether symbols of the tree are the server's token ids. Then prefixes are sent as ids, exactly, and
         answers must have ids. Default: True if the server has ``/tokenize``, as llama.cpp and vLLM have.
@@ -170,7 +171,7 @@ class CompletionsServer(_Completions):
         *,
         api_key: str | None = None,
         top: int = 20,
-        eos: Iterable[str | int] = (),
+        eos: Iterable[str | int] | None = None,
         ids: bool | None = None,
         body: Mapping[str, Any] | None = None,
         timeout: float = 60,
@@ -196,7 +197,11 @@ class CompletionsServer(_Completions):
     def eos(self) -> frozenset[int]:
         """Symbols that end a sequence."""
         if self._named is None:
-            self._named = frozenset(map(self._end, self._ends))
+            ends = self._ends
+            if ends is None:
+                told = self._beside("/props", method="GET").get("eos_token") if self._by_ids() else None
+                ends = (told,) if isinstance(told, str) and told else ()
+            self._named = frozenset(map(self._end, ends))
         return self._named
 
     def _end(self, name: str | int) -> int:
@@ -215,7 +220,11 @@ class CompletionsServer(_Completions):
     @property
     def unmet(self) -> list[str]:
         """Ends given as text that no answer has named so far."""
-        return [] if self._by_ids() else [self.text(symbol) for symbol in sorted(self.eos - self._met)]
+        return (
+            []
+            if self._ends is None or self._by_ids()
+            else [self.text(symbol) for symbol in sorted(self.eos - self._met)]
+        )
 
     def encode(self, text: str) -> list[int]:
         """Symbols of a prompt: its token ids or, where the server tells none, one symbol for the text."""
@@ -228,32 +237,37 @@ class CompletionsServer(_Completions):
         symbols = [symbols] if isinstance(symbols, int) else list(symbols)
         for symbol in symbols:
             if symbol >= 0 and symbol not in self.tokens and self._by_ids():
-                answer = self._beside("/detokenize", {"tokens": [symbol]})
+                answer = self._beside("/detokenize", tokens=[symbol])
                 said = answer.get("content", answer.get("prompt"))
                 self.tokens[symbol] = said.encode() if isinstance(said, str) else b"<%d>" % symbol
         return spelled(self.tokens, symbols)
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row for each prefix; -inf is "not known"."""
-        return self._dense([self._ask(tuple(prefix), f"prefixes[{i}]") for i, prefix in enumerate(prefixes)])
+        rows: dict[int, dict[int, float]] = {}
+        # Neighbours in the tree one after another: a server goes on from what it has kept of the last one.
+        for i, prefix in sorted(enumerate(map(tuple, prefixes)), key=lambda item: item[1]):
+            rows[i] = self._ask(prefix, f"prefixes[{i}]")
+        return self._dense([rows[i] for i in range(len(prefixes))])
 
     def _by_ids(self) -> bool:
         if self._ids is None:
-            self._ids = "tokens" in self._beside("/tokenize", {"content": "a", "prompt": "a"})
+            self._ids = "tokens" in self._beside("/tokenize", content="a", prompt="a")
         return self._ids
 
     def _tokenize(self, text: str, special: bool) -> list[int]:
         # llama.cpp calls the text and the option one thing, and vLLM another.
-        body = {"content": text, "prompt": text, "add_special": special, "add_special_tokens": special}
-        answer = self._beside("/tokenize", body)
+        answer = self._beside(
+            "/tokenize", content=text, prompt=text, add_special=special, add_special_tokens=special
+        )
         if "tokens" not in answer:
             raise ValueError(f"{self._url}: the server has no /tokenize: give token ids, not {text!r}")
         return [checks.integer("a token of the server's /tokenize", token, 0) for token in answer["tokens"]]
 
-    def _beside(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _beside(self, path: str, method: str = "POST", **body: Any) -> Mapping[str, Any]:
         """What the server answers beside its versioned paths; nothing where it has no such path."""
         url = re.sub(r"/v\d+$", "", self._url) + path
-        found = self._post(url, {**body, **self._model}, absent=(404, 405, 501))
+        found = self._post(url, {**body, **self._model}, method, absent=(404, 405, 501))
         try:
             answer = {} if found is None else json.loads(found)
         except ValueError:
@@ -272,7 +286,7 @@ class CompletionsServer(_Completions):
             if "\ufffd" in prompt:
                 return {}
         body = {"prompt": prompt, **({"return_tokens_as_token_ids": True} if self._ids else {}), **self._body}
-        place = f"{self._url}: the answer after {reprlib.repr(self.text(prefix[-8:]))}"
+        place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"
         choices = self._read(self._post(f"{self._url}/completions", body) or b"", place)
         if not choices:
             raise ValueError(f"{place}.choices is empty")
@@ -341,6 +355,7 @@ class RecordedCompletions(_Completions):
         eos: Iterable[str | int] = (),
         tolerance: float = 1e-3,
     ) -> None:
+        eos = eos if isinstance(eos, str) else tuple(eos)
         super().__init__(eos)
         if isinstance(responses, Mapping):
             raise TypeError("responses is one answer: pass a list of answers")
@@ -365,7 +380,7 @@ class RecordedCompletions(_Completions):
         if not any(self._rows):
             raise ValueError("responses give no log-probability at all")
         ends, unmet = set[int](), []
-        for name in self._ends:
+        for name in eos:
             if isinstance(name, int) and not self._ids:
                 raise ValueError(
                     f"eos has {name}, and the answers have texts and no ids: name it by its text"

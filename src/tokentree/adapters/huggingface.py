@@ -111,11 +111,13 @@ class CausalLM:
         self._config = config.get_text_config(decoder=True)
         self._cache_bytes = checks.integer("cache_bytes", cache_bytes, 0)
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
+        # What `quantize_dynamic` made has the scale of all activations that are fed together.
+        kinds = [type(module).__module__ for module in model.modules()]
+        self._one_by_one = any(kind.startswith("torch.ao.nn.quantized.dynamic") for kind in kinds)
+        coarse = self._one_by_one or getattr(config, "quantization_config", None) is not None
         # Batching and reuse move answers in 16 bits by some hundredths.
-        coarse = model.dtype.itemsize < 4 or getattr(config, "quantization_config", None) is not None
-        self.rounding = 0.05 if coarse else 1e-3
+        self.rounding = 0.05 if coarse or model.dtype.itemsize < 4 else 1e-3
         self._rescaled = [m for m in model.modules() if any("dynamic" in kind for kind in rotary_kinds(m))]
-        self._one_by_one = False
         self._weights: tuple[Any, ...] = ()
         self._refresh()
         self._start = () if bos is None else (self._token("bos", bos),)
@@ -216,15 +218,18 @@ class CausalLM:
         # What all have in common is fed once, and not by each.
         low, high = min(group), max(group)
         shared = next((i for i, (a, b) in enumerate(zip(low, high, strict=True)) if a != b), 0)
-        if len(slots.path(low[:shared])) < shared <= slots.capacity:
-            self._answer([low[:shared]])
-        # At least one token of each is fed.
-        pasts = [len(slots.path(prefix[:-1])) for prefix in group]
-        if not slots.has_room(length * len(group) - sum(pasts)):
+        for _ in range(2):
+            if len(slots.path(low[:shared])) < shared <= slots.capacity:
+                self._answer([low[:shared]])
+            # At least one token of each is fed.
+            by_past: dict[int, list[int]] = defaultdict(list)
+            for i, prefix in enumerate(group):
+                by_past[len(slots.path(prefix[:-1]))].append(i)
+            if slots.has_room(sum((length - past) * len(members) for past, members in by_past.items())):
+                break
+            slots.forget()
+        else:
             return self._forward(group)
-        by_past: dict[int, list[int]] = defaultdict(list)
-        for i, prefix in enumerate(group):
-            by_past[len(slots.path(prefix[:-1]))].append(i)
         answers = np.empty((len(group), self.vocabulary_size))
         for past, members in by_past.items():
             chosen = [group[i] for i in members]
@@ -277,7 +282,7 @@ class CausalLM:
             output = self._output([(0,)], use_cache=True)
         self.vocabulary_size: int = output.logits.shape[-1]
         self._slots, self._weights = None, weights
-        if self._cache_bytes:
+        if self._cache_bytes and not self._one_by_one:
             # Whatever another release of transformers changes, answers stay right.
             try:
                 self._slots = slots_of(self._model, output, self._cache_bytes)
@@ -305,8 +310,8 @@ class CausalLM:
                 "model. Load it as a decoder if it was trained as one, with is_decoder=True (BERT, RoBERTa, "
                 "ELECTRA and their kin), causal=True (XLM) or attn_type='uni' (XLNet)"
             )
-        if (apart := _apart(both[-1], np.exp(self._forward(pairs[-1:])))) > slack:
-            self._one_by_one, self._cache_bytes, self._slots = True, 0, None
+        if not self._one_by_one and (apart := _apart(both[-1], np.exp(self._forward(pairs[-1:])))) > slack:
+            self._one_by_one, self._slots = True, None
             warnings.warn(
                 f"answers of {name} depend on the batch, by {apart:.2g} in total variation: each prefix is "
                 "fed whole and by itself, which is slow",
@@ -327,10 +332,9 @@ class CausalLM:
         except Exception as error:
             self._forgo_reuse(f"{name} fails on what is kept, with {type(error).__name__}: {error}")
             return
+        self._slots.forget()
         if apart > slack:
             self._forgo_reuse(f"what is kept changes answers of {name} by {apart:.2g} in total variation")
-        # What the trial kept is not for later.
-        self._weights = ()
 
     def _forgo_reuse(self, reason: str) -> None:
         self._cache_bytes, self._slots = 0, None

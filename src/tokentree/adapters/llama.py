@@ -90,4 +90,4 @@ class LlamaCpp(CompletionsServer):
         except RuntimeError as error:
             raise ValueError(f"path = {os.fspath(path)!r}: llama.cpp cannot run it: {error}") from error
         self._path = path
-        super().__init__(f"{self._server.listening_address}/v1", top=top, ids=True)
+        super().__init__(f"{self._server.listening_address}/v1", top=top, eos=eos, ids=True)

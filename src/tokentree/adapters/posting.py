@@ -22,7 +22,7 @@ _WAIT = 0.5
 
 
 class _Post:
-    """A server: each call posts a JSON body to one of its addresses, and returns what it answers.
+    """A server: each call sends a JSON body to one of its addresses, and returns what it answers.
 
     Raises OSError if the server cannot be reached, breaks off, redirects, answers with an error, or is busy
     for longer than `patience`; TimeoutError, an OSError, if a whole request takes longer than `timeout`.
@@ -57,17 +57,19 @@ class _Post:
             raise ValueError(f"url = {url!r}: {error}") from None
         self._key, self._timeout, self._patience = api_key, timeout, patience
         # The system's certificates are read once, for that takes longer than many a request.
-        tls = self._httpx.create_ssl_context() if url.startswith("https:") else True
+        tls = self._httpx.create_ssl_context()
         self._options = {"timeout": None, "verify": tls, "trust_env": proxies}
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a reader of a server may hold a key and is not pickled: make it where it asks")
 
-    def __call__(self, url: str, body: dict[str, Any], absent: tuple[int, ...] = ()) -> bytes | None:
+    def __call__(
+        self, url: str, body: Mapping[str, Any], method: str = "POST", absent: tuple[int, ...] = ()
+    ) -> bytes | None:
         """The answer's bytes; None where its status is in `absent`."""
         content, waited, broken = json.dumps(body).encode(), 0.0, 0
         for tries in count(1):
-            status, headers, text = self._send(url, content)
+            status, headers, text = self._send(method, url, content)
             if 200 <= status < 300:
                 return text
             if status in absent:
@@ -92,7 +94,7 @@ class _Post:
             reason += f"; tried {tries} times, waiting {waited:g} s, with patience = {self._patience:g}"
         raise OSError(self._hidden(f"{url} {reason}"))
 
-    def _send(self, url: str, content: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    def _send(self, method: str, url: str, content: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and text of the answer; status 0 and what happened if there is none."""
         headers = {"Content-Type": "application/json"}
         if self._key is not None:
@@ -102,7 +104,9 @@ class _Post:
             # Cut as a whole, for the client's own limits are of one step each.
             with self._anyio.fail_after(self._timeout):
                 async with self._httpx.AsyncClient(**self._options) as client:
-                    return await client.post(url, content=content, headers=headers, follow_redirects=False)
+                    return await client.request(
+                        method, url, content=content, headers=headers, follow_redirects=False
+                    )
 
         # The client's errors hold the request and its headers: others are raised, outside of the handlers.
         try:

@@ -73,10 +73,12 @@ class _Slots:
         return path
 
     def has_room(self, tokens: int) -> bool:
-        """Whether so many more tokens fit. If not all is forgotten, and they may fit then."""
-        if len(self._slot) + tokens > self.capacity:
-            self._slot.clear()
-        return tokens <= self.capacity
+        """Whether so many more tokens fit."""
+        return len(self._slot) + tokens <= self.capacity
+
+    def forget(self) -> None:
+        """Make room."""
+        self._slot.clear()
 
     def options(self, prefixes: list[tuple[int, ...]], past: int) -> dict[str, Any]:
         """What to call the model with, whose first `past` tokens of each prefix are here."""
