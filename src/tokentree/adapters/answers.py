@@ -155,8 +155,9 @@ def _position(entries: Sequence[tuple[Token, float | None]], where: str) -> Posi
             if len(held) > 1 and isinstance(token.key, int):
                 raise ValueError(f"{where}: the token of id {token.key} has log-probabilities {held}")
     # Tokens of one text that the answer cannot tell apart are one here.
-    known = {key: min(log_sum(values), 0.0) for key, values in parts.items()}
-    check_sum(known.values(), where)
+    sums = {key: log_sum(values) for key, values in parts.items()}
+    check_sum(sums.values(), where)
+    known = {key: min(value, 0.0) for key, value in sums.items()}
     return Position(entries[0][0], known, {token.key: token.raw for token, _ in entries})
 
 
