@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.special import log_softmax
 
-from tokentree.adapters import CausalLM, read_model
+from tokentree.adapters import CausalLM, read_along, read_model
+from tokentree.trees import TokenTree
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -674,6 +675,65 @@ def test_answers_that_depend_on_the_batch_are_asked_for_one_by_one():
     prefixes = [(3, 4), (3, 4, 5), (3, 4, 6)]
     correct = [plain(model, prefix) for prefix in prefixes]
     np.testing.assert_allclose(reader(prefixes), correct, rtol=0, atol=1e-12)
+
+
+def test_a_release_that_keeps_things_otherwise_is_told_of(monkeypatch):
+    model = build("gpt2")
+    monkeypatch.delattr(transformers.cache_utils, "DynamicSlidingWindowLayer")
+    with pytest.warns(UserWarning, match="AttributeError: .*: no keys and values are reused"):
+        reader = CausalLM(model)
+    np.testing.assert_allclose(reader([(3, 4)])[0], plain(model, (3, 4)), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bos", [None, 1])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mamba"])
+def test_a_document_takes_one_pass(name, bos):
+    model = shared(name)
+    reader = CausalLM(model, bos=bos)
+    document = tuple(np.random.default_rng(0).integers(0, V, 40).tolist())
+    found = reader.along(document, 5, 41)
+    start = () if bos is None else (bos,)
+    correct = [expected(name, (*start, *document[:i])) for i in range(5, 41)]
+    np.testing.assert_allclose(found, correct, rtol=0, atol=1e-12)
+    data = TokenTree.from_sequences([document], alphabet_size=V, depth=40)
+    with Fed(model) as fed:
+        tree = read_along(reader, data, prompt=(7,), eos=())
+    # The first question twice, and at the end; then the whole document.
+    assert fed.tokens <= 3 * (1 + len(start)) + 40 + len(start)
+    whole = (*start, 7, *document)
+    exact = sum(expected(name, whole[:i])[whole[i]] for i in range(1 + len(start), len(whole)))
+    assert tree.log_weight(document) == pytest.approx(exact, rel=1e-9)
+    with pytest.raises(ValueError, match=r"sequence\[:64\] has 65 tokens|takes at most"):
+        CausalLM(shared("gpt2"), bos=1).along((3,) * 64, 1, 65)
+
+
+@cache
+def tokenizer():
+    """Bytes as tokens, and two that are special."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    names = ["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    held = Tokenizer(models.BPE({name: i for i, name in enumerate(names)}, []))
+    held.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    held.decoder = decoders.ByteLevel()
+    special = {"bos_token": "<s>", "eos_token": "</s>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=held, **special)
+
+
+def test_prompts_are_text_and_ids_become_text():
+    model = from_config(transformers.GPT2Config(**{**GPT2, "vocab_size": 258}))
+    reader = CausalLM(model, tokenizer(), eos=1)
+    ids = reader.encode("To be")
+    assert reader.text(ids) == "To be"
+    assert reader.text([*ids, 1]) == "To be</s>"
+    assert reader.text(ids[2]) == " "
+    options = {"max_nodes": 2000, "top_k": 3, "progress": False}
+    tree = read_model(reader, 2, prompt="To be", **options)
+    assert tree == read_model(reader, 2, prompt=ids, **options)
+    bare = CausalLM(model, eos=1)
+    for call in (lambda: bare.text(3), lambda: read_model(bare, 2, prompt="To be")):
+        with pytest.raises(TypeError, match="needs the model's tokenizer: CausalLM"):
+            call()
 
 
 def test_transformers_has_nothing_to_warn_of():

@@ -230,6 +230,8 @@ class CompletionsServer(_Completions):
         """Symbols of a prompt: its token ids or, where the server tells none, one symbol for the text."""
         if self._by_ids():
             return self._tokenize(text, special=True)
+        # Ends come first, so that symbols do not depend on what is called first.
+        self._named = self.eos
         return [self._symbol(text.encode(), None, "prompt")]
 
     def text(self, symbols: int | Iterable[int]) -> str:

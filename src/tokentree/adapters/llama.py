@@ -81,6 +81,7 @@ class LlamaCpp(CompletionsServer):
         options = xllamacpp.CommonParams()
         options.model.path = os.fspath(path)
         options.n_ctx = checks.integer("context", context, 2)
+        checks.integer("top", top, 1)
         threads = len(os.sched_getaffinity(0)) if threads is None else checks.integer("threads", threads, 1)
         options.cpuparams.n_threads = options.cpuparams_batch.n_threads = threads
         # One prefix at a time, whose keys and values stay; and nothing on the terminal.

@@ -1,6 +1,5 @@
 """A model's answers in a file, as they are made."""
 
-import json
 import os
 import sqlite3
 import weakref
@@ -19,12 +18,19 @@ _FORM = 0x746F6B65
 
 _TABLES = f"""
 PRAGMA application_id = {_FORM};
-CREATE TABLE answers (number INTEGER PRIMARY KEY, prefix BLOB UNIQUE, width, kind, logs BLOB, symbols BLOB);
+CREATE TABLE answers (
+    number INTEGER PRIMARY KEY, prefix BLOB UNIQUE, width INTEGER, kind TEXT, logs BLOB, symbols BLOB
+);
 CREATE TABLE tokens (symbol INTEGER PRIMARY KEY, raw BLOB);
-CREATE TABLE ends (symbols);
+CREATE TABLE ends (symbol INTEGER PRIMARY KEY);
 """
 
 _FIND = "SELECT width, kind, logs, symbols FROM answers WHERE prefix = ?"
+
+_KINDS = ("<f2", "<f4", "<f8")
+
+_WIDEST = 2**28
+"""Larger vocabularies there are none; a damaged file is not to take all memory."""
 
 _OF_THE_MODEL = ("encode", "unmet")
 
@@ -113,22 +119,20 @@ class Recording:
                 self._file.executescript(f"BEGIN; {_TABLES}")
         if self._sql("PRAGMA application_id") != [(_FORM,)]:
             raise ValueError(f"path = {self._name!r} holds no recording")
-        self._width = max(
-            (width for (width,) in self._sql("SELECT max(width) FROM answers") if width), default=1
-        )
+        ((self._width,),) = self._sql(f"SELECT ifnull(max(width), 1) FROM answers WHERE width <= {_WIDEST}")
         self._unproved = self._sql("SELECT prefix FROM answers ORDER BY number LIMIT 1")
-        self.tokens: dict[int, bytes] = dict(self._sql("SELECT symbol, raw FROM tokens"))
-        model, held = self._model, self._sql("SELECT symbols FROM ends")
+        tokens = dict(self._sql("SELECT symbol, raw FROM tokens WHERE typeof(raw) = 'blob'"))
+        model, eos = self._model, {symbol for (symbol,) in self._sql("SELECT symbol FROM ends")}
         if learn := getattr(model, "learn", None):
             try:
-                learn(self.tokens)
+                learn(tokens)
             except ValueError as error:
                 raise ValueError(f"path = {self._name!r} has other tokens than the model: {error}") from None
-        self.tokens = getattr(model, "tokens", self.tokens)
-        eos = json.loads(held[0][0]) if held else []
+        self.tokens: dict[int, bytes] = getattr(model, "tokens", tokens)
         self.eos: frozenset[int] = frozenset(eos if model is None else getattr(model, "eos", ()))
-        if held and self.eos != set(eos):
-            raise ValueError(f"path = {self._name!r} has eos {eos}, and the model has {sorted(self.eos)}")
+        if self._unproved and self.eos != eos:
+            ours = sorted(self.eos)
+            raise ValueError(f"path = {self._name!r} has eos {sorted(eos)}, and the model has {ours}")
 
     def _sql(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
@@ -171,15 +175,21 @@ class Recording:
     def _row(self, prefix: Prefix) -> Float[np.ndarray, "vocabulary"] | None:
         """The answer that the file has; None if it has none."""
         for width, kind, logs, symbols in self._sql(_FIND, [_packed(prefix)]):
-            row = np.full(width, -np.inf, kind)
-            row[slice(None) if symbols is None else np.frombuffer(symbols, "<i8")] = np.frombuffer(logs, kind)
+            try:
+                if kind not in _KINDS or not 0 < width <= self._width:
+                    raise ValueError(f"kind {kind!r}, width {width!r}")
+                row = np.full(width, -np.inf, kind)
+                known = np.arange(width) if symbols is None else np.frombuffer(symbols, "<i8")
+                row[known.astype(np.uint64)] = np.frombuffer(logs, kind)
+            except (TypeError, ValueError, IndexError) as error:
+                raise ValueError(f"path = {self._name!r} is damaged after {prefix}: {error}") from None
             return row
         return None
 
     def _ask(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
         """The model's answers, in a form that can be kept."""
-        rows = checks.array("the model's answer", None if self._model is None else self._model(prefixes))
-        size = len(prefixes)
+        given = checks.array("the model's answer", None if self._model is None else self._model(prefixes))
+        size, rows = len(prefixes), given.astype(given.dtype.newbyteorder("<"), copy=False)
         if rows.ndim != 2 or len(rows) != size or rows.shape[1] < self._width or rows.dtype.kind != "f":
             raise ValueError(
                 f"the model answered {size} prefixes with shape {rows.shape} and dtype {rows.dtype}: must be "
@@ -194,8 +204,8 @@ class Recording:
     def _keep(self, prefixes: list[Prefix], rows: Float[np.ndarray, "batch vocabulary"]) -> None:
         with self._file:
             self._sql("BEGIN")
-            if not self._sql("SELECT symbols FROM ends"):
-                self._sql("INSERT INTO ends VALUES (?)", [json.dumps(sorted(self.eos))])
+            for symbol in self.eos:
+                self._sql("INSERT OR IGNORE INTO ends VALUES (?)", [symbol])
             for token in self.tokens.items():
                 self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", token)
             for prefix, row in zip(prefixes, rows, strict=True):
