@@ -47,8 +47,8 @@ class NextTokenModel(Protocol):
 
 def spelled(tokens: Mapping[int, bytes], symbols: int | Iterable[int]) -> str:
     r"""Text of symbols that stand for bytes; ``\xc3`` is what is no text, and ``<17>`` what has none."""
-    symbols = [symbols] if isinstance(symbols, int) else symbols
-    raw = b"".join(tokens.get(symbol, b"<%d>" % symbol) for symbol in symbols)
+    symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
+    raw = b"".join(tokens.get(int(symbol), b"<%d>" % symbol) for symbol in symbols)
     return raw.decode(errors="backslashreplace")
 
 

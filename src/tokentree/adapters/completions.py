@@ -97,7 +97,7 @@ class _Completions:
 class CompletionsServer(_Completions):
     """The model behind an OpenAI-compatible completions endpoint, asked for one token after each prefix.
 
-    A partial next-token model, for `read_model`: llama.cpp, vLLM, Ollama and others.
+    A partial next-token model: llama.cpp, vLLM, Ollama and others.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class CompletionsServer(_Completions):
     Attributes
     ----------
     eos : frozenset of int
-        Symbols that end a sequence. The first look asks the server.
+        Symbols that end a sequence.
     tokens : dict of int to bytes
         What symbols stand for, as far as answers have told.
 
@@ -138,8 +138,7 @@ class CompletionsServer(_Completions):
     ------
     ValueError, TypeError
         If an argument is not as above; when called, if an answer is not as the API says, with its JSON path,
-        has log-probabilities above 0 or probabilities that add up to more than 1 beyond the rounding of
-        float32, or if a prefix has a symbol that nothing stands for.
+        or its probabilities add up to more than 1, or if nothing stands for a symbol of a prefix.
     OSError
         If the server cannot be reached, redirects, answers with an error, or stays busy; TimeoutError, an
         OSError, after `timeout`. The message starts with the address.
@@ -236,7 +235,8 @@ class CompletionsServer(_Completions):
 
     def text(self, symbols: int | Iterable[int]) -> str:
         r"""Text of a symbol or of several; ``\xc3`` is what is no text, and ``<17>`` what has none."""
-        symbols = [symbols] if isinstance(symbols, int) else list(symbols)
+        symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
+        symbols = [int(symbol) for symbol in symbols]
         for symbol in symbols:
             if symbol >= 0 and symbol not in self.tokens and self._by_ids():
                 answer = self._beside("/detokenize", tokens=[symbol])
@@ -323,21 +323,14 @@ class RecordedCompletions(_Completions):
     ------
     ValueError, TypeError
         If an answer is not as the API says, with its place; if some tokens have ids and others none; if
-        answers differ by more than `tolerance`, or probabilities add up to more than 1 beyond that and the
-        rounding of float32, with the prefix; if no answer gives a log-probability.
-    ImportError
-        If the extra `server` is missing.
-
-    Warns
-    -----
-    UserWarning
-        If no answer has a token of `eos`. Servers write ends in their own ways: llama.cpp gives every special
-        token the empty text, so only its id names it.
+        answers differ by more than `tolerance`, or probabilities add up to more than 1 beyond that, with the
+        prefix; if no answer gives a log-probability.
 
     Notes
     -----
-    A finish_reason of "stop" adds nothing: the end-of-sequence token has a probability only where the answer
-    gives one. O(size of the answers).
+    It warns if no answer has a token of `eos`: servers write ends in their own ways, and llama.cpp gives
+    every special token the empty text, so that only its id names it. A finish_reason of "stop" adds nothing:
+    an end has a probability only where an answer gives one. O(size of the answers).
 
     Examples
     --------

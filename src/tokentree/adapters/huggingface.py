@@ -51,7 +51,11 @@ class CausalLM:
     ------
     ValueError
         If the model is not a causal language model, or reads in both directions as BERT does without
-        ``is_decoder=True``; if it is in training mode; or if `bos` or `eos` lies outside its vocabulary.
+        ``is_decoder=True``; if it is in training mode; if `bos` or `eos` lies outside its vocabulary; when
+        called, if a prefix is empty and there is no `bos`, is longer than the model's config allows, or holds
+        a token outside the vocabulary.
+    TypeError
+        If a token is no integer; or text is asked for without a tokenizer.
     ImportError
         If torch or transformers is missing.
 
@@ -126,30 +130,10 @@ class CausalLM:
             self._try()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
-        """Log-probabilities, in nats, of the token after each prefix.
+        """Log-softmax of the model's logits after each prefix, taken in float64; NaN where these are.
 
-        Parameters
-        ----------
-        prefixes : sequence of B tuples of int
-            Of any lengths; repeats are computed once.
-
-        Returns
-        -------
-        float64 array, shape (B, vocabulary_size)
-            Log-softmax, taken in float64, of the model's logits; NaN where these are.
-
-        Raises
-        ------
-        ValueError
-            If a prefix is empty and there is no `bos`, is longer than the model's config allows, or holds a
-            token outside the vocabulary; or if the model is in training mode.
-        TypeError
-            If a token is not an integer.
-
-        Notes
-        -----
-        One forward pass for each length of prefix and each length that is reused; one more for what all
-        prefixes of a length have in common, where that is new.
+        Prefixes may have any lengths; repeats are computed once. One forward pass for each length of prefix
+        and each length that is reused; one more for what all prefixes of a length have in common.
         """
         import torch
 
@@ -196,7 +180,7 @@ class CausalLM:
     def text(self, ids: int | Iterable[int]) -> str:
         """Text of an id or of several, special tokens included."""
         tokenizer = self._tokens("text")
-        ids = [ids] if isinstance(ids, int) else list(ids)
+        ids = [int(ids)] if isinstance(ids, int | np.integer) else list(ids)
         # Some tokenizers leave out the space before the first word.
         before = tokenizer.encode("a", add_special_tokens=False)
         return str(tokenizer.decode(before + ids)[len(tokenizer.decode(before)) :])
