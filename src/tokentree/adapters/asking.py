@@ -123,6 +123,8 @@ class _Reading:
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
         self.partial = bool(getattr(model, "partial", False))
+        self.named = dict(getattr(model, "named_ends", {}))
+        """Ends that the model knows by their text, as long as no answer has had them."""
         self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.renormalize = renormalize
         self.depth = depth
@@ -187,6 +189,9 @@ class _Reading:
         divisors = np.where(whole, sums, 1)
         known /= divisors[:, None]
         final = [token for token in self.eos if token < self.width]
+        self.named = {
+            token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
+        }
         ends = known[:, final].sum(axis=1)
         checked = _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
         known[:, final] = 0
@@ -266,7 +271,7 @@ class _Reading:
         """Ask the first question once more at the end, if there were others."""
         if self.count > 1:
             self._compare(self._put([()]))
-        warn_of_ends(getattr(self.model, "unmet", ()))
+        warn_of_ends(list(self.named.values()))
 
     def _compare(self, answer: "_Answer") -> None:
         """Refuse a model that answers the first question otherwise now."""

@@ -44,7 +44,6 @@ class _Completions:
         self.tokens: dict[int, bytes] = {}
         """What symbols stand for, as far as it is known."""
         self._symbols: dict[bytes, int] = {}
-        self._met: set[int] = set()
         self._width = 1
 
     def learn(self, tokens: Mapping[int, bytes]) -> None:
@@ -80,9 +79,7 @@ class _Completions:
 
     def _row(self, position: "Position", where: str) -> dict[int, float]:
         """Log-probabilities by symbol after a prefix."""
-        row = {self._symbol(key, position.tokens[key], where): p for key, p in position.known.items()}
-        self._met.update(row)
-        return row
+        return {self._symbol(key, position.tokens[key], where): p for key, p in position.known.items()}
 
     def _dense(self, rows: Sequence[Mapping[int, float]]) -> Float[np.ndarray, "batch vocabulary"]:
         # The precision that servers compute in, which tells the reader how far a sum may be off.
@@ -217,13 +214,9 @@ class CompletionsServer(_Completions):
         return found[0]
 
     @property
-    def unmet(self) -> list[str]:
-        """Ends given as text that no answer has named so far."""
-        return (
-            []
-            if self._ends is None or self._by_ids()
-            else [self.text(symbol) for symbol in sorted(self.eos - self._met)]
-        )
+    def named_ends(self) -> dict[int, str]:
+        """Ends that are known by their text only, which `read_model` warns of if no answer has them."""
+        return {} if self._by_ids() else {symbol: self.text(symbol) for symbol in self.eos}
 
     def encode(self, text: str) -> list[int]:
         """Symbols of a prompt: its token ids or, where the server tells none, one symbol for the text."""
@@ -374,7 +367,7 @@ class RecordedCompletions(_Completions):
                         self._rows.append({})
         if not any(self._rows):
             raise ValueError("responses give no log-probability at all")
-        ends, unmet = set[int](), []
+        ends, unmet, met = set[int](), [], set[int]().union(*self._rows)
         for name in eos:
             if isinstance(name, int) and not self._ids:
                 raise ValueError(
@@ -383,7 +376,7 @@ class RecordedCompletions(_Completions):
             raw = name.encode() if isinstance(name, str) else None
             found = {name} if isinstance(name, int) else {s for s, held in self.tokens.items() if held == raw}
             ends |= found
-            if not found & self._met:
+            if not found & met:
                 unmet.append(name)
         self.eos = frozenset(ends)
         warn_of_ends(unmet)

@@ -164,6 +164,8 @@ class CausalLM:
         """Log-probabilities after ``sequence[:start]`` to ``sequence[:stop - 1]``, in one forward pass."""
         import torch
 
+        if self._one_by_one:
+            return np.concatenate([self([sequence[:i]]) for i in range(start, stop)])
         self._refresh()
         row = self._start + tuple(sequence[: stop - 1])
         flattened("sequence", [row], self.vocabulary_size)

@@ -72,7 +72,9 @@ class LlamaCpp(CompletionsServer):
         options.model.path = os.fspath(path)
         options.n_ctx = checks.integer("context", context, 2)
         checks.integer("top", top, 1)
-        threads = len(os.sched_getaffinity(0)) if threads is None else checks.integer("threads", threads, 1)
+        # Not every system says which processors a process may use.
+        allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+        threads = len(allowed(0)) if threads is None else checks.integer("threads", threads, 1)
         options.cpuparams.n_threads = options.cpuparams_batch.n_threads = threads
         # One prefix at a time, whose keys and values stay; and nothing on the terminal.
         options.n_parallel, options.cache_ram_mib, options.warmup, options.verbosity = 1, 0, False, -1

@@ -32,7 +32,7 @@ _KINDS = ("<f2", "<f4", "<f8")
 _WIDEST = 2**28
 """Larger vocabularies there are none; a damaged file is not to take all memory."""
 
-_OF_THE_MODEL = ("encode", "unmet")
+_OF_THE_MODEL = ("encode", "named_ends")
 
 
 class Recording:
