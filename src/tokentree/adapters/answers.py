@@ -27,7 +27,7 @@ ROUNDING = 1e-5
 
 _UNLIKELY = -9999.0
 
-_TOKEN_ID = re.compile(r"token_id:(\d{1,18})")
+_TOKEN_ID = re.compile(r"token_id:(\d{1,7})")
 
 # So OpenAI's legacy shape writes a token that is no whole character.
 _ESCAPED = re.compile(r"bytes:( ?)((?:\\x[0-9a-fA-F]{2})+)")
@@ -55,7 +55,7 @@ class _Strict(BaseModel):
 class _Entry(_Strict):
     token: str
     logprob: float | None
-    id: int | None = Field(None, validation_alias=AliasChoices("id", "token_id"), ge=0)
+    id: int | None = Field(None, validation_alias=AliasChoices("id", "token_id"), ge=0, lt=2**24)
     bytes: list[Annotated[int, Field(ge=0, lt=256)]] | None = None
     top_logprobs: list["_Entry"] | None = None
 
@@ -67,14 +67,10 @@ class _Logprobs(_Strict):
     top_logprobs: list[dict[str, float | None] | None] | None = None
 
 
-class _Message(_Strict):
-    content: str | None = None
-
-
 class _Choice(_Strict):
     logprobs: _Logprobs | None = None
     text: str | None = None
-    message: _Message | None = None
+    message: dict[str, Any] | None = None
 
 
 class _Answer(_Strict):
@@ -120,9 +116,9 @@ def _positions(choice: _Choice, where: str) -> list[Position]:
                       f"{where}.tokens[{i}]")
             for i, (text, number, top) in enumerate(zip(held.tokens, numbers, tops, strict=True))
         ]  # fmt: skip
-    text = choice.message.content if choice.message else choice.text
+    text = choice.text if choice.message is None else choice.message.get("content")
     # llama.cpp keeps the log-probabilities of such tokens until the character is whole.
-    if text is None or text.strip("\ufffd"):
+    if not isinstance(text, str) or text.strip("\ufffd"):
         raise ValueError(f"{where}: holds no tokens beside the text {text!r}; ask for log-probabilities")
     return []
 

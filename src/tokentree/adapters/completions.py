@@ -270,7 +270,7 @@ class CompletionsServer(_Completions):
         return answer if isinstance(answer, dict) else {}
 
     def _ask(self, prefix: Prefix, where: str) -> dict[int, float]:
-        prompt: str | list[int] | None = list(prefix)
+        prompt: str | list[int] = list(prefix)
         if not self._by_ids():
             if strange := [symbol for symbol in prefix if symbol not in self.tokens]:
                 raise ValueError(
@@ -282,9 +282,15 @@ class CompletionsServer(_Completions):
                 return {}
         body = {"prompt": prompt, **({"return_tokens_as_token_ids": True} if self._ids else {}), **self._body}
         place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"
-        choices = self._read(self._post(f"{self._url}/completions", body) or b"", place)
+        answer = self._post(f"{self._url}/completions", body) or b""
+        choices, problem = [], f"{place}.choices is empty"
+        try:
+            choices = self._read(answer, place)
+        except ValueError as error:
+            problem = str(error)
         if not choices:
-            raise ValueError(f"{place}.choices is empty")
+            # Outside of the handler, for the first error has what the server said, which may be the key.
+            raise ValueError(self._post.hidden(problem))
         return self._row(choices[0][0], place) if choices[0] else {}
 
 

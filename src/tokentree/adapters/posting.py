@@ -84,7 +84,7 @@ class _Post:
             time.sleep(wait)
             waited += wait
         # Hidden before it is cut, so that no half of a key is left.
-        said = self._hidden(text.decode(errors="replace"))[:500]
+        said = self.hidden(text.decode(errors="replace"))[:500]
         reason = said if status == 0 else f"answered {status}: {said}"
         if 300 <= status < 400:
             reason = f"answered {status}, location {headers.get('location')}: not followed, give that address"
@@ -92,7 +92,7 @@ class _Post:
             reason += f"; it was asked for logprobs = {body['logprobs']}: servers cap them, try a smaller top"
         if tries > 1 or status in _BUSY:
             reason += f"; tried {tries} times, waiting {waited:g} s, with patience = {self._patience:g}"
-        raise OSError(self._hidden(f"{url} {reason}"))
+        raise OSError(self.hidden(f"{url} {reason}"))
 
     def _send(self, method: str, url: str, content: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and text of the answer; status 0 and what happened if there is none."""
@@ -125,7 +125,8 @@ class _Post:
             return 0, {}, told.encode()
         raise TimeoutError(f"{url} {reason}")
 
-    def _hidden(self, text: str) -> str:
+    def hidden(self, text: str) -> str:
+        """`text` without the key."""
         return text.replace(self._key, "[hidden]") if self._key else text
 
 

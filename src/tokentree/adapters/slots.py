@@ -1,9 +1,9 @@
 """The one place that knows how transformers keeps keys and values: a store of them for prefixes of a tree.
 
 transformers' own cache holds one sequence a row. Here every token fed after every prefix has a slot, and
-prefixes share the slots of what they have in common: 1.8, 2.8 and 3.9 times as fast at depth 4, 8 and 16 as the
-prompt in that cache, copied for each batch. What this takes for
-granted about a release of transformers, `CausalLM` tries on the model, and does without where it fails.
+prefixes share the slots of what they have in common. Trees of depth 4, 8 and 16 are read 1.8, 2.8 and 3.9
+times as fast as with the prompt in that cache, copied for each batch. What this takes for granted about a
+release of transformers, `CausalLM` tries on the model, and does without where it fails.
 """
 
 import inspect
