@@ -24,7 +24,7 @@ class LlamaCpp(CompletionsServer):
     context : int
         Tokens that prompt and prefix may have together. Memory for keys and values grows with it.
     threads : int, optional
-        Default: the processors that this process may use.
+        Default: half the processors that this process may use.
     eos : iterable of str or int, optional
         Tokens that end a sequence, by text or by id. Default: the file's own.
 
@@ -74,7 +74,8 @@ class LlamaCpp(CompletionsServer):
         checks.integer("top", top, 1)
         # Not every system says which processors a process may use.
         allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
-        threads = len(allowed(0)) if threads is None else checks.integer("threads", threads, 1)
+        # Half of them, for its threads wait busily: where two share a core, or others want it, it crawls.
+        threads = max(1, len(allowed(0)) // 2) if threads is None else checks.integer("threads", threads, 1)
         options.cpuparams.n_threads = options.cpuparams_batch.n_threads = threads
         # One prefix at a time, whose keys and values stay; and nothing on the terminal.
         options.n_parallel, options.cache_ram_mib, options.warmup, options.verbosity = 1, 0, False, -1
