@@ -16,10 +16,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.toys import coin
 
 from tokentree._lib.archives import digest
-from tokentree.adapters import Recording, SavedModel, record, saved
 from tokentree.trees import TokenTree, files
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills and forks")
@@ -30,16 +28,8 @@ def save_tree(path):
     TokenTree.from_sequences(["00", "01", "1", "01"]).save(path)
 
 
-def save_answers(path):
-    # What is there would be gone on with.
-    path.unlink(missing_ok=True)
-    model = SavedModel.from_arrays(np.full((2, 2), 0.5), eos=[0, 1])
-    record(model, [(0,), (1, 1)], path, progress=False)
-
-
 SAVED = {
     "tree": (save_tree, TokenTree.load, "tokentree.TokenTree"),
-    "answers": (save_answers, SavedModel.load, "tokentree.SavedModel"),
 }
 each = pytest.mark.parametrize(("save", "load", "form"), SAVED.values(), ids=SAVED)
 
@@ -94,7 +84,6 @@ def test_every_changed_array_is_found_out_though_its_crc_is_right(tmp_path, save
             load(tmp_path / "file")
         save(tmp_path / "file")
         rewrite(tmp_path / "file", {name: None})
-        # Answers without end-of-sequence symbols would be a model of another kind.
         with pytest.raises(ValueError, match=r"it has no array|SHA-256 differs"):
             load(tmp_path / "file")
 
@@ -108,8 +97,7 @@ def test_a_flipped_bit_is_found_out_or_means_nothing(
     raw, whole = (tmp_path / "file").read_bytes(), members(tmp_path / "file")
     # Without a file system, and unchecked, it takes seconds and not minutes.
     damaged = bytearray(raw)
-    for module in (files, saved):
-        monkeypatch.setattr(module, "open", lambda path, mode: io.BytesIO(damaged), raising=False)
+    monkeypatch.setattr(files, "open", lambda path, mode: io.BytesIO(damaged), raising=False)
     taken = 0
     for place in range(0, 8 * len(raw), step):
         damaged[place // 8] ^= 1 << place % 8
@@ -127,55 +115,40 @@ def test_a_flipped_bit_is_found_out_or_means_nothing(
 
 def test_entries_that_damage_hides_are_missed(tmp_path):
     # The directory's second entry is said to have a comment, long enough to hold all entries after it.
-    save_answers(tmp_path / "file")
+    save_tree(tmp_path / "file")
     raw = bytearray((tmp_path / "file").read_bytes())
-    for name in (b"format.npy", b"version.npy", b"sha256.npy", b"log_probabilities.npy", b"prefixes.npy"):
+    whole = len(members(tmp_path / "file"))
+    for name in (b"format.npy", b"version.npy", b"sha256.npy", b"symbols.npy", b"parents.npy"):
         hiding = raw.copy()
         entry = hiding.rindex(b"PK\x01\x02", 0, hiding.rindex(name))
         hiding[entry + 33] ^= 1 << 3
         (tmp_path / "file").write_bytes(hiding)
-        assert len(members(tmp_path / "file")) < 6
+        assert len(members(tmp_path / "file")) < whole
         with pytest.raises(ValueError, match=r"it has no array|SHA-256 differs"):
-            SavedModel.load(tmp_path / "file")
+            TokenTree.load(tmp_path / "file")
 
 
 def test_an_array_that_says_it_is_shorter_is_damaged(tmp_path):
     # zipfile checks a CRC only once it has read to the end, and NumPy reads no more than the header says.
-    save_answers(tmp_path / "file")
+    save_tree(tmp_path / "file")
     raw = npy(np.array([0, 1]), shape=(1,))
-    rewrite(tmp_path / "file", {"eos.npy": raw})
+    rewrite(tmp_path / "file", {"offsets.npy": raw})
     with np.load(tmp_path / "file") as archive:
-        assert archive["eos"].tolist() == [0]
+        assert archive["offsets"].tolist() == [0]
     with pytest.raises(
         ValueError, match=re.escape("its 16 bytes are no array of shape (1,) and dtype int64")
     ):
-        SavedModel.load(tmp_path / "file")
-
-
-def test_files_of_other_programs_need_no_digest_but_one_that_is_there_is_checked(tmp_path):
-    arrays = {"probabilities": np.array([0.5, 0.5])}
-    np.savez(tmp_path / "plain.npz", **arrays)
-    assert SavedModel.load(tmp_path / "plain.npz").order == 0
-    signed = arrays | {"format": np.array("tokentree.SavedModel"), "version": np.array(1)}
-    for sha, good in ((digest(signed), True), (digest(arrays), False)):
-        np.savez(tmp_path / "signed.npz", **signed, sha256=np.array(sha))
-        if good:
-            assert SavedModel.load(tmp_path / "signed.npz").order == 0
-        else:
-            with pytest.raises(ValueError, match="SHA-256 differs"):
-                SavedModel.load(tmp_path / "signed.npz")
+        TokenTree.load(tmp_path / "file")
 
 
 def test_formats_are_told_apart(tmp_path):
     save_tree(tmp_path / "tree")
-    save_answers(tmp_path / "answers")
-    with pytest.raises(ValueError, match=r"its format is tokentree\.SavedModel"):
-        TokenTree.load(tmp_path / "answers")
-    with pytest.raises(ValueError, match=r"its format is tokentree\.TokenTree"):
-        SavedModel.load(tmp_path / "tree")
-    rewrite(tmp_path / "answers", {"version.npy": npy(2), "news.npy": npy(0)})
+    rewrite(tmp_path / "tree", {"version.npy": npy(2), "news.npy": npy(0)})
     with pytest.raises(ValueError, match="its version is 2, and this library reads 1"):
-        SavedModel.load(tmp_path / "answers")
+        TokenTree.load(tmp_path / "tree")
+    rewrite(tmp_path / "tree", {"format.npy": npy("another")})
+    with pytest.raises(ValueError, match="its format is another"):
+        TokenTree.load(tmp_path / "tree")
 
 
 class Trap:
@@ -381,10 +354,9 @@ def test_small_files_that_say_they_are_large_take_little_memory(tmp_path, name):
     (tmp_path / "bomb").write_bytes(bomb(name))
     tracemalloc.start()
     try:
-        for load in (TokenTree.load, SavedModel.load):
-            with pytest.raises(ValueError, match="path = ") as caught:
-                load(tmp_path / "bomb")
-            assert "Unable to allocate" not in str(caught.value)
+        with pytest.raises(ValueError, match="path = ") as caught:
+            TokenTree.load(tmp_path / "bomb")
+        assert "Unable to allocate" not in str(caught.value)
         assert tracemalloc.get_traced_memory()[1] < 2**20 + 20 * len(bomb(name))
     finally:
         tracemalloc.stop()
@@ -392,19 +364,17 @@ def test_small_files_that_say_they_are_large_take_little_memory(tmp_path, name):
 
 LIMITED = """
     import resource, sys
-    from tokentree.adapters import SavedModel
     from tokentree.trees import TokenTree, tree
 
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**26,) * 2)
     for path in sys.argv[1:]:
-        for load in (TokenTree.load, SavedModel.load):
-            try:
-                load(path)
-            except ValueError:
-                continue
-            raise AssertionError(path)
+        try:
+            TokenTree.load(path)
+        except ValueError:
+            continue
+        raise AssertionError(path)
     try:
         bytearray(2**28)
     except MemoryError:
@@ -443,32 +413,15 @@ def test_the_largest_ratio_is_the_bound(tmp_path):
     assert 13 * n < peak_of(TokenTree.load, tmp_path / "zeros.npz") < 2 * 1032 * size
 
 
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"eos": np.zeros(2**22, np.int8), "probabilities": np.full((2, 2), 1.5)},
-        {"prefixes": np.full((2, 2**21), -1, np.int8), "probabilities": np.full((2, 1), 0.5)},
-    ],
-)
-def test_lists_made_of_arrays_are_no_larger(tmp_path, arrays):
-    np.savez_compressed(tmp_path / "model.npz", **arrays)
-    assert peak_of(SavedModel.load, tmp_path / "model.npz") < 6 * 2**22
-
-
 def test_want_of_memory_is_no_damage(tmp_path, monkeypatch):
     save_tree(tmp_path / "file")
 
     def full(*arguments, **options):
         raise MemoryError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "empty", full)
-        with pytest.raises(MemoryError):
-            TokenTree.load(tmp_path / "file")
-    (tmp_path / "file").write_bytes(npy([0.5, 0.5]))
     monkeypatch.setattr(np, "empty", full)
     with pytest.raises(MemoryError):
-        SavedModel.load(tmp_path / "file")
+        TokenTree.load(tmp_path / "file")
 
 
 # A tree whose weights wrap around
@@ -484,8 +437,3 @@ def test_counts_that_add_up_modulo_two_to_the_64_do_not_add_up(tmp_path):
     np.savez(tmp_path / "tree.npz", **parts, sha256=np.array(digest(parts)))
     with pytest.raises(ValueError, match="weights at depth 1 do not add up"):
         TokenTree.load(tmp_path / "tree.npz")
-
-
-def test_a_recording_into_no_directory_fails_before_the_work(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no directory"):
-        Recording(coin, tmp_path / "missing" / "answers.npz")

@@ -51,7 +51,6 @@ from tokentree import (
     unexpanded_bounds,
 )
 from tokentree._lib import checks, results
-from tokentree.adapters import SavedModel
 from tokentree.information import jensen_shannon_divergence, renyi_divergence, renyi_entropy
 from tokentree.models import NGramModel
 from tokentree.pareto import pareto_convergence
@@ -139,17 +138,6 @@ DOORS = {
     "NGramModel.fit sequences": Door(lambda x: NGramModel.fit(x, 1)([()]), [[0, 1], [1, 1]], "whole"),
     "ParetoMass.fit masses": Door(ParetoMass.fit, [1, 1, 2, 5, 9], "counts"),
     "ParetoMass.laplace s": Door(ParetoMass(2.5).laplace, [0, 1], "floats"),
-    "SavedModel.from_arrays probabilities": Door(
-        lambda x: SavedModel.from_arrays(x, prefixes=[[0], [1]])([(0,), (1,)]), HALVES, "floats"
-    ),
-    "SavedModel.from_arrays log_probabilities": Door(
-        lambda x: SavedModel.from_arrays(log_probabilities=x, prefixes=[[0], [1]])([(0,), (1,)]),
-        np.log(HALVES).tolist(),
-        "floats",
-    ),
-    "SavedModel.from_arrays prefixes": Door(
-        lambda x: SavedModel.from_arrays(HALVES, prefixes=x)([(0,), (1,)]), [[0], [1]], "whole"
-    ),
     "SpringChain.__init__ stiffness": Door(lambda x: SpringChain(x).stiffness, [1, 3], "floats"),
     "SpringChain.extensions force": Door(CHAIN.extensions, [0, 3], "floats"),
     "SpringChain.force total_extension": Door(CHAIN.force, [0, 3], "floats"),

@@ -151,27 +151,24 @@ def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
 
 
 def load_arrays(
-    file: BufferedIOBase, form: str, version: int, known: Collection[str], *, foreign: bool = False
+    file: BufferedIOBase, form: str, version: int, known: Collection[str]
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Read what `save_arrays` wrote, or with `foreign` any archive of some of the `known` arrays.
+    """Read what `save_arrays` wrote.
 
     Nothing in the file is executed, and no array is made that the file's bytes could not fill: together they
     take at most 1032 times the size of the file. Damage raises errors of a dozen kinds.
     """
     with ZipFile(file) as archive:
         members = _members(archive, file.seek(0, os.SEEK_END))
-        header = {}
-        if not foreign or not members.keys().isdisjoint(_HEADER):
-            header = {name: _member(archive, members, name) for name in _HEADER}
-            if str(header["format"]) != form:
-                raise ValueError(f"its format is {header['format']!s}")
-            if operator.index(header["version"]) != version:
-                raise ValueError(f"its version is {header['version']!s}, and this library reads {version}")
+        header = {name: _member(archive, members, name) for name in _HEADER}
+        if str(header["format"]) != form:
+            raise ValueError(f"its format is {header['format']!s}")
+        if operator.index(header["version"]) != version:
+            raise ValueError(f"its version is {header['version']!s}, and this library reads {version}")
         if others := members.keys() - {*known, *header}:
             raise ValueError(f"it has an array {min(others)!r}; known are {', '.join(known)}")
-        names = [name for name in members if name not in header] if foreign else known
-        arrays = {name: _member(archive, members, name) for name in names}
-    if header and digest(header | arrays) != str(header["sha256"]):
+        arrays = {name: _member(archive, members, name) for name in known}
+    if digest(header | arrays) != str(header["sha256"]):
         raise ValueError("its arrays are not those that were written: their SHA-256 differs")
     return arrays
 
@@ -199,10 +196,10 @@ def _member(archive: ZipFile, members: Mapping[str, ZipInfo], name: str) -> Shap
     if name in _HEADER and members[name].file_size > _SHORT:
         raise ValueError(f"its array {name!r} is too long")
     with archive.open(members[name]) as stream:
-        return read_array(stream, members[name].file_size)
+        return _array(stream, members[name].file_size)
 
 
-def read_array(stream: BufferedIOBase | IO[bytes], size: int) -> Shaped[np.ndarray, "..."]:
+def _array(stream: BufferedIOBase | IO[bytes], size: int) -> Shaped[np.ndarray, "..."]:
     """The array of an .npy stream of `size` bytes, which it must fill exactly."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,

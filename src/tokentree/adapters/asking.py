@@ -1,8 +1,9 @@
 """Asking a model, checking what it answers, and the tree that its answers make."""
 
+import reprlib
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -31,7 +32,10 @@ class NextTokenModel(Protocol):
     wider rows as it meets new tokens. `rounding`: the total variation between two answers to one question
     that its rounding explains, 0.001 unless it says otherwise.
 
-    So is a method, ``along(sequence, start, stop)``: the answers to ``sequence[:i]`` for i from `start` to
+    So are three methods. ``encode(text)`` gives the ids of a text, so that `read_model` takes a prompt as
+    text, and ``text(ids)`` the text of an id or of several.
+
+    ``along(sequence, start, stop)``: the answers to ``sequence[:i]`` for i from `start` to
     ``stop - 1``, a row each, where stop is at most ``len(sequence) + 1``. A transformer has them in one
     forward pass. `read_along` then hands over a long document once and asks for its rows piece by piece,
     instead of handing over all its prefixes, which together are as long as the square of the document.
@@ -39,6 +43,36 @@ class NextTokenModel(Protocol):
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Answer B prefixes, of any lengths, with natural logarithms of shape (B, V)."""
+
+
+def spelled(tokens: Mapping[int, bytes], symbols: int | Iterable[int]) -> str:
+    r"""Text of symbols that stand for bytes; ``\xc3`` is what is no text, and ``<17>`` what has none."""
+    symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
+    raw = b"".join(tokens.get(int(symbol), b"<%d>" % symbol) for symbol in symbols)
+    return raw.decode(errors="backslashreplace")
+
+
+def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
+    """A prompt as ids, by the model's own tokenizer if it is text."""
+    if not isinstance(prompt, str):
+        return tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(prompt))
+    encode = getattr(model, "encode", None)
+    if encode is None:
+        raise TypeError(
+            f"prompt = {reprlib.repr(prompt)} is text, and the model has no method `encode`: give token ids, "
+            "or a model with a tokenizer, such as LlamaCpp(path) or CausalLM(model, tokenizer=...)"
+        )
+    return tuple(encode(prompt))
+
+
+def warn_of_ends(names: Sequence[object]) -> None:
+    """Warn of what should end a sequence and has not been met."""
+    if names:
+        warnings.warn(
+            f"eos = {reprlib.repr(list(names))} is in no answer: a server may write it otherwise, llama.cpp "
+            "as nothing at all; name it by its id",
+            stacklevel=4,
+        )
 
 
 class ReadError(ValueError):
@@ -76,7 +110,7 @@ class _Reading:
     def __init__(
         self,
         model: NextTokenModel,
-        prompt: Sequence[int],
+        prompt: str | Sequence[int],
         eos: Collection[int] | None,
         batch_size: int,
         renormalize: bool,
@@ -85,10 +119,12 @@ class _Reading:
         if not callable(model):
             raise TypeError(f"model is a {type(model).__name__}: must be callable on a batch of prefixes")
         self.model = model
-        self.prompt = tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(prompt))
+        self.prompt = prompt_ids(model, prompt)
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
         self.partial = bool(getattr(model, "partial", False))
+        self.named = dict(getattr(model, "named_ends", {}))
+        """Ends that the model knows by their text, as long as no answer has had them."""
         self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.renormalize = renormalize
         self.depth = depth
@@ -153,6 +189,9 @@ class _Reading:
         divisors = np.where(whole, sums, 1)
         known /= divisors[:, None]
         final = [token for token in self.eos if token < self.width]
+        self.named = {
+            token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
+        }
         ends = known[:, final].sum(axis=1)
         checked = _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
         known[:, final] = 0
@@ -232,6 +271,7 @@ class _Reading:
         """Ask the first question once more at the end, if there were others."""
         if self.count > 1:
             self._compare(self._put([()]))
+        warn_of_ends(list(self.named.values()))
 
     def _compare(self, answer: "_Answer") -> None:
         """Refuse a model that answers the first question otherwise now."""

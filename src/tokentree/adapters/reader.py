@@ -32,7 +32,7 @@ def read_model(
     model: NextTokenModel,
     depth: int,
     *,
-    prompt: Sequence[int] = (),
+    prompt: str | Sequence[int] = (),
     eos: Collection[int] | None = None,
     min_probability: float = 0.0,
     max_nodes: int = 10**6,
@@ -49,8 +49,9 @@ def read_model(
     model : NextTokenModel
     depth : int
         Tokens to read at most; the tree is cut there.
-    prompt : sequence of int
-        Token ids that every response follows. The tree begins after them.
+    prompt : str or sequence of int
+        What every response follows: token ids, or text where the model has a tokenizer. The tree begins
+        after it.
     eos : collection of int, optional
         Ids whose mass becomes end-of-sequence leaves. Default: the model's own `eos`, or none.
     min_probability : float
@@ -147,7 +148,7 @@ def read_along(
     model: NextTokenModel,
     tree: TokenTree,
     *,
-    prompt: Sequence[int] = (),
+    prompt: str | Sequence[int] = (),
     eos: Collection[int] | None = None,
     batch_size: int = 64,
     renormalize: bool = False,

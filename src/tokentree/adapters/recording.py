@@ -1,69 +1,79 @@
-"""Keeping a model's answers in a file as they are made."""
+"""A model's answers in a file, as they are made."""
 
 import os
-import time
-from collections.abc import Collection, Iterable, Sequence
+import sqlite3
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from .._lib import checks
-from .._lib.archives import save_arrays
-from .._lib.progress import counter
-from .asking import _SAME, NextTokenModel, Prefix
-from .completions import warn_of_ends
-from .saved import _FORMAT, _PAD, _VERSION, SavedModel
-from .vocabulary import Vocabulary
+from .asking import _ROUNDING, _SAME, NextTokenModel, Prefix, spelled
 
-_INTERVAL = 60.0
-"""Seconds between two writings of a recording under way."""
+_FORM = 0x746F6B65
+"""Marks the file as ours, in SQLite's field for that."""
+
+_TABLES = f"""
+PRAGMA application_id = {_FORM};
+CREATE TABLE answers (
+    number INTEGER PRIMARY KEY, prefix BLOB UNIQUE, width INTEGER, kind TEXT, logs BLOB, symbols BLOB
+);
+CREATE TABLE tokens (symbol INTEGER PRIMARY KEY, raw BLOB);
+CREATE TABLE ends (symbol INTEGER PRIMARY KEY);
+"""
+
+_FIND = "SELECT width, kind, logs, symbols FROM answers WHERE prefix = ?"
+
+_KINDS = ("<f2", "<f4", "<f8")
+
+_WIDEST = 2**28
+"""Larger vocabularies there are none; a damaged file is not to take all memory."""
+
+_OF_THE_MODEL = ("encode", "named_ends")
 
 
 class Recording:
-    """A model that keeps another one's answers in a file: it asks for no prefix twice, today or tomorrow.
+    """A model's answers in a file: it is asked for no prefix twice, today or tomorrow, and may be gone then.
 
     So a read of a slow model may be stopped at any moment, even by a power cut. Started again with the same
     file, in the same process or in a new one, it gives what it would have given, and asks for what is missing
     only::
 
-        with Recording(model, "answers.npz") as kept:
+        with Recording("answers.db", model) as kept:
             tree = read_model(kept, depth=8)
 
     Parameters
     ----------
-    model : NextTokenModel
     path : path-like
-        Its recorded answers are taken up if it is there. Written exactly as named (.npz), atomically: when
-        the ``with`` block ends, fails or is interrupted, and about once a minute before that, less often if
-        writing takes long.
+        An SQLite database. Answers that it has are taken up; new ones are in it as soon as they are given.
+    model : NextTokenModel, optional
+        Without it the file must be there and is only read: a partial model, to which nothing is known after
+        a prefix that was not recorded.
 
     Attributes
     ----------
     eos, partial, rounding
-        The model's.
-    vocabulary : Vocabulary or None
-        The model's, if it is a server's. The file holds it, and what the file holds is added to the model's.
+        The model's, or the file's.
+    tokens : dict of int to bytes
+        What symbols stand for, where the model is a server's. The file holds it, so that symbols mean the
+        same in the next process.
 
     Raises
     ------
     ValueError, TypeError
-        If the file holds no recorded answers, those of a model with other `eos`, or symbols that stand for
-        other tokens than the model's. When called, if an answer is narrower than one before or refused by
-        `SavedModel.from_arrays`, or if the first answer in the file is not the model's: the first call asks
-        for it again.
+        If the file is no recording, or of a model with other `eos` or with other tokens for its symbols. When
+        called, if an answer is no array of log-probabilities or is narrower than one before, or if the first
+        answer in the file is not the model's: the first new question is put after that one.
     OSError
-        If the file cannot be read or written, or its directory is missing.
-
-    Warns
-    -----
-    UserWarning
-        When the ``with`` block ends, if a model is partial and has given some `eos` no probability at all.
+        If the file is missing, or cannot be read or written.
 
     Notes
     -----
-    Rows that get wider as a partial model meets new tokens are filled up with -inf. The last question of
-    `read_model`, which is the first one again, is answered from memory. Holds and writes V numbers for each
-    prefix. A process that is killed while it writes leaves a second file behind, as with `TokenTree.save`.
+    The last question of `read_model`, which is the first one again, is answered from the file. It takes V
+    numbers for each prefix; of a partial model, those that are known. One process at a time.
 
     Examples
     --------
@@ -74,209 +84,150 @@ class Recording:
     ...     asked.extend(prefixes)
     ...     return np.log(np.full((len(prefixes), 2), 0.5))
     >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "coin.db")
     ...     for depth in (2, 3):
-    ...         with Recording(coin, os.path.join(folder, "coin.npz")) as kept:
+    ...         with Recording(path, coin) as kept:
     ...             tree = read_model(kept, depth)
+    ...     with Recording(path) as kept:
+    ...         assert read_model(kept, depth=3) == tree
     >>> asked
     [(), (0,), (1,), (), (0, 0), (0, 1), (1, 0), (1, 1)]
     """
 
-    def __init__(self, model: NextTokenModel, path: str | os.PathLike[str]) -> None:
-        self._model = model
-        self._path = path
-        self.eos = frozenset(getattr(model, "eos", ()))
-        self.partial = bool(getattr(model, "partial", False))
+    def __init__(self, path: str | os.PathLike[str], model: NextTokenModel | None = None) -> None:
+        if model is not None and not callable(model):
+            raise TypeError(f"model is a {type(model).__name__}: must be callable on a batch of prefixes")
+        self._name, self._model = os.fspath(path), model
+        self.partial = model is None or bool(getattr(model, "partial", False))
         self.rounding = float(getattr(model, "rounding", _SAME))
-        vocabulary = getattr(model, "vocabulary", None)
-        self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else None
-        self._rows: dict[Prefix, Float[np.ndarray, "vocabulary"]] = {}
-        self._empty: Float[np.ndarray, "0 vocabulary"] = np.empty((0, 0), np.float16)
-        self._unproved = False
-        self._changed = False
-        self._due = time.monotonic() + _INTERVAL
-        name, folder = os.fspath(path), os.path.dirname(os.path.abspath(path))
-        if os.path.exists(path):
-            held = SavedModel.load(path)
-            if not held.partial:
-                raise ValueError(f"path = {name!r} holds a table: only recorded answers can be gone on with")
-            if held.eos != self.eos:
-                raise ValueError(
-                    f"path = {name!r} has eos {sorted(held.eos)}, and the model has {sorted(self.eos)}"
-                )
-            self._join(held.vocabulary)
-            self._rows = {prefix: held._rows[place] for prefix, place in held._places.items()}
-            self._empty = held._rows[:0]
-            self._unproved = bool(self._rows)
-        elif not os.path.isdir(folder):
-            # Before the work, not after it.
-            raise FileNotFoundError(f"path = {name!r}: there is no directory {folder!r}")
+        if model is None and not Path(path).is_file():
+            raise FileNotFoundError(f"path = {self._name!r}: there is no such file, and no model to ask")
+        try:
+            self._file = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise OSError(f"path = {self._name!r}: {error}") from None
+        self.close = weakref.finalize(self, self._file.close)
+        try:
+            self._take_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_up(self) -> None:
+        if self._model is not None and not self._sql("SELECT name FROM sqlite_master"):
+            with self._file:
+                self._file.executescript(f"BEGIN; {_TABLES}")
+        if self._sql("PRAGMA application_id") != [(_FORM,)]:
+            raise ValueError(f"path = {self._name!r} holds no recording")
+        ((self._width,),) = self._sql(f"SELECT ifnull(max(width), 1) FROM answers WHERE width <= {_WIDEST}")
+        self._unproved = self._sql("SELECT prefix FROM answers ORDER BY number LIMIT 1")
+        tokens = dict(self._sql("SELECT symbol, raw FROM tokens WHERE typeof(raw) = 'blob'"))
+        model, eos = self._model, {symbol for (symbol,) in self._sql("SELECT symbol FROM ends")}
+        if learn := getattr(model, "learn", None):
+            try:
+                learn(tokens)
+            except ValueError as error:
+                raise ValueError(f"path = {self._name!r} has other tokens than the model: {error}") from None
+        self.tokens: dict[int, bytes] = getattr(model, "tokens", tokens)
+        self.eos: frozenset[int] = frozenset(eos if model is None else getattr(model, "eos", ()))
+        if self._unproved and self.eos != eos:
+            ours = sorted(self.eos)
+            raise ValueError(f"path = {self._name!r} has eos {sorted(eos)}, and the model has {ours}")
+
+    def _sql(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._file.execute(command, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            kind = OSError if isinstance(error, sqlite3.OperationalError) else ValueError
+            raise kind(f"path = {self._name!r} holds no recording that can be used: {error}") from None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_THE_MODEL and self._model is not None:
+            return getattr(self._model, name)
+        raise AttributeError(f"'Recording' has no attribute {name!r}")
 
     def __enter__(self) -> "Recording":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._changed:
-            self._write()
-        if self.partial and error[0] is None:
-            self._warn_of_ends()
+        self.close()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row for each prefix."""
-        if self._unproved:
+        missing = list(dict.fromkeys(prefix for prefix in prefixes if self._row(prefix) is None))
+        if missing and self._model is not None:
             self._prove()
-        missing = list(dict.fromkeys(prefix for prefix in prefixes if prefix not in self._rows))
-        if missing:
-            self._rows.update(zip(missing, self._ask(missing), strict=True))
-            self._changed = True
-            if time.monotonic() >= self._due:
-                self._write()
-        return self._answers(prefixes)
+            self._keep(missing, self._ask(missing))
+        rows = [self._row(prefix) for prefix in prefixes]
+        found = np.full(
+            (len(rows), self._width), -np.inf, np.result_type(*[r for r in rows if r is not None], "f2")
+        )
+        for out, row in zip(found, rows, strict=True):
+            if row is not None:
+                out[: len(row)] = row
+        return found
 
-    def _join(self, held: Vocabulary | None) -> None:
-        """Give the model the vocabulary of the file; refuse one that gives tokens other symbols."""
-        if self.vocabulary is None:
-            self.vocabulary = held
-            return
-        name = os.fspath(self._path)
-        if held is None:
-            raise ValueError(f"path = {name!r} holds no vocabulary: what its symbols stand for is not known")
-        for symbol, (old, new) in enumerate(zip(held, self.vocabulary, strict=False)):
-            if old != new:
-                raise ValueError(
-                    f"path = {name!r} has the token {old.key!r} for symbol {symbol}, and the model "
-                    f"{new.key!r}: give it the same eos, and the vocabulary of SavedModel.load(path) or none"
-                )
-        for token in held:
-            self.vocabulary.add(token)
+    def text(self, symbols: int | Iterable[int]) -> str:
+        """Text of a symbol or of several, as the model or the file has it."""
+        text = getattr(self._model, "text", None)
+        return str(text(symbols)) if text else spelled(self.tokens, symbols)
 
-    def _warn_of_ends(self) -> None:
-        """Tell of ends that have had no probability."""
-        never = set(self.eos)
-        for row in self._rows.values():
-            never -= {symbol for symbol in never if symbol < len(row) and row[symbol] > -np.inf}
-            if not never:
-                return
-        vocabulary = self.vocabulary or ()
-        warn_of_ends([vocabulary[i].key if i < len(vocabulary) else i for i in sorted(never)])
+    def _row(self, prefix: Prefix) -> Float[np.ndarray, "vocabulary"] | None:
+        """The answer that the file has; None if it has none."""
+        for width, kind, logs, symbols in self._sql(_FIND, [_packed(prefix)]):
+            try:
+                if kind not in _KINDS or not 0 < width <= self._width:
+                    raise ValueError(f"kind {kind!r}, width {width!r}")
+                row = np.full(width, -np.inf, kind)
+                known = np.arange(width) if symbols is None else np.frombuffer(symbols, "<i8")
+                row[known.astype(np.uint64)] = np.frombuffer(logs, kind)
+            except (TypeError, ValueError, IndexError) as error:
+                raise ValueError(f"path = {self._name!r} is damaged after {prefix}: {error}") from None
+            return row
+        return None
 
     def _ask(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
-        # A copy, for a model may use its memory again.
-        rows = np.array(checks.array("the model's answer", self._model(prefixes)))
-        SavedModel.from_arrays(log_probabilities=rows, prefixes=_padded(prefixes), eos=self.eos)
-        width = self._empty.shape[1]
-        if rows.shape[1] < width:
-            raise ValueError(f"the model answered with {rows.shape[1]} symbols, and before with {width}")
-        self._empty = np.empty((0, rows.shape[1]), np.result_type(self._empty, rows))
+        """The model's answers, in a form that can be kept."""
+        given = checks.array("the model's answer", None if self._model is None else self._model(prefixes))
+        size, rows = len(prefixes), given.astype(given.dtype.newbyteorder("<"), copy=False)
+        if rows.ndim != 2 or len(rows) != size or rows.shape[1] < self._width or rows.dtype.kind != "f":
+            raise ValueError(
+                f"the model answered {size} prefixes with shape {rows.shape} and dtype {rows.dtype}: must be "
+                f"floats of shape ({size}, vocabulary), no narrower than before, {self._width}"
+            )
+        bad = ~(rows <= _ROUNDING.get(rows.itemsize, 0))
+        if bad.any():
+            checks.fail_at("the model's answer", rows, bad, "a log-probability is at most 0")
+        self._width = rows.shape[1]
         return rows
+
+    def _keep(self, prefixes: list[Prefix], rows: Float[np.ndarray, "batch vocabulary"]) -> None:
+        with self._file:
+            self._sql("BEGIN")
+            for symbol in self.eos:
+                self._sql("INSERT OR IGNORE INTO ends VALUES (?)", [symbol])
+            for token in self.tokens.items():
+                self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", token)
+            for prefix, row in zip(prefixes, rows, strict=True):
+                known = np.flatnonzero(row > -np.inf).astype("<i8")
+                held = (row[known], known.tobytes()) if self.partial else (row, None)
+                values = _packed(prefix), len(row), row.dtype.str, held[0].tobytes(), held[1]
+                self._sql("INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?)", values)
 
     def _prove(self) -> None:
         """Refuse a model that is not the one that the file was recorded from."""
-        first = next(iter(self._rows))
-        now = np.exp(self._ask([first])[0], dtype=np.float64)
-        now[: len(self._rows[first])] -= np.exp(self._rows[first], dtype=np.float64)
-        apart = float(np.abs(now).sum() / 2)
-        if apart > self.rounding:
-            raise ValueError(
-                f"path = {os.fspath(self._path)!r} holds answers of another model: after {first} they are "
-                f"{apart:.2g} apart in total variation"
-            )
-        self._unproved = False
-
-    def _answers(self, prefixes: Collection[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
-        found = np.full((len(prefixes), self._empty.shape[1]), -np.inf, self._empty.dtype)
-        for row, prefix in zip(found, prefixes, strict=True):
-            row[: len(self._rows[prefix])] = self._rows[prefix]
-        return found
-
-    def _write(self) -> None:
-        began = time.monotonic()
-        prefixes = list(self._rows)
-        width = self._empty.shape[1]
-        tokens = {} if self.vocabulary is None else {"vocabulary": self.vocabulary._packed(width)}
-        save_arrays(
-            self._path,
-            _FORMAT,
-            _VERSION,
-            log_probabilities=self._answers(prefixes),
-            prefixes=_padded(prefixes),
-            eos=np.array(sorted(self.eos), np.int64),
-            **tokens,
-        )
-        self._changed = False
-        # A tenth of the time at most goes into writing.
-        self._due = time.monotonic() + max(_INTERVAL, 10 * (time.monotonic() - began))
+        for (key,) in self._unproved:
+            first: Prefix = tuple(np.frombuffer(key, "<i8").tolist())
+            now = np.exp(self._ask([first])[0], dtype=np.float64)
+            if (before := self._row(first)) is not None:
+                now[: len(before)] -= np.exp(before, dtype=np.float64)
+            if (apart := float(np.abs(now).sum() / 2)) > self.rounding:
+                raise ValueError(
+                    f"path = {self._name!r} holds answers of another model: after {first} they are "
+                    f"{apart:.2g} apart in total variation"
+                )
+        self._unproved = []
 
 
-def record(
-    model: NextTokenModel,
-    prefixes: Iterable[Prefix],
-    path: str | os.PathLike[str],
-    *,
-    batch_size: int = 64,
-    progress: bool = True,
-) -> SavedModel:
-    """Write a model's answers to a file that `SavedModel.load` reads, and return them as a model.
-
-    Parameters
-    ----------
-    model : NextTokenModel
-    prefixes : iterable of tuple of int
-        Prefixes to ask for, prompt included; each once is enough.
-    path : path-like
-        As for `Recording`: written exactly as named (.npz), atomically, about once a minute. If it is there,
-        its answers stay in it and are not asked for again.
-    batch_size : int
-        Prefixes in one call of the model.
-    progress : bool
-        Show a progress bar on stderr once it has taken two seconds.
-
-    Returns
-    -------
-    SavedModel
-        All answers in the file, with the model's `eos` and vocabulary.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If there is no prefix or one is not of integers >= 0, or as in `Recording`.
-    OSError
-        If the file cannot be read or written, or its directory is missing.
-
-    Notes
-    -----
-    If the model fails or is interrupted, the batches answered before are written, and the error goes on. If
-    the process is killed, those of the last minute are lost. To go on, call it again.
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> coin = SavedModel.from_arrays([0.5, 0.5])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = os.path.join(folder, "coin.npz")
-    ...     kept = record(coin, [(), (0,), (1,)], file)
-    ...     SavedModel.load(file)([(1,)])
-    array([[-0.69314718, -0.69314718]])
-    """
-    size = checks.integer("batch_size", batch_size, 1)
-    wanted = list(
-        dict.fromkeys(
-            tuple(checks.integer(f"prefixes[{i}][{j}]", symbol, 0) for j, symbol in enumerate(prefix))
-            for i, prefix in enumerate(prefixes)
-        )
-    )
-    if not wanted:
-        raise ValueError("prefixes is empty: there is nothing to ask")
-    with Recording(model, path) as kept, counter(progress) as show:
-        for start in range(0, len(wanted), size):
-            kept(wanted[start : start + size])
-            show(min(start + size, len(wanted)))
-    places = {prefix: i for i, prefix in enumerate(kept._rows)}
-    return SavedModel(kept._answers(kept._rows), kept.eos, None, places, kept.vocabulary)
-
-
-def _padded(prefixes: Sequence[Prefix]) -> Int[np.ndarray, "contexts length"]:
-    """Prefixes as rows, with padding on the right."""
-    padded = np.full((len(prefixes), max(map(len, prefixes))), _PAD, dtype=np.int64)
-    for row, prefix in zip(padded, prefixes, strict=True):
-        row[: len(prefix)] = prefix
-    return padded
+def _packed(prefix: Prefix) -> bytes:
+    return np.array(prefix, "<i8").tobytes()

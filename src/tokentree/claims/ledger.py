@@ -80,7 +80,7 @@ class Finding:
 
     @property
     def basis(self) -> str:
-        """What the verdict rests on first: "proof", "exact computation" or "cases tried"; "" if none of them."""
+        """What the verdict rests on first: "proof", "exact computation" or "cases tried", else ""."""
         starts = (basis for basis in BASES if self.grounds.startswith((basis, f"on the {basis}")))
         return next(starts, "")
 
