@@ -3,6 +3,7 @@
 import itertools
 import math
 import sys
+import warnings
 from fractions import Fraction
 from inspect import unwrap
 
@@ -375,6 +376,15 @@ def test_renyi_of_masses_that_underflow(order):
         alpha = mpmath.mpf(order)
         exact = mpmath.log(a**alpha * b ** (1 - alpha) + b**alpha * a ** (1 - alpha)) / (alpha - 1)
     assert found == pytest.approx(float(exact), rel=1e-13)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_has_nothing_in_common_is_infinitely_far(order):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert renyi_divergence([1.0, 0.0], [0.0, 1.0], order) == math.inf
+        assert renyi_entropy([1.0, 0.0], order) == 0
+        assert jensen_shannon_divergence(np.eye(2), [1, 0]) == 0
 
 
 def test_renyi_broadcasts_and_refuses(unchecked):

@@ -197,14 +197,15 @@ def jensen_shannon_divergence(
     checks.nonnegative("weights", given)
     if not given.max() > 0:
         raise ValueError("weights are all 0: at least one must be > 0")
+    # Rows without weight may have leaves that q lacks.
+    rows, given = rows[..., given > 0, :], given[given > 0]
     shares = given / given.max()
     shares = (shares / shares.sum())[:, None]
     heaviest = rows[..., shares.argmax(), :][..., None, :]
     apart = rows - heaviest
     apart = apart - (shares * apart).sum(axis=-2, keepdims=True)
     terms = shares * divergence_terms(rows, (shares * rows).sum(axis=-2, keepdims=True), apart)
-    # Rows without weight may have leaves that q lacks.
-    return _total(np.where(shares > 0, terms, 0.0).sum(axis=-2), scale)
+    return _total(terms.sum(axis=-2), scale)
 
 
 def renyi_entropy(
@@ -314,7 +315,8 @@ def renyi_divergence(
     p, q = _pair(p, q)
     p, q = np.broadcast_arrays(p, q)
     if alpha == 0:
-        missed = -np.log1p(-np.ascontiguousarray(np.where(p > 0, 0.0, q)).sum(axis=-1))
+        with np.errstate(divide="ignore"):
+            missed = -np.log1p(-np.ascontiguousarray(np.where(p > 0, 0.0, q)).sum(axis=-1))
         shared = ((p > 0) & (q > 0)).any(axis=-1)
         return _nonnegative(np.where(shared, missed, np.inf), scale)
     both, lost = (p > 0) & (q > 0), (p > 0) & (q == 0)
@@ -322,7 +324,7 @@ def renyi_divergence(
     if np.isinf(alpha):
         highest = np.where(both, logs, -np.inf).max(axis=-1)
         return _nonnegative(np.where(lost.any(axis=-1), np.inf, highest), scale)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         total = np.ascontiguousarray(_power_terms(p, q, logs, alpha)).sum(axis=-1)
         less = alpha * (alpha - 1) * total
         found = np.log1p(less) / (alpha - 1)

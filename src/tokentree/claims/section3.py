@@ -184,8 +184,9 @@ def printed_rate(evidence: Evidence) -> Finding:
         "The compression rate of D_i is Theta(-sum p_i log p_i / d).",
         "Section 3.2",
         verdict,
-        "H(p_i) <= gamma_i <= H(p_i) + log(1 / w_i) per block, w_i being D_i's share of the data. So it "
-        "holds while the shares w_i and the entropies H(p_i) stay above a bound, and not uniformly in the "
+        "H(p_i) <= gamma_i <= H(p_i) + log(1 / w_i) per block, w_i being D_i's share of the data. So, for "
+        "responses of the order of d tokens, it holds while the shares w_i and the entropies H(p_i) stay "
+        "above a bound, and not uniformly in the "
         "sizes: as w_i falls the rate can grow for ever. As the review prints it, the formula has no other "
         "dataset in it; no perturbation could change it, and Theorem 4.2 is about nothing but such "
         "changes. The rate under the joint code is the cross-entropy -sum p_i log q; another transcription "

@@ -152,7 +152,9 @@ def larger_dataset(evidence: Evidence) -> Finding:
         "Section 4",
         Verdict.FAILS if fails and balanced else Verdict.UNDECIDED,
         "What S gains its complement loses: with both, the inequality is an equality for every S, and the "
-        "two datasets are alike. The size of a dataset says nothing about its distribution.",
+        "two datasets are alike. Of sets that are called representative because they are likelier under D_L "
+        "it is true by choice, and of those likelier under D_S its converse. The size of a dataset says "
+        "nothing about its distribution.",
         "proof (S and its complement); exact counterexample in the witness; counted on both corpora",
         figures,
         witness("section-4/larger-dataset"),
@@ -189,8 +191,8 @@ def equation_3(evidence: Evidence) -> Finding:
         figures,
         witness("equation-3/as-printed"),
         short="KL(model || D_i) is infinite",
-        charitable="For models that minimise sum n_i KL(model || D_i), of data with one support, it is "
-        "exact up to sign: sum n_i dKL(model || D_i) = 0.",
+        charitable="For models that minimise sum n_i KL(model || D_i), of data with one support, sum n_i "
+        "dKL(model || D_i) = 0: for two datasets it is exact, up to sign, and for more it is this sum.",
     )
 
 

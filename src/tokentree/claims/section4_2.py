@@ -69,7 +69,8 @@ def every_dataset(evidence: Evidence) -> Finding:
         witness("section-4.2/every-dataset"),
         short="a law about the ratio of two datasets",
         charitable="It is a law about two datasets: where only D_p and D_a are there beside a small "
-        "perturbation, their changes are in inverse proportion to their sizes, with opposite signs.",
+        "perturbation all of whose leaves one of them has, their changes are in inverse proportion to their "
+        "sizes, with opposite signs, to first order in its size.",
         theorems=("RateDerivatives.rate_derivative", "Response.balance", "ThreeDatasets.ratio_law"),
     )
 

@@ -274,7 +274,8 @@ def needed(evidence: Evidence) -> Finding:
         "Table 3",
         Verdict.UNDECIDED if falls else Verdict.FAILS,
         "Not reproduced. The paper counts examples until the KL to the base model is below 0.01. In the "
-        "token tree that number cannot fall, on any data, on either clock: not by KL or any other "
+        "token tree that number, taken as real, cannot fall, on any data, on either clock: not by KL or "
+        "any other "
         "f-divergence, in either order, nor back to the score before. By counts it grows at least in "
         "proportion to the positive data. What makes it fall in the paper's models is not in the token "
         "tree.",
@@ -316,8 +317,9 @@ def rebound_factors(evidence: Evidence) -> Finding:
         "Rebound grows with model size and with pre-training data.",
         "Section 5.3",
         Verdict.UNDECIDED if data_grow else Verdict.FAILS,
-        "With pre-training data it does not: by counts the first fall is inversely proportional to |D_p|, "
-        "with fixed steps it does not depend on it. With the depth of the tree, for a model's size, it grows "
+        "With pre-training data it does not: by counts the first fall is inversely proportional to |D_p| "
+        "once D_p has many times as many examples on the leaves of D_a and D_t as they have, and with fixed "
+        "steps it does not depend on it. With the depth of the tree, for a model's size, it grows "
         "mostly, not at every step.",
         "proof for |D_p| (docs/alignment.md); exact counterexample in the witness; measured on both corpora",
         figures,
@@ -382,7 +384,7 @@ def additive_law(evidence: Evidence) -> Finding:
         figures[f"{corpus.name}: R + R' - R - R' over the first R, 0 for a sum"] = (a + d - b - c) / a
     return Finding(
         "section-5.3/additive-law",
-        "Rebound is a sum R = alpha Size^beta + gamma Data^delta.",
+        "Rebound is about a sum, R = alpha Size^beta + gamma Data^delta.",
         "Section 5.3",
         Verdict.FAILS if product else Verdict.UNDECIDED,
         "By counts R tends to 0 as |D_p| grows, at every depth. Then gamma Data^delta, which knows no "

@@ -1,7 +1,8 @@
 """The map of the source: what each section says that can be checked, and the claims that decide it.
 
-Sentences are in our words. A sentence that says again what an earlier one says is listed once, under the
-section that says it most exactly; motivation, plans and reports of others' work are not listed.
+The source is a review of the paper, and some sentences may be the review's own. They are in our words. What
+says again what another sentence says is listed once, under the section that says it most exactly; motivation
+and reports of others' work are not listed.
 """
 
 from typing import NamedTuple
@@ -27,15 +28,9 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
             ("introduction/springs",),
         ),
     ),
-    "2 Related work": (
-        Statement(
-            "Larger models are more elastic (taken up in section 5.3).",
-            ("trained/le-chatelier", "training-runs/elasticity-and-scale"),
-        ),
-    ),
     "3.1 Preliminaries": (
         Statement("The SFT loss is KL(p_theta || p_SFT) plus a constant.", ("section-3.1/sft-loss",)),
-        Statement("No lossless code is shorter than the entropy.", ("source-coding",)),
+        Statement("No code that can be decoded uniquely is shorter than the entropy.", ("source-coding",)),
         Statement(
             "Arithmetic coding with a model costs its log-loss.",
             ("section-3.1/log-loss", "section-3.1/extension"),
@@ -52,7 +47,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
         ),
         Statement(
             "Pruning and Huffman coding is lossless and optimal (Definition 3.3).",
-            ("definition-3.3", "theorem-4.2/depth"),
+            ("definition-3.3", "source-coding"),
         ),
         Statement(
             "The expected code length of a response is that of Theorem 3.4.",
@@ -72,6 +67,10 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
         Statement(
             "Every representative set is likelier under the larger dataset than under the smaller.",
             ("section-4/larger-dataset",),
+        ),
+        Statement(
+            "Some are likelier under the smaller, which makes inverse alignment possible.",
+            ("section-4/larger-dataset", "definition-3.5"),
         ),
     ),
     "4.1 Formal derivation": (
@@ -103,7 +102,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
     ),
     "4.3 Elasticity and Hooke's law": (
         Statement(
-            "|D_i| Delta KL(model || D_i) is one force for all datasets (equation 3).",
+            "|D_i| times the change of KL(model || D_i), or KL itself, is one force for all (equation 3).",
             ("equation-3/as-printed", "equation-3/reversed"),
         ),
     ),
@@ -125,6 +124,10 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
             ("section-5.2/rebound", "section-5.2/gradient-descent"),
         ),
         Statement(
+            "It levels off because the model nears its pre-training.", ("section-5/back-to-the-start",)
+        ),
+        Statement("Other algorithms, DPO among them, rebound alike.", ("section-5.2/gradient-descent",)),
+        Statement(
             "More positive data, fewer negative examples to go back (Table 3).",
             ("section-5.2/table-3", "section-5.2/table-3-gradient-descent"),
         ),
@@ -135,14 +138,27 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
             ("section-5.3/factors", "section-5.3/gradient-descent"),
         ),
         Statement("Their later decline is slower.", ("section-5.3/later-decline",)),
-        Statement("R = alpha Size^beta + gamma Data^delta.", ("section-5.3/additive-law",)),
+        Statement("R is about alpha Size^beta + gamma Data^delta.", ("section-5.3/additive-law",)),
+        Statement(
+            "Larger models are more elastic.",
+            ("section-5.3/factors", "section-5.3/gradient-descent", "training-runs/elasticity-and-scale"),
+        ),
+        Statement(
+            "More pre-training makes a stronger rebound, as Theorem 4.2 has it.",
+            ("theorem-4.2/published", "limitations/threshold", "section-5.3/factors"),
+        ),
     ),
     "Limitations": (
-        Statement("Elasticity appears from some amount of pre-training data on.", ("limitations/threshold",)),
+        Statement(
+            "There may be an amount of pre-training data from which on elasticity appears (future work).",
+            ("limitations/threshold",),
+        ),
     ),
     "Appendix": (Statement("Leaf masses are Pareto (Assumption A.7).", ("assumption-A.7",)),),
     "What lies behind": (
         Statement("Changes of rates balance, and respond symmetrically.", ("gibbs-duhem",)),
+        Statement("Verdicts do not depend on the depth of pruning.", ("theorem-4.2/depth",)),
+        Statement("A model that contains another responds at least as strongly.", ("trained/le-chatelier",)),
         Statement(
             "The same holds for any models at their optimum.",
             (

@@ -76,7 +76,7 @@ def published_overlapping(evidence: Evidence) -> Finding:
 
     figures: dict[str, Figure] = {}
     verdict = Verdict.UNDER_A_CONDITION
-    limits = []
+    stars: list[float] = []
     for corpus, k in product(evidence.corpora, (10, 10**3, 10**6)):
         decided = partial(_published, corpus, k)
         limit = float(brentq(partial(_turn, corpus, k), 1e-6, 100))
@@ -85,10 +85,10 @@ def published_overlapping(evidence: Evidence) -> Finding:
             verdict = Verdict.UNDECIDED
         elif not (below.holds and not above.holds):
             verdict = Verdict.FAILS
-        limits.append(limit)
         figures[f"{corpus.name}, k = {k}: signs hold for l below"] = limit
     for corpus in evidence.corpora:
         orders = [overlap_limit(corpus.counts[[*order]]) for order in permutations(range(3))]
+        stars += orders
         figures[f"{corpus.name}: l* for the six orders of the parts"] = ", ".join(f"{l:.4f}" for l in orders)
     return Finding(
         "theorem-4.2/published-overlapping",
@@ -97,13 +97,13 @@ def published_overlapping(evidence: Evidence) -> Finding:
         verdict,
         "Exactly when S_pt > 1, where S_it = sum p_i p_t / q; then S_at < 1 follows, since the weighted "
         "moves balance and gamma_t' <= 0. That is for l < l* at every k, and for no larger l as k grows, "
-        "where l* = (1 - A_at) / (A_tt - 1) and A_jt = sum p_j p_t / p_p. If A_at >= 1, alignment and "
-        "perturbation being nearer to each other than to the rest, there is no such l: so it is in two "
-        "orders of the text.",
+        "where l* = (1 - A_at) / (A_tt - 1) and A_jt = sum p_j p_t / p_p. If A_at >= 1 and p_t is not p_p, "
+        "alignment and perturbation being nearer to each other than to the rest, there is no such l: so it "
+        "is in two orders of the text.",
         "proof (docs/theory.md); certified 0.1 % on either side of the limit at three k",
         figures,
         witness("theorem-4.2/published-overlapping"),
-        short=f"l < l*; here {min(limits):.2f} to {max(limits):.2f}",
+        short=f"l < l*, in twelve orders {min(stars):.2f} to {max(stars):.2f}",
         theorems=(
             "ThreeDatasets.signs_overlap",
             "ThreeDatasets.one_sign_decides",
@@ -357,7 +357,8 @@ def many_leaves(evidence: Evidence) -> Finding:
         "In the published form with parts of one exponent: for every l < 1/2, at any k, exponent and share "
         "of common leaves, and for no larger l as k grows. Parts of unequal exponents can reverse the "
         "signs. Restated for three separate datasets of one exponent it fails for every k >= 1. Of the "
-        "Pareto law only this is used, that the parts' masses are independent draws of one law.",
+        "Pareto law only this is used, that the parts' masses are independent draws of one law, not a "
+        "constant.",
         "proof (exchangeability: the docstring of tokentree.pareto.signs); computed by quadrature on a grid",
         figures,
         witness("theorem-4.2/many-leaves"),

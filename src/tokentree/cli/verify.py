@@ -38,8 +38,9 @@ R_it = (1 - S_it) / T; that this is d gamma_i / d n_t is `RateDerivatives.rate_d
 _MAP = """\
 # The map of the paper
 
-Every sentence of the paper that can be checked, in our words, by section, with the claims that decide it.
-This page is written by `tokentree verify --map docs/paper-map.md`.
+Every sentence of the paper that can be checked, as a review of it has them and in our words, by section, with
+the claims that decide it. In section 5 "fails" says that token trees, or the models tried here, do not show
+what the paper measured on others. This page is written by `tokentree verify --map docs/paper-map.md`.
 
 """
 

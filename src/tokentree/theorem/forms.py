@@ -194,7 +194,8 @@ def overlap_limit(parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"
     float
         (1 - A_at) / (A_tt - 1), where A_jt = sum p_j p_t / p_p. The theorem's signs hold at every k for l
         below it, and fail at every large k for l above it; so for every l if it is <= 0, that is if A_at >=
-        1. 1 / (m - 1) for disjoint parts, inf where p_t = p_p.
+        1 and p_t is not p_p. 1 / (m - 1) for disjoint parts, inf where p_t = p_p, nan where p_a is too and
+        no rate moves.
 
     Raises
     ------
@@ -218,7 +219,7 @@ def overlap_limit(parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"
     rows, _, _ = _parts(parts)
     response = Mixture(rows.values, [1] * len(rows.values)).response(math.e)
     if response[2, 2] == 0:
-        return math.inf
+        return math.inf if response[1, 1] else math.nan
     return float(-response[1, 2] / response[2, 2])
 
 
