@@ -138,7 +138,8 @@ class TrainedMixture:
     -----
     Nothing in the law of joint compression needs a token tree: the least F is concave in the sizes for any
     model, and the rates are its slopes. So `rates` and `response` are those of `Mixture`, for a module at a
-    minimum. A network's symmetries make H singular and do no harm: the pseudo-inverse gives the same R.
+    minimum. A network's symmetries make H singular and do no harm: the pseudo-inverse gives the same R. Every
+    flat direction to which no gradient points is taken for one.
 
     A model in float32 is converted as it stands. What computes in float32 or less inside itself keeps that
     rounding, and its gradient will not get below about 10^-7 of its parts. Attention is computed by torch's
