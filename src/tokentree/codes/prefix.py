@@ -290,7 +290,7 @@ class PrefixCode:
         count = None if n_symbols is None else checks.integer("n_symbols", n_symbols, at_least=0)
         if isinstance(bits, bytes) and count is None:
             raise ValueError(f"bits are {len(bits)} bytes: packed bits need n_symbols, how many they hold")
-        octets, size = _octets(bits)
+        octets, size = octets_of(bits)
         if self.lengths.size == 1 and not self.lengths[0]:
             if count is None or size:
                 raise ValueError(
@@ -312,7 +312,7 @@ class PrefixCode:
         self, bits: bytes | Annotated[Numbers, "bits"], closing: Bool[np.ndarray, "symbols"]
     ) -> Int[np.ndarray, "message"]:
         """Symbols up to the first that is `closing`, or all if none is."""
-        octets, size = _octets(bits)
+        octets, size = octets_of(bits)
         symbols, whole, end = self._read(octets, size)
         last = np.flatnonzero(closing[symbols[:whole]])
         if last.size:
@@ -449,7 +449,7 @@ class PrefixCode:
         return self.lengths.size, 1
 
 
-def _octets(bits: Any) -> tuple[UInt8[np.ndarray, "bytes"], int]:
+def octets_of(bits: Any) -> tuple[UInt8[np.ndarray, "bytes"], int]:
     """Bits packed into bytes, and how many they are."""
     if isinstance(bits, bytes):
         return np.frombuffer(bits, np.uint8), 8 * len(bits)
