@@ -237,6 +237,7 @@ def test_what_a_model_is():
     with pytest.raises(ValueError, match="read-only"):
         model.p[0] = 1
     rows[0] = 1
+    assert model.p.tolist() == [0.5, 0.5]
 
 
 def test_arithmetic_code_on_real_text():

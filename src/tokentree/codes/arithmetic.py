@@ -66,7 +66,7 @@ class ArithmeticModel:
             raise ValueError(
                 f"p is positive on {np.count_nonzero(rows)} symbols: at most 2**{_PRECISION} can be coded"
             )
-        rows = rows.view() if rows.flags.c_contiguous else rows.copy()
+        rows = rows.copy()
         rows.setflags(write=False)
         object.__setattr__(self, "p", rows)
 
@@ -95,12 +95,10 @@ class ArithmeticModel:
     def _coder(self) -> Any:
         """The coder's model."""
         categorical = _constriction().stream.model.Categorical
+        if self.p.ndim == 2:
+            return categorical(perfect=False)
         # The coder gives every symbol a share of its range, so symbols that cannot occur are left out.
-        return (
-            categorical(self.p[self._support], perfect=True)
-            if self.p.ndim == 1
-            else categorical(perfect=False)
-        )
+        return categorical(self.p[self._support], perfect=True)
 
     def _rows(self, n: int) -> tuple[Any, ...]:
         """What the coder takes for `n` symbols."""
@@ -111,7 +109,7 @@ class ArithmeticModel:
         inside = (message >= 0) & (message < self._place.size)
         if not inside.all():
             checks.fail_at("symbols", message, ~inside, "must be a symbol of positive probability")
-        places = self._place[message]
+        places: npt.NDArray[np.int32] = self._place[message]
         bad = places < 0 if self.p.ndim == 1 else self.p[np.arange(message.size), message] <= 0
         if bad.any():
             checks.fail_at("symbols", message, bad, "must be a symbol of positive probability")

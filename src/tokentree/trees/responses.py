@@ -1,5 +1,6 @@
 """Reading responses: strings of digits, sequences of integers, or a matrix."""
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -37,6 +38,24 @@ def flattened(
         found = found.item() if isinstance(found, np.generic) else found
         raise ValueError(f"{place} = {found!r}: symbols must lie in 0..{q - 1} (alphabet_size = {q})")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
+
+
+_DIGITS = bytes.maketrans(b"0123456789", bytes(range(10)))
+
+
+def one_response(name: str, value: Any, q: int) -> Iterable[int]:
+    """Symbols of one response; errors as in `flattened`."""
+    # What is in order at a glance takes no array.
+    if type(value) is str and not value.strip("0123456789"[:q]):
+        return value.encode().translate(_DIGITS)
+    if isinstance(value, list | tuple):
+        if not value:
+            return value
+        if set(map(type, value)) == {int} and min(value) >= 0 and max(value) < q:
+            return value
+    flat, _ = flattened(name, [value], q, single=True)
+    symbols: list[int] = flat.ravel().tolist()
+    return symbols
 
 
 def _matrix(name: str, value: Any) -> Shaped[np.ndarray, "n length"]:
