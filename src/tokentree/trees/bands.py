@@ -197,7 +197,7 @@ class Bands:
 
 
 Parts = tuple[int, Int[np.ndarray, "edges"] | None, Nodes | Bands]
-"""What a `TokenTree` is made of: alphabet size, offsets, which its compact form knows, and that or the nodes."""
+"""What a `TokenTree` is made of: alphabet size, offsets, nodes; or the compact form, which knows offsets."""
 
 
 def merge(trees: Sequence[Bands]) -> Bands | None:

@@ -69,14 +69,14 @@ def _matrix(name: str, value: Any) -> Shaped[np.ndarray, "n length"]:
 def _rows(name: str, value: list[Any], single: bool) -> tuple[list[Any], Shaped[np.ndarray, "..."]]:
     """Responses as strings, lists or arrays, and the symbols of all in one row."""
     kinds = set(map(type, value))
+    if kinds == {str}:
+        return value, _digits(value)
     if kinds == {np.ndarray} and _alike(value):
         return value, np.concatenate(value)
     if not all(issubclass(kind, str | list | tuple) for kind in kinds):
         value = [_response(name if single else f"{name}[{i}]", row) for i, row in enumerate(value)]
     if all(issubclass(kind, str) for kind in kinds):
-        # Code points, so that a character outside ASCII fails as itself.
-        points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        return value, points.astype(np.int64) - ord("0")
+        return value, _digits(value)
     symbols = list(chain.from_iterable(value))
     kinds = set(map(type, symbols))
     if not all(issubclass(kind, int | np.integer | np.bool_) for kind in kinds):
@@ -84,6 +84,13 @@ def _rows(name: str, value: list[Any], single: bool) -> tuple[list[Any], Shaped[
     elif not kinds <= {int}:
         symbols = list(map(int, symbols))
     return value, _integers(symbols)
+
+
+def _digits(value: list[str]) -> Int[np.ndarray, "n"]:
+    """What each character stands for, if it is a digit."""
+    # Code points, so that a character outside ASCII fails as itself.
+    points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return points.astype(np.int64) - ord("0")
 
 
 def _alike(rows: list[Shaped[np.ndarray, "..."]]) -> bool:
