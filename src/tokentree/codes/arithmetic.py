@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int, Integer, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from .._lib import checks
 from .._lib.checks import Numbers
@@ -104,7 +104,7 @@ class ArithmeticModel:
         """What the coder takes for `n` symbols."""
         return (self._coder,) if self.p.ndim == 1 else (self._coder, self.p[:n])
 
-    def _places(self, message: Integer[np.ndarray, "message"]) -> Int[np.ndarray, "message"]:
+    def _places(self, message: Shaped[np.ndarray, "message"]) -> Int[np.ndarray, "message"]:
         """The message as the coder numbers symbols."""
         inside = (message >= 0) & (message < self._place.size)
         if not inside.all():

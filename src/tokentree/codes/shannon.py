@@ -49,7 +49,10 @@ def shannon_lengths(weights: Annotated[Numbers, "leaves"]) -> Int[np.ndarray, "l
     >>> shannon_lengths([9, 1])
     array([1, 4])
     """
-    values = _positive(weights)
+    return _lengths(_positive(weights))
+
+
+def _lengths(values: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves"]:
     if values.dtype == np.float64:
         return _of_floats(values)
     listed = values.tolist()
@@ -82,8 +85,9 @@ def shannon_fano_elias_codewords(weights: Annotated[Numbers, "leaves"]) -> tuple
     >>> shannon_fano_elias_codewords([0.25, 0.5, 0.125, 0.125])
     ('001', '10', '1101', '1111')
     """
-    lengths = shannon_lengths(weights) + 1
-    listed = [Fraction(weight) for weight in _positive(weights).tolist()]
+    values = _positive(weights)
+    lengths = _lengths(values) + 1
+    listed = [Fraction(weight) for weight in values.tolist()]
     *before, total = accumulate(listed, initial=Fraction(0))
     middles = [(start + weight / 2) / total for start, weight in zip(before, listed, strict=True)]
     return tuple(
