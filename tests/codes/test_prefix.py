@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tokentree.codes import HuffmanCode, PrefixCode, huffman_lengths, reading
+from tokentree.codes import HuffmanCode, PrefixCode, huffman_lengths, prefix, reading
 from tokentree.information import entropy
 
 
@@ -56,14 +56,15 @@ def in_segments(**sizes):
     st.lists(st.integers(0, 10**6), max_size=400),
     st.integers(0, 60),
     st.integers(20, 90),
+    st.sampled_from([0, 200]),
 )
-def test_round_trip_in_segments(case, message, ahead, segment):
+def test_round_trip_in_segments(case, message, ahead, segment, few):
     lengths = lengths_of(case)
     code = PrefixCode(lengths)
     symbols = np.array(message, np.int64) % len(lengths)
-    bits = code.encode(symbols)
+    with mock.patch.object(prefix, "_FEW", few):
+        bits, packed = code.encode(symbols), code.encode(symbols, packed=True)
     assert "".join(map(str, bits)) == "".join(code.codewords[s] for s in symbols)
-    packed = code.encode(symbols, packed=True)
     assert packed == np.packbits(bits).tobytes()
     with in_segments(_AHEAD=ahead, _SEGMENT=segment):
         assert code.decode(bits).tolist() == symbols.tolist()

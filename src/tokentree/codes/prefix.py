@@ -31,6 +31,13 @@ _MOST = 2**16
 """Lengths below this are taken: a code is laid out level by level."""
 
 
+_FEW = 200
+"""Symbols up to which joining their codewords as text is the fastest."""
+
+_SMALL = 10_000
+"""Symbols of a code whose codewords are made for that."""
+
+
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class PrefixCode:
     r"""The canonical binary prefix code of given lengths, for the symbols 0 to M - 1.
@@ -100,7 +107,8 @@ class PrefixCode:
     @cached_property
     def codewords(self) -> tuple[str, ...]:
         """Codewords as strings of 0 and 1, one per symbol: as many characters as `lengths` sum to."""
-        text = (self.encode(np.arange(self.lengths.size)) + ord("0")).tobytes().decode("ascii")
+        octets, size = self._coded(np.arange(self.lengths.size))
+        text = (np.unpackbits(octets, count=size) + ord("0")).tobytes().decode("ascii")
         ends = np.cumsum(self.lengths).tolist()
         return tuple(text[start:end] for start, end in zip([0, *ends], ends, strict=False))
 
@@ -226,11 +234,20 @@ class PrefixCode:
         """
         message = whole_numbers("symbols", symbols)
         within("symbols", message, self.lengths.size, f"symbols are 0 to {self.lengths.size - 1}")
-        if self._counts.size > WORD + 1:
-            bits = self._bit_by_bit(message)
+        if message.size <= _FEW and self.lengths.size <= _SMALL:
+            text = "".join(map(self.codewords.__getitem__, message.tolist()))
+            # The last bit of a digit's character is the digit.
+            bits = np.frombuffer(text.encode("ascii"), np.uint8) & 1
             return np.packbits(bits).tobytes() if packed else bits
-        octets, size = placed(message, *self._codes)
+        octets, size = self._coded(message)
         return octets.tobytes() if packed else np.unpackbits(octets, count=size)
+
+    def _coded(self, message: Shaped[np.ndarray, "message"]) -> tuple[UInt8[np.ndarray, "bytes"], int]:
+        """A message packed into bytes, and its bits."""
+        if self._counts.size <= WORD + 1:
+            return placed(message, *self._codes)
+        bits = self._bit_by_bit(message)
+        return np.packbits(bits), bits.size
 
     def _bit_by_bit(self, message: Shaped[np.ndarray, "message"]) -> UInt8[np.ndarray, "bits"]:
         """Codewords of any length: in round k, every codeword's k-th bit from the end."""
