@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Int, Shaped, UInt8
 
 from .._lib.checks import _integers, _listed, array, integer_array, is_array, items
 
@@ -23,7 +23,11 @@ def flattened(
     elif isinstance(value, str | bytes):
         raise TypeError(f"{name} = {value!r} is one response: pass a list of responses")
     else:
-        value, flat = _rows(name, list(value), single)
+        value = list(value)
+        digits = _in_digits(value, q)
+        if digits is not None:
+            return digits, np.fromiter(map(len, value), dtype=np.int64, count=len(value))
+        value, flat = _rows(name, value, single)
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")
@@ -40,14 +44,28 @@ def flattened(
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
 
 
-_DIGITS = bytes.maketrans(b"0123456789", bytes(range(10)))
+_DIGITS = "0123456789"
+
+_SYMBOLS = bytes(_DIGITS.find(chr(octet)) % 256 for octet in range(256))
+"""What a byte stands for; for no digit, more than any."""
+
+
+def _in_digits(value: list[Any], q: int) -> UInt8[np.ndarray, "n"] | None:
+    """Symbols of strings in one row, if all are digits of the alphabet."""
+    if set(map(type, value)) != {str}:
+        return None
+    text = "".join(value)
+    if not text.isascii():
+        return None
+    symbols = np.frombuffer(text.encode().translate(_SYMBOLS), np.uint8)
+    return symbols if symbols.max(initial=0) < min(q, 10) else None
 
 
 def one_response(name: str, value: Any, q: int) -> Iterable[int]:
     """Symbols of one response; errors as in `flattened`."""
     # What is in order at a glance takes no array.
-    if type(value) is str and not value.strip("0123456789"[:q]):
-        return value.encode().translate(_DIGITS)
+    if type(value) is str and not value.strip(_DIGITS[:q]):
+        return value.encode().translate(_SYMBOLS)
     if isinstance(value, list | tuple):
         if not value:
             return value
@@ -69,14 +87,14 @@ def _matrix(name: str, value: Any) -> Shaped[np.ndarray, "n length"]:
 def _rows(name: str, value: list[Any], single: bool) -> tuple[list[Any], Shaped[np.ndarray, "..."]]:
     """Responses as strings, lists or arrays, and the symbols of all in one row."""
     kinds = set(map(type, value))
-    if kinds == {str}:
-        return value, _digits(value)
     if kinds == {np.ndarray} and _alike(value):
         return value, np.concatenate(value)
     if not all(issubclass(kind, str | list | tuple) for kind in kinds):
         value = [_response(name if single else f"{name}[{i}]", row) for i, row in enumerate(value)]
     if all(issubclass(kind, str) for kind in kinds):
-        return value, _digits(value)
+        # Code points, so that a character outside ASCII fails as itself.
+        points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        return value, points.astype(np.int64) - ord("0")
     symbols = list(chain.from_iterable(value))
     kinds = set(map(type, symbols))
     if not all(issubclass(kind, int | np.integer | np.bool_) for kind in kinds):
@@ -84,13 +102,6 @@ def _rows(name: str, value: list[Any], single: bool) -> tuple[list[Any], Shaped[
     elif not kinds <= {int}:
         symbols = list(map(int, symbols))
     return value, _integers(symbols)
-
-
-def _digits(value: list[str]) -> Int[np.ndarray, "n"]:
-    """What each character stands for, if it is a digit."""
-    # Code points, so that a character outside ASCII fails as itself.
-    points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    return points.astype(np.int64) - ord("0")
 
 
 def _alike(rows: list[Shaped[np.ndarray, "..."]]) -> bool:
