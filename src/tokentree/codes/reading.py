@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Bool, Int, Shaped, UInt, UInt8
 
 _SEGMENT = 1000
@@ -146,8 +147,9 @@ def read(
             late += [at + 1] if at + 1 < segments and at + 1 not in late[-1:] else []
 
     symbols, counted = table.rows
-    message = symbols[rows.ravel()].view(table.dtype)
-    message = message[counted[rows.ravel()].view(bool)].astype(np.int64)
+    # A third of the time of indexing with booleans.
+    numbers = np.compress(counted.take(rows.ravel()).view(bool), symbols.take(rows.ravel()).view(table.dtype))
+    message: npt.NDArray[np.int64] = numbers.astype(np.int64)
     if missed:
         own = np.append(0, counted[rows].view(bool).reshape(segments, -1).sum(axis=1).cumsum())
         places = np.repeat([own[at] for at, _ in missed], [len(walked) for _, walked in missed])
