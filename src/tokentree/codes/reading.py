@@ -164,8 +164,11 @@ class _Stream:
         self.octets = octets.data
         self.table = table
         # The 32 bits from each byte on.
-        wide = np.append(octets, np.zeros(4, np.uint8)).astype(np.int64)
-        self.words = wide[:-3] << 24 | wide[1:-2] << 16 | wide[2:-1] << 8 | wide[3:]
+        fours = octets.size // 4 + 1
+        padded = np.append(octets, np.zeros(8, np.uint8))
+        self.words = np.empty(4 * fours, np.uint32)
+        for skip in range(4):
+            self.words[skip::4] = padded[skip : skip + 4 * fours].view(">u4")
 
     def walk(self, position: int, stop: int, met: Collection[int] = ()) -> tuple[list[int], int]:
         """Symbols from a position on, one by one, up to a stop or to one of the places where they are met."""
@@ -202,7 +205,7 @@ class _Stream:
 
     def _windows(self, position: Int[np.ndarray, "segments"]) -> Int[np.ndarray, "segments"]:
         """What stands in the window at each position; beyond the bits anything, for it is not taken."""
-        window = self.words.take(position >> 3, mode="clip")
+        window = self.words.take(position >> 3, mode="clip").astype(np.int64)
         window >>= (32 - self.table.width) - (position & 7)
         window &= self.table.first - 1
         return window
