@@ -31,14 +31,18 @@ def lengths_together(weights: Shaped[np.ndarray, "rows leaves"]) -> Int[np.ndarr
 
 
 def _block(weights: Shaped[np.ndarray, "rows leaves"]) -> Int[np.ndarray, "rows leaves"]:
-    rows, leaves = weights.shape
-    # Of equal weights the last symbol comes first.
-    order = weights[:, ::-1].argsort(axis=1, kind="stable")
-    consumed = _consumed(np.take_along_axis(weights[:, ::-1], order, axis=1).T)
+    rows, size = weights.shape
+    backwards = weights[:, ::-1]
+    order = backwards.argsort(axis=1)
+    leaves = np.take_along_axis(backwards, order, axis=1)
+    if (leaves[:, 1:] == leaves[:, :-1]).any():
+        # Of equal weights the last symbol comes first. To see to it takes three times as long.
+        order = backwards.argsort(axis=1, kind="stable")
+    consumed = _consumed(leaves.T)
     # `inner` nodes lie at a depth or deeper. Their children are the first 2 inner items, and of these the
     # inner nodes and the leaves lie deeper: so a leaf is as deep as there are depths of which it is one.
-    row, inner = np.arange(rows), np.full(rows, leaves - 1)
-    ends = np.zeros((rows, leaves + 1), np.int64)
+    row, inner = np.arange(rows), np.full(rows, size - 1)
+    ends = np.zeros((rows, size + 1), np.int64)
     while inner.any():
         deeper = consumed[inner, row]
         ends[row, 2 * inner - deeper] += 1
