@@ -4,13 +4,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import coding, exact, huffman, measures, mixtures, tails, threads, trees
-from .timing import scaling
+from . import coders, coding, exact, huffman, measures, mixtures, tails, threads, trees
+from .timing import comparing, scaling
 
 FAMILIES = huffman.FAMILIES | trees.FAMILIES | measures.FAMILIES | mixtures.RESPONSE | mixtures.VERDICT
 PARTS: dict[str, Callable[[bool, Path], None]] = {
     "huffman": partial(scaling, huffman.FAMILIES),
+    "many": partial(comparing, huffman.MANY),
+    "coders": partial(comparing, coders.FAMILIES),
     "trees": partial(scaling, trees.FAMILIES),
+    "prefixes": partial(comparing, trees.PREFIXES),
     "measures": partial(scaling, measures.FAMILIES),
     "response": partial(scaling, mixtures.RESPONSE),
     "verdict": partial(scaling, mixtures.VERDICT),

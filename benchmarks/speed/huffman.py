@@ -1,5 +1,6 @@
-"""Huffman codes beside constriction, bitarray, dahuffman and dit."""
+"""Huffman codes beside a plain heap, constriction, bitarray, dahuffman and dit."""
 
+import heapq
 from collections.abc import Callable
 from functools import partial
 
@@ -18,6 +19,25 @@ LAWS: dict[str, Callable[[np.random.Generator, int], npt.NDArray[np.float64]]] =
     # Over most of float64's range, whatever the number of symbols: the codewords are long.
     "geometric": lambda rng, n: rng.permutation(np.exp(-np.linspace(0, 700, n))),
 }
+
+
+def by_heap(weights: list[float]) -> list[int]:
+    """Lengths by Huffman's algorithm as textbooks write it."""
+    heap = [(weight, i) for i, weight in enumerate(weights)]
+    heapq.heapify(heap)
+    children = {}
+    for node in range(len(weights), 2 * len(weights) - 1):
+        (light, one), (heavy, other) = heapq.heappop(heap), heapq.heappop(heap)
+        children[node] = one, other
+        heapq.heappush(heap, (light + heavy, node))
+    lengths, below = [0] * len(weights), [(heap[0][1], 0)]
+    while below:
+        node, depth = below.pop()
+        if node in children:
+            below += [(child, depth + 1) for child in children[node]]
+        else:
+            lengths[node] = depth
+    return lengths
 
 
 def sides(law: str, n: int) -> Sides:
@@ -51,6 +71,7 @@ def sides(law: str, n: int) -> Sides:
     return {
         "tokentree": lambda: lambda: huffman_lengths(weights),
         "tokentree code": lambda: lambda: HuffmanCode.from_weights(weights),
+        "heapq": lambda: partial(by_heap, weights.tolist()),
         "constriction": constriction,
         "bitarray": bitarray,
         "dahuffman": dahuffman,
@@ -59,6 +80,29 @@ def sides(law: str, n: int) -> Sides:
         "np.sort": lambda: lambda: np.sort(weights),
     }
 
+
+def many(n: int) -> Sides:
+    weights = LAWS["Pareto"](np.random.default_rng(0), 64 * n).reshape(n, 64)
+
+    def constriction() -> Run:
+        import constriction
+
+        tree = constriction.symbol.huffman.EncoderHuffmanTree
+        return lambda: [tree(row) for row in weights]
+
+    return {
+        "tokentree": lambda: lambda: huffman_lengths(weights),
+        "tokentree, one by one": lambda: lambda: [huffman_lengths(row) for row in weights],
+        "heapq": lambda: lambda: [by_heap(row) for row in weights.tolist()],
+        "constriction": constriction,
+    }
+
+
+MANY = {
+    "many": Family(
+        "Huffman lengths of many vectors of 64 weights", "vectors", (10, 100, 1000, 10**4), many, 512
+    )
+}
 
 FAMILIES = {
     f"huffman {law}": Family(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 RUN = Path(__file__).parents[1] / "run.py"
-DECADES = tuple(10**i for i in range(2, 8))
+DECADES = (2, *(10**i for i in range(1, 8)))
 Run = Callable[[], object]
 Sides = dict[str, Callable[[], Run]]
 
@@ -203,6 +203,16 @@ def scaling(families: dict[str, Family], quick: bool, figures: Path) -> None:
         if name == first:
             known = measured.left_out
             with_memory(name, measured, max(family.sizes) if quick else 10**4, figures)
+
+
+def comparing(families: dict[str, Family], quick: bool, figures: Path) -> None:
+    """Tables of times alone, of families whose sides differ."""
+    for family in families.values():
+        if quick:
+            family = family._replace(sizes=[n for n in family.sizes if n <= 10**3])
+        print(
+            comparison(measure(family, 2 if quick else 5, 0.1 if quick else 10, {})), end="\n\n", flush=True
+        )
 
 
 def with_memory(name: str, measured: Measured, least: int, figures: Path) -> None:

@@ -46,6 +46,41 @@ def sides(n: int, length: int = 32) -> Sides:
     }
 
 
+def prefixes(n: int, length: int = 32) -> Sides:
+    responses = np.random.default_rng(0).integers(0, 2, (n, length), dtype=np.uint8)
+    text = (responses + ord("0")).tobytes().decode("ascii")
+    given = [text[i : i + length] for i in range(0, len(text), length)]
+
+    def ours(length: int) -> Run:
+        tree, prefix = TokenTree.from_sequences(responses), given[0][:length]
+        return lambda: tree.weight(prefix)
+
+    def marisa() -> Run:
+        import marisa_trie
+
+        trie, key = marisa_trie.Trie(given), given[0]
+        return lambda: key in trie
+
+    def pygtrie() -> Run:
+        from pygtrie import CharTrie
+
+        trie, key = CharTrie.fromkeys(given, 1), given[0]
+        return lambda: key in trie
+
+    return {
+        "tokentree": lambda: ours(length),
+        "tokentree, 8 of them": lambda: ours(8),
+        "marisa-trie, `in`": marisa,
+        "pygtrie, `in`": pygtrie,
+    }
+
+
+PREFIXES = {
+    "prefixes": Family(
+        "Weight of a prefix of 32 bits", "sequences", (2, 10, 100, 1000, 10**4, 10**5), prefixes, 32
+    )
+}
+
 FAMILIES = {
     "trees": Family(
         "Token tree of sequences of 32 bits",

@@ -51,6 +51,7 @@ from tokentree import (
     unexpanded_bounds,
 )
 from tokentree._lib import checks, results
+from tokentree.codes import ArithmeticModel, PrefixCode, shannon_fano_elias_codewords, shannon_lengths
 from tokentree.information import jensen_shannon_divergence, renyi_divergence, renyi_entropy
 from tokentree.models import NGramModel
 from tokentree.pareto import pareto_convergence
@@ -99,11 +100,17 @@ DOORS = {
     "FisherSprings.flow tau": Door(lambda x: SPRINGS.flow([0.5, 0.25, 0.25], x), [0, 1], "floats"),
     "FisherSprings.equivalent_size tau": Door(SPRINGS.equivalent_size, [0, 1], "floats"),
     "FisherSprings.equivalent_time size": Door(SPRINGS.equivalent_time, [0, 1], "floats"),
-    "HuffmanCode.__init__ lengths": Door(HuffmanCode, [1, 2, 2], "whole"),
+    "ArithmeticModel.__init__ p": Door(lambda x: ArithmeticModel(x).p, [0.5, 0.25, 0.25], "floats"),
+    "PrefixCode.__init__ lengths": Door(PrefixCode, [1, 3, 3], "whole"),
+    "PrefixCode.expected_length p": Door(CODE.expected_length, [0.5, 0.25, 0.25], "floats"),
+    "PrefixCode.redundancy p": Door(CODE.redundancy, [0.5, 0.25, 0.25], "floats"),
+    "PrefixCode.efficiency p": Door(CODE.efficiency, [0.5, 0.25, 0.25], "floats"),
+    "PrefixCode.encode symbols": Door(CODE.encode, [0, 2, 1], "whole"),
+    "PrefixCode.decode bits": Door(CODE.decode, [0, 1, 1], "whole"),
+    "TokenTree.leaves prefix": Door(TREES[0].leaves, [0, 1], "whole"),
+    "shannon_lengths weights": Door(shannon_lengths, [3, 1, 2], "exact"),
+    "shannon_fano_elias_codewords weights": Door(shannon_fano_elias_codewords, [3, 1, 2], "exact"),
     "HuffmanCode.from_weights weights": Door(HuffmanCode.from_weights, [3, 1, 2], "exact"),
-    "HuffmanCode.expected_length p": Door(CODE.expected_length, [0.5, 0.25, 0.25], "floats"),
-    "HuffmanCode.encode symbols": Door(CODE.encode, [0, 2, 1], "whole"),
-    "HuffmanCode.decode bits": Door(CODE.decode, [0, 1, 1], "whole"),
     "Mixture.__init__ distributions": Door(lambda x: Mixture(x, [1, 1]), [[2, 1, 1], [0, 1, 1]], "exact"),
     "Mixture.__init__ sizes": Door(lambda x: Mixture(THIRDS, x), [1, 2, 3], "exact"),
     "Mixture.from_trees sizes": Door(lambda x: Mixture.from_trees(TREES, x), [1, 2, 3], "exact"),

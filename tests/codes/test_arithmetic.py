@@ -2,6 +2,7 @@
 
 import heapq
 import math
+import pickle
 import sys
 from fractions import Fraction
 from itertools import count, product
@@ -15,7 +16,7 @@ from tests.exact import joint
 
 from tokentree import Mixture, huffman_lengths
 from tokentree.claims import text_corpus
-from tokentree.codes import arithmetic_decode, arithmetic_encode
+from tokentree.codes import ArithmeticModel, arithmetic_decode, arithmetic_encode
 from tokentree.plotting import plot_extension_gap
 
 LOG2_PHI = math.log2((1 + math.sqrt(5)) / 2)
@@ -198,6 +199,47 @@ def test_arithmetic_code_decodes_and_reaches_the_ideal_length(case):
     assert ideal - 64 <= bits.size <= ideal + rounding + 64
 
 
+@given(messages())
+def test_a_model_and_bytes_are_the_same_code(case):
+    p, symbols = case
+    model = ArithmeticModel(p)
+    bits = arithmetic_encode(p, symbols)
+    for kept in (model, pickle.loads(pickle.dumps(model))):
+        packed = arithmetic_encode(kept, symbols, packed=True)
+        assert packed == np.packbits(bits).tobytes()
+        assert arithmetic_decode(kept, packed, len(symbols)).tolist() == symbols
+        assert arithmetic_decode(kept, bits, len(symbols)).tolist() == symbols
+
+
+@given(st.integers(1, 20), st.integers(0, 200), st.integers(0, 2**32))
+def test_a_distribution_for_each_symbol(leaves, n, seed):
+    rng = np.random.default_rng(seed)
+    # Multiples of 1/4096 and zeros among them, as in `messages`.
+    p = rng.multinomial(4096, rng.dirichlet(np.full(leaves, 0.3)), size=n) / 4096
+    symbols = [int(rng.choice(leaves, p=row)) for row in p]
+    bits = arithmetic_encode(p, symbols)
+    assert arithmetic_decode(p, bits, n).tolist() == symbols
+    assert arithmetic_decode(ArithmeticModel(p), bits, n // 2).tolist() == symbols[: n // 2]
+    ideal = -np.log2(p[range(n), symbols]).sum()
+    # Beside the interval's rounding, 20 symbols of 2^-24 take less than 1/2^19 of what is shared out.
+    slack = n * (2**-18 - math.log2(1 - 2**-8)) + 64
+    assert ideal - 64 - n * 2**-10 <= bits.size <= ideal + slack
+
+
+def test_what_a_model_is():
+    assert repr(ArithmeticModel([0.5, 0.5])) == "<ArithmeticModel: 2 symbols>"
+    assert (
+        repr(ArithmeticModel([[0.5, 0.5]] * 3))
+        == "<ArithmeticModel: 2 symbols, a distribution for each of 3>"
+    )
+    rows = np.array([0.5, 0.5])
+    model = ArithmeticModel(rows)
+    with pytest.raises(ValueError, match="read-only"):
+        model.p[0] = 1
+    rows[0] = 1
+    assert model.p.tolist() == [0.5, 0.5]
+
+
 def test_arithmetic_code_on_real_text():
     tree = text_corpus(16).trees[1]
     leaves = tree.leaves()
@@ -221,8 +263,16 @@ def test_sure_things_and_empty_messages():
 
 
 def test_bad_messages():
-    with pytest.raises(ValueError, match=r"p has shape \(1, 2\): must be one-dimensional"):
-        arithmetic_encode([[0.5, 0.5]], [0])
+    with pytest.raises(ValueError, match=r"p has shape \(1, 1, 2\): must have one axis or two"):
+        arithmetic_encode([[[0.5, 0.5]]], [0])
+    with pytest.raises(ValueError, match=r"p has shape \(1, 2\) and symbols \(2,\): must be a distribution"):
+        arithmetic_encode([[0.5, 0.5]], [0, 1])
+    with pytest.raises(ValueError, match=r"p has shape \(1, 2\) and n_symbols = 2: must have a row for each"):
+        arithmetic_decode([[0.5, 0.5]], [0] * 32, 2)
+    with pytest.raises(ValueError, match=r"symbols\[1\] = 0: must be a symbol of positive probability"):
+        arithmetic_encode([[0.5, 0.5], [0.0, 1.0]], [0, 0])
+    with pytest.raises(TypeError, match="symbols has dtype bool: must be integers"):
+        arithmetic_encode([0.5, 0.5], [True])
     with pytest.raises(ValueError, match="probabilities must sum to 1"):
         arithmetic_encode([0.5, 0.4], [0])
     with pytest.raises(ValueError, match=r"symbols has shape \(1, 1\)"):

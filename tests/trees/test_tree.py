@@ -288,6 +288,21 @@ def test_leaves(dataset, depth):
     np.testing.assert_array_equal(leaves.probability, tree.leaf_probabilities)
 
 
+@given(datasets(longest=66), st.one_of(st.none(), st.integers(1, 67)), st.data())
+def test_leaves_under_a_prefix(dataset, depth, data):
+    q, rows, weights = dataset
+    tree = TokenTree.from_sequences(rows, weights, alphabet_size=q, depth=depth)
+    every = list(tree.leaves())
+    row = data.draw(st.sampled_from(every)).prefix
+    absent = (*row[:-1], data.draw(st.integers(0, q - 1))) if row else ()
+    for prefix in (row, row[: data.draw(st.integers(0, len(row)))], absent):
+        expected = [leaf for leaf in every if leaf.prefix[: len(prefix)] == prefix]
+        found = tree.leaves(prefix)
+        assert list(found) == expected
+        assert sum(found.weight.tolist()) == pytest.approx(tree.weight(prefix))
+        assert found.symbols.shape == (len(expected), tree.depth)
+
+
 def test_leaves_are_a_sequence():
     leaves = TokenTree.from_sequences(["0", "01", "11", "1"], [1, 2, 3, 4]).leaves()
     every = list(leaves)

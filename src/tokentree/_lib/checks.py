@@ -24,6 +24,9 @@ _EXACT = 2**53
 
 _MOST_AXES = 32
 
+_SHORT = 100
+"""Numbers that are looked at one by one."""
+
 SUM_TOLERANCE = 1e-9
 """How far a distribution's sum may be from 1: the worst rounding of a sum of 10^7 float64 terms."""
 
@@ -347,6 +350,11 @@ def distributions(name: str, value: Numbers) -> Float[np.ndarray, "*batch leaves
     p = float_array(name, value)
     if p.ndim == 0 or p.shape[-1] == 0:
         raise ValueError(f"{name} has shape {p.shape}: its last axis needs at least one leaf")
+    if p.ndim == 1 and p.size <= _SHORT:
+        # Of a few numbers, a list is looked through in the time of one reduction. Not a number makes no sum.
+        listed = p.tolist()
+        if abs(sum(listed) - 1.0) <= SUM_TOLERANCE and min(listed) >= 0:
+            return p
     nonnegative(name, p)
     with np.errstate(over="ignore"):
         sums = np.asarray(p.sum(axis=-1))

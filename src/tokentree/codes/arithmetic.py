@@ -9,43 +9,162 @@ The coder is constriction's range coder, the form of arithmetic coding that move
 extra: ``pip install 'tokentree[coding]'``.
 """
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from .._lib import checks
 from .._lib.checks import Numbers
+from .prefix import octets_of, whole_numbers
 
 _PRECISION = 24
 """Bits of the probabilities that the coder works with."""
 
 
-def arithmetic_encode(
-    p: Annotated[Numbers, "leaves"], symbols: Annotated[Numbers, "message"]
-) -> UInt8[np.ndarray, "bits"]:
-    r"""Bits that hold `symbols`, each coded with the probabilities `p`.
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class ArithmeticModel:
+    """Probabilities made ready for `arithmetic_encode` and `arithmetic_decode`, which take it in their place.
 
     Parameters
     ----------
-    p : array_like, shape (M,)
-        Probabilities of the symbols 0 to M - 1, at most 2^24 of them positive. For a mixture,
-        ``mixture.joint``.
-    symbols : array_like of int, shape (n,)
-        The message; ``p > 0`` at each of its symbols.
+    p : array_like, shape (M,) or (n, M)
+        As there.
 
-    Returns
-    -------
-    ndarray of uint8
-        Zeros and ones, a multiple of 32 of them. Beside -sum log2 p(x): up to 64 bits, about 10^-4 and never
-        more than 0.006 bits per symbol for the interval's rounding, and what is lost by rounding p to
-        multiples of 2^-24, none below 2^-24.
+    Attributes
+    ----------
+    p : ndarray of float64
+        Read-only.
 
     Raises
     ------
     ValueError
-        If `p` is not one-dimensional, has a negative entry, does not sum to 1 or has more than 2^24 positive
+        If `p` has another shape, a negative entry, a row that does not sum to 1, or one distribution for all
+        symbols more than 2^24 positive entries.
+
+    Notes
+    -----
+    O(M log M) for one distribution, once. Objects of constriction are made when they are first used.
+
+    Examples
+    --------
+    >>> model = ArithmeticModel([0.9, 0.1])
+    >>> [arithmetic_encode(model, message).size for message in ([0] * 100, [1] * 100)]
+    [32, 352]
+    """
+
+    p: Float[np.ndarray, "*rows leaves"]
+
+    def __init__(self, p: Annotated[Numbers, "*rows leaves"]) -> None:
+        rows: Float[np.ndarray, "..."] = checks.distributions("p", p)
+        if rows.ndim > 2:
+            raise ValueError(f"p has shape {rows.shape}: must have one axis or two")
+        if rows.ndim == 1 and np.count_nonzero(rows) > 2**_PRECISION:
+            raise ValueError(
+                f"p is positive on {np.count_nonzero(rows)} symbols: at most 2**{_PRECISION} can be coded"
+            )
+        rows = rows.copy()
+        rows.setflags(write=False)
+        object.__setattr__(self, "p", rows)
+
+    def __repr__(self) -> str:
+        *rows, leaves = self.p.shape
+        each = f", a distribution for each of {rows[0]:,}" if rows else ""
+        return f"<ArithmeticModel: {leaves:,} symbols{each}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What constriction makes cannot be pickled.
+        return ArithmeticModel, (self.p,)
+
+    @cached_property
+    def _support(self) -> Int[np.ndarray, "symbols"]:
+        """Symbols that may occur; one distribution for each of the message may have them all."""
+        return np.flatnonzero(self.p) if self.p.ndim == 1 else np.arange(self.p.shape[-1])
+
+    @cached_property
+    def _place(self) -> Int[np.ndarray, "leaves"]:
+        """Where each symbol stands among those, and -1 where it does not."""
+        place = np.full(self.p.shape[-1], -1, np.int32)
+        place[self._support] = np.arange(self._support.size)
+        return place
+
+    @cached_property
+    def _coder(self) -> Any:
+        """The coder's model."""
+        categorical = _constriction().stream.model.Categorical
+        if self.p.ndim == 2:
+            return categorical(perfect=False)
+        # The coder gives every symbol a share of its range, so symbols that cannot occur are left out.
+        return categorical(self.p[self._support], perfect=True)
+
+    def _rows(self, n: int) -> tuple[Any, ...]:
+        """What the coder takes for `n` symbols."""
+        return (self._coder,) if self.p.ndim == 1 else (self._coder, self.p[:n])
+
+    def _places(self, message: Shaped[np.ndarray, "message"]) -> Int[np.ndarray, "message"]:
+        """The message as the coder numbers symbols."""
+        inside = (message >= 0) & (message < self._place.size)
+        if not inside.all():
+            checks.fail_at("symbols", message, ~inside, "must be a symbol of positive probability")
+        places: npt.NDArray[np.int32] = self._place[message]
+        bad = places < 0 if self.p.ndim == 1 else self.p[np.arange(message.size), message] <= 0
+        if bad.any():
+            checks.fail_at("symbols", message, bad, "must be a symbol of positive probability")
+        return places
+
+
+@overload
+def arithmetic_encode(
+    p: ArithmeticModel | Annotated[Numbers, "*rows leaves"],
+    symbols: Annotated[Numbers, "message"],
+    *,
+    packed: Literal[False] = False,
+) -> UInt8[np.ndarray, "bits"]: ...
+
+
+@overload
+def arithmetic_encode(
+    p: ArithmeticModel | Annotated[Numbers, "*rows leaves"],
+    symbols: Annotated[Numbers, "message"],
+    *,
+    packed: Literal[True],
+) -> bytes: ...
+
+
+def arithmetic_encode(
+    p: ArithmeticModel | Annotated[Numbers, "*rows leaves"],
+    symbols: Annotated[Numbers, "message"],
+    *,
+    packed: bool = False,
+) -> UInt8[np.ndarray, "bits"] | bytes:
+    r"""Bits that hold `symbols`, coded with the probabilities `p`.
+
+    Parameters
+    ----------
+    p : array_like, shape (M,) or (n, M), or ArithmeticModel
+        Probabilities of the symbols 0 to M - 1, at most 2^24 of them positive. For a mixture,
+        ``mixture.joint``. Or a distribution for each symbol of the message, as a language model gives. An
+        `ArithmeticModel` of either saves what they cost again and again.
+    symbols : array_like of int, shape (n,)
+        The message; ``p > 0`` at each of its symbols.
+    packed : bool
+        Whether to give bytes, the first bit in the highest place.
+
+    Returns
+    -------
+    ndarray of uint8, or bytes
+        Zeros and ones, a multiple of 32 of them, unless they are packed. Beside -sum log2 p(x): up to 64
+        bits, about 10^-4 and never more than 0.006 bits per symbol for the interval's rounding, and what is
+        lost by rounding p to multiples of 2^-24, none below 2^-24. One distribution for each symbol leaves
+        2^-24 to every one of the M symbols, also to those that it gives nothing.
+
+    Raises
+    ------
+    ValueError
+        If `p` is no distribution, or not one for each symbol of the message, or has more than 2^24 positive
         entries; or if the message is not one-dimensional or holds a symbol that `p` lacks or that has
         probability zero.
     TypeError
@@ -55,8 +174,8 @@ def arithmetic_encode(
 
     Notes
     -----
-    O(M log M + n). Rissanen and Langdon (1979); range coding: Martin (1979); the coder is constriction's
-    (Bamler 2022).
+    O(M log M + n), O(n) with an `ArithmeticModel`; O(n M) for a distribution each. Rissanen and Langdon
+    (1979); range coding: Martin (1979); the coder is constriction's (Bamler 2022).
 
     Examples
     --------
@@ -64,34 +183,35 @@ def arithmetic_encode(
     >>> bits.size  # the ideal length is 469.0; no prefix code for one symbol at a time is below 1000
     480
     """
-    model, support = _model(p)
-    message = checks.integer_array("symbols", symbols)
-    if message.ndim != 1:
-        raise ValueError(f"symbols has shape {message.shape}: must be one-dimensional")
-    if message.dtype == np.bool_:
+    model = p if isinstance(p, ArithmeticModel) else ArithmeticModel(p)
+    message = whole_numbers("symbols", symbols)
+    if message.dtype == np.uint8 and np.asarray(symbols).dtype == np.bool_:
         raise TypeError("symbols has dtype bool: must be integers")
-    place = np.searchsorted(support, message)
-    coded = place < support.size
-    coded[coded] = support[place[coded]] == message[coded]
-    if not coded.all():
-        checks.fail_at("symbols", message, ~coded, "must be a symbol of positive probability")
+    if model.p.ndim == 2 and len(model.p) != message.size:
+        raise ValueError(
+            f"p has shape {model.p.shape} and symbols {message.shape}: must be a distribution for each symbol"
+        )
+    places = model._places(message)
     encoder = _constriction().stream.queue.RangeEncoder()
-    if model is not None:
-        encoder.encode(place.astype(np.int32), model)
+    if model._support.size > 1 and message.size:
+        encoder.encode(places, *model._rows(message.size))
     words: npt.NDArray[np.uint32] = encoder.get_compressed()
-    return np.unpackbits(words.astype(">u4").view(np.uint8))
+    octets = words.astype(">u4").view(np.uint8)
+    return octets.tobytes() if packed else np.unpackbits(octets)
 
 
 def arithmetic_decode(
-    p: Annotated[Numbers, "leaves"], bits: Annotated[Numbers, "bits"], n_symbols: int
+    p: ArithmeticModel | Annotated[Numbers, "*rows leaves"],
+    bits: bytes | Annotated[Numbers, "bits"],
+    n_symbols: int,
 ) -> Int[np.ndarray, "message"]:
     """The `n_symbols` symbols that `arithmetic_encode` turned into `bits` with the same `p`.
 
     Parameters
     ----------
-    p : array_like, shape (M,)
+    p : array_like, shape (M,) or (n, M), or ArithmeticModel
         As given to `arithmetic_encode`, to the last digit.
-    bits : array_like of 0 and 1
+    bits : bytes, or array_like of 0 and 1
         A multiple of 32. Bits that do not come from `arithmetic_encode` give some message too.
     n_symbols : int
         Length of the message, which the bits do not tell.
@@ -103,14 +223,16 @@ def arithmetic_decode(
     Raises
     ------
     ValueError
-        If `p` is not as there, the bits are not zeros and ones or not a multiple of 32, ``n_symbols < 0``,
-        or the bits cannot come from `p`.
+        If `p` is not as there, the bits are not zeros and ones or not a multiple of 32, ``n_symbols < 0`` or
+        more than there are distributions, or the bits cannot come from `p`.
+    TypeError
+        If the bits are not integers or booleans.
     ImportError
         If constriction is not installed.
 
     Notes
     -----
-    O(M log M + n log M).
+    O(M log M + n log M), O(n log M) with an `ArithmeticModel`; O(n M) for a distribution each.
 
     Examples
     --------
@@ -118,36 +240,24 @@ def arithmetic_decode(
     >>> arithmetic_decode([0.5, 0.0, 0.25, 0.25], bits, 4)
     array([3, 0, 2, 0])
     """
-    model, support = _model(p)
-    stream = checks.array("bits", bits)
-    if stream.ndim != 1 or stream.size % 32:
-        raise ValueError(f"bits has shape {stream.shape}: must be one-dimensional, a multiple of 32 long")
-    if not np.isin(stream, (0, 1)).all():
-        checks.fail_at("bits", stream, ~np.isin(stream, (0, 1)), "bits are 0 or 1")
+    model = p if isinstance(p, ArithmeticModel) else ArithmeticModel(p)
+    octets, size = octets_of(bits)
+    if size % 32:
+        raise ValueError(f"bits has shape ({size},): must be one-dimensional, a multiple of 32 long")
     count = checks.integer("n_symbols", n_symbols, 0)
-    if model is None:
-        return np.full(count, support[0])
-    words = np.packbits(stream.astype(np.uint8)).view(">u4").astype(np.uint32)
+    if model.p.ndim == 2 and len(model.p) < count:
+        raise ValueError(f"p has shape {model.p.shape} and n_symbols = {count}: must have a row for each")
+    if model._support.size == 1 or not count:
+        return np.full(count, model._support[0])
+    words = octets.view(">u4").astype(np.uint32)
     decoder = _constriction().stream.queue.RangeDecoder(words)
+    rest = (count,) if model.p.ndim == 1 else ()
     try:
-        places: npt.NDArray[np.int32] = decoder.decode(model, count)
+        places: npt.NDArray[np.int32] = decoder.decode(*model._rows(count), *rest)
     except AssertionError as error:
         raise ValueError(f"bits cannot come from these probabilities: {error}") from None
-    decoded: npt.NDArray[np.int64] = support[places]
+    decoded: npt.NDArray[np.int64] = model._support[places]
     return decoded
-
-
-def _model(p: Numbers) -> tuple[Any, Int[np.ndarray, "symbols"]]:
-    """The coder's model of the symbols that occur, None for a sure thing, and which symbols they are."""
-    row: Float[np.ndarray, "..."] = checks.distributions("p", p)
-    if row.ndim != 1:
-        raise ValueError(f"p has shape {row.shape}: must be one-dimensional")
-    support = np.flatnonzero(row)
-    if support.size > 2**_PRECISION:
-        raise ValueError(f"p is positive on {support.size} symbols: at most 2**{_PRECISION} can be coded")
-    categorical = _constriction().stream.model.Categorical
-    # The coder gives every symbol a share of its range, so symbols that cannot occur are left out.
-    return categorical(row[support], perfect=True) if support.size > 1 else None, support
 
 
 def _constriction() -> Any:

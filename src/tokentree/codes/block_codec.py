@@ -11,7 +11,7 @@ response over the alphabet, and one Huffman code does it all.
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal, overload
 
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
@@ -147,38 +147,53 @@ class BlockCodec:
         self._paths = np.concatenate([paths, np.full((q + 1, self.depth), EOS, paths.dtype)])
         self._paths[len(paths) : -1, 0] = np.arange(q)
         self._tokens = np.concatenate([tokens, np.ones(q + 1, dtype=np.int64)])
+        self._closes = ((self._paths == EOS) & (np.arange(self.depth) < self._tokens[:, None])).any(axis=1)
         self._keys = _sortable(paths)
 
-    def encode(self, sequence: str | Annotated[Numbers, "n"]) -> UInt8[np.ndarray, "bits"]:
+    @overload
+    def encode(
+        self, sequence: str | Annotated[Numbers, "n"], *, packed: Literal[False] = False
+    ) -> UInt8[np.ndarray, "bits"]: ...
+
+    @overload
+    def encode(self, sequence: str | Annotated[Numbers, "n"], *, packed: Literal[True]) -> bytes: ...
+
+    def encode(
+        self, sequence: str | Annotated[Numbers, "n"], *, packed: bool = False
+    ) -> UInt8[np.ndarray, "bits"] | bytes:
         """Code one response, end-of-sequence included.
 
         Parameters
         ----------
         sequence : str of digits, or sequence of int, of length n
             Any response over the alphabet, seen or not.
+        packed : bool
+            Whether to give bytes, as `HuffmanCode.encode` packs them.
 
         Returns
         -------
-        ndarray of uint8
-            Bits, one per entry; `numpy.packbits` packs them.
+        ndarray of uint8, or bytes
+            Bits, one per entry, unless they are packed.
 
         Raises
         ------
         ValueError, TypeError
             If a symbol is outside the alphabet.
         """
-        return self.code.encode(self._codes(sequence))
+        codes = self._codes(sequence)
+        return self.code.encode(codes, packed=True) if packed else self.code.encode(codes)
 
     def code_length(self, sequence: str | Annotated[Numbers, "n"]) -> int:
         """Number of bits `encode` gives, without writing them; parameters and errors as there."""
         return int(self.code.lengths[self._codes(sequence)].sum())
 
-    def decode(self, bits: Annotated[Numbers, "bits"]) -> Int[np.ndarray, "n"]:
-        """The response that `encode` turned into `bits`.
+    def decode(self, bits: bytes | Annotated[Numbers, "bits"]) -> Int[np.ndarray, "n"]:
+        """The response that `encode` turned into the first of `bits`: it tells where it ends.
 
         Parameters
         ----------
-        bits : array_like of 0 and 1
+        bits : bytes, or array_like of 0 and 1
+            Packed bits, or one per entry. What follows the response is left alone.
 
         Returns
         -------
@@ -187,15 +202,14 @@ class BlockCodec:
         Raises
         ------
         ValueError
-            If the bits are not what `encode` gives for some response.
+            If the bits do not begin with what `encode` gives for some response.
         """
-        codes = self.code.decode(bits)
+        codes = self.code._begun(bits, self._closes)
         inside = np.arange(self.depth) < self._tokens[codes][:, None]
         tokens: Int[np.ndarray, "tokens"] = self._paths[codes][inside].astype(np.int64)
-        ends = np.flatnonzero(tokens == EOS)
-        if len(ends) != 1 or ends[0] != len(tokens) - 1:
+        if not codes.size or not self._closes[codes[-1]]:
             raise ValueError(
-                f"bits hold {len(tokens)} tokens with end-of-sequence at {ends.tolist()[:3]}: "
+                f"bits hold {len(tokens)} tokens without end-of-sequence: "
                 "must be one whole response, with end-of-sequence last"
             )
         if not np.array_equal(codes, self._codes(tokens[:-1])):

@@ -1,8 +1,10 @@
-"""Optimal codeword lengths, found in batches."""
+"""Optimal codeword lengths: of few symbols, of many, of many vectors at once, and up to a limit."""
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,6 +13,17 @@ from jaxtyping import Int, Shaped, UInt8
 
 from .._lib import checks
 from .._lib.checks import Numbers
+from .limited import limited_lengths
+from .together import lengths_together
+
+_ROOM = {"i": 2.0**62, "f": 2.0**1022, "O": math.inf}
+"""Totals below this, and sums of two of them, do not overflow."""
+
+_INSERTED = 200
+"""Leaves up to which merged weights are inserted among them, one by one."""
+
+_NESTED = 16
+"""Weights that are added by iterators inside one another, at most."""
 
 _ROUND = 64
 """Symbols that a loop merges in the time of one round over arrays."""
@@ -29,9 +42,9 @@ _BLOCK = 2**14
 
 
 def huffman_lengths(
-    weights: Annotated[Numbers, "leaves"],
-) -> Int[np.ndarray, "leaves"]:
-    r"""Codeword lengths of an optimal binary prefix code.
+    weights: Annotated[Numbers, "*batch leaves"], *, arity: int = 2, limit: int | None = None
+) -> Int[np.ndarray, "*batch leaves"]:
+    r"""Codeword lengths of an optimal prefix code.
 
     The lengths l minimise sum w l over all prefix codes with a codeword for every symbol, also one of weight
     zero. No optimal code has a shorter longest codeword. Among symbols of equal weight, an earlier one never
@@ -39,42 +52,164 @@ def huffman_lengths(
 
     Parameters
     ----------
-    weights : array_like, shape (M,)
-        Weights >= 0, of any total. Integers of any size, and integers and Fractions together, are computed
-        with exactly. With floats every merged weight is rounded to float64, so the cost may exceed the
-        optimum, by a factor of at most about 1 + M / 2**52. If all weights are zero every complete code is
-        optimal, and the lengths differ by at most one.
+    weights : array_like, shape (..., M)
+        Weights >= 0, of any total; each row is coded by itself. Integers of any size, and integers and
+        Fractions together, are computed with exactly. With floats every merged weight is rounded to float64,
+        so the cost may exceed the optimum, by a factor of at most about 1 + (arity - 1) M / 2**52. If all
+        weights are zero every complete code is optimal, and the lengths differ by at most one.
+    arity : int
+        Number of digits that codewords are written in, at least 2: 2 for bits.
+    limit : int, optional
+        Longest codeword allowed, in digits; of the codes within it, an optimal one. No law then says which.
 
     Returns
     -------
-    ndarray of int64, shape (M,)
-        Lengths in bits. A single symbol gets length 0.
+    ndarray of int64, shape (..., M)
+        Lengths in digits. A single symbol gets length 0.
 
     Raises
     ------
     ValueError
-        If the weights are not one-dimensional, there are none, or one is negative, not finite or masked; or
-        if an integer beside floats is none that float64 has.
+        If there are no weights, or one is negative, not finite or masked; if an integer beside floats is none
+        that float64 has; if ``arity < 2``, or fewer than M codewords have `limit` digits.
     TypeError
         If a weight is no int, float or Fraction, or Fractions stand beside floats.
 
     Notes
     -----
-    O(M log M). One sort of the weights; only codes of more than 64 levels sort the symbols too. Weights are
-    merged in about as many vectorised rounds as the longest codeword has bits, or in a plain loop where that
-    is the faster; integers beyond int64 and Fractions take the loop, some microseconds each. The result
-    depends neither on this nor on the machine. Huffman (1952); the two queues are van Leeuwen's (1976).
+    O(M log M). One sort of the weights; only short codes and those of more than 64 levels sort the symbols
+    too. Weights are merged in about as many vectorised rounds as the longest codeword has bits, or in a plain
+    loop where that is the faster; integers beyond int64 and Fractions take some microseconds each. Many short
+    rows are merged together. The result depends neither on this nor on the machine. Huffman (1952), who
+    joins `arity` weights at a time after adding zeros; the two queues are van Leeuwen's (1976). With a limit,
+    O(limit M) more if it binds: package-merge, Larmore and Hirschberg (1990).
 
     Examples
     --------
     >>> huffman_lengths([0.25, 0.25, 0.2, 0.15, 0.15])
     array([2, 2, 2, 3, 3])
-    >>> huffman_lengths([1, 1, 2, 3, 5, 8])
-    array([5, 5, 4, 3, 2, 1])
+    >>> huffman_lengths([[1, 1, 2, 3, 5, 8], [1, 1, 1, 1, 1, 1]])
+    array([[5, 5, 4, 3, 2, 1],
+           [2, 2, 3, 3, 3, 3]])
+    >>> huffman_lengths([1, 1, 2, 3, 5, 8], arity=3)
+    array([3, 3, 2, 2, 1, 1])
+    >>> huffman_lengths([1, 1, 2, 3, 5, 8], limit=3)
+    array([3, 3, 3, 3, 2, 2])
     """
-    values = _weights(weights)
+    values = checks.exact_array("weights", weights)
+    if limit is None and arity == 2 and values.ndim == 1 and 0 < values.size <= _INSERTED:
+        order, light = _ranked(values)
+        # In order, the first and the last weight clear all others; what they do not is looked at below.
+        if light[0] >= 0 and light[-1] * len(light) < _ROOM[values.dtype.kind]:
+            return _inserted(order, light, 2)
+    if values.ndim == 0 or not values.shape[-1]:
+        raise ValueError(f"weights has shape {values.shape}: its last axis needs at least one weight")
+    checks.nonnegative("weights", values)
+    size = values.shape[-1]
+    arity = checks.integer("arity", arity, at_least=2)
+    if limit is not None:
+        limit = checks.integer("limit", limit, at_least=0)
+        least = _digits(size, arity)
+        if limit < least:
+            raise ValueError(f"limit = {limit}: {size} symbols need codewords of {least} digits")
+    if values.ndim == 1:
+        return _row(values, arity, limit)
+    rows = values.reshape(-1, size)
+    if arity == 2 and limit is None and rows.size and _small_sums(values, size):
+        together = lengths_together(rows)
+        if together is not None:
+            return together.reshape(values.shape)
+    lengths = np.empty(values.shape, np.int64)
+    for row, into in zip(rows, lengths.reshape(-1, size), strict=True):
+        into[:] = _row(row, arity, limit)
+    return lengths
+
+
+def _digits(size: int, arity: int) -> int:
+    """Least number of digits that as many codewords of one length have."""
+    digits, words = 0, 1
+    while words < size:
+        digits, words = digits + 1, words * arity
+    return digits
+
+
+def _row(row: Shaped[np.ndarray, "leaves"], arity: int, limit: int | None) -> Int[np.ndarray, "leaves"]:
+    """Lengths for one vector of weights."""
+    values, arity = _exact_sums(row), max(2, min(arity, row.size))
+    if row.size <= _INSERTED and arity <= _NESTED:
+        lengths = _inserted(*_ranked(values), arity)
+    else:
+        lengths = _passing(values, arity)
+    return lengths if limit is None or lengths.max() <= limit else limited_lengths(values, arity, limit)
+
+
+def _small_sums(weights: Shaped[np.ndarray, "..."], size: int) -> bool:
+    """Whether `size` weights as large as the largest still add up within the dtype."""
+    return weights.dtype != object and float(weights.max()) * size < _ROOM[weights.dtype.kind]
+
+
+def _exact_sums(weights: Shaped[np.ndarray, "leaves"]) -> Shaped[np.ndarray, "leaves"]:
+    """`weights` in a dtype whose sums do not overflow."""
+    if weights.dtype == object or _small_sums(weights, weights.size):
+        return weights
+    with np.errstate(over="ignore"):
+        total = weights.sum(dtype=np.float64)
+    if total < _ROOM[weights.dtype.kind]:
+        return weights
+    if weights.dtype == np.int64:
+        return weights.astype(object)
+    # A power of two scales exactly, but for weights some 2**2000 times too small to be noticed in the total.
+    scaled: npt.NDArray[np.float64] = np.ldexp(weights, -weights.size.bit_length())
+    return scaled
+
+
+def _ranked(values: Shaped[np.ndarray, "leaves"]) -> tuple[Int[np.ndarray, "leaves"], list[Any]]:
+    """Ascending weights, of equal ones the last first, and where they stand counted from the end."""
+    backwards = values[::-1]
+    order: npt.NDArray[np.int64] = backwards.argsort(kind="stable")
+    return order, backwards[order].tolist()
+
+
+def _inserted(order: Int[np.ndarray, "leaves"], light: list[Any], arity: int) -> Int[np.ndarray, "leaves"]:
+    """Lengths for ascending weights: sums go where they belong in one list."""
+    spare = (1 - len(light)) % (arity - 1)
+    light = [0] * spare + light
+    items = light.copy()
+    queue = merged = iter(items)
+    for _ in range(arity - 1):
+        merged = map(add, merged, queue)
+    # The list grows while it is read, always behind the place that is read next.
+    for weight in merged:
+        insort(items, weight)
+
+    def consumed(made: int) -> int:
+        read = arity * made
+        last = items[read - 1]
+        taken = bisect_right(light, last)
+        if items[read] == last:
+            # Leaves come before inner nodes of the same weight.
+            taken = min(taken, read - bisect_left(items, last) + bisect_left(light, last))
+        return read - taken
+
+    counts = _level_counts(consumed, len(light), arity)
+    counts[-1] -= spare
+    lengths: npt.NDArray[np.int64] = np.empty(order.size, np.int64)
+    lengths[order] = np.arange(len(counts) - 1, -1, -1).repeat(counts[::-1])
+    return lengths[::-1].copy()
+
+
+def _passing(values: Shaped[np.ndarray, "leaves"], arity: int) -> Int[np.ndarray, "leaves"]:
+    """Lengths of symbols by the thresholds that their weights pass."""
     leaves = np.sort(values)
-    counts = _level_counts(leaves)
+    # Zeros, the deepest of all, make the code tree complete.
+    spare = (1 - leaves.size) % (arity - 1)
+    items = np.concatenate((np.zeros(spare, leaves.dtype), leaves)) if spare else leaves
+    if arity > 2 or _worth_batches(leaves):
+        consumed = _consumed_in_batches(items, arity)
+    else:
+        consumed = _consumed_one_by_one(items)
+    counts = np.array(_level_counts(consumed, items.size, arity))
+    counts[-1] -= spare
     # The lightest leaves are the deepest, so a weight alone tells its length: levels begin at thresholds.
     ends = np.cumsum(counts[::-1])
     ends = ends[ends < leaves.size]
@@ -93,36 +228,16 @@ def huffman_lengths(
     return lengths
 
 
-def _weights(value: Any) -> Shaped[np.ndarray, "leaves"]:
-    """`value` in a dtype whose sums do not overflow: int64, float64, or objects that add exactly."""
-    weights = checks.exact_array("weights", value)
-    if weights.ndim != 1 or not weights.size:
-        raise ValueError(
-            f"weights has shape {weights.shape}: must be one-dimensional with at least one weight"
-        )
-    checks.nonnegative("weights", weights)
-    if weights.dtype == object:
-        return weights
-    with np.errstate(over="ignore"):
-        total = weights.sum(dtype=np.float64)
-    if weights.dtype == np.int64:
-        return weights if total < 2.0**62 else weights.astype(object)
-    # A power of two scales exactly, but for weights some 2**2000 times too small to be noticed in the total.
-    return weights if total < 2.0**1022 else np.ldexp(weights, -weights.size.bit_length())
-
-
-def _level_counts(leaves: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "levels"]:
-    """Leaves at every depth of the code tree of the ascending weights `leaves`."""
-    consumed = _consumed_in_batches if _worth_batches(leaves) else _consumed_one_by_one
-    consumed_at = consumed(leaves)
-    # begin[d] inner nodes lie at depth d or more. Their children are the first 2 begin[d] items, and the
-    # inner nodes among these are those at depth d + 1 or more.
-    begin = [leaves.size - 1]
-    while begin[-1]:
-        begin.append(consumed_at(begin[-1]))
-    inner = -np.diff(begin)
-    counts: npt.NDArray[np.int64] = np.append(1, 2 * inner) - np.append(inner, 0)
-    return counts
+def _level_counts(consumed: Callable[[int], int], leaves: int, arity: int) -> list[int]:
+    """Leaves at every depth, given how many inner nodes are consumed when so many have been made."""
+    # `inner` nodes lie at this depth or deeper. Their children are the first arity * inner items, and the
+    # inner nodes among these are those that lie deeper.
+    counts, nodes, inner = [], 1, (leaves - 1) // (arity - 1)
+    while inner:
+        deeper = consumed(inner)
+        counts.append(nodes - (inner - deeper))
+        nodes, inner = arity * (inner - deeper), deeper
+    return [*counts, nodes]
 
 
 def _worth_batches(leaves: Shaped[np.ndarray, "leaves"]) -> bool:
@@ -168,18 +283,18 @@ def _consumed_one_by_one(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int]
     return consumed.__getitem__
 
 
-def _consumed_in_batches(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int], int]:
-    """The same in rounds, in each of which all pairs are joined whose weights are next in line already."""
-    nodes = np.empty(leaves.size - 1, leaves.dtype)
+def _consumed_in_batches(leaves: Shaped[np.ndarray, "leaves"], arity: int) -> Callable[[int], int]:
+    """The same in rounds, in each of which all are joined whose weights are next in line already."""
+    nodes = np.empty((leaves.size - 1) // (arity - 1), leaves.dtype)
     leaf = node = made = 0
     starts, firsts = [0], [0]
     while made < nodes.size:
-        smallest = sorted([*leaves[leaf : leaf + 2].tolist(), *nodes[node : min(node + 2, made)].tolist()])
-        bound = smallest[0] + smallest[1]
+        nearest = *leaves[leaf : leaf + arity].tolist(), *nodes[node : min(node + arity, made)].tolist()
+        bound = reduce(add, sorted(nearest)[:arity])
         to_leaf = leaf + int(leaves[leaf:].searchsorted(bound, "right"))
         to_node = node + int(nodes[node:made].searchsorted(bound, "right"))
-        if (to_leaf - leaf + to_node - node) % 2:
-            # The largest waits for the next round: the inner node, if a leaf weighs the same.
+        for _ in range((to_leaf - leaf + to_node - node) % arity):
+            # The largest wait for the next round: the inner node, if a leaf weighs the same.
             if to_node > node and (to_leaf == leaf or nodes[to_node - 1] >= leaves[to_leaf - 1]):
                 to_node -= 1
             else:
@@ -190,17 +305,19 @@ def _consumed_in_batches(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int]
             # Two sorted runs, which a stable sort merges in linear time.
             batch = np.concatenate((leaves[leaf:to_leaf], nodes[node:to_node]))
             batch.sort(kind="stable")
-        leaf, node, start, made = to_leaf, to_node, made, made + batch.size // 2
-        np.add(batch[::2], batch[1::2], out=nodes[start:made])
+        leaf, node, start, made = to_leaf, to_node, made, made + batch.size // arity
+        np.add(batch[::arity], batch[1::arity], out=nodes[start:made])
+        for i in range(2, arity):
+            nodes[start:made] += batch[i::arity]
         starts.append(made)
         firsts.append(node)
 
     # Read one by one, entries of a memoryview are had in a third of the time.
-    light, merged = leaves.data, nodes.data
+    light, merged = (each.tolist() if leaves.dtype == object else each.data for each in (leaves, nodes))
 
     def consumed(made: int) -> int:
         # Inner node k comes too late if it has k inner nodes and more than items - 1 - k leaves before it.
-        items, turn = 2 * made, bisect_left(starts, made)
+        items, turn = arity * made, bisect_left(starts, made)
         return bisect_left(
             range(firsts[turn]),
             True,

@@ -49,8 +49,9 @@ def zeta_sums(
     if near.any():
         logs = np.log1p(np.arange(_DIRECT_TERMS) / q[near, None])
         terms = np.exp(-s[near, None] * logs)
-        for order, row in enumerate(sums):
-            row[near] += (terms * logs**order).sum(axis=1)
+        for row in sums:
+            row[near] += terms.sum(axis=1)
+            terms *= logs
     return sums
 
 
@@ -64,12 +65,15 @@ def zeta_exponents(
     short of the root.
     """
     alpha = 1 / (means + np.log(q / (q - 0.5)))
+    # Each by itself: none depends on what else is asked for.
+    left = np.arange(len(alpha))
     for _ in range(100):
-        zeroth, first, second = zeta_sums(alpha + 1, q, moments=True)
+        zeroth, first, second = zeta_sums(alpha[left] + 1, q[left], moments=True)
         mean = first / zeroth
-        step = np.log(mean / means) * mean / (second / zeroth - mean**2) / alpha
-        alpha = alpha * np.where(step > 0, 1 + step, np.exp(step))
-        if np.abs(step).max() < 1e-13:
+        step = np.log(mean / means[left]) * mean / (second / zeroth - mean**2) / alpha[left]
+        alpha[left] *= np.where(step > 0, 1 + step, np.exp(step))
+        left = left[np.abs(step) >= 1e-13]
+        if not len(left):
             break
     return alpha
 

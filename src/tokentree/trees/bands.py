@@ -196,8 +196,8 @@ class Bands:
         return Bands, (self.bands, self.token, self.total)
 
 
-Parts = tuple[int, Int[np.ndarray, "edges"], Nodes | Bands]
-"""What a `TokenTree` is made of: alphabet size, offsets, and the nodes or their compact form."""
+Parts = tuple[int, Int[np.ndarray, "edges"] | None, Nodes | Bands]
+"""What a `TokenTree` is made of: alphabet size, offsets, nodes; or the compact form, which knows offsets."""
 
 
 def merge(trees: Sequence[Bands]) -> Bands | None:

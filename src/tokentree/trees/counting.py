@@ -155,4 +155,4 @@ def _count_pieces(
 
 
 def _parts(q: int, source: Bands) -> Parts:
-    return q, source.offsets, source
+    return q, None, source

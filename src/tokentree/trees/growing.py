@@ -18,19 +18,30 @@ def grow(
 ) -> Bands:
     """Sort the responses, at most `cap` tokens deep.
 
-    `flat` holds their symbols, as one row or as a matrix with a row for each.
+    `flat` holds their symbols, as one row or as a matrix with a row for each; only the last may be shorter.
     """
     bits = max(1, (q - 1).bit_length())
-    depth = int(lengths.max()) + 1
-    at = np.arange(len(lengths)) * flat.shape[1] if flat.ndim == 2 else np.cumsum(lengths) - lengths
+    if flat.ndim == 2:
+        longest, shortest = flat.shape[1], int(lengths[-1])
+        at = np.arange(len(lengths)) * longest
+    else:
+        shortest, longest = int(lengths.min()), int(lengths.max())
+        at = np.cumsum(lengths) - lengths
+    depth = longest + 1
     if cap is not None and cap < depth:
-        depth, lengths = cap, np.minimum(lengths, cap)
-    total = np.full(1, len(lengths) if weights is None else weights.sum())
+        depth, shortest, longest, lengths = (
+            cap,
+            min(shortest, cap),
+            min(longest, cap),
+            np.minimum(lengths, cap),
+        )
+    total = np.array([len(lengths) if weights is None else weights.sum()])
     read = _reader(flat, bits)
     bands: list[Band] = []
     group, n_groups, base = np.zeros(0, np.uint64), 1, 0
     while base < depth:
-        s, height, low = _span(lengths, bits, 64 - (n_groups - 1).bit_length(), depth - base)
+        room = 64 - (n_groups - 1).bit_length()
+        s, height, low = _span(shortest, longest, bits, room, depth - base)
         key = read(at, s, base)
         if low:
             _close(key, np.minimum(lengths, s), s, bits, low)
@@ -46,29 +57,29 @@ def grow(
         # With an entry more than `run_starts` gives, so that the last word has an end, too.
         new = np.ones(len(key) + 1, dtype=bool)
         np.not_equal(key[1:], key[:-1], out=new[1:-1])
-        first = np.flatnonzero(new)
+        (first,) = new.nonzero()
         words = key[new[:-1]]
-        ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else np.full(1, s, dtype=np.int8)
+        ends = (words & np.uint64(2**low - 1)).astype(np.int8) if low else np.array([s], np.int8)
         bands.append(Band(words, ends, *_weighed(weights, first), s, height, bits, low))
         if base < depth:
             on = np.broadcast_to(ends == height, words.shape)
             label = np.cumsum(new[:-1]) - 1
             go = on[label]
             order, n_groups = order[go], int(np.count_nonzero(on))
-            at, lengths = at[order] + height, lengths[order] - height
+            at, lengths, longest = at[order] + height, lengths[order] - height, longest - height
+            shortest = int(lengths.min(initial=longest))
             weights = None if weights is None else weights[go]
             group = (np.cumsum(on) - 1)[label[go]].astype(np.uint64)
     return Bands(tuple(bands), np.min_scalar_type(-q), total)
 
 
-def _span(lengths: Int[np.ndarray, "n"], bits: int, room: int, left: int) -> tuple[int, int, int]:
+def _span(shortest: int, longest: int, bits: int, room: int, left: int) -> tuple[int, int, int]:
     """Symbols in the next words of `room` bits, levels that they span, and bits for how many they are.
 
     No bits are needed for that where no response ends among these symbols.
     """
-    longest = int(lengths.max())
     s, low = min(room // bits, left, longest), 0
-    if int(lengths.min()) < s:
+    if shortest < s:
         while s * bits + s.bit_length() > room:
             s -= 1
         low = s.bit_length()

@@ -1,10 +1,11 @@
 """Reading responses: strings of digits, sequences of integers, or a matrix."""
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Int, Shaped, UInt8
 
 from .._lib.checks import _integers, _listed, array, integer_array, is_array, items
 
@@ -22,7 +23,11 @@ def flattened(
     elif isinstance(value, str | bytes):
         raise TypeError(f"{name} = {value!r} is one response: pass a list of responses")
     else:
-        value, flat = _rows(name, list(value), single)
+        value = list(value)
+        digits = _in_digits(value, q)
+        if digits is not None:
+            return digits, np.fromiter(map(len, value), dtype=np.int64, count=len(value))
+        value, flat = _rows(name, value, single)
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")
@@ -37,6 +42,38 @@ def flattened(
         found = found.item() if isinstance(found, np.generic) else found
         raise ValueError(f"{place} = {found!r}: symbols must lie in 0..{q - 1} (alphabet_size = {q})")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
+
+
+_DIGITS = "0123456789"
+
+_SYMBOLS = bytes(_DIGITS.find(chr(octet)) % 256 for octet in range(256))
+"""What a byte stands for; for no digit, more than any."""
+
+
+def _in_digits(value: list[Any], q: int) -> UInt8[np.ndarray, "n"] | None:
+    """Symbols of strings in one row, if all are digits of the alphabet."""
+    if set(map(type, value)) != {str}:
+        return None
+    text = "".join(value)
+    if not text.isascii():
+        return None
+    symbols = np.frombuffer(text.encode().translate(_SYMBOLS), np.uint8)
+    return symbols if symbols.max(initial=0) < min(q, 10) else None
+
+
+def one_response(name: str, value: Any, q: int) -> Iterable[int]:
+    """Symbols of one response; errors as in `flattened`."""
+    # What is in order at a glance takes no array.
+    if type(value) is str and not value.strip(_DIGITS[:q]):
+        return value.encode().translate(_SYMBOLS)
+    if isinstance(value, list | tuple):
+        if not value:
+            return value
+        if set(map(type, value)) == {int} and min(value) >= 0 and max(value) < q:
+            return value
+    flat, _ = flattened(name, [value], q, single=True)
+    symbols: list[int] = flat.ravel().tolist()
+    return symbols
 
 
 def _matrix(name: str, value: Any) -> Shaped[np.ndarray, "n length"]:

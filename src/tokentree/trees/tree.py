@@ -21,9 +21,11 @@ Invariants, which every function here may rely on and must keep:
 
 import math
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -38,7 +40,7 @@ from .files import read_tree, write_tree
 from .graphs import graphviz_graph, networkx_graph
 from .leaves import Leaves, leaf_nodes, leaves_before, paths
 from .picture import PICTURE, node_rows, tree_levels, tree_svg
-from .responses import flattened
+from .responses import one_response
 from .tokens import EOS, REST, LeafKind, Nodes
 
 if TYPE_CHECKING:
@@ -85,7 +87,8 @@ class TokenTree:
 
     alphabet_size: int
     # Without defaults, who writes TokenTree(data) would be told of missing offsets.
-    offsets: Int[np.ndarray, "edges"] = None  # type: ignore[assignment]
+    _offsets: Int[np.ndarray, "edges"] | None = None
+    """None where they are those of the compact form."""
     _source: Nodes | bands.Bands = None  # type: ignore[assignment]
     """The node arrays, or the compact form that lays them out when they are first asked for."""
 
@@ -95,7 +98,17 @@ class TokenTree:
                 "a TokenTree is made by from_sequences, from_leaves, from_bytes, from_text or from_file: "
                 "TokenTree.from_text(text, depth=16) for a text"
             )
-        self.offsets.flags.writeable = False
+
+    @cached_property
+    def offsets(self) -> Int[np.ndarray, "edges"]:
+        """First node of each level, and the number of nodes."""
+        if self._offsets is not None:
+            offsets = self._offsets
+        else:
+            assert isinstance(self._source, bands.Bands)
+            offsets = self._source.offsets
+        offsets.flags.writeable = False
+        return offsets
 
     @cached_property
     def _nodes(self) -> Nodes:
@@ -180,7 +193,11 @@ class TokenTree:
         if isinstance(source, bands.Bands) and self.depth < source.depth:
             # Pruned masses would add up in another order, and to other roundings.
             source = source.prune(self.depth) if isinstance(self.total_weight, int) else self._nodes
-        return TokenTree, (self.alphabet_size, self.offsets, source)
+        return TokenTree, (
+            self.alphabet_size,
+            self._offsets if source is self._source else self.offsets,
+            source,
+        )
 
     # Building
 
@@ -376,6 +393,9 @@ class TokenTree:
     @property
     def depth(self) -> int:
         """Depth of the deepest node."""
+        source = self._source
+        if self._offsets is None and isinstance(source, bands.Bands):
+            return source.depth
         return len(self.offsets) - 2
 
     @property
@@ -492,20 +512,35 @@ class TokenTree:
 
     def _find(self, prefix: str | Numbers, eos: bool) -> int | None:
         """The node that `prefix` leads to, if there is one; or its end-of-sequence."""
-        flat, _ = flattened("prefix", [prefix], self.alphabet_size, single=True)
-        path = [*flat.ravel().tolist(), *([EOS] if eos else [])]
+        path: Iterable[int] = one_response("prefix", prefix, self.alphabet_size)
+        children, symbols = self._children
         node = 0
-        for depth, token in enumerate(path, start=1):
-            if depth > self.depth:
-                raise ValueError(f"prefix = {prefix!r} runs below depth {self.depth}, where the tree was cut")
-            here = self.level(depth)
-            first, last = np.searchsorted(self.parents[here], [node, node + 1])
-            node = int(first + np.searchsorted(self.symbols[here][first:last], token))
-            if node == last or self.symbols[here][node] != token:
-                if first < last and self.symbols[here][first] == REST:
+        for token in chain(path, [EOS]) if eos else path:
+            first, last = children[node], children[node + 1]
+            # As a rule a deep node has one child.
+            child = (
+                first
+                if first < last and symbols[first] == token
+                else bisect_left(symbols, token, first, last)
+            )
+            if child == last or symbols[child] != token:
+                depth = int(self.offsets.searchsorted(node, "right"))
+                if depth > self.depth:
+                    raise ValueError(
+                        f"prefix = {prefix!r} runs below depth {self.depth}, where the tree was cut"
+                    )
+                if first < last and symbols[first] == REST:
                     raise ValueError(f"prefix = {prefix!r} was not expanded below depth {depth - 1}")
                 return None
-        return int(self.offsets[len(path)]) + node
+            node = child
+        return node
+
+    @cached_property
+    def _children(self) -> tuple[memoryview, memoryview]:
+        """The first child of each node, or where it would stand, and an end; and the symbols."""
+        _, parents = self._depths_and_parents()
+        counts = np.bincount(parents[1:], minlength=self.n_nodes)
+        return np.append(1, 1 + counts.cumsum()).data, self.symbols.data
 
     @cached_property
     def _leaf_nodes(self) -> Int[np.ndarray, "leaves"]:
@@ -521,17 +556,28 @@ class TokenTree:
         """Tokens on the path to each of some nodes, padded by `EOS`."""
         return paths(self.offsets, self.symbols, self.parents, nodes)
 
-    def leaves(self) -> Leaves:
+    def leaves(self, prefix: str | Annotated[Numbers, "length"] = ()) -> Leaves:
         """Leaves of the tree in lexicographic order, with path, depth, kind, weight and probability.
+
+        Parameters
+        ----------
+        prefix : str or sequence of int
+            Only leaves whose path begins with it; none where no response passes. Default: all leaves.
 
         Returns
         -------
         Leaves
-            Parallel arrays over the M leaves; indexing or iterating gives `Leaf` tuples.
+            Parallel arrays over the leaves; indexing or iterating gives `Leaf` tuples. Probabilities are
+            shares of the whole tree.
+
+        Raises
+        ------
+        ValueError
+            As for `weight` and `weights`.
 
         Notes
         -----
-        O(nodes + M depth) time and memory.
+        O(nodes + M depth) time and memory, for M leaves in all or under the prefix.
 
         Examples
         --------
@@ -542,13 +588,31 @@ class TokenTree:
         array([[ 0, -1],
                [ 0,  1],
                [ 1, -1]], dtype=int8)
+        >>> [leaf.prefix for leaf in TokenTree.from_sequences(["01", "00", "1"]).leaves("0")]
+        [(0, 0), (0, 1)]
         """
-        nodes = self._leaf_nodes
+        here = self._leaves_under(self._find(prefix, eos=False))
+        nodes = self._leaf_nodes[here]
         kind = np.full(len(nodes), LeafKind.CUT, dtype=np.int8)
         kind[self.symbols[nodes] == EOS] = LeafKind.EOS
         kind[self.symbols[nodes] == REST] = LeafKind.UNEXPANDED
         depth = np.searchsorted(self.offsets, nodes, side="right") - 1
-        return Leaves(nodes, depth, kind, self.weights[nodes], self.leaf_probabilities, self._paths(nodes))
+        return Leaves(
+            nodes, depth, kind, self.weights[nodes], self.leaf_probabilities[here], self._paths(nodes)
+        )
+
+    def _leaves_under(self, node: int | None) -> slice:
+        """Which leaves are a node or lie below it."""
+        if not node:
+            return slice(0, None if node == 0 else 0)
+        children, _ = self._children
+        first, last = node, node
+        while children[first] < children[first + 1]:
+            first = children[first]
+        while children[last] < children[last + 1]:
+            last = children[last + 1] - 1
+        begin, end = (int(np.flatnonzero(self._leaf_nodes == leaf)[0]) for leaf in (first, last))
+        return slice(begin, end + 1)
 
     @cached_property
     def leaf_probabilities(self) -> Float[np.ndarray, "leaves"]:

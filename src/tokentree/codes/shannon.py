@@ -1,0 +1,123 @@
+"""The codes of Shannon and of Shannon, Fano and Elias: the textbook proofs that H <= L < H + 1, and + 2."""
+
+import math
+from fractions import Fraction
+from itertools import accumulate
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from .._lib import checks
+from .._lib.checks import Numbers
+
+
+def shannon_lengths(weights: Annotated[Numbers, "leaves"]) -> Int[np.ndarray, "leaves"]:
+    r"""Codeword lengths of Shannon's code, ceil(-log2 p) for a symbol of probability p.
+
+    Their Kraft sum is at most 1, since 2^-length <= p: ``PrefixCode(shannon_lengths(p))`` is such a code. And
+    length < 1 - log2 p, so the mean length is from H to below H + 1, and so it is for every dataset beside
+    its own cross-entropy with p. Huffman's lengths are better on average; a single one may be longer.
+
+    Parameters
+    ----------
+    weights : array_like, shape (M,)
+        Weights > 0, of any total; p is a weight's share of it. Nothing is rounded: a float stands for the
+        number that it is.
+
+    Returns
+    -------
+    ndarray of int64, shape (M,)
+        Lengths in bits.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not one-dimensional, there are none, or one is not finite and > 0: what never
+        occurs has no codeword.
+    TypeError
+        If a weight is no int, float or Fraction, or Fractions stand beside floats.
+
+    Notes
+    -----
+    O(M). Shannon (1948), theorem 9; Cover and Thomas, *Elements of Information Theory*, section 5.4.
+
+    Examples
+    --------
+    >>> shannon_lengths([0.5, 0.25, 0.25])
+    array([1, 2, 2])
+    >>> shannon_lengths([9, 1])
+    array([1, 4])
+    """
+    return _lengths(_positive(weights))
+
+
+def _lengths(values: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves"]:
+    if values.dtype == np.float64:
+        return _of_floats(values)
+    listed = values.tolist()
+    total = sum(listed)
+    # The least l with total / weight <= 2^l.
+    return np.array([(math.ceil(Fraction(total) / weight) - 1).bit_length() for weight in listed], np.int64)
+
+
+def shannon_fano_elias_codewords(weights: Annotated[Numbers, "leaves"]) -> tuple[str, ...]:
+    r"""Codewords of Shannon, Fano and Elias, which stand in the order of their symbols.
+
+    The interval from 0 to 1 is shared out to the symbols in their order. A codeword is the binary expansion
+    of the middle of its symbol's interval, cut after ceil(-log2 p) + 1 digits: it still lies inside the
+    interval, and so do all numbers that begin with it. So no codeword begins another, and the mean length is
+    below H + 2. What arithmetic coding does to whole messages, this does to a symbol.
+
+    Parameters, errors and exactness are those of `shannon_lengths`.
+
+    Returns
+    -------
+    tuple of str
+        A codeword of 0 and 1 for each symbol.
+
+    Notes
+    -----
+    O(M) operations on Fractions. Cover and Thomas, *Elements of Information Theory*, section 5.9.
+
+    Examples
+    --------
+    >>> shannon_fano_elias_codewords([0.25, 0.5, 0.125, 0.125])
+    ('001', '10', '1101', '1111')
+    """
+    values = _positive(weights)
+    lengths = _lengths(values) + 1
+    listed = [Fraction(weight) for weight in values.tolist()]
+    *before, total = accumulate(listed, initial=Fraction(0))
+    middles = [(start + weight / 2) / total for start, weight in zip(before, listed, strict=True)]
+    return tuple(
+        f"{math.floor(middle * 2**length):0{length}b}"
+        for middle, length in zip(middles, lengths.tolist(), strict=True)
+    )
+
+
+def _positive(weights: Any) -> Shaped[np.ndarray, "leaves"]:
+    values = checks.exact_array("weights", weights)
+    if values.ndim != 1 or not values.size:
+        raise ValueError(
+            f"weights has shape {values.shape}: must be one-dimensional with at least one weight"
+        )
+    if not (values.min() > 0 and values.max() < np.inf):
+        checks.fail_at("weights", values, ~((values > 0) & (values < np.inf)), "must be finite and > 0")
+    return values
+
+
+def _of_floats(values: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves"]:
+    """The same for floats, whose total no float may have."""
+    # A power of two scales exactly, but for weights too small to be noticed in the total.
+    scaled = np.ldexp(values, -values.size.bit_length()) if values.max() > 2.0**900 else values
+    listed = scaled.tolist()
+    total = math.fsum(listed)
+    beyond = math.fsum([*listed, -total]) > 0
+    # No float lies between the total and the true one. So the true one is at most weight * 2^l if the total
+    # is, unless these are equal and it is a little larger.
+    (share, power), (most, top) = np.frexp(values), math.frexp(total)
+    top += values.size.bit_length() * (scaled is not values)
+    lengths: Int[np.ndarray, "leaves"] = top - power.astype(np.int64)
+    lengths += (most > share) | ((most == share) & beyond)
+    return lengths
