@@ -64,14 +64,14 @@ class Band:
         return (self.ends + (self.ends < self.height)).astype(np.int8)
 
     @cached_property
-    def sizes(self) -> list[int]:
+    def sizes(self) -> Int[np.ndarray, "levels"]:
         """Number of nodes on each level."""
         levels = np.arange(1, self.height + 1)
         begun = np.cumsum(_histogram(self.shared + 1, self.height + 1))[levels]
         if self.low:
             # A word whose response ended higher up still bounds its neighbours, but has no node here.
             begun -= np.cumsum(_histogram(self.last, self.height + 1))[levels - 1]
-        sizes: list[int] = begun.tolist()
+        sizes: Int[np.ndarray, "levels"] = begun
         return sizes
 
     def level(self, level: int, above: Int[np.ndarray, "above"], nodes: Nodes) -> None:
@@ -143,7 +143,7 @@ class Bands:
     @cached_property
     def offsets(self) -> Int[np.ndarray, "edges"]:
         """First node of each level, the root's included, and the number of nodes."""
-        return np.cumsum([0, 1, *(size for band in self.bands for size in band.sizes)])
+        return np.cumsum(np.concatenate([[0, 1], *(band.sizes for band in self.bands)]))
 
     @property
     def depth(self) -> int:
@@ -167,7 +167,7 @@ class Bands:
         above, at = nodes[0][:1], 1
         for band in self.bands:
             for level in range(1, min(band.height, depth) + 1):
-                here = slice(at, at + band.sizes[level - 1])
+                here = slice(at, at + int(band.sizes[level - 1]))
                 band.level(level, above, (nodes[0][here], nodes[1][here], nodes[2][here]))
                 at, above = here.stop, nodes[0][here]
             depth -= band.height
