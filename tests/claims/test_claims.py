@@ -641,12 +641,27 @@ FOUND = [
     (training.elasticity_and_scale, "_answer", in_turn(1.1, 1), UNDECIDED),
     (training.elasticity_and_scale, "_answer", in_turn(1, 1), UNDECIDED),
     # Tables of experiments: gaps the other way, falls that do not slow down, numbers that fall.
-    (gradient_descent.resistance, "fine_tuned", fewer(measure="entropy_gap"), UNDECIDED),
-    (gradient_descent.resistance, "fine_tuned", fewer(measure="loss_gap", positive="sources"), UNDECIDED),
-    (gradient_descent.rebound, "fine_tuned", fewer(measure="first_drop_score"), UNDECIDED),
-    (gradient_descent.rebound, "fine_tuned", fewer(case="10000-1000", positive="encodings"), UNDECIDED),
-    (gradient_descent.needed, "fine_tuned", fewer(measure="needed_score", positive="topics"), UNDECIDED),
-    (gradient_descent.factors, "fine_tuned", fewer(measure="last_drop_score"), UNDECIDED),
+    (gradient_descent.resistance_by_descent, "fine_tuned", fewer(measure="entropy_gap"), UNDECIDED),
+    (
+        gradient_descent.resistance_by_descent,
+        "fine_tuned",
+        fewer(measure="loss_gap", positive="sources"),
+        UNDECIDED,
+    ),
+    (gradient_descent.rebound_by_descent, "fine_tuned", fewer(measure="first_drop_score"), UNDECIDED),
+    (
+        gradient_descent.rebound_by_descent,
+        "fine_tuned",
+        fewer(case="10000-1000", positive="encodings"),
+        UNDECIDED,
+    ),
+    (
+        gradient_descent.needed_by_descent,
+        "fine_tuned",
+        fewer(measure="needed_score", positive="topics"),
+        UNDECIDED,
+    ),
+    (gradient_descent.factors_by_descent, "fine_tuned", fewer(measure="last_drop_score"), UNDECIDED),
     (
         trained.transformer,
         "trained_transformer",

@@ -60,7 +60,7 @@ class _Table:
         return found
 
 
-def resistance(evidence: Evidence) -> Finding:
+def resistance_by_descent(evidence: Evidence) -> Finding:
     """Table 1: training losses of forward and inverse alignment."""
     del evidence
     table = _Table(fine_tuned())
@@ -99,7 +99,7 @@ def resistance(evidence: Evidence) -> Finding:
     )
 
 
-def rebound(evidence: Evidence) -> Finding:
+def rebound_by_descent(evidence: Evidence) -> Finding:
     """Section 5.2: how fast the score falls first, and then."""
     del evidence
     table = _Table(fine_tuned())
@@ -161,7 +161,7 @@ def _odds(table: _Table, setting: _Setting, size: int) -> float:
     return math.log(before / (1 - before)) - math.log(after / (1 - after))
 
 
-def needed(evidence: Evidence) -> Finding:
+def needed_by_descent(evidence: Evidence) -> Finding:
     """Table 3: negative examples needed."""
     del evidence
     table = _Table(fine_tuned())
@@ -205,7 +205,7 @@ def needed(evidence: Evidence) -> Finding:
     )
 
 
-def factors(evidence: Evidence) -> Finding:
+def factors_by_descent(evidence: Evidence) -> Finding:
     """Section 5.3: sizes of the model and of its pre-training."""
     del evidence
     rows = [row for row in fine_tuned() if row.method == "SFT" and row.case == "1000"]
