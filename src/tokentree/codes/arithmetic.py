@@ -86,7 +86,7 @@ def arithmetic_encode(
     runs = [slice(None)] if not callable(p) else [slice(i, i + 1) for i in range(message.size)]
     said: list[int] = message.tolist() if callable(p) else []
     for run in runs:
-        model, support = _model(p(said[: run.start]) if callable(p) else p)
+        model, support = _model(p(said[: run.start]), False) if callable(p) else _model(p, True)
         place = np.searchsorted(support, message[run])
         missed = support[np.minimum(place, support.size - 1)] != message[run]
         if missed.any():
@@ -149,9 +149,9 @@ def arithmetic_decode(
     if callable(p):
         said: list[int] = []
         for _ in range(count):
-            said += _decoded(decoder, *_model(p(said)), 1).tolist()
+            said += _decoded(decoder, *_model(p(said), False), 1).tolist()
         return np.array(said, np.int64)
-    return _decoded(decoder, *_model(p), count)
+    return _decoded(decoder, *_model(p, True), count)
 
 
 def _decoded(
@@ -168,8 +168,11 @@ def _decoded(
     return decoded
 
 
-def _model(p: Numbers) -> tuple[Any, Int[np.ndarray, "symbols"]]:
-    """The coder's model of the symbols that occur, None for a sure thing, and which symbols they are."""
+def _model(p: Numbers, perfect: bool) -> tuple[Any, Int[np.ndarray, "symbols"]]:
+    """The coder's model of the symbols that occur, None for a sure thing, and which symbols they are.
+
+    `perfect` rounding takes the square of their number, and so is for probabilities that are used often.
+    """
     row: Float[np.ndarray, "..."] = checks.distributions("p", p)
     if row.ndim != 1:
         raise ValueError(f"p has shape {row.shape}: must be one-dimensional")
@@ -178,7 +181,7 @@ def _model(p: Numbers) -> tuple[Any, Int[np.ndarray, "symbols"]]:
         raise ValueError(f"p is positive on {support.size} symbols: at most 2**{_PRECISION} can be coded")
     categorical = _constriction().stream.model.Categorical
     # The coder gives every symbol a share of its range, so symbols that cannot occur are left out.
-    return categorical(row[support], perfect=True) if support.size > 1 else None, support
+    return categorical(row[support], perfect=perfect) if support.size > 1 else None, support
 
 
 def _constriction() -> Any:
