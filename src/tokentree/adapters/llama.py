@@ -85,3 +85,6 @@ class LlamaCpp(CompletionsServer):
             raise ValueError(f"path = {os.fspath(path)!r}: llama.cpp cannot run it: {error}") from error
         self._path = path
         super().__init__(f"{self._server.listening_address}/v1", top=top, eos=eos, ids=True)
+        # Told at once, so that all trees of the model have one alphabet.
+        for model in self._beside("/v1/models", method="GET").get("data", ()):
+            self._width = max(self._width, checks.integer("n_vocab", model["meta"]["n_vocab"], 1))
