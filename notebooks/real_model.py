@@ -24,6 +24,7 @@ import numpy as np
 import torch
 import transformers
 from matplotlib.figure import Figure
+from numpy.lib.stride_tricks import sliding_window_view as windows_of
 
 from tokentree import LeafKind, TokenTree, fit_tail, modelled_depth
 from tokentree.adapters import CausalLM, LlamaCpp, read_along, read_model
@@ -102,17 +103,11 @@ def depths() -> Iterator[RealModel]:
     tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
     text = b"".join(path.read_bytes() for path in python_text()["topics"]).decode()
     tokens = np.array(tokenizer(text[: 20 * TOKENS]).input_ids[: 2 * TOKENS])
-    first, second = (np.lib.stride_tricks.sliding_window_view(piece, DEPTH) for piece in np.split(tokens, 2))
+    first, second = (windows_of(piece, DEPTH) for piece in np.split(tokens, 2))
     models = {
         f"{order}-gram": (
             NGramModel.fit(first, order, VOCABULARY, "witten-bell", end=False),
-            len(
-                {
-                    tuple(each)
-                    for n in range(1, order + 1)
-                    for each in np.lib.stride_tricks.sliding_window_view(tokens[:TOKENS], n).tolist()
-                }
-            ),
+            sum(len(np.unique(windows_of(tokens[:TOKENS], n), axis=0)) for n in range(1, order + 1)),
             (),
         )
         for order in ORDERS

@@ -78,9 +78,9 @@ def assumption_a_7(evidence: Evidence) -> Finding:
         Verdict.FAILS if fails else Verdict.UNDECIDED,
         "On the cases tried. Fitted to all leaves that were seen, as stated, a Pareto law is rejected on "
         "every tree that was tried, and its exponent is at most 1, where its mean is infinite. Of the "
-        "heaviest leaves alone it is mostly not rejected; of ten leaves, that says little. Of a trained model's "
-        "whole vocabulary it is rejected after each of three prompts. Of the tokens with 97 % of the mass and "
-        "more it is plausible after two of them, with an exponent below 1.",
+        "heaviest leaves alone it is mostly not rejected; of ten leaves, that says little. Of a trained "
+        "model's whole vocabulary it is rejected after each of three prompts; of the tokens with nearly all "
+        "the mass it is plausible after two of them, with an exponent below 1.",
         "on the cases tried: trees of one text, Python's help, and of a model of it; maximum likelihood, "
         f"Kolmogorov-Smirnov distance, p-value of {REPLICATES} replicates (Clauset, Shalizi and Newman "
         "2009); SmolLM2-135M-Instruct as kept in real_model.csv, made by notebooks/real_model.py",
