@@ -850,7 +850,7 @@ def test_the_table_of_the_real_model_is_whole():
         if row.assumption == "A.7":
             assert 0 < row.share <= 1
             assert 0 <= row.p_value <= 1
-            assert row.depth > 1 or row.subject == "heaviest" or (row.count, row.share) == (49152, 1)
+            assert row.depth > 1 or row.subject == "heaviest" or (row.n, row.share) == (49152, 1)
         else:
             assert row.distance > 0
     known = {

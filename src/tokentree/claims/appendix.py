@@ -64,9 +64,9 @@ def assumption_a_7(evidence: Evidence) -> Finding:
         if subject == "all":
             heaviest = kept[case, depth, "heaviest"]
             known = "all" if every_leaf.share == 1 else f"{every_leaf.share:.0%} of the mass known,"
-            figures[f"SmolLM2 after {case!r}, depth {depth}, {known} {every_leaf.count:,} leaves"] = (
+            figures[f"SmolLM2 after {case!r}, depth {depth}, {known} {every_leaf.n:,} leaves"] = (
                 f"alpha {every_leaf.exponent:.2f}, distance {every_leaf.distance:.2f}, "
-                f"p {every_leaf.p_value:.2f}; the heaviest {heaviest.count:,}, {heaviest.share:.0%} of the "
+                f"p {every_leaf.p_value:.2f}; the heaviest {heaviest.n:,}, {heaviest.share:.0%} of the "
                 f"mass: alpha {heaviest.exponent:.2f}, p {heaviest.p_value:.2f}"
             )
     infinite = sum(alpha <= 1 for alpha in exponents)

@@ -191,7 +191,7 @@ class RealModel(NamedTuple):
         "all" or "heaviest" leaves; or the model's name.
     depth : int
         Tokens.
-    count : int
+    n : int
         Leaves that the law was fitted to, or windows of the text.
     share : float
         Those leaves' share of the mass; NaN for 3.2.
@@ -208,7 +208,7 @@ class RealModel(NamedTuple):
     parameters: int
     subject: str
     depth: int
-    count: int
+    n: int
     share: float
     exponent: float
     distance: float

@@ -430,7 +430,8 @@ def assumption_3_2(evidence: Evidence) -> Finding:
         "trained one of 135 million parameters, which was fitted to other text and begins each window anew.",
         f"on the cases tried: {len(fitted):,} windows of {LETTERS_DEPTH} letters of Python's help; the "
         "transformers as kept in growing_transformers.csv, made by notebooks/growing_transformers.py; "
-        "SmolLM2 as kept in real_model.csv, made by notebooks/real_model.py; exact counterexample in the witness",
+        "SmolLM2 as kept in real_model.csv, made by notebooks/real_model.py; exact counterexample in the "
+        "witness",
         figures,
         witness("assumption-3.2"),
         short="on the data it was fitted to",
