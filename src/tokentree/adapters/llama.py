@@ -12,7 +12,8 @@ from .completions import CompletionsServer
 class LlamaCpp(CompletionsServer):
     """The model in a GGUF file, run by llama.cpp in this process, without torch.
 
-    A partial next-token model, for `read_model`. Its symbols are the model's token ids.
+    A partial next-token model, for `read_model`. Its symbols are the model's token ids, and all its trees
+    have the file's vocabulary as their alphabet, so that they can be merged and mixed.
 
     Parameters
     ----------
