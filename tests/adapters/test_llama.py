@@ -1,5 +1,7 @@
 """A trained model in a GGUF file: by llama.cpp, by transformers, and both held against plain passes."""
 
+import ast
+import inspect
 import os
 import re
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tokentree import LeafKind
+from tokentree import LeafKind, arithmetic_encode
 from tokentree.adapters import CausalLM, CompletionsServer, LlamaCpp, Recording, read_model
 
 PROMPT = "The capital of France is"
@@ -139,6 +141,100 @@ def test_it_is_fast_on_one_core_and_small():
     per_second, gibibytes = map(float, done.stdout.split())
     assert per_second >= 20
     assert gibibytes < 1
+
+
+def predictor(path, likely=1000):
+    """What comes next, as probabilities of all tokens: the likely ones as the model says, the rest alike."""
+    model = LlamaCpp(path, top=likely, threads=1)
+
+    def following(before):
+        row = np.exp(model([(0, *before)])[0].astype(float))
+        row[row == 0] = max(1 - row.sum(), 1e-9) / np.count_nonzero(row == 0)
+        return row / row.sum()
+
+    return following
+
+
+DECODE = """
+    import sys
+    import numpy as np
+    from tokentree import arithmetic_decode
+    from tokentree.adapters import LlamaCpp
+
+    {}
+    bits = [int(bit) for bit in sys.argv[2]]
+    print(*arithmetic_decode(predictor(sys.argv[1]), bits, int(sys.argv[3])))
+"""
+
+TEXT = """\
+This is an old idea. Claude Shannon asked people to guess the next letter of an English text, and found that
+a letter carries about one bit. A small model of today does nearly as well, although it has never met a
+reader. It knows that the capital of France is Paris, that a sentence ends with a full stop, and that after
+rain the streets are wet. What it does not know is what the writer wanted to say, and there the bits go.
+
+So there are two ways to look at one thing. You may say that the model predicts well, or that it compresses
+well: 1, 2, 3, and ½. If you train it on more text of one kind, that kind becomes cheaper and another kind
+becomes dearer, as if the model were held by springs. How far each of them moves is a question of how much
+text pulls on either side.
+
+def springs(force, stiffness):
+    return [force / each for each in stiffness]  # extensions, the softest one's the largest
+
+The bits that an arithmetic coder writes are the log-loss of the model and a few more at the end. Whoever has
+the same model can turn them back into the text, word by word, because the model says the same thing again.
+"""
+
+
+@real
+def test_a_text_is_compressed_and_decoded_in_another_process():
+    pytest.importorskip("constriction")
+    tokens = llama().encode(TEXT)
+    assert llama().text(tokens) == TEXT
+    assert len(tokens) >= 250
+    following, told = predictor(gguf()), []
+
+    def remembered(before):
+        told.append(following(before))
+        return told[-1]
+
+    bits = arithmetic_encode(remembered, tokens)
+    loss = -sum(np.log2(row[token]) for row, token in zip(told, tokens, strict=True))
+    assert loss <= bits.size <= 1.001 * loss + 64
+    # Where a token was not among the likely ones, the model is asked for it.
+    whole = LlamaCpp(gguf(), top=49152, threads=1)
+    for i, (row, token) in enumerate(zip(told, tokens, strict=True)):
+        if row[token] == row.min():
+            loss += np.log2(row[token]) - whole([(0, *tokens[:i])])[0][token] / np.log(2)
+    assert bits.size <= 1.001 * loss + 64
+
+    program = textwrap.dedent(DECODE).format(inspect.getsource(predictor))
+    arguments = [str(gguf()), "".join(map(str, bits)), str(len(tokens))]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [int(token) for token in done.stdout.split()] == tokens
+
+
+@real
+def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch):
+    pytest.importorskip("constriction")
+    gguf()
+    page = Path(__file__).parents[2] / "docs/how-to/a-real-language-model.md"
+    programs = [
+        block for block in re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL) if "=" in block
+    ]
+    assert [len(ast.parse(program).body) for program in programs[:2]] == [3, 5]
+    assert len(programs[1].splitlines()) == 5
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for program in programs:
+        exec(program, namespace)
+    assert (tmp_path / "tree.png").stat().st_size > 10_000
+
+
+@real
+def test_trees_of_one_model_have_one_alphabet():
+    trees = [read_model(llama(), 1, prompt=prompt, top_k=5) for prompt in ("def", "The")]
+    assert {tree.alphabet_size for tree in trees} == {49152}
 
 
 def test_what_is_no_model(tmp_path, monkeypatch):

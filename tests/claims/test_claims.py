@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import math
 import re
 import sys
 from fractions import Fraction
 from functools import cached_property
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,7 +29,7 @@ from tokentree.claims import (
     trained,
     training,
 )
-from tokentree.claims.experiments import Trained
+from tokentree.claims.experiments import RealModel, Trained, real_model
 from tokentree.claims.network import Optimum
 from tokentree.training import TrainingRuns
 
@@ -819,9 +820,62 @@ def test_a_model_that_knows_more_must_be_a_larger_one(
     monkeypatch.setattr(section3, "growing_transformers", lambda: rows)
     finding = section3.assumption_3_2(small)
     assert finding.verdict is verdict
-    assert [*finding.figures.values()] == [
+    assert [*finding.figures.values()][:5] == [
         ", ".join(map(str, depths)) for depths in (grown, fallen, unseen, small_tolerance, large_tolerance)
     ]
+
+
+def test_the_real_model_is_in_the_figures(small, monkeypatch):
+    """As the table has it, which need not be made again."""
+    rows = [
+        *(RealModel("A.7", "def", 0, name, 1, 9, 1.0, 0.5, 0.25, 0.01) for name in ("all", "heaviest")),
+        *(RealModel("A.7", "def", 0, name, 2, 7, 0.5, 0.5, 0.25, 0.01) for name in ("all", "heaviest")),
+        *(
+            RealModel("3.2", case, size, name, depth, 9, math.nan, math.nan, kl * depth, math.nan)
+            for case, factor in (("fitted", 1.0), ("following", 3.0))
+            for size, name, kl in ((10, "1-gram", 0.5 * factor), (10**9, "SmolLM2", 0.25 * factor))
+            for depth in (1, 2)
+        ),
+    ]
+    monkeypatch.setattr(appendix, "real_model", lambda: rows)
+    monkeypatch.setattr(section3, "real_model", lambda: rows)
+    monkeypatch.setattr(appendix, "text_masses", lambda: {})
+    found = appendix.assumption_a_7(small).figures
+    assert [key for key in found if "SmolLM2" in key] == [
+        "SmolLM2 after 'def', depth 1, all 9 leaves",
+        "SmolLM2 after 'def', depth 2, 50% of the mass known, 7 leaves",
+    ]
+    assert found["SmolLM2 after 'def', depth 1, all 9 leaves"] == (
+        "alpha 0.50, distance 0.25, p 0.01; the heaviest 9, 100% of the mass: alpha 0.50, p 0.01"
+    )
+    monkeypatch.setattr(section3, "_n_gram_depths", lambda *_: [1])
+    figures = section3.assumption_3_2(small).figures
+    assert [value for key, value in figures.items() if "SmolLM2" in key] == [
+        "depth within 1 bit 2, 2; KL at depth 2 1, 0.5 bits",
+        "depth within 1 bit 0, 1; KL at depth 2 3, 1.5 bits",
+    ]
+    assert all("1,000,000,000 parameters" in key for key in figures if "SmolLM2" in key)
+
+
+def test_the_table_of_the_real_model_is_whole():
+    rows = real_model()
+    tails = [(row.case, row.depth, row.subject) for row in rows if row.assumption == "A.7"]
+    assert sorted(tails) == sorted(product(("France", "chat", "def"), (1, 2, 3), ("all", "heaviest")))
+    for row in rows:
+        if row.assumption == "A.7":
+            assert 0 < row.share <= 1
+            assert 0 <= row.p_value <= 1
+            assert row.depth > 1 or row.subject == "heaviest" or (row.n, row.share) == (49152, 1)
+        else:
+            assert row.distance > 0
+    known = {
+        (row.case, row.subject): [other.distance for other in rows if other[:4] == row[:4]]
+        for row in rows
+        if row.assumption == "3.2"
+    }
+    assert len(known) == 10
+    # By the chain rule a divergence never falls with depth.
+    assert all(len(found) == 4 and found == sorted(found) for found in known.values())
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,39 @@ def test_arithmetic_code_on_real_text():
     assert prefix - ideal > 10 * (bits.size - ideal)
 
 
+@given(messages())
+def test_probabilities_may_follow_what_was_said(case):
+    p, symbols = case
+
+    def next_one(before):
+        # Multiples of 1/4096 again, and a sure thing after every third symbol 0.
+        if before[-3:] == [0, 0, 0]:
+            return [1.0]
+        return np.roll(p, sum(before)) if before else p
+
+    said = []
+    for symbol in symbols:
+        row = np.asarray(next_one(said))
+        support = np.flatnonzero(row)
+        said.append(int(support[symbol % len(support)]))
+    bits = arithmetic_encode(next_one, said)
+    assert arithmetic_decode(next_one, bits, len(said)).tolist() == said
+    ideal = -sum(np.log2(np.asarray(next_one(said[:i]))[symbol]) for i, symbol in enumerate(said))
+    rounding = -math.log2(1 - 2**-8) * len(said)
+    assert ideal - 64 <= bits.size <= ideal + rounding + 64
+
+
+def test_a_function_that_repeats_itself_is_the_row_itself():
+    p, message = [0.25, 0.0, 0.7, 0.05], [2, 0, 3, 2, 2]
+    # Up to the rounding of its probabilities, which is faster for a function's.
+    bits = arithmetic_encode(lambda before: p, message)
+    assert bits.size == arithmetic_encode(p, message).size
+    assert arithmetic_decode(lambda before: p, bits, 5).tolist() == message
+    with pytest.raises(ValueError, match=r"symbols\[3\] = 1: must be a symbol of positive probability"):
+        arithmetic_encode(lambda before: p, [2, 0, 3, 1])
+    assert arithmetic_encode(lambda before: p, []).size == 0
+
+
 def test_sure_things_and_empty_messages():
     bits = arithmetic_encode([0.0, 1.0], [1] * 1000)
     assert bits.size == 0

@@ -67,7 +67,10 @@ def read_back(ax):
         else:
             # A symbol stands on the line that leads right to its node.
             x, y = text.get_position()
-            symbols[math.ceil(x), float(y)] = text.get_text()
+            if text.get_style() == "italic":
+                assert text.get_text() == "end"
+            else:
+                symbols[math.ceil(x), float(y)] = text.get_text()
     found = {}
     for leaf, label in labels.items():
         path, node = [], leaf
@@ -137,15 +140,106 @@ def test_symbols_are_named_and_not_read_as_mathematics():
     tree = TokenTree.from_leaves({(0,): 1, (1,): 3})
     ax = plot_tree(tree, new(), token=["$x^2$", "a_b"].__getitem__, unit="tokens")
     drawn = [text for text in ax.texts if not isinstance(text, Annotation)]
-    assert [text.get_text() for text in drawn] == ["$x^2$", "a_b"]
+    assert [text.get_text() for text in drawn] == ["$x^2$", "a_b", "end", "end"]
     assert not any(text.get_parse_math() for text in drawn)
     assert ax.get_xlabel() == "depth $d$ (tokens)"
+
+
+def test_spaces_and_what_cannot_be_seen_are_drawn():
+    names = [" the", "\n\n", "\t", "\x07", "é", "→", "\ue000", "", "␣"]
+    tree = TokenTree.from_leaves({(i,): 1 for i in range(len(names))}, alphabet_size=len(names))
+    ax = plot_tree(tree, new(), token=names.__getitem__)
+    drawn = [text.get_text() for text in ax.texts if not isinstance(text, Annotation)]
+    assert drawn[len(names) :] == ["end"] * len(names)
+    assert drawn[: len(names)] == ["␣the", r"\n\n", r"\t", r"\x07", "é", "→", r"\ue000", "", "␣"]
+    # A font that lacks a character would warn.
+    ax.figure.canvas.draw()
+
+
+def folded(tree, fold):
+    """What is to be drawn, from prefixes: heavy leaves by path, and below each path what is light."""
+    heavy, light = {}, {}
+    for depth in range(1, tree.depth + 1):
+        for leaf in tree.prune(depth).leaves():
+            sign = {LeafKind.EOS: "$", LeafKind.UNEXPANDED: "?"}.get(leaf.kind, "")
+            node = (*map(str, leaf.prefix), *sign)
+            if leaf.depth == depth:
+                heavy[node] = leaf.probability
+    shown = {node for node, share in heavy.items() if share >= fold}
+    for node, share in heavy.items():
+        if node not in shown and (node[:-1] in shown or len(node) == 1):
+            light[node[:-1]] = light.get(node[:-1], 0) + share
+    leaves = {
+        node: heavy[node]
+        for node in shown
+        if node not in light and not any(other[:-1] == node for other in shown)
+    }
+    return leaves | {(*node, "..."): share for node, share in light.items()}
+
+
+@pytest.mark.parametrize("fold", [0, 0.004, 0.02, 0.3, 1])
+def test_light_branches_are_folded_and_the_heaviest_come_first(fold):
+    tree = model_tree()
+    ax = plot_tree(tree, new(), order="mass", fold=fold)
+    (lines,) = ax.collections
+    up = {tuple(segment[-1]): tuple(segment[0]) for segment in lines.get_segments()}
+    width = {
+        tuple(segment[-1]): each
+        for segment, each in zip(lines.get_segments(), lines.get_linewidths(), strict=True)
+    }
+    names = {
+        (math.ceil(text.get_position()[0]), float(text.get_position()[1])): "$"
+        if text.get_style() == "italic"
+        else text.get_text()
+        for text in ax.texts
+        if not isinstance(text, Annotation)
+    }
+    signs = {">": "?", "D": "..."}
+    for line in ax.get_lines():
+        if line.get_label()[0] != "_" and line.get_marker() in signs:
+            names |= {tuple(map(float, place)): signs[line.get_marker()] for place in line.get_xydata()}
+    found = {}
+    for text in ax.texts:
+        if isinstance(text, Annotation):
+            path, node = [], tuple(map(float, text.xy))
+            share = (width[node] - 0.5) / 4
+            assert text.get_text() == f"{share:.3g}"
+            while node in up:
+                path.append(names[node])
+                node = up[node]
+            found[tuple(reversed(path))] = share
+    assert found == pytest.approx(folded(tree, fold))
+    assert sum(found.values()) == pytest.approx(1)
+    assert ("others" in labels(ax)) == (fold > 0)
+    # The first child in line with its parent, and below it the lighter ones; then what is not told apart.
+    for node in {*up.values()}:
+        below = sorted((child for child in up if up[child] == node), key=lambda child: child[1])
+        assert below[0][1] == node[1]
+        told = [child for child in below if names[child] not in ("?", "...")]
+        assert below[: len(told)] == told
+        shares = [width[child] for child in told]
+        assert shares == sorted(shares, reverse=True)
+
+
+def test_a_large_tree_is_drawn_once_it_is_folded(unchecked):
+    tree = TokenTree.from_sequences(np.random.default_rng(0).integers(0, 2, (500, 8)))
+    ax = plot_tree(tree, new(), fold=0.1)
+    assert sum(float(text.get_text()) for text in ax.texts if isinstance(text, Annotation)) == pytest.approx(
+        1, abs=0.02
+    )
+    with pytest.raises(ValueError, match=r"nodes of at least fold = 0\.001: at most max_nodes = 150"):
+        plot_tree(tree, fold=0.001)
+    with pytest.raises(ValueError, match=r"fold = 1\.5: must lie in \[0, 1\]"):
+        plot_tree(tree, fold=1.5)
+    with pytest.raises(ValueError, match="order = 'weight': must be 'symbols' or 'mass'"):
+        plot_tree(tree, order="weight")
 
 
 def test_large_trees_are_refused_with_advice():
     tree = TokenTree.from_sequences(np.random.default_rng(0).integers(0, 2, (500, 8)))
     with pytest.raises(
-        ValueError, match=r"nodes: at most max_nodes = 150 are drawn; prune it, or use plot_tree_levels"
+        ValueError,
+        match=r"nodes: at most max_nodes = 150 are drawn; prune it, fold more, or use plot_tree_levels",
     ):
         plot_tree(tree)
     with pytest.raises(ValueError, match="tree has 5 nodes: at most max_nodes = 4"):

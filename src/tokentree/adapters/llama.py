@@ -12,7 +12,8 @@ from .completions import CompletionsServer
 class LlamaCpp(CompletionsServer):
     """The model in a GGUF file, run by llama.cpp in this process, without torch.
 
-    A partial next-token model, for `read_model`. Its symbols are the model's token ids.
+    A partial next-token model, for `read_model`. Its symbols are the model's token ids, and all its trees
+    have the file's vocabulary as their alphabet, so that they can be merged and mixed.
 
     Parameters
     ----------
@@ -85,3 +86,6 @@ class LlamaCpp(CompletionsServer):
             raise ValueError(f"path = {os.fspath(path)!r}: llama.cpp cannot run it: {error}") from error
         self._path = path
         super().__init__(f"{self._server.listening_address}/v1", top=top, eos=eos, ids=True)
+        # Told at once, so that all trees of the model have one alphabet.
+        for model in self._beside("/v1/models", method="GET").get("data", ()):
+            self._width = max(self._width, checks.integer("n_vocab", model["meta"]["n_vocab"], 1))

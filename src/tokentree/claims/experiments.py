@@ -175,6 +175,51 @@ def trained_transformer() -> list[TransformerResponse]:
     return [TransformerResponse(*row) for row in rows]
 
 
+class RealModel(NamedTuple):
+    """One measure of SmolLM2-135M-Instruct, or of an n-gram model beside it.
+
+    Attributes
+    ----------
+    assumption : "A.7" or "3.2"
+        The paper's.
+    case : str
+        "France", "def" or "chat", the prompt; or "fitted", the text that n-gram models were fitted to, or
+        "following", the text after it.
+    parameters : int
+        Of the model: weights, or n-grams counted; 0 for A.7.
+    subject : str
+        "all" or "heaviest" leaves; or the model's name.
+    depth : int
+        Tokens.
+    n : int
+        Leaves that the law was fitted to, or windows of the text.
+    share : float
+        Those leaves' share of the mass; NaN for 3.2.
+    exponent : float
+        Of the Pareto law; NaN for 3.2.
+    distance : float
+        Kolmogorov and Smirnov's between leaves and law; or KL(data || model) in bits a block.
+    p_value : float
+        Of the law; NaN for 3.2.
+    """
+
+    assumption: str
+    case: str
+    parameters: int
+    subject: str
+    depth: int
+    n: int
+    share: float
+    exponent: float
+    distance: float
+    p_value: float
+
+
+def real_model() -> list[RealModel]:
+    """What ``notebooks/real_model.py`` measured of a trained language model, which takes some minutes."""
+    return [RealModel(*row) for row in _rows("real_model.csv", RealModel.__annotations__)]
+
+
 def _rows(name: str, kinds: Mapping[str, Callable[[str], Any]]) -> list[list[Any]]:
     """Values of a table of this package, each column in its own type."""
     text = (resources.files(__package__) / name).read_text(encoding="utf-8")

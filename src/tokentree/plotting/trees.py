@@ -1,27 +1,33 @@
 """Pictures of trees: node by node where they are small, level by level at any size."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from .._lib import log_masses
-from ..trees import EOS, REST, LeafKind, Leaves, TokenTree, node_rows
+from ..trees import EOS, REST, TokenTree
 from ._style import DASHES, _legend_above, axes
 
+_OTHERS = min(EOS, REST) - 1
+"""Stands in the place of a symbol for children that are drawn as one."""
+
 _LEAVES = {
-    LeafKind.EOS: ("o", "0.0", "end of sequence"),
-    LeafKind.CUT: ("s", "1.0", "cut here"),
-    LeafKind.UNEXPANDED: (">", "0.75", "unexpanded"),
+    EOS: ("o", "0.0", "end of sequence"),
+    0: ("s", "1.0", "cut here"),
+    REST: (">", "0.75", "unexpanded"),
+    _OTHERS: ("D", "0.75", "others"),
 }
-"""Marker, face and name of each kind of leaf."""
+"""Marker, face and name of each kind of leaf, by its symbol, 0 for all that are symbols."""
 
 
 def plot_tree(
@@ -29,14 +35,16 @@ def plot_tree(
     ax: Axes | None = None,
     *,
     token: Callable[[int], str] = str,
+    order: Literal["symbols", "mass"] = "symbols",
+    fold: float = 0.0,
     unit: str = "symbols",
     max_nodes: int = 150,
 ) -> Axes:
-    r"""A small token tree, root at the left, leaves in lexicographic order from the top.
+    r"""A small token tree, or the heavy part of a large one, root at the left.
 
-    Every leaf has a row of its own, and an inner node stands midway between its first and last child, so
-    subtrees never overlap. A leaf's marker says why it is one, and beside it stands its probability; lines
-    are the wider the more mass passes. The line to a leaf that was not expanded is dotted.
+    Every leaf has a row of its own, and subtrees never overlap. A leaf's marker says why it is one, and
+    beside it stands its probability; lines are the wider the more mass passes. The line to a leaf that was
+    not expanded, or to what was folded, is dotted.
 
     Parameters
     ----------
@@ -45,11 +53,20 @@ def plot_tree(
         Default: a new figure's, as tall as the leaves need. Deep trees and long names of symbols want a wider
         one.
     token : callable
-        Text for a symbol, such as a vocabulary's ``__getitem__``, ``chr``, or ``"ab".__getitem__``.
+        Text for a symbol, such as a model's ``text``, a vocabulary's ``__getitem__``, ``chr``, or
+        ``"ab".__getitem__``. Spaces are drawn as ``␣``; what cannot be seen, or what the font lacks, as its
+        escape, such as ``\n``.
+    order : "symbols" or "mass"
+        Leaves in lexicographic order from the top, an inner node midway between its first and last child; or
+        the heaviest child first and in line with its parent, so that the top row is the path that takes the
+        most probable symbol each time. What is folded or unexpanded then comes last.
+    fold : float
+        Share of the tree's mass. The children of a node that have less are drawn as one mark, "others", with
+        their mass together.
     unit : str
         What depth is counted in, for the axis.
     max_nodes : int
-        Largest tree that is drawn.
+        Largest number of nodes that is drawn.
 
     Returns
     -------
@@ -58,27 +75,33 @@ def plot_tree(
     Raises
     ------
     ValueError
-        If the tree has more than `max_nodes` nodes. `plot_tree_levels` draws trees of any size, and
-        ``tree.prune(depth)`` makes one smaller.
+        If there are more than `max_nodes` nodes to draw. `plot_tree_levels` draws trees of any size;
+        ``tree.prune(depth)`` and `fold` make one smaller. Also if `order` or `fold` is not as above.
 
     Notes
     -----
-    Definitions 3.1 and 3.3 of the paper. End-of-sequence is no symbol, so the lines to those leaves have no
-    text.
+    Definitions 3.1 and 3.3 of the paper. End-of-sequence is no symbol; the line to it says "end".
 
     Examples
     --------
     >>> ax = plot_tree(TokenTree.from_sequences(["0", "01", "01", "11"]).prune(2), token="ab".__getitem__)
     >>> [text.get_text() for text in ax.texts]
-    ['a', 'b', 'b', 'b', '0.25', '0.5', '0.25']
+    ['a', 'b', 'end', 'b', 'b', '0.25', '0.5', '0.25']
+
+    A model's tree, its branches below a hundredth together:
+
+    >>> from tokentree.adapters import read_model
+    >>> from tokentree.models import NGramModel
+    >>> model = NGramModel.fit(["ab", "abc", "ca"], order=2, alphabet_size=256)
+    >>> ax = plot_tree(read_model(model, depth=3), token=chr, order="mass", fold=0.01)
     """
     _a_tree(tree)
-    if tree.n_nodes > max_nodes:
-        raise ValueError(
-            f"tree has {tree.n_nodes:,} nodes: at most max_nodes = {max_nodes} are drawn; prune it, or use "
-            "plot_tree_levels"
-        )
-    leaves = tree.leaves()
+    if order not in ("symbols", "mass"):
+        raise ValueError(f"order = {order!r}: must be 'symbols' or 'mass'")
+    if not (isinstance(fold, int | float | np.number) and 0 <= fold <= 1):
+        raise ValueError(f"fold = {fold!r}: must lie in [0, 1]")
+    nodes = _drawn(tree, float(fold), max_nodes)
+    leaves, rows = _layout(nodes, by_mass=order == "mass")
     if ax is None:
         ax = plt.subplots(figsize=(6.4, max(3.2, 1.2 + 0.19 * len(leaves))), layout="constrained")[1]
     box = ax.get_window_extent()
@@ -86,40 +109,114 @@ def plot_tree(
     row, line = np.array([box.height / len(leaves), box.width / tree.depth]) * 72 / ax.figure.dpi
     size, short = (float(np.clip(0.75 * room, 4, 9)) for room in (row, min(row, line)))
 
-    rows = node_rows(tree.offsets, tree.parents, leaves.node)
-    depths = np.searchsorted(tree.offsets, np.arange(tree.n_nodes), side="right") - 1
-    _draw_lines(ax, tree, depths, rows)
-    for depth, y, symbol in zip(depths[1:], rows[1:], tree.symbols[1:].tolist(), strict=True):
-        if symbol >= 0:
+    _draw_lines(ax, nodes, rows)
+    for depth, y, symbol in zip(nodes.depths[1:], rows[1:], nodes.symbols[1:].tolist(), strict=True):
+        if symbol >= 0 or symbol == EOS:
             ax.text(
                 depth - 0.35,
                 y,
-                token(symbol),
+                _readable(token(symbol)) if symbol >= 0 else "end",
                 size=short,
+                style="normal" if symbol >= 0 else "italic",
                 ha="center",
                 va="center",
                 parse_math=False,
                 bbox={"facecolor": "1.0", "edgecolor": "none", "pad": 0.8},
             )
-    inner = np.setdiff1d(np.arange(tree.n_nodes), leaves.node)
-    ax.plot(depths[inner], rows[inner], "o", color="0.0", ms=2.5)
-    kinds = _draw_leaves(ax, leaves, depths, rows, size, min(5.5, 0.7 * float(row)))
+    inner = np.setdiff1d(np.arange(len(rows)), leaves)
+    ax.plot(nodes.depths[inner], rows[inner], "o", color="0.0", ms=2.5)
+    kinds = _draw_leaves(ax, nodes, leaves, rows, size, min(5.5, 0.7 * float(row)))
     ax.set(xlabel=f"depth $d$ ({unit})", xlim=(-0.03 * tree.depth, 1.12 * tree.depth))
     ax.set(ylim=(len(leaves) - 0.4, -0.6), yticks=[])
     ax.set_xticks(range(0, tree.depth + 1, 1 + tree.depth // 20))
     ax.spines[["left", "top", "right"]].set_visible(False)
-    _legend_above(ax, kinds, ncols=3, title="leaves, with their probabilities")
+    _legend_above(ax, kinds, ncols=4 if fold else 3, title="leaves, with their probabilities")
     return ax
 
 
-def _draw_lines(
-    ax: Axes, tree: TokenTree, depths: Int[np.ndarray, "nodes"], rows: Float[np.ndarray, "nodes"]
-) -> None:
+class _Nodes(NamedTuple):
+    """What is drawn of a tree, parents first, the children of one in lexicographic order."""
+
+    depths: Int[np.ndarray, "nodes"]
+    above: Int[np.ndarray, "nodes"]
+    """Places of the parents."""
+    symbols: Int[np.ndarray, "nodes"]
+    """Of the tree, or `_OTHERS`."""
+    shares: Float[np.ndarray, "nodes"]
+
+
+def _drawn(tree: TokenTree, fold: float, max_nodes: int) -> _Nodes:
+    """The nodes of at least a share of the mass, and one more below each node for its other children."""
+    depths, above = (each.astype(np.int64) for each in tree._depths_and_parents())
+    shares = np.asarray(tree.weights / tree.weights[0], np.float64)
+    # No child is heavier than its parent, so what is kept is a tree.
+    kept = shares >= fold
+    kept[0] = True
+    folded = ~kept & kept[above]
+    parents, which = np.unique(above[folded], return_inverse=True)
+    if (count := int(np.count_nonzero(kept)) + len(parents)) > max_nodes:
+        raise ValueError(
+            f"tree has {count:,} nodes{f' of at least fold = {fold:g}' if fold else ''}: at most max_nodes = "
+            f"{max_nodes} are drawn; prune it, fold more, or use plot_tree_levels"
+        )
+    place = np.cumsum(kept) - 1
+    nodes = np.flatnonzero(kept)
+    return _Nodes(
+        np.append(depths[nodes], depths[parents] + 1),
+        np.append(place[above[nodes]], place[parents]),
+        np.append(tree.symbols[nodes].astype(np.int64), np.full(len(parents), _OTHERS)),
+        np.append(shares[nodes], np.bincount(which, shares[folded], minlength=len(parents))),
+    )
+
+
+def _layout(nodes: _Nodes, by_mass: bool) -> tuple[Int[np.ndarray, "leaves"], Float[np.ndarray, "nodes"]]:
+    """The leaves from the top, one a row, and the row of each node."""
+    children: list[list[int]] = [[] for _ in nodes.depths]
+    for node, up in enumerate(nodes.above[1:].tolist(), start=1):
+        children[up].append(node)
+    if by_mass:
+        last = (nodes.symbols == REST) + 2 * (nodes.symbols == _OTHERS)
+        for below in children:
+            below.sort(key=lambda node: (last[node], -nodes.shares[node]))
+    todo, order = [0], list[int]()
+    while todo:
+        order.append(todo.pop())
+        todo += reversed(children[order[-1]])
+    leaves = [node for node in order if not children[node]]
+    rows = np.zeros(len(children))
+    rows[leaves] = np.arange(len(leaves))
+    for node in reversed(order):
+        if below := children[node]:
+            rows[node] = rows[below[0]] if by_mass else (rows[below[0]] + rows[below[-1]]) / 2
+    return np.array(leaves), rows
+
+
+def _readable(text: str) -> str:
+    """A token's text as it can be read: spaces seen, and what no glyph stands for escaped."""
+    faces = _faces(tuple(FontProperties().get_family()), tuple(plt.rcParams["font.sans-serif"]))
+    return "".join(
+        "␣"
+        if char == " "
+        else char
+        if char.isprintable() and any(face.get_char_index(ord(char)) for face in faces)
+        else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+@cache
+def _faces(families: tuple[str, ...], sans_serif: tuple[str, ...]) -> list[Any]:
+    """Fonts that texts are drawn in, the first that has a character."""
+    del sans_serif
+    return [get_font(findfont(FontProperties(family=[family]))) for family in families]
+
+
+def _draw_lines(ax: Axes, nodes: _Nodes, rows: Float[np.ndarray, "nodes"]) -> None:
     """From every node but the root up to its parent, the wider the more mass passes."""
-    _, above = tree._depths_and_parents()
-    lines = [[(d - 1, rows[up]), (d - 0.65, y), (d, y)] for d, up, y in zip(depths, above, rows, strict=True)]
-    dashes = [DASHES[2] if symbol == REST else DASHES[0] for symbol in tree.symbols]
-    widths = 0.5 + 4 * (tree.weights / tree.weights[0])
+    places = zip(nodes.depths, nodes.above, rows, strict=True)
+    lines = [[(d - 1, rows[up]), (d - 0.65, y), (d, y)] for d, up, y in places]
+    dashes = [DASHES[2] if symbol in (REST, _OTHERS) else DASHES[0] for symbol in nodes.symbols]
+    widths = 0.5 + 4 * nodes.shares
     ax.add_collection(
         LineCollection(lines[1:], colors="0.55", linewidths=widths[1:], linestyles=dashes[1:], zorder=1)
     )
@@ -127,23 +224,24 @@ def _draw_lines(
 
 def _draw_leaves(
     ax: Axes,
-    leaves: Leaves,
-    depths: Int[np.ndarray, "nodes"],
+    nodes: _Nodes,
+    leaves: Int[np.ndarray, "leaves"],
     rows: Float[np.ndarray, "nodes"],
     size: float,
     marker_size: float,
 ) -> list[Line2D]:
     """Markers by kind, which are returned, and the leaves' probabilities in text of `size` points."""
     kinds: list[Line2D] = []
+    symbols = np.minimum(nodes.symbols[leaves], 0)
     for kind, (marker, face, name) in _LEAVES.items():
-        which = leaves.node[leaves.kind == kind]
+        which = leaves[symbols == kind]
         if len(which):
             style: dict[str, Any] = {"color": "0.0", "markerfacecolor": face, "ms": marker_size}
-            kinds += ax.plot(depths[which], rows[which], marker, label=name, **style)
-    for node, probability in zip(leaves.node, leaves.probability, strict=True):
+            kinds += ax.plot(nodes.depths[which], rows[which], marker, label=name, **style)
+    for node in leaves:
         ax.annotate(
-            f"{probability:.3g}",
-            (depths[node], rows[node]),
+            f"{nodes.shares[node]:.3g}",
+            (nodes.depths[node], rows[node]),
             xytext=(6, 0),
             textcoords="offset points",
             size=size,
