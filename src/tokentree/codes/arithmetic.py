@@ -165,7 +165,8 @@ def arithmetic_encode(
         Zeros and ones, a multiple of 32 of them, unless they are packed. Beside -sum log2 p(x): up to 64
         bits, about 10^-4 and never more than 0.006 bits per symbol for the interval's rounding, and what is
         lost by rounding p to multiples of 2^-24, none below 2^-24. One distribution for each symbol leaves
-        2^-24 to every one of the M symbols, also to those that it gives nothing.
+        2^-24 to every one of the M symbols, also to those that it gives nothing. The probabilities of a
+        function are rounded in less time and less well.
 
     Raises
     ------
