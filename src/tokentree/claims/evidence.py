@@ -5,7 +5,6 @@ import sysconfig
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -42,18 +41,19 @@ _SKIPPED = {
 }
 
 
-class Corpus(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Corpus:
     """Three datasets counted into trees: pre-training, alignment, perturbation."""
 
     name: str
     trees: tuple[TokenTree, TokenTree, TokenTree]
 
-    @property
+    @cached_property
     def counts(self) -> Int[np.ndarray, "3 leaves"]:
         """Counts over the leaves of the joint tree."""
         return leaf_distributions(self.trees, weights=True)
 
-    @property
+    @cached_property
     def disjoint(self) -> Int[np.ndarray, "3 leaves"]:
         """Counts over the joint tree when every dataset is told apart by a first token of its own."""
         return apart(*(tree.leaves().weight for tree in self.trees))
