@@ -738,7 +738,7 @@ def test_limits_are_certified_a_thousandth_on_either_side(small, monkeypatch):
         (lambda tree: {"total_weight": 1.001 * tree.total_weight}, section3_1.log_loss),
     ],
 )
-def test_a_tree_that_does_not_add_up_would_be_caught(small, changed, claim):
+def test_a_tree_that_does_not_add_up_would_be_caught(unchecked, small, changed, claim):
     text, pareto = small.corpora
     tree = pareto.trees[0]
     wrong = claims.Corpus("wrong", (But(tree, **changed(tree)), *pareto.trees[1:]))
