@@ -677,7 +677,7 @@ FOUND = [
     FOUND,
     ids=[f"{claim.__name__}-{name}-{verdict.name}" for claim, name, _, verdict in FOUND],
 )
-def test_other_facts_would_give_another_verdict(small, monkeypatch, claim, name, change, verdict):
+def test_other_facts_would_give_another_verdict(unchecked, small, monkeypatch, claim, name, change, verdict):
     place = Mixture if name.startswith("Mixture.") else sys.modules[claim.__module__]
     name = name.removeprefix("Mixture.")
     monkeypatch.setattr(place, name, change(getattr(place, name)))

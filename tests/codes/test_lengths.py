@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tokentree.codes import (
@@ -180,6 +180,7 @@ positive = st.one_of(
 
 
 @given(positive)
+@example([5e-324, 8.452712498170646e270])
 def test_shannons_lengths_round_the_information_up(weights):
     lengths = shannon_lengths(np.array(weights, object))
     total = sum(map(Fraction, weights))

@@ -790,7 +790,7 @@ def test_theorem_4_2_is_decided_by_the_response_without_a_proof():
 
 
 @pytest.mark.parametrize("base", [2, math.e])
-def test_a_curve_of_modules_is_that_of_the_token_tree(base):
+def test_a_curve_of_modules_is_that_of_the_token_tree(unchecked, base):
     trained, tree = free(FOURTHS, [20, 1, 0.5]).train(), Mixture(FOURTHS, [20, 1, 0.5])
     before = trained.module.logits.detach().clone()
     roles = {"pretrain": 1, "align": 0, "perturb": 2}
@@ -808,7 +808,7 @@ def test_a_curve_of_modules_is_that_of_the_token_tree(base):
         response_curve([trained], [1])
 
 
-def test_rates_and_responses_of_a_module_are_drawn():
+def test_rates_and_responses_of_a_module_are_drawn(unchecked):
     trained, tree = free(FOURTHS, [20, 1, 0.5], names=NAMES).train(), Mixture(FOURTHS, [20, 1, 0.5])
     drawn, exact = (plot_rates(each, [0.2, 0.5], base=math.e) for each in (trained, tree))
     assert drawn.get_ylabel() == r"rate $\gamma_i$ (nats)"

@@ -53,12 +53,13 @@ def shannon_lengths(weights: Annotated[Numbers, "leaves"]) -> Int[np.ndarray, "l
 
 
 def _lengths(values: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves"]:
-    if values.dtype == np.float64:
+    # Sums of larger floats might overflow.
+    if values.dtype == np.float64 and values.max() <= 2.0**900:
         return _of_floats(values)
-    listed = values.tolist()
+    listed = [Fraction(weight) for weight in values.tolist()]
     total = sum(listed)
     # The least l with total / weight <= 2^l.
-    return np.array([(math.ceil(Fraction(total) / weight) - 1).bit_length() for weight in listed], np.int64)
+    return np.array([(math.ceil(total / weight) - 1).bit_length() for weight in listed], np.int64)
 
 
 def shannon_fano_elias_codewords(weights: Annotated[Numbers, "leaves"]) -> tuple[str, ...]:
@@ -109,15 +110,12 @@ def _positive(weights: Any) -> Shaped[np.ndarray, "leaves"]:
 
 def _of_floats(values: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves"]:
     """The same for floats, whose total no float may have."""
-    # A power of two scales exactly, but for weights too small to be noticed in the total.
-    scaled = np.ldexp(values, -values.size.bit_length()) if values.max() > 2.0**900 else values
-    listed = scaled.tolist()
+    listed = values.tolist()
     total = math.fsum(listed)
     beyond = math.fsum([*listed, -total]) > 0
     # No float lies between the total and the true one. So the true one is at most weight * 2^l if the total
     # is, unless these are equal and it is a little larger.
     (share, power), (most, top) = np.frexp(values), math.frexp(total)
-    top += values.size.bit_length() * (scaled is not values)
     lengths: Int[np.ndarray, "leaves"] = top - power.astype(np.int64)
     lengths += (most > share) | ((most == share) & beyond)
     return lengths
