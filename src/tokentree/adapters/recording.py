@@ -137,9 +137,11 @@ class Recording:
     def _sql(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             return self._file.execute(command, values).fetchall()
-        except sqlite3.DatabaseError as error:
+        # What SQLite says of damage may quote bytes that are no text.
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             kind = OSError if isinstance(error, sqlite3.OperationalError) else ValueError
-            raise kind(f"path = {self._name!r} holds no recording that can be used: {error}") from None
+            reason = " ".join(str(error).split())
+            raise kind(f"path = {self._name!r} holds no recording that can be used: {reason}") from None
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_THE_MODEL and self._model is not None:

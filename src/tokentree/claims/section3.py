@@ -377,7 +377,7 @@ def definition_3_3(evidence: Evidence) -> Finding:
 ORDERS = range(1, 9)
 """Orders of the n-gram models that Assumption 3.2 is measured on."""
 
-N_GRAM_LETTERS = 2**12
+N_GRAM_LETTERS = 2**11
 """Letters that they are fitted to."""
 
 
