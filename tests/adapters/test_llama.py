@@ -167,7 +167,7 @@ DECODE = """
 """
 
 TEXT = """\
-This is an old idea. Claude Shannon asked people to guess the next letter of an English text, and found that
+This is an old idea. Shannon (1951) asked people to guess the next letter of an English text, and found that
 a letter carries about one bit. A small model of today does nearly as well, although it has never met a
 reader. It knows that the capital of France is Paris, that a sentence ends with a full stop, and that after
 rain the streets are wet. What it does not know is what the writer wanted to say, and there the bits go.

@@ -89,7 +89,7 @@ class TokenTree:
     # Without defaults, who writes TokenTree(data) would be told of missing offsets.
     _offsets: Int[np.ndarray, "edges"] | None = None
     """None where they are those of the compact form."""
-    _source: Nodes | bands.Bands = None  # type: ignore[assignment]
+    _source: Nodes | bands.Bands = None  # type: ignore[assignment]  # None never gets past __post_init__
     """The node arrays, or the compact form that lays them out when they are first asked for."""
 
     def __post_init__(self) -> None:
