@@ -1,15 +1,29 @@
 """The documentation site: ``python -m sphinx -W -n docs docs/_build/html``, or ``make docs``."""
 
 import ast
+import functools
 import re
 import shutil
+import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from furo.navigation import get_navigation_tree
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.nodes import make_refnode
+
+from tokentree.explorer import explore, write_explorer
 
 DOCS = Path(__file__).parent
+
+# Code blocks are linked name by name, which imports what they import; these take half a minute and chatter.
+for heavy in ("torch", "transformers"):
+    sys.modules[heavy] = None  # type: ignore[assignment]
 
 project = "tokentree"
 author = "the tokentree authors"
@@ -19,20 +33,37 @@ release = version = installed("tokentree")
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "numpydoc",
+    "sphinx_codeautolink",
     "sphinx_copybutton",
     # MathJax beside the pages, so that formulas show without a network.
     "sphinx-mathjax-offline",
 ]
 # contents.md is read as the end of index.md.
 exclude_patterns = ["_build", "contents.md"]
+# Without a network, the names that we use are looked up in our own short inventories.
+intersphinx_mapping = {
+    name: (url, (None, f"inventories/{name}.inv"))
+    for name, url in {
+        "matplotlib": "https://matplotlib.org/stable/",
+        "networkx": "https://networkx.org/documentation/stable/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "pandas": "https://pandas.pydata.org/docs/",
+        "python": "https://docs.python.org/3/",
+        "scipy": "https://docs.scipy.org/doc/scipy/",
+        "sympy": "https://docs.sympy.org/latest/",
+    }.items()
+}
+intersphinx_timeout = 5
+
 # Names in single backticks link where there is something to link to, and are code everywhere.
 default_role = "py:obj"
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
-    # Private types, as those in the files of a wing, and those of other libraries: the build fetches no
-    # inventory and needs no network.
+    # Private types, as those in the files of a wing, and those of other libraries, which a build without a
+    # network need not find.
     ("py:class", r"(?!tokentree\.).*|tokentree\..*\b_\w+.*|tokentree\.\w+\.\w+\.\w+"),
 ]
 
@@ -68,11 +99,74 @@ def copy_notebooks(app: Sphinx) -> None:
 
 
 def read_source(app: Sphinx, page: str, source: list[str]) -> None:
-    """Pages are written for GitHub; here notebooks stand among them, and the front page has the contents."""
+    """Pages are written for GitHub, where the README is the home page and notebooks stand beside the docs."""
+    text = source[0]
+    if page == "index":
+        text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+        text = text.replace("](docs/", "](").replace("](notebooks/", "](tutorials/")
+        text = re.sub(r"\]\((CHANGELOG|CONTRIBUTING)\.md\)", lambda m: f"]({m[1].lower()}.md)", text)
+        text = text.replace("](CITATION", "](../CITATION")
+        text += (DOCS / "contents.md").read_text(encoding="utf-8")
+    elif page == "api":
+        text += "\n```{toctree}\n:hidden:\n:glob:\n\napi/*\n```\n"
+    elif page == "ledger":
+        # Figures and witnesses are half of it; here the file is there to be downloaded.
+        text = re.sub(r"\n\| figure \|(.*\n)+|\n```python\n[^`]*```\n", "\n", text)
+        text = text.replace("\n\n", "\n\n{download}`The whole ledger <ledger.md>` has them.\n\n", 1)
     # From notebooks/ to docs/ on GitHub, and back.
-    text = re.sub(r"\]\((\.\./)*\.\./notebooks/", lambda m: f"]({m[1] or ''}tutorials/", source[0])
-    text = text.replace("](../docs/", "](../")
-    source[0] = text if page != "index" else f"{text}\n{(DOCS / 'contents.md').read_text(encoding='utf-8')}"
+    text = re.sub(r"\]\((\.\./)*\.\./notebooks/", lambda m: f"]({m[1] or ''}tutorials/", text)
+    source[0] = text.replace("](../docs/", "](../")
+
+
+@functools.cache
+def documented(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
+    """Page and anchor of what prose calls by each name: whole, without the package, or a member by its class."""
+    found: dict[str, tuple[str, str]] = {}
+    members: dict[str, set[tuple[str, str]]] = {}
+    objects = env.domains.python_domain.objects
+    for name, entry in sorted(objects.items(), key=lambda item: -item[0].count(".")):
+        place = entry.docname, entry.node_id
+        parts = name.split(".")
+        shortest = 2 if entry.objtype in {"attribute", "method", "module", "property"} else 1
+        for i in range(len(parts) - shortest + 1):
+            found[".".join(parts[i:])] = place
+        if shortest == 2:
+            members.setdefault(parts[-1], set()).add(place)
+    # `mixture.rates` is a member of some class; which one is clear if only one has it.
+    return found | {f".{name}": places.pop() for name, places in members.items() if len(places) == 1}
+
+
+class LinkNames(SphinxPostTransform):
+    """Names of the library in prose lead to the API reference, in pages, docstrings and notebooks alike."""
+
+    default_priority = 11  # after references are resolved
+
+    def run(self, **kwargs: Any) -> None:
+        """Called by Sphinx."""
+        places = documented(self.env)
+        for literal in list(self.document.findall(nodes.literal)):
+            name = re.fullmatch(r"([A-Za-z_][\w.]*)(\(.*\))?", literal.astext())
+            above = literal.parent
+            if not name or isinstance(above, nodes.title | nodes.reference | pending_xref):
+                continue
+            owner, dot, member = name[1].rpartition(".")
+            place = places.get(name[1]) or (owner.islower() and places.get(dot + member)) or None
+            if place:
+                page, anchor = place
+                link = make_refnode(self.app.builder, self.env.docname, page, anchor, [literal.deepcopy()])
+                literal.replace_self(link)
+
+
+def fold_contents(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """In the sidebar, pages of a page show only where the reader is among them."""
+    contents = context["toctree"](collapse=True, titles_only=True, maxdepth=-1, includehidden=True)
+    context["furo_navigation_tree"] = get_navigation_tree(contents)
+
+
+def write_explorer_page(app: Sphinx, exception: Exception | None) -> None:
+    """The page that explorer.md has in a frame."""
+    if exception is None and app.builder.format == "html":
+        write_explorer(app.outdir / "_static" / "explorer.html", explore())
 
 
 def escape_bars(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -104,6 +198,9 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", copy_notebooks)
     app.connect("source-read", read_source)
+    app.connect("html-page-context", fold_contents, priority=900)
+    app.connect("build-finished", write_explorer_page)
+    app.add_post_transform(LinkNames)
     # After numpydoc, which would take the escapes for its own text.
     app.connect("autodoc-process-docstring", escape_bars, priority=900)
     app.connect("autodoc-process-signature", shorten_signature)

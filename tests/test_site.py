@@ -99,6 +99,8 @@ for (const formula of document.querySelectorAll(".math"))
 for (const error of document.querySelectorAll('mjx-merror, mjx-container [style*="red"]'))
   found.push("not understood: " + error.textContent);
 for (const image of document.images) if (!image.naturalWidth) found.push("not shown: " + image.src);
+if (innerWidth > 1000) for (const block of document.querySelectorAll("div[class*=highlight] pre"))
+  if (block.scrollWidth > block.clientWidth) found.push("wider than its box: " + block.textContent.slice(0, 60));
 for (let box = document.querySelector("h1"); box; box = box.parentElement) {
   const scrolls = box === document.documentElement || getComputedStyle(box).overflowX !== "visible";
   if (scrolls && box.scrollWidth > box.clientWidth)

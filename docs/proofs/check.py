@@ -1,7 +1,7 @@
 """Check every proof from nothing, and write the page that shows the statements.
 
     python docs/proofs/check.py            make proofs: compile, and say what each theorem rests on
-    python docs/proofs/check.py --page     write docs/statements.md from the sources
+    python docs/proofs/check.py --page     write docs/api/statements.md from the sources
 
 Nothing is written beside the sources: they are compiled in a folder of their own.
 """
@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "statements.md"
+PAGE = HERE.parent / "api" / "statements.md"
 # As in _CoqProject, which is for editors.
 OPTIONS = ["-Q", ".", "tokentree", "-arg", "-w -notation-overridden,-ambiguous-paths"]
 INSTALL = "apt-get install coq libcoq-mathcomp libcoq-mathcomp-analysis"
@@ -139,11 +139,11 @@ def markdown(prose: str) -> str:
 
 
 def page() -> str:
-    """The whole of docs/statements.md: each statement after its prose, with what it speaks of before it."""
+    """The whole of docs/api/statements.md: each statement after its prose, with what it speaks of before it."""
     out = [
         "# The checked statements",
         "`docs/proofs/check.py --page` writes this page from the sources, without proofs and lemmas.\n"
-        "[Machine-checked](proofs.md) says how to read it.",
+        "[Machine-checked](../proofs.md) says how to read it.",
     ]
     for path in sources():
         if path.stem == "FieldTactic":
@@ -158,7 +158,7 @@ def page() -> str:
             if prose:
                 pending.append(markdown(prose))
             pending.append(
-                f"```coq\n{part}\n```" if part else f"Source: [`{path.name}`](proofs/{path.name})."
+                f"```coq\n{part}\n```" if part else f"Source: [`{path.name}`](../proofs/{path.name})."
             )
             if name or not part:
                 out += pending
