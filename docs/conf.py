@@ -122,7 +122,7 @@ def read_source(app: Sphinx, page: str, source: list[str]) -> None:
 
 @functools.cache
 def documented(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
-    """Page and anchor of what prose calls by each name: whole, without the package, or a member by its class."""
+    """Page and anchor of each name: whole, without the package, or a member by its class."""
     found: dict[str, tuple[str, str]] = {}
     members: dict[str, set[tuple[str, str]]] = {}
     objects = env.domains.python_domain.objects

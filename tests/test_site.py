@@ -100,7 +100,7 @@ for (const error of document.querySelectorAll('mjx-merror, mjx-container [style*
   found.push("not understood: " + error.textContent);
 for (const image of document.images) if (!image.naturalWidth) found.push("not shown: " + image.src);
 if (innerWidth > 1000) for (const block of document.querySelectorAll("div[class*=highlight] pre"))
-  if (block.scrollWidth > block.clientWidth) found.push("wider than its box: " + block.textContent.slice(0, 60));
+  if (block.scrollWidth > block.clientWidth) found.push("too wide: " + block.textContent.slice(0, 60));
 for (let box = document.querySelector("h1"); box; box = box.parentElement) {
   const scrolls = box === document.documentElement || getComputedStyle(box).overflowX !== "visible";
   if (scrolls && box.scrollWidth > box.clientWidth)

@@ -139,7 +139,7 @@ def markdown(prose: str) -> str:
 
 
 def page() -> str:
-    """The whole of docs/api/statements.md: each statement after its prose, with what it speaks of before it."""
+    """The whole of docs/api/statements.md: each statement after its prose and what it speaks of."""
     out = [
         "# The checked statements",
         "`docs/proofs/check.py --page` writes this page from the sources, without proofs and lemmas.\n"

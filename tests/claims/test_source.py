@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tokentree.claims import BY_ID, SOURCE, Finding, Ledger, Verdict, as_map, in_section
+from tokentree.claims.notation import as_tex
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
@@ -47,8 +48,8 @@ def test_the_readme_words_claims_and_verdicts_as_the_ledger_does():
     assert len(shown) > 10
     for claim, anchor, found in shown:
         id = anchors[anchor]
-        assert claim.replace("\\|", "|") == CLAIMS[id].rstrip(".")
-        assert found == f"{ROWS[id][1]}: {ROWS[id][2]}"
+        assert as_tex(claim.replace("\\|", "|")) == CLAIMS[id].rstrip(".")
+        assert as_tex(found) == f"{ROWS[id][1]}: {ROWS[id][2]}"
 
 
 def test_sections_are_found_by_number_and_by_words():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 from .._lib.archives import replacing
 from .._lib.display import pairs, table
 from .._lib.frames import frame
+from .notation import as_tex
 
 if TYPE_CHECKING:
     import pandas
@@ -189,26 +190,26 @@ class Ledger(Sequence[Finding]):
         return asdict(self)
 
     def to_markdown(self) -> str:
-        """The ledger as a page of documentation: a table of verdicts, then each finding with its witness."""
+        """The ledger as a page of documentation: a table of verdicts, then each finding with its witness.
+
+        Formulas are TeX between dollar signs, and figures have six digits.
+        """
         lines = ["| claim | where | verdict | rests on | in short |", "| --- | --- | --- | --- | --- |"]
         lines += [
-            f"| [{f.id}](#{f.anchor}) | {f.where} | {f.verdict} | {f.basis} | {_cell(f.short)} |"
+            f"| [{f.id}](#{f.anchor}) | {f.where} | {f.verdict} | {f.basis} | {cell(as_tex(f.short))} |"
             for f in self
         ]
         for finding in self:
-            lines += ["", f"## {finding.id}", "", f"**{finding.claim}** ({finding.where})", ""]
-            lines += [f"Verdict: **{finding.verdict}**. {finding.reason}", ""]
+            lines += ["", f"## {finding.id}", "", f"**{as_tex(finding.claim)}** ({finding.where})", ""]
+            lines += [f"Verdict: **{finding.verdict}**. {as_tex(finding.reason)}", ""]
             if finding.charitable:
-                lines += [f"Read charitably: {finding.charitable}", ""]
-            lines += [f"Grounds: {finding.grounds}."]
+                lines += [f"Read charitably: {as_tex(finding.charitable)}", ""]
+            lines += [f"Grounds: {as_tex(finding.grounds)}."]
             if finding.theorems:
                 lines += ["", f"Machine-checked: {', '.join(f'`{name}`' for name in finding.theorems)}."]
             if finding.figures:
                 lines += ["", "| figure | value |", "| --- | --- |"]
-                lines += [
-                    f"| {name.replace('|', chr(92) + '|')} | {shown(x)} |"
-                    for name, x in finding.figures.items()
-                ]
+                lines += [f"| {cell(name)} | {shown(x)} |" for name, x in finding.figures.items()]
             if finding.witness:
                 lines += ["", "```python", finding.witness.rstrip(), "```"]
         return "\n".join(lines) + "\n"
@@ -236,5 +237,6 @@ def shown(figure: Figure) -> str:
     return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Text for a table's cell."""
     return text.replace("|", r"\|")

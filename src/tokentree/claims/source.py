@@ -7,7 +7,8 @@ and reports of others' work are not listed.
 
 from typing import NamedTuple
 
-from .ledger import Ledger
+from .ledger import Ledger, cell
+from .notation import as_tex
 
 
 class Statement(NamedTuple):
@@ -203,7 +204,7 @@ def as_map(ledger: Ledger) -> str:
             rows = [ledger[each] for each in claims]
             links = "<br>".join(f"[{row.id}](ledger.md#{row.anchor})" for row in rows)
             verdicts = "<br>".join(row.verdict for row in rows)
-            lines.append(f"| {says.replace('|', chr(92) + '|')} | {links} | {verdicts} |")
+            lines.append(f"| {cell(as_tex(says))} | {links} | {verdicts} |")
         lines.append("")
     return "\n".join(lines)
 
