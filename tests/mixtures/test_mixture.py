@@ -321,6 +321,18 @@ def test_huffman_rates_obey_the_two_sided_inequality(rows, data):
     assert 0 <= sum(map(Fraction.__mul__, n, moves)) <= -delta * moves[t]
 
 
+def test_codes_of_pairs_obey_neither_the_corollary_nor_the_two_sided_inequality():
+    """The counterexamples of docs/real-codes.md."""
+    lone = Mixture([[1, 0], [0, 1]], [3, 1])
+    rates = lone.rates(code="huffman", extension=2)
+    assert rates.tolist() == [0.5, 1.5]
+    assert lone.weights @ rates < lone.potential() / 4
+
+    before, after = (lone.with_sizes(sizes) for sizes in ([2, 3], [2, 4]))
+    change = after.rates(code="huffman", extension=2) - before.rates(code="huffman", extension=2)
+    assert before.sizes @ change == -0.5
+
+
 @given(tables(m_max=5))
 def test_huffman_length_of_the_joint_data_is_within_a_bit_of_the_entropy(table):
     rows, sizes = table

@@ -42,7 +42,7 @@ def as_tex(text: str) -> str:
 
 
 def _marked(run: str) -> str:
-    """A run of symbols with the formula in it marked, without brackets and signs that lack their other half."""
+    """A run of symbols with its formula marked, without brackets and signs that lack their other half."""
     start, stop = 0, len(run)
     while (stray := _stray(run, start, stop)) is not None:
         start, stop = (stray + 1, stop) if run[stray] in "([" else (start, stray)
