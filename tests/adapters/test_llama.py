@@ -218,7 +218,7 @@ def test_a_text_is_compressed_and_decoded_in_another_process():
 def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch):
     pytest.importorskip("constriction")
     gguf()
-    page = Path(__file__).parents[2] / "docs/how-to/a-real-language-model.md"
+    page = Path(__file__).parents[2] / "docs/how-to/language-models.md"
     programs = [
         block for block in re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL) if "=" in block
     ]

@@ -373,7 +373,7 @@ def search(case, i, t):
 
 @pytest.mark.slow
 def test_bounds_are_close_to_the_worst_completion():
-    """docs/unexpanded.md has the figures."""
+    """docs/models.md has the figures."""
     reached = []
     for seed in range(60):
         case = Case(seed, q=3, n=2 + seed % 2)

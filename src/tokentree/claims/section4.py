@@ -186,7 +186,7 @@ def equation_3(evidence: Evidence) -> Finding:
         Verdict.FAILS if all(infinite) else Verdict.UNDECIDED,
         "The model gives mass to leaves that D_i lacks, so KL(model || D_i) is infinite for disjoint "
         "datasets, whatever the sizes, and has no change.",
-        "exact computation (a counterexample); what holds instead is proved in docs/trained-models.md, "
+        "exact computation (a counterexample); what holds instead is proved in docs/training.md, "
         "special cases, and measured on the leaves that D_p and D_a share",
         figures,
         witness("equation-3/as-printed"),

@@ -1,4 +1,4 @@
-"""The law for trained models: the theorems of docs/trained-models.md, each tried on a small network."""
+"""The law for trained models: the theorems of docs/training.md, each tried on a small network."""
 
 import itertools
 from typing import NamedTuple
@@ -66,7 +66,7 @@ def response(evidence: Evidence) -> Finding:
         "grows. So D_t changes the rate of D_i as D_i changes that of "
         "D_t, and no dataset is harmed by more of its own kind. Where H is singular by the symmetries of a "
         "network the pseudo-inverse gives the same.",
-        f"proof (docs/trained-models.md); on two networks of {_parameters(evidence)} parameters, trained "
+        f"proof (docs/training.md); on two networks of {_parameters(evidence)} parameters, trained "
         "again at sizes moved by 10^-4",
         figures,
         witness("trained/response"),
@@ -93,7 +93,7 @@ def regularizer(evidence: Evidence) -> Finding:
         "Its weight is its size, its value its loss. So sum_i n_i dgamma_i = -lambda dOmega, and the data's "
         "own response stays symmetric and negative semidefinite. With a KL penalty to a frozen model the "
         "stiffness is the penalty's weight, not the size of what the model was trained on.",
-        f"proof (docs/trained-models.md); on two networks with weight decay of {DECAY}",
+        f"proof (docs/training.md); on two networks with weight decay of {DECAY}",
         figures,
         witness("trained/regularizer"),
         short="its weight is its size",
@@ -126,7 +126,7 @@ def stopped_early(evidence: Evidence) -> Finding:
         "For sizes that change with e held fixed; then the response stays symmetric. Trained for a fixed "
         "time, "
         "a model keeps neither; one step of fine-tuning is symmetric, and knows no sizes.",
-        "proof (docs/trained-models.md); on two networks after 20 steps of training",
+        "proof (docs/training.md); on two networks after 20 steps of training",
         figures,
         witness("trained/stopped-early"),
         short="the defect is known exactly",
@@ -165,7 +165,7 @@ def angle(evidence: Evidence) -> Finding:
         "The gradients balance, k g_p + g_a + l g_t = 0. So the angle between alignment and perturbation "
         "decides, not how near the perturbation is to the pre-training data; and k does not enter beyond "
         "what it does to the model. For a token tree this is the sign rule.",
-        "proof (docs/trained-models.md); on the cases tried, networks with a frozen hidden layer",
+        "proof (docs/training.md); on the cases tried, networks with a frozen hidden layer",
         figures,
         witness("theorem-4.2/any-model"),
         short=f"the angle decides {agree} of {cases} models",
@@ -254,7 +254,7 @@ def le_chatelier(evidence: Evidence) -> Finding:
         "R of the larger is below that of the smaller in the semidefinite order, where both have one: to "
         "freeze layers, or to prune a tree, only weakens the response. Without the common optimum "
         "nothing follows: a model large enough for all its data does not respond at all.",
-        "proof (docs/trained-models.md); on two networks and the same with their hidden layer frozen",
+        "proof (docs/training.md); on two networks and the same with their hidden layer frozen",
         figures,
         witness("trained/le-chatelier"),
         short="where both have one optimum",
@@ -303,7 +303,7 @@ def temperature(evidence: Evidence) -> Finding:
         "Mean losses are the slopes of the free energy, and its second derivatives are covariances: it takes "
         "no Hessian, and the balance is the Gibbs-Duhem relation of thermodynamics, entropy included, with "
         "regularizers among the losses. As tau falls it becomes the response at the optimum.",
-        "proof (docs/trained-models.md); exact sums over 1,089 networks of text",
+        "proof (docs/training.md); exact sums over 1,089 networks of text",
         figures,
         witness("trained/temperature"),
         short="the balance's defect is entropy",

@@ -6,7 +6,7 @@ listed weight: the mass of each pool goes to leaves below the pool's parent, at 
 tree does not list there. The bounds hold in every completion.
 
 At a leaf x of a completion dataset i either knows its mass a_i, or its mass b_i is an unknown part of one
-pool. q_a = sum w_c a_c is the known part of q. ``docs/unexpanded.md`` proves the two facts that follow.
+pool. q_a = sum w_c a_c is the known part of q. ``docs/models.md`` proves the two facts that follow.
 
 **One pool.** Let leaf x have pull m and base q. Spread a budget B over the leaves, beta_x to each. Then
 
@@ -172,7 +172,7 @@ def unexpanded_bounds(
     completion, and so within the bounds, where after each such prefix some token is listed by no tree.
 
     Two to three sorts of the joint tree's nodes and O(N^2 nodes) for what every pair needs, besides for every
-    pair the leaves at which a third dataset is unknown. ``docs/unexpanded.md`` says how tight the bounds are.
+    pair the leaves at which a third dataset is unknown. ``docs/models.md`` says how tight the bounds are.
 
     Examples
     --------
