@@ -122,6 +122,22 @@ def test_shell_blocks_run(page: str, tmp_path: Path) -> None:
             assert shown == found
 
 
+@pytest.mark.parametrize("program", sorted((ROOT / "docs/figures").glob("*.py")), ids=lambda path: path.stem)
+def test_programs_of_figures_draw_them(
+    program: Path, tmp_path: Path, unchecked: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(program))
+    assert (tmp_path / f"{program.stem}.png").stat().st_size > 10_000
+
+
+def test_estimates_of_scale_are_those_of_the_program() -> None:
+    program = [sys.executable, ROOT / "benchmarks/estimate_scale.py"]
+    rows = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    assert len(rows.splitlines()) == 6
+    assert rows in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_no_block_is_left_out(page: str) -> None:
     """Every fence is found, and what is neither a program nor a command is marked as text."""

@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy              print it, with the errors at 10^7 leaves
     python -m benchmarks.accuracy --small      leave those out
-    python -m benchmarks.accuracy --markdown   rewrite the table of docs/accuracy.md
+    python -m benchmarks.accuracy --markdown   rewrite docs/accuracy.csv, and the table of docs/accuracy.md
 
 A minute.
 """
@@ -16,7 +16,7 @@ from .table import HEADINGS, cells, write_page
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.accuracy", description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="leave out 10^7 leaves")
-    parser.add_argument("--markdown", action="store_true", help="rewrite the table in docs/accuracy.md")
+    parser.add_argument("--markdown", action="store_true", help="rewrite docs/accuracy.csv and .md")
     asked = parser.parse_args()
     found = rows(not asked.small, progress=True)
     table = [HEADINGS, *([cell.strip("`") for cell in cells(r)] for r in found)]

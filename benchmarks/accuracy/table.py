@@ -1,5 +1,6 @@
 """A row of the table, the exact arithmetic behind it, and the page that the table stands on."""
 
+import csv
 import functools
 import itertools
 import math
@@ -169,6 +170,10 @@ HEADINGS = [
 ]  # fmt: skip
 
 
+COLUMNS = 0, 1, 3, 5, 6
+SHOWN = 8
+
+
 def cells(r: Row) -> list[str]:
     condition = "1" if r.condition < 10 else f"{r.condition:.0e}"
     return [
@@ -182,19 +187,31 @@ def cells(r: Row) -> list[str]:
     ]
 
 
-def markdown(found: list[Row]) -> str:
+def worst(found: list[Row]) -> list[tuple[Row, int]]:
     """Of every function the hard input with the largest error, and how many there were."""
-    lines = [[HEADINGS[0], "inputs", *HEADINGS[1:]], ["---", "---:", "---", "---", *["---:"] * 4]]
-    for _, group in itertools.groupby(found, key=lambda r: r.function):
-        inputs = list(group)
-        name, *rest = cells(max(inputs, key=lambda r: r.error))
-        lines.append([name, str(len(inputs)), *rest])
+    groups = [list(group) for _, group in itertools.groupby(found, key=lambda r: r.function)]
+    return [(max(inputs, key=lambda r: r.error), len(inputs)) for inputs in groups]
+
+
+def markdown(found: list[Row]) -> str:
+    """The functions with an error of more than SHOWN units in the last place."""
+    lines = [[HEADINGS[i] for i in COLUMNS], ["---", "---", *["---:"] * 3]]
+    for r, _ in worst(found):
+        if r.error > SHOWN * EPS:
+            given = cells(r)
+            lines.append([given[i] for i in COLUMNS])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_page(found: list[Row]) -> None:
-    """Put the table where it stands in docs/accuracy.md."""
+    """Put the table where it stands in docs/accuracy.md, and all of it into the file beside."""
     text = PAGE.read_text("utf-8")
     start, end = "<!-- table -->\n", "<!-- end of table -->"
     between = re.compile(f"(?<={start}).*(?={end})", re.DOTALL)
     PAGE.write_text(between.sub(lambda _: markdown(found) + "\n", text), "utf-8")
+    with PAGE.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*HEADINGS, "inputs"])
+        for r, inputs in worst(found):
+            name, *rest = cells(r)
+            writer.writerow([name.strip("`"), *rest, inputs])

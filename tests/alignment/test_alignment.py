@@ -517,12 +517,12 @@ def test_entropies_alone_decide_the_training_loss_both_ways():
 @pytest.mark.parametrize(
     ("rows", "sizes", "pair"),
     [
-        # One leaf in reply to n: the entropies of slices differ least at some n, which depends on the pair.
-        *(([[1] * n + [0], [0] * n + [1]], [1000, 1], i) for n, i in ((1200, 2), (1500, 1), (2000, 0))),
+        # One new leaf beside n: the entropies of slices differ least at some n, which depends on the pair.
+        *(([[1] * n + [0], [0] * n + [1]], [1000, 1], i) for n, i in ((1220, 2), (1700, 1), (2100, 0))),
         ([[3, 26, 16, 17], [5, 4, 24, 8]], [10, 10], 1),
     ],
 )
-def test_where_entropies_are_nearly_equal_they_do_not_decide(rows, sizes, pair):
+def test_where_entropies_are_nearly_equal_excess_losses_say_the_opposite(rows, sizes, pair):
     found = simulate_resistance(Mixture(rows, sizes), base=math.e)
     assert not found.decided_by_entropy[0, pair]
     # The whole gap once more, straight from the definition, in 40 digits.
@@ -545,7 +545,7 @@ def test_where_entropies_are_nearly_equal_they_do_not_decide(rows, sizes, pair):
     expected = [float(gap) for gap in gaps]
     assert found.entropy_gap[0, pair] == pytest.approx(expected[0], rel=1e-8)
     assert found.excess_gap[0, pair] == pytest.approx(expected[1], rel=1e-8)
-    assert abs(expected[0]) < abs(expected[1])
+    assert abs(expected[0]) < abs(expected[1]) and expected[0] * expected[1] < 0
 
 
 @pytest.mark.parametrize("k", [10**3, 10**6, 10**9])
