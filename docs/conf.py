@@ -113,7 +113,7 @@ def read_source(app: Sphinx, page: str, source: list[str]) -> None:
         text += "\n```{toctree}\n:hidden:\n:glob:\n\napi/*\n```\n"
     elif page == "ledger":
         # Figures and witnesses are half of it; here the file is there to be downloaded.
-        text = re.sub(r"\n\| figure \|(.*\n)+|\n```python\n[^`]*```\n", "\n", text)
+        text = re.sub(r"\n\| figure \|.*\n(?:\|.*\n)+|\n```python\n[^`]*```\n", "\n", text)
         text = text.replace("\n\n", "\n\n{download}`The whole ledger <ledger.md>` has them.\n\n", 1)
     # From notebooks/ to docs/ on GitHub, and back.
     text = re.sub(r"\]\((\.\./)*\.\./notebooks/", lambda m: f"]({m[1] or ''}tutorials/", text)
