@@ -179,9 +179,11 @@ def test_contents_list_every_page() -> None:
     listed = re.findall(r"^[\w/-]+$", contents, re.MULTILINE)
     docs = ROOT / "docs"
     pages = {page.relative_to(docs).with_suffix("").as_posix() for page in docs.rglob("*.[mr][ds]*")}
-    written = {page for page in pages if not page.startswith(("_build/", "tutorials/"))}
+    # The pages of the reference hang below api, and show when one of them is open.
+    written = {page for page in pages if not page.startswith(("_build/", "tutorials/", "api/"))}
     notebooks = {f"tutorials/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert sorted(listed) == sorted(written - {"index", "contents"} | notebooks)
+    assert len(listed) <= 30
 
 
 def test_floors_are_those_that_lint_keeps() -> None:
