@@ -100,6 +100,10 @@ def copy_notebooks(app: Sphinx) -> None:
     )
 
 
+# Pages that the sidebar shows when the one above them is open.
+BELOW = {"api": "api/*", "contributing": "changelog", "ledger": "paper-map"}
+
+
 def read_source(app: Sphinx, page: str, source: list[str]) -> None:
     """Pages are written for GitHub, where the README is the home page and notebooks stand beside the docs."""
     text = source[0]
@@ -109,9 +113,9 @@ def read_source(app: Sphinx, page: str, source: list[str]) -> None:
         text = re.sub(r"\]\((CHANGELOG|CONTRIBUTING)\.md\)", lambda m: f"]({m[1].lower()}.md)", text)
         text = text.replace("](CITATION", "](../CITATION")
         text += (DOCS / "contents.md").read_text(encoding="utf-8")
-    elif page == "api":
-        text += "\n```{toctree}\n:hidden:\n:glob:\n\napi/*\n```\n"
-    elif page == "ledger":
+    elif page in BELOW:
+        text += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{BELOW[page]}\n```\n"
+    if page == "ledger":
         # Figures and witnesses are half of it; here the file is there to be downloaded.
         text = re.sub(r"\n\| figure \|.*\n(?:\|.*\n)+|\n```python\n[^`]*```\n", "\n", text)
         text = text.replace("\n\n", "\n\n{download}`The whole ledger <ledger.md>` has them.\n\n", 1)
