@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ def bar(*columns: "ProgressColumn", show: bool = True) -> "Progress":
     from rich.console import Console
     from rich.progress import Progress
 
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not show)
+    console = Console(stderr=True)
+    # In a notebook Rich draws by ipywidgets, and without them would leave a warning in the output.
+    drawn = not console.is_jupyter or find_spec("ipywidgets") is not None
+    return Progress(*columns, console=console, transient=True, disable=not (show and drawn))
 
 
 def tracked(items: Sequence[Item], doing: str, show: bool) -> Iterator[Item]:

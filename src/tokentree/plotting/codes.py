@@ -72,7 +72,7 @@ def plot_extension_gap(
             ms=4,
             label=listed(f"{plain(name)}, absolute value"),
         )
-    ax.set(xscale="log", yscale="log", xlabel="leaves a codeword, $b$")
+    ax.set(xscale="log", yscale="log", xlabel="leaves per codeword, $b$")
     ax.set_xticks(b, labels=[str(each) for each in tried])
     ax.minorticks_off()
     ax.set_ylabel("rate above ideal (bits per block)")
