@@ -3,14 +3,13 @@
 import warnings
 
 import pytest
-from rich.console import Console
 
 from tokentree._lib import progress
 
 
 @pytest.mark.parametrize("widgets", [True, False])
 def test_a_notebook_without_widgets_gets_no_warning(monkeypatch: pytest.MonkeyPatch, widgets: bool) -> None:
-    monkeypatch.setattr(Console, "is_jupyter", True)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     monkeypatch.setattr(progress, "find_spec", lambda name: object() if widgets else None)
     assert progress.bar().disable is not widgets
     if not widgets:

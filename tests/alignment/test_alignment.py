@@ -545,7 +545,8 @@ def test_where_entropies_are_nearly_equal_excess_losses_say_the_opposite(rows, s
     expected = [float(gap) for gap in gaps]
     assert found.entropy_gap[0, pair] == pytest.approx(expected[0], rel=1e-8)
     assert found.excess_gap[0, pair] == pytest.approx(expected[1], rel=1e-8)
-    assert abs(expected[0]) < abs(expected[1]) and expected[0] * expected[1] < 0
+    assert abs(expected[0]) < abs(expected[1])
+    assert expected[0] * expected[1] < 0
 
 
 @pytest.mark.parametrize("k", [10**3, 10**6, 10**9])
