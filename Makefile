@@ -70,10 +70,11 @@ test-newest: ## Run the tests with the newest release of each dependency, and na
 	$(call environment,$(PYTHON),.venvs/newest,'.[test]')
 	.venvs/newest/bin/python .ci/newest.py $(pins) $(quick)
 
-lint: $(venv)/.test $(venv)/.lint ## Check style, format, types, and which wing imports which
+lint: $(venv)/.test $(venv)/.lint ## Check style, format, types, docstrings, and which wing imports which
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
+	$(python) .ci/docstrings.py
 	$(venv)/bin/lint-imports --no-cache
 
 proofs: ## Check the Coq proofs from nothing, and print the axioms under each theorem

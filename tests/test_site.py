@@ -42,7 +42,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("furo", reason="the site needs the extra docs: pip install 'tokentree[docs]'")
+    pytest.importorskip("furo", reason="the site needs the extra docs: pip install '.[docs]'")
     built = tmp_path_factory.mktemp("site")
     sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q"]
     done = subprocess.run([*sphinx, ROOT / "docs", built], capture_output=True, text=True)

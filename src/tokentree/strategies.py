@@ -13,7 +13,7 @@ reports in a form that can be pasted into a test.
     @given(mixtures(n_datasets=3))
     def test_my_property(mixture): ...
 
-Needs Hypothesis: ``pip install hypothesis`` or the extra ``tokentree[strategies]``. Import it by name.
+Needs Hypothesis: ``pip install hypothesis``, or the extra ``strategies``. Import it by name.
 """
 
 import math

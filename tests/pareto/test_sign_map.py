@@ -148,7 +148,7 @@ def test_proved_signs_of_samples_agree_with_the_map(form, k, l, shared, merged):
 
 def test_parameters_broadcast():
     found = sign_map([[1.0], [100.0]], [0.2, 0.4, 0.6], alpha=[[1.5], [3.0]], shared=0.5, merged=[1, 2, 2])
-    assert {array.shape for name, array in vars(found).items() if name != "limit"} == {(2, 3)}
+    assert {array.shape for name, array in vars(found).items() if name not in ("form", "limit")} == {(2, 3)}
     assert found.alpha.tolist() == [[1.5] * 3, [3.0] * 3]
     assert found.merged.tolist() == [[1, 2, 2]] * 2
     for i, j in np.ndindex(2, 3):
@@ -214,6 +214,8 @@ def test_map_is_drawn_with_its_boundary(form, shared, collections):
     assert "|D_p|" in ax.get_xlabel()
     assert "|D_t|" in ax.get_ylabel()
     assert len(ax.get_legend().get_texts()) == 3 + (form == "published")
+    title = ax.get_legend().get_title().get_text()
+    assert title == rf"{form} form, Pareto exponent $\alpha = 2.5$"
 
 
 def test_map_where_all_holds_has_no_hatching():
@@ -253,14 +255,19 @@ def test_convergence_is_drawn_as_quantiles(entry, label):
     assert ax.figure is figure
     assert label in ax.get_ylabel()
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1.5", "3", "$M^{-1/2}$"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1.5", "3", "falls as $M^{-1/2}$"]
     one = found["3"]
     if entry == 1:
         off = np.abs(one.normalized_rates[:, :, 1] - one.limit.normalized_rates[1])
     else:
         off = np.abs(one.excess[:, :, 0, 1] - one.limit.excess[0, 1])
     np.testing.assert_array_equal(ax.get_lines()[1].get_ydata(), np.median(off, axis=1))
-    assert len(ax.collections) == 2
+    # Bars from the 10th to the 90th percentile, and a guide below all of them.
+    bars = [np.array(each.get_segments()) for each in ax.collections]
+    np.testing.assert_allclose(bars[1][..., 1].T, np.quantile(off, (0.1, 0.9), axis=1), rtol=1e-12)
+    x, y = ax.get_lines()[2].get_data()
+    np.testing.assert_allclose(y * np.sqrt(x), y[0] * np.sqrt(x[0]), rtol=1e-12)
+    assert all((each[..., 1] * np.sqrt(each[..., 0]) > y[0] * np.sqrt(x[0])).all() for each in bars)
 
 
 def test_no_convergence_to_draw_is_named():

@@ -224,8 +224,13 @@ def test_scores_are_shares_of_the_model(regime):
     n_p, step = 3000, 1e-3
     found = simulate_rebound(published_form(THIRDS, k=n_p, l=1), step=step)
     score, drop = (plot_rebound(found, regime=regime, show=show) for show in ("score", "drop"))
-    for n_a in POSITIVE:
-        name = str(n_a)
+    # Of the fine-tuned the last two differ by 0.0045 at most, less than a hundredth of the height.
+    together = ["5000, 10000"] if regime == "fine-tuning" else ["5000", "10000"]
+    assert labels(score) == ["1000", "2000", *together, "level to fall to, 0.5"]
+    assert set(labelled(score, "level to fall to, 0.5").get_ydata()) == {0.5}
+    assert labels(drop) == ["1000", "2000", *together]
+    for n_a in POSITIVE[: 1 + len(together) + 1]:
+        name = next(each for each in labels(drop) if each.startswith(str(n_a)))
         x, y = labelled(score, name).get_data()
         np.testing.assert_array_equal(x, NEGATIVE)
         exact = []
@@ -239,9 +244,6 @@ def test_scores_are_shares_of_the_model(regime):
             exact.append(on_a / (on_a + on_t))
         np.testing.assert_allclose(y, exact, rtol=1e-12)
         np.testing.assert_allclose(labelled(drop, name).get_ydata(), exact[0] - np.array(exact), atol=1e-14)
-    assert labels(score) == ["1000", "2000", "5000", "10000", "level 0.5"]
-    assert set(labelled(score, "level 0.5").get_ydata()) == {0.5}
-    assert labels(drop) == ["1000", "2000", "5000", "10000"]
 
 
 def test_needed_beside_table_3(rebound):

@@ -429,7 +429,7 @@ def test_survival_of_several_datasets():
     )
     assert labels(ax) == list(data)
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert ax.get_xlabel() == "share of the responses $x$"
+    assert ax.get_xlabel() == "share of the responses, $x$"
 
 
 def test_survival_thins_what_cannot_be_seen():
@@ -570,7 +570,10 @@ def test_lines_are_the_closed_form_and_one():
         np.testing.assert_allclose(ratio, (1 + 4 * l / k) / (1 - 3 * l), rtol=1e-13)
     np.testing.assert_array_equal(one.get_ydata(), [1, 1])
     assert ax.get_xscale() == "log"
-    assert ax.get_legend().get_title().get_text() == "lines: closed form, disjoint parts"
+    assert ax.get_legend().get_title().get_text() == "published form; lines: closed form for disjoint parts"
+
+
+ONE = "the theorem's ratio, 1"
 
 
 def test_an_infinite_ratio_is_drawn_and_named():
@@ -580,13 +583,13 @@ def test_an_infinite_ratio_is_drawn_and_named():
     on_edge = [line for line in ax.get_lines() if line.get_marker() == "^"]
     assert all(line.get_transform() == ax.get_xaxis_transform() for line in on_edge)
     assert [line.get_ydata()[0] for line in on_edge] == [1, 1]
-    assert labels(ax) == ["$l = 0.5$", "they fail", "infinite"]
+    assert labels(ax) == ["$l = 0.5$", "the signs fail", "infinite", ONE]
 
 
 def test_no_force_is_no_ratio():
     ax = plot_ratio([[1, 1]] * 3, 10, 1, new())
     assert [point[0] for point in measured(ax)] == ["x"]
-    assert labels(ax) == ["$l = 1$", "they fail", "0 / 0"]
+    assert labels(ax) == ["$l = 1$", "the signs fail", "0 / 0", ONE]
 
 
 def test_what_is_not_decided_is_grey(monkeypatch):
@@ -594,7 +597,7 @@ def test_what_is_not_decided_is_grey(monkeypatch):
     monkeypatch.setattr(mixtures, "elasticity", lambda mixture: replace(decide(mixture), holds=None))
     ax = plot_ratio(PARTS, 10, 0.1, new())
     assert [point[1] for point in measured(ax)] == ["0.6"]
-    assert labels(ax) == ["$l = 0.1$", "not decided"]
+    assert labels(ax) == ["$l = 0.1$", "not decided", ONE]
 
 
 def test_ratio_takes_trees():

@@ -4,9 +4,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from tests.drawing import labels, recorded
+from tests.drawing import labelled, labels, recorded
 
 from tokentree import ParetoMass, SpringChain, inverse_alignment_budget, published_form, response_curve
+from tokentree.cli.figures import rate_changes
 from tokentree.pareto import pareto_convergence
 from tokentree.pareto.tails import ALTERNATIVES
 from tokentree.plotting import (
@@ -22,6 +23,7 @@ from tokentree.plotting import (
     plot_survival,
     plot_tail_fit,
 )
+from tokentree.plotting._style import alike
 from tokentree.theorem import published_change
 
 PARTS = [[3, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 2, 5]]
@@ -54,7 +56,37 @@ def test_takes_and_returns_an_axes(curves):
 
 def test_closed_form_is_marked_and_named(curves):
     ax = plot_rate_change(curves, "pretrain", parts=3)
-    assert labels(ax) == ["$k = 10$", r"$k = 1\,000$", "closed form"]
+    assert labels(ax) == ["$k = 10$", r"$k = 1\,000$", "closed form", "$l = 1/2$"]
+    assert labelled(ax, "$l = 1/2$").get_xdata() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(("dataset", "factor"), [("pretrain", r"[k\,(k+1)]"), ("align", "(k+1)")])
+def test_the_axis_says_in_which_units_changes_are(curves, dataset, factor):
+    assert f"in units of $1\\,/\\,{factor}$ bits per block" in plot_rate_change(curves, dataset).get_ylabel()
+
+
+def test_curves_that_coincide_are_drawn_once():
+    curves = [response_curve(published_form(PARTS, k, 1), GRID) for k in (10, 10**6, 10**4, 10**5)]
+    ax = plot_rate_change(curves, "align")
+    assert labels(ax) == ["$k = 10$", r"$k = 1\,000\,000,\ 10\,000,\ 100\,000$"]
+    drawn = [line for line in ax.get_lines() if len(line.get_xdata()) == len(GRID) + 1]
+    assert len(drawn) == 2
+    # Over different grids nothing is compared.
+    curves[1] = response_curve(published_form(PARTS, 10**6, 1), GRID[1:])
+    assert len(labels(plot_rate_change(curves, "align"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "groups"),
+    [
+        ([[0, 1], [0, 0.991], [0, 0.989]], [[0, 1], [2]]),
+        ([[0, np.inf], [0, np.inf], [0, 1]], [[0, 1], [2]]),
+        ([[2, 2], [2, 2]], [[0, 1]]),
+        ([[np.inf], [np.inf], [-np.inf]], [[0, 1], [2]]),
+    ],
+)
+def test_lines_are_alike_within_a_hundredth_of_the_height(lines, groups):
+    assert alike(np.array(lines, np.float64)) == groups
 
 
 def test_axes_have_units_and_lines_differ_without_colour(curves):
@@ -62,6 +94,16 @@ def test_axes_have_units_and_lines_differ_without_colour(curves):
     assert "bits per token" in ax.get_ylabel()
     assert "|D_t|" in ax.get_xlabel()
     assert len({line.get_linestyle() if i else "-" for i, line in enumerate(ax.get_lines()[:2])}) == 2
+
+
+def test_four_panels_share_one_legend(curves):
+    figure = rate_changes({"": curves, ", again": curves}, parts=3)
+    assert [ax.get_legend() for ax in figure.axes] == [None] * 4
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == labels(
+        plot_rate_change(curves, "pretrain", parts=3)
+    )
+    assert "|D_p|" in legend.get_title().get_text()
 
 
 def test_leaves_global_style_alone(curves):
@@ -85,22 +127,27 @@ def test_tail_fit_draws_data_and_every_law(discrete):
     ax = plt.subplots()[1]
     assert plot_tail_fit(fit, ax) is ax
     points, *laws, mark = ax.get_lines()
+    names = [rf"Pareto, $\alpha = {fit.exponent:.3g}$", *ALTERNATIVES]
+    assert sorted("\n".join(labels(ax)).split("\n")) == sorted(["data", *names, "threshold"])
     values, survival = points.get_data()
     # Points closer than can be seen are left out.
     assert 0.9 * len(np.unique(data)) < len(values)
     assert np.isin(values, data).all()
     np.testing.assert_allclose(survival, [np.mean(data >= x) for x in values])
     assert mark.get_xdata() == [2, 2]
-    for name, line in zip(("pareto", *ALTERNATIVES), laws, strict=True):
+    for line in laws:
         x, y = line.get_data()
         assert x[0] == 2
         assert x[-1] <= data.max()
         # Where the tail begins, a law has all of it.
-        np.testing.assert_allclose(y, fit.n_tail / 400 * fit.survival(x, name))
+        for i, label in enumerate(line.get_label().split("\n")):
+            law = fit.n_tail / 400 * fit.survival(x, label if label in ALTERNATIVES else "pareto")
+            # The others on the line are at most a hundredth of the laws' height away.
+            apart = 0.01 * np.log(10 * fit.n_tail) if i else 1e-7
+            assert np.abs(np.log(y / law)).max() <= apart
         assert y[0] == pytest.approx(np.mean(data >= 2))
-    assert labels(ax) == ["data", rf"Pareto, $\alpha = {fit.exponent:.3g}$", *ALTERNATIVES]
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert ax.get_xlabel() == ("count $x$" if discrete else "mass $x$")
+    assert ax.get_xlabel() == ("count, $x$" if discrete else "mass, $x$")
 
 
 def test_tail_fit_thins_what_cannot_be_seen():
@@ -115,7 +162,7 @@ def test_tail_fit_thins_what_cannot_be_seen():
         steps = np.abs(np.diff(np.log(each))) / np.ptp(np.log(each))
         own = np.abs(np.diff(np.log(fit.values if each is x else np.arange(50_000, 0, -1))))
         assert steps.max() <= 1e-3 + own.max() / np.ptp(np.log(each))
-    assert ax.get_xlabel() == "leaf mass $x$"
+    assert ax.get_xlabel() == "leaf mass, $x$"
 
 
 def named(names):

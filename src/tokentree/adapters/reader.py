@@ -162,10 +162,12 @@ def read_along(
 
     Parameters
     ----------
-    model, prompt, eos, batch_size, renormalize, progress, keep_on_interrupt
+    model : NextTokenModel
         As in `read_model`.
     tree : TokenTree
         The data, in token ids of the model.
+    prompt, eos, batch_size, renormalize, progress, keep_on_interrupt
+        As in `read_model`.
 
     Returns
     -------

@@ -95,6 +95,10 @@ class ReboundFactor(Result):
         positive : int
             Index into `positive`. Default: the fewest.
 
+        Returns
+        -------
+        PowerLaw
+
         Raises
         ------
         ValueError
@@ -141,10 +145,12 @@ def rebound_by_depth(
     ----------
     trees : sequence of at least three TokenTrees
         One per dataset; sizes are their total weights.
-    pretrain, align, perturb, positive, negative, step
+    pretrain, align, perturb : int or str
         As in `simulate_rebound`, whose errors this shares.
     depths : array_like of int, shape (V,), optional
         Increasing, at least two. Default: 1 to the depth of the deepest tree.
+    positive, negative, step
+        As in `simulate_rebound`.
 
     Returns
     -------
@@ -199,11 +205,13 @@ def rebound_by_pretraining(
     ----------
     mixture : Mixture
         As in `simulate_rebound`.
-    pretrain, align, perturb, positive, negative, step
+    pretrain, align, perturb : int or str
         As in `simulate_rebound`, whose errors this shares.
     sizes : array_like, shape (V,), optional
         |D_p|, increasing, at least two. Default: 1, 1.25 and 1.5 times that of the mixture, as the paper's
         2.0T, 2.5T and 3.0T tokens.
+    positive, negative, step
+        As in `simulate_rebound`.
 
     Returns
     -------

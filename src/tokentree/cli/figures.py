@@ -1,5 +1,6 @@
 """The gallery that the command line draws: whole figures, made of the plots of `plotting`."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
@@ -23,7 +24,7 @@ from ..alignment import (
     simulate_rebound,
     simulate_resistance,
 )
-from ..claims import TEXT_DEPTH, Corpus, text_corpus, text_masses
+from ..claims import TEXT_DEPTH, Corpus, python_text, text_corpus, text_masses
 from ..mixtures import BestSizes, Mixture
 from ..pareto import fit_tail, pareto_convergence, sign_map
 from ..plotting import (
@@ -64,14 +65,15 @@ _NAMES = ("pre-training", "alignment", "perturbation")
 
 def rate_changes(rows: Mapping[str, list[ResponseCurve]], parts: int | None = None) -> Figure:
     """Change of gamma_a and of gamma_p, a row for each kind of data; `parts` is of the first row."""
-    figure = Figure(figsize=(9, 3.7 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9, 0.5 + 3.5 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for row, (title, curves) in zip(axes, rows.items(), strict=True):
         plot_rate_change(curves, "align", row[0], parts=parts).set_title(f"alignment data{title}")
         plot_rate_change(curves, "pretrain", row[1], parts=parts).set_title(f"pre-training data{title}")
         # Only the first row's datasets are disjoint, as the closed form asks.
         parts = None
-    return figure
+    # Of the four the upper right one names most.
+    return _one_legend(figure, axes[0, 1])
 
 
 def published() -> Figure:
@@ -79,7 +81,7 @@ def published() -> Figure:
     corpus, grid = text_corpus(), np.linspace(0.02, 1, 50)
     rows = {", disjoint": corpus.disjoint, ", overlapping": corpus.counts}
     curves = {
-        title: [response_curve(published_form(counts, k, 1), grid) for k in (10, 100, 10_000)]
+        title: [response_curve(published_form(counts, k, 1), grid) for k in (1, 4, 1000)]
         for title, counts in rows.items()
     }
     return rate_changes(curves, parts=3)
@@ -127,31 +129,34 @@ def trees() -> Figure:
 
 
 def codes() -> Figure:
-    """The levels of a text's tree, and its Huffman code."""
-    figure, (left, right) = _panels(("tree of Python's sources", "Huffman code at 16 bits"), (11, 4.6))
-    pretrain = text_corpus(24).trees[0]
-    plot_tree_levels(pretrain, left, unit="bits")
-    plot_code_lengths(pretrain.prune(16), right)
+    """The levels of a tree of words, and a text's Huffman code."""
+    titles = "words of Python's help topics", "Huffman code of Python's sources, 16 bits per block"
+    figure, (left, right) = _panels(titles, (10, 4.4))
+    topics = b"".join(path.read_bytes() for path in python_text()["topics"])
+    words = [[*word] for word in re.findall(rb"[a-z]+", topics.lower())]
+    plot_tree_levels(TokenTree.from_sequences(words, alphabet_size=256), left, unit="letters")
+    plot_code_lengths(text_corpus().trees[0], right)
     return figure
 
 
 def masses(seed: int = 0) -> Figure:
     """Leaf masses of real text, and how a Pareto tail fits one of them."""
-    figure, (left, right) = _panels(("real text", "a Pareto tail of the help topics"), (11, 4.6))
+    figure, (left, right) = _panels(("three texts", "help topics, four letters at a time"), (10, 4.4))
     names = "sources", "help topics", "encodings"
-    plot_survival(dict(zip(names, text_corpus().trees, strict=True)), left, unit="mass of a block of 16 bits")
+    plot_survival(dict(zip(names, text_corpus().trees, strict=True)), left, unit="mass of a 16-bit block")
     letters = text_masses()["4 letters"]
-    plot_tail_fit(fit_tail(letters, n_bootstrap=100, rng=seed), right, unit="count of four letters")
+    plot_tail_fit(fit_tail(letters, n_bootstrap=100, rng=seed), right, unit="count of a block")
     return figure
 
 
 def rates() -> Figure:
     """Rates and normalised rates of real text as the perturbation grows."""
-    figure, axes = _panels(("rates", "normalised rates"), (10, 4.4))
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots(1, 2)
     mixture = Mixture(text_corpus().counts, [10, 1, 1], names=_NAMES, depth=TEXT_DEPTH)
     for ax, normalized in zip(axes, (False, True), strict=True):
         plot_rates(mixture, np.geomspace(1e-3, 10, 60), ax, normalized=normalized)
-    return figure
+    return _one_legend(figure, axes[0])
 
 
 def ratio() -> Figure:
@@ -164,7 +169,7 @@ def ratio() -> Figure:
 def springs() -> Figure:
     """Three datasets and the model between them, at two choices of their sizes."""
     sizes = [2, 1, 1], [100, 10, 1]
-    figure, axes = _panels([f"sizes {', '.join(map(str, each))}" for each in sizes], (12, 5))
+    figure, axes = _panels([f"sizes {', '.join(map(str, each))}" for each in sizes], (11.5, 4.8))
     for ax, each in zip(axes, sizes, strict=True):
         plot_fisher_triangle(Mixture(text_corpus().counts, each, names=_NAMES), ax)
     return figure
@@ -173,7 +178,7 @@ def springs() -> Figure:
 def hooke() -> Figure:
     """Hooke's law: a mechanical chain, how it moves, and the invariant of joint compression."""
     titles = "springs in series", "their motion under a load", "joint compression"
-    figure, (first, second, third) = _panels(titles, (14, 4.8))
+    figure, (first, second, third) = _panels(titles, (13.2, 4.6))
     chain = SpringChain([100, 10, 1], names=_NAMES)
     plot_force_extension(chain, first)
     plot_chain_motion(chain.simulate(np.linspace(0, 30, 600), load=1, mass_damping=0.2), second)
@@ -184,7 +189,7 @@ def hooke() -> Figure:
 
 def resistance() -> Figure:
     """Forward against inverse alignment, on real text."""
-    figure, (left, right) = _panels(("retraining, fixed steps", "forward minus inverse"), (11, 4.8))
+    figure, (left, right) = _panels(("retraining, fixed steps", "forward minus inverse"), (10, 4.6))
     found = simulate_resistance(_aligned(text_corpus()))
     plot_resistance(found, left, regime="fine-tuning")
     plot_resistance_gaps(found, right)
@@ -194,7 +199,7 @@ def resistance() -> Figure:
 def rebound() -> Figure:
     """Rebound on real text in both regimes, and the paper's Table 3 beside the model."""
     titles = "fixed-step fine-tuning", "joint training by counts", "Table 3"
-    figure, (first, second, third) = _panels(titles, (14, 4.8))
+    figure, (first, second, third) = _panels(titles, (12, 4.4))
     found = simulate_rebound(_aligned(text_corpus()))
     plot_rebound(found, first, regime="fine-tuning")
     plot_rebound(found, second, regime="counts", show="drop")
@@ -205,7 +210,7 @@ def rebound() -> Figure:
 def factors() -> Figure:
     """What rebound depends on: depth and pre-training data; and what undoing an alignment takes."""
     titles = "rebound against depth", "rebound against pre-training data", "undoing an alignment, by counts"
-    figure, (first, second, third) = _panels(titles, (14, 4.8))
+    figure, (first, second, third) = _panels(titles, (12, 4.4))
     corpus = text_corpus()
     plot_rebound_factor(rebound_by_depth(corpus.trees, depths=range(3, TEXT_DEPTH + 1)), first, unit="bits")
     mixture = _aligned(corpus)
@@ -269,6 +274,18 @@ def _panels(titles: Sequence[str], size: tuple[float, float]) -> tuple[Figure, l
         panel.suptitle(title)
         axes.append(panel.subplots())
     return figure, axes
+
+
+def _one_legend(figure: Figure, named: Axes) -> Figure:
+    """The legend of one of its plots for all of them, above the figure."""
+    legend = named.get_legend()
+    assert legend is not None
+    title, handles = legend.get_title().get_text(), list(legend.legend_handles)
+    for ax in figure.axes:
+        if (own := ax.get_legend()) is not None:
+            own.remove()
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), title=title, frameon=False)
+    return figure
 
 
 def _one() -> tuple[Figure, Axes]:

@@ -6,7 +6,7 @@ every symbol x and then writes down one point of it. Nothing is rounded to whole
 overhead belongs to the message and not to the symbol.
 
 The coder is constriction's range coder, the form of arithmetic coding that moves 32 bits at a time. It is an
-extra: ``pip install 'tokentree[coding]'``.
+extra: ``pip install '.[coding]'``.
 """
 
 from collections.abc import Callable, Sequence

@@ -160,6 +160,11 @@ class PrefixCode:
         Parameters, errors and cost are those of `expected_length`. Never negative. For the optimal code of
         `p` it is below 1 (Cover and Thomas, section 5.4).
 
+        Returns
+        -------
+        float64 or ndarray
+            One for each distribution.
+
         Examples
         --------
         >>> PrefixCode([1, 1]).redundancy([0.5, 0.5]), PrefixCode([1, 1]).redundancy([1.0, 0.0])
@@ -175,6 +180,11 @@ class PrefixCode:
         """Share of the bits spent that `p` calls for: its entropy over the expected length.
 
         Parameters, errors and cost are those of `expected_length`. From 0 to 1; 1 where no bits are spent.
+
+        Returns
+        -------
+        float64 or ndarray
+            One for each distribution.
 
         Examples
         --------

@@ -265,6 +265,16 @@ class Mixture:
 
         Errors call each by its keyword.
 
+        Parameters
+        ----------
+        **datasets : int or str
+            Position or name of each, under the word that errors call it by.
+
+        Returns
+        -------
+        list of int
+            In the order of the keywords.
+
         Examples
         --------
         >>> Mixture([[1, 0], [1, 1]], [3, 1], names=["web", "chat"]).roles(pretrain="web", align=1)
@@ -274,6 +284,15 @@ class Mixture:
 
     def with_sizes(self, sizes: Annotated[Numbers, "datasets"]) -> "Mixture":
         """The same datasets with other sizes; the distributions are shared, not copied.
+
+        Parameters
+        ----------
+        sizes : array_like, shape (N,)
+            As for `Mixture`.
+
+        Returns
+        -------
+        Mixture
 
         Examples
         --------
@@ -286,6 +305,17 @@ class Mixture:
 
     def perturb(self, dataset: int | str, amount: float | Fraction) -> "Mixture":
         """The mixture after `amount` of data distributed as `dataset` (index or name) is added, or removed.
+
+        Parameters
+        ----------
+        dataset : int or str
+            Position or name.
+        amount : int, float or Fraction
+            Blocks to add; below 0, to remove.
+
+        Returns
+        -------
+        Mixture
 
         Examples
         --------
@@ -381,6 +411,11 @@ class Mixture:
 
         Parameters, units and errors are those of `rates`. Definition 4.1.
 
+        Returns
+        -------
+        ndarray, shape (N,)
+            In bits per block by default.
+
         Examples
         --------
         >>> Mixture([[1, 1, 0], [0, 0, 1]], [2, 2]).normalized_rates()
@@ -397,6 +432,16 @@ class Mixture:
 
         With ``code="huffman"``, T times the mean length of a leaf drawn from q under the code of `rates`. It
         is less than T / b bits above T H(q), b being the extension.
+
+        Parameters
+        ----------
+        base, code, extension
+            As in `rates`, whose errors this shares.
+
+        Returns
+        -------
+        float
+            In bits by default, for all blocks together.
 
         Examples
         --------
@@ -423,6 +468,16 @@ class Mixture:
 
         p_i - q is formed as in `response`, so the divergence of a dataset that is nearly all of the mixture
         keeps its digits, and so do those of datasets that nearly coincide. O(N M).
+
+        Parameters
+        ----------
+        base : float
+            2 for bits, ``math.e`` for nats.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            In bits per block by default.
 
         Examples
         --------
@@ -494,6 +549,10 @@ class Mixture:
 
         O(N^2 M). Where 1 - S is wanted use `response`, which does not cancel.
 
+        Returns
+        -------
+        ndarray, shape (N, N)
+
         Examples
         --------
         >>> Mixture([[1, 0], [0, 1]], [1, 1]).overlap()
@@ -507,6 +566,10 @@ class Mixture:
 
         The next block overwrites p and p - q, so be done with each before asking for another: fresh memory
         would take longer than the work.
+
+        Returns
+        -------
+        iterator of CentredBlock
         """
         return centred_blocks(self._rows, self.weights)
 
@@ -552,7 +615,9 @@ class Mixture:
         lower, upper : float, mapping or array_like, optional
             Bounds on shares, for all datasets, for some by name, or one each.
         available : mapping or array_like, optional
-            Data there are of each dataset, in the unit of `total`; each may be seen `repetitions` times.
+            Data there are of each dataset, in the unit of `total`.
+        repetitions : float
+            How often each of them may be seen.
         prior, pull : array_like or mapping, float
             A mixture that is pulled to, by `pull` times KL(shares \|\| prior).
         worst : bool

@@ -95,6 +95,15 @@ class UnexpandedBounds(Result):
     def sign(self, i: int, t: int) -> int:
         """Sign of R_it in every completion: 1 (rate i rises as t grows), -1, or 0 where it is not decided.
 
+        Parameters
+        ----------
+        i, t : int
+            Positions of two datasets.
+
+        Returns
+        -------
+        int
+
         Examples
         --------
         >>> trees = [TokenTree.from_leaves({"0": 1.0}), TokenTree.from_leaves({"1": 1.0})]
@@ -110,6 +119,15 @@ class UnexpandedBounds(Result):
         """Whether Theorem 4.2's signs, S_pt > 1 > S_at, hold in every completion (True) or in none (False).
 
         None where the bounds leave it open.
+
+        Parameters
+        ----------
+        pretrain, align, perturb : int
+            Positions of D_p, D_a and D_t.
+
+        Returns
+        -------
+        bool or None
 
         Examples
         --------

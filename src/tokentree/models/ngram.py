@@ -266,6 +266,18 @@ class NGramModel:
         """Log-probabilities of the token after each of ``sequence[:start]`` to ``sequence[:stop - 1]``.
 
         As calling the model gives them, without a copy of every prefix.
+
+        Parameters
+        ----------
+        sequence : tuple of int
+            Symbols.
+        start, stop : int
+            Lengths of the first prefix, and of the last plus 1.
+
+        Returns
+        -------
+        ndarray, shape (stop - start, alphabet_size)
+            In nats.
         """
         n = len(self._orders)
         return self([sequence[max(0, end - n) : end] for end in range(start, stop)])

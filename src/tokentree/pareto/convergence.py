@@ -63,12 +63,14 @@ def pareto_convergence(
 
     Parameters
     ----------
-    alphas, sizes, base
+    alphas, sizes : array_like
         As in `pareto_limit`, whose errors this shares.
     n_leaves : array_like of int, shape (K,)
         Numbers of leaves, each at least 1.
     seeds : array_like of int, shape (R,)
         One sample for each, >= 0. A seed gives the same sample whatever the others are.
+    base : float
+        2 for bits, ``math.e`` for nats.
 
     Returns
     -------

@@ -61,7 +61,7 @@ _PARAMETERS = ("k", "l", "alpha", "shared", "merged")
 class SignMap(Result):
     """Response of D_p and D_a to D_t over a grid; made by `sign_map`. All arrays have the grid's shape.
 
-    `to_frame` has one row per point, numbered by its parameters, without the limit.
+    `to_frame` has one row per point, numbered by its parameters, without form and limit.
 
     Attributes
     ----------
@@ -72,6 +72,8 @@ class SignMap(Result):
         1 - S_pt and 1 - S_at. Divided by k + 1 + l they are gamma_p' and gamma_a', in nats per block.
     holds : bool array
         Whether gamma_p' < 0 < gamma_a'.
+    form : {"published", "three-dataset"}
+        Which form of the theorem.
     limit : float
         l* of `overlap_limit`, 1 / (m - 1) for m parts of one exponent, however they overlap: below it the
         signs hold at every k, above it at no large one. In the restated form they hold for no l, and it is
@@ -86,10 +88,11 @@ class SignMap(Result):
     excess_pretrain: Float[np.ndarray, "*grid"]
     excess_align: Float[np.ndarray, "*grid"]
     holds: Bool[np.ndarray, "*grid"]
+    form: Literal["published", "three-dataset"]
     limit: float
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        columns = [field.name for field in fields(self) if field.name != "limit"]
+        columns = [field.name for field in fields(self) if field.name not in ("form", "limit")]
         return {name: getattr(self, name).ravel() for name in columns}, *_PARAMETERS
 
     def __repr__(self) -> str:
@@ -179,7 +182,8 @@ def sign_map(
     found: dict[str, Any] = dict(zip(_PARAMETERS, grid, strict=True))
     found |= {"excess_pretrain": pretrain.reshape(shape), "excess_align": align.reshape(shape)}
     holds = ((pretrain < 0) & (align > 0)).reshape(shape)
-    return SignMap(**found, holds=holds, limit=1 / (parts - 1) if form == "published" else math.nan)
+    limit = 1 / (parts - 1) if form == "published" else math.nan
+    return SignMap(**found, holds=holds, form=form, limit=limit)
 
 
 def _grid(

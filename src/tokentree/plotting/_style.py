@@ -43,6 +43,24 @@ def listed(name: object) -> str:
     return f"{_NOTHING}{name}" if str(name).startswith("_") else str(name)
 
 
+def alike(lines: Float[np.ndarray, "lines points"]) -> list[list[int]]:
+    """Lines by those that the eye takes for one: nowhere a hundredth of the whole height apart."""
+    finite = lines[np.isfinite(lines)]
+    least = 0.01 * float(np.ptp(finite)) if finite.size else 0.0
+    groups: list[list[int]] = []
+    for i, one in enumerate(lines):
+        for group in groups:
+            other = lines[group[0]]
+            same = one == other
+            same[~same] = np.abs(one[~same] - other[~same]) <= least
+            if same.all():
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return groups
+
+
 def number(value: float, digits: int = 4) -> str:
     """As it stands in a formula."""
     figures, _, power = f"{value:.{digits}g}".partition("e")
@@ -100,7 +118,7 @@ def _legend(
     ends: Bool[np.ndarray, "2"] | None = None,
     above: str = "",
     below: str = "",
-    handles: list[Line2D] | None = None,
+    handles: list[Any] | None = None,
     columns: int = 2,
     title: str | None = None,
 ) -> None:
@@ -112,8 +130,7 @@ def _legend(
             for marker, label, found in zip("^v", (above, below), ends, strict=True)
             if found
         ]
-    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
-    ax.legend(handles=entries, ncols=columns, title=title, **place)
+    _legend_above(ax, entries, columns, title)
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -71,8 +71,8 @@ def plot_budget(budgets: Mapping[str, Sequence[AlignmentBudget]], ax: Axes | Non
     ax.set_yscale("log")
     every = np.concatenate(shares)
     _share_axis(ax, every)
-    ax.set_xlabel(r"$\varepsilon$, share of the aligned model's distance (no unit)")
-    ax.set_ylabel("least $|D_b|\\,/\\,|D_a|$ (no unit)")
+    ax.set_xlabel(r"$\varepsilon$, as a share of the aligned model's distance")
+    ax.set_ylabel("least $|D_b|\\,/\\,|D_a|$ that leaves $\\varepsilon$")
     _legend(ax, ends, "no amount is enough", "none is needed")
     return ax
 
@@ -144,7 +144,8 @@ def plot_resistance(
         ax.set_ylim(0, None)
     ax.set_xlabel("examples of retraining (blocks)")
     ax.set_ylabel(f"{loss} loss ({unit})")
-    _legend(ax, columns=min(4, len(resistance.pairs)))
+    title = r"$\theta_i \to \theta_j$: slice $i$ retrained on the answers of slice $j$"
+    _legend(ax, columns=min(4, len(resistance.pairs)), title=title)
     return ax
 
 
@@ -193,7 +194,7 @@ def plot_resistance_gaps(
     ax.set_yticks(range(len(rows)), labels=[f"{names[nth]}, {REGIMES[r]}" for r, nth in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_ylabel("slices and regime")
-    ax.set_xlabel(f"size of the gap, forward minus inverse ({unit})")
+    ax.set_xlabel(f"size of the gap ({unit})")
     ax.grid(axis="y", color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
     marks = [("o", "0.0", "entropies"), ("o", "1.0", "excess loss")]

@@ -19,7 +19,7 @@ from .._lib.checks import Numbers
 from ..mixtures import Mixture
 from ..springs import ChainMotion, FisherSprings, SpringChain
 from ._plane import FEW, _diameter, _frame, _name_anchors, _plane
-from ._style import GREYS, axes, line, listed, mark, number, plain
+from ._style import GREYS, _legend, axes, line, listed, mark, number, plain
 
 
 def plot_force_extension(
@@ -82,8 +82,7 @@ def plot_force_extension(
         ax.set(xlim=(0, None), ylim=(0, None))
     ax.set(xlabel=f"extension ({units[0]})", ylabel=f"force ({units[1]})")
     title = None if few else f"{k.size:,} springs in series"
-    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, title=title)
-    ax.spines[["top", "right"]].set_visible(False)
+    _legend(ax, title=title)
     return ax
 
 
@@ -126,8 +125,8 @@ def plot_chain_motion(
         ax.plot(times, motion.displacements[order, j], **line(place), label=f"node {j + 1}")
         ax.axhline(motion.rest[j], color=GREYS[place], linewidth=0.8, linestyle=":", zorder=0)
     ax.set(xlabel=f"time ({units[0]})", ylabel=f"displacement ({units[1]})")
-    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=FEW)
-    ax.spines[["top", "right"]].set_visible(False)
+    rest = Line2D([], [], color="0.3", linewidth=0.8, linestyle=":", label="at rest under the load")
+    _legend(ax, handles=[*ax.get_legend_handles_labels()[0], rest])
     return ax
 
 
@@ -176,7 +175,7 @@ def plot_invariant(
     >>> thirds = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=100, l=0.01)
     >>> ax = plot_invariant(thirds, "perturb", [0.01, 0.05, 0.1])
     >>> print(ax.get_legend().get_texts()[3].get_text())
-    align, KL$(q\,\Vert\,p)$: infinite
+    align, $q\,\Vert\,p$: infinite
     """
     springs = mixture if isinstance(mixture, FisherSprings) else FisherSprings(mixture)
     mixture = springs.mixture
@@ -190,8 +189,8 @@ def plot_invariant(
     handles = []
     every = max(1, grid.size // 10)
     for i, name in enumerate(listed(plain(name)) for name in mixture.names):
-        handles += ax.plot(grid, forward[:, i], **line(i), label=rf"{name}, KL$(p\,\Vert\,q)$")
-        label = rf"{name}, KL$(q\,\Vert\,p)$"
+        handles += ax.plot(grid, forward[:, i], **line(i), label=rf"{name}, $p\,\Vert\,q$")
+        label = rf"{name}, $q\,\Vert\,p$"
         if np.isnan(reverse[:, i]).all():
             handles.append(mark(r"$\infty$", f"{label}: infinite", color="0.0", markersize=9))
         else:
@@ -211,14 +210,11 @@ def plot_invariant(
         [each.remainder for each in found],
         color="0.5",
         linewidth=0.8,
-        label=r"sum of KL$(p\,\Vert\,q)$ lines",
+        label=r"sum of $p\,\Vert\,q$",
     )
     ax.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
     ax.set_ylabel(rf"$|D_i|\,\Delta$KL ({_unit(base)})")
-    ax.legend(
-        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8
-    )
-    ax.spines[["top", "right"]].set_visible(False)
+    _legend(ax, handles=handles, title="whose divergence, and which way")
     return ax
 
 
@@ -281,7 +277,7 @@ def animate_springs(
     start = frames[0].exact_sizes[t]
     changes = np.array([springs.invariant(t, Fraction(size) - start, base).forward for size in grid.tolist()])
 
-    figure = Figure(figsize=(9, 4.4))
+    figure = Figure(figsize=(10, 4.6))
     figure.set_layout_engine("none")
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     panels = (
@@ -298,6 +294,9 @@ def animate_springs(
     # One layout for all frames: the axes stand still, and no frame is drawn twice.
     show(0)
     ConstrainedLayoutEngine().execute(figure)
+    # Its equal scales were fitted to the axes as they stood before.
+    left.margins(0)
+    left.apply_aspect()
     return FuncAnimation(figure, show, frames=grid.size, interval=wait)
 
 
@@ -324,8 +323,8 @@ def _springs_panel(ax: Axes, frames: list[Mixture], points: Float[np.ndarray, "d
     _name_anchors(ax, points, names, points)
     _frame(ax, np.vstack([points, nodes]), reach)
     ax.legend(handles=[node, trail], loc="lower center", ncols=2, frameon=False)
-    ax.set_xlabel("Fisher length at the first $q$ (no unit)")
-    ax.set_ylabel("the same, across (no unit)")
+    ax.set_xlabel("Fisher length at the first $q$, along the longest side")
+    ax.set_ylabel("Fisher length perpendicular to it")
 
     def show(frame: int) -> list[Artist]:
         for coil, anchor, width in zip(coils, points, widths[frame], strict=True):
@@ -353,7 +352,7 @@ def _invariant_panel(
     (now,) = ax.plot([], [], "o", color="0.0", markerfacecolor="1.0", zorder=5, label="now")
     ax.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
     ax.set_ylabel(rf"$|D_i|\,\Delta\gamma_i$ since the first frame ({_unit(base)})")
-    ax.legend(*(each[:-1] for each in ax.get_legend_handles_labels()), frameon=False)
+    _legend(ax, handles=ax.get_legend_handles_labels()[0][:-1], columns=3)
 
     def show(frame: int) -> list[Artist]:
         now.set_data(np.full(changes.shape[1], grid[frame]), changes[frame])

@@ -17,7 +17,7 @@ from ..codes import HuffmanCode
 from ..information import entropy
 from ..mixtures import Mixture
 from ..trees import TokenTree
-from ._style import DASHES, GREYS, _legend_above, axes, line, listed, plain
+from ._style import DASHES, GREYS, _legend, _legend_above, axes, line, listed, plain
 
 
 def plot_extension_gap(
@@ -73,11 +73,15 @@ def plot_extension_gap(
             label=listed(f"{plain(name)}, absolute value"),
         )
     ax.set(xscale="log", yscale="log", xlabel="leaves per codeword, $b$")
-    ax.set_xticks(b, labels=[str(each) for each in tried])
+    # Named where there is room, a fifteenth of the axis.
+    room, named = np.log(b.max() / b.min()) / 15, [0]
+    for each in np.unique(b).tolist():
+        if not named[-1] or np.log(each / named[-1]) >= room:
+            named.append(each)
+    ax.set_xticks(b, labels=[str(each) if each in named else "" for each in tried])
     ax.minorticks_off()
     ax.set_ylabel("rate above ideal (bits per block)")
-    ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    _legend(ax)
     return ax
 
 
@@ -223,7 +227,7 @@ def plot_survival(
     >>> from tokentree import ParetoMass
     >>> drawn = {f"α = {alpha}": ParetoMass(alpha).sample(1000, rng=7) for alpha in (1.5, 3)}
     >>> plot_survival(drawn).get_xlabel()
-    'leaf mass $x$'
+    'leaf mass, $x$'
     """
     named = masses if isinstance(masses, Mapping) else {"masses": masses}
     if not named:
@@ -234,9 +238,9 @@ def plot_survival(
         ax.plot(values, survival, drawstyle="steps-pre", label=listed(name), **line(i))
         # A single mass has no length of its own.
         ax.plot(values[-1:], survival[-1:], ".", color=line(i)["color"], ms=4)
-    ax.set(xscale="log", yscale="log", xlabel=f"{unit} $x$", ylabel="share of the leaves at or above $x$")
+    ax.set(xscale="log", yscale="log", xlabel=f"{unit}, $x$", ylabel="share of the leaves at or above $x$")
     if isinstance(masses, Mapping):
-        ax.legend(frameon=False)
+        _legend(ax, columns=3)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

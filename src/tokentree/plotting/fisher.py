@@ -100,8 +100,8 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
 
     seen = np.vstack([points, scale * forces, np.zeros((1, 2))])
     _frame(ax, seen, reach)
-    ax.set_xlabel(r"Fisher length at $q$, $(\sum u^2/q)^{1/2}$ (no unit)")
-    ax.set_ylabel("the same, across (no unit)")
+    ax.set_xlabel(r"Fisher length $(\sum u^2/q)^{1/2}$ along the longest side")
+    ax.set_ylabel("Fisher length perpendicular to it")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

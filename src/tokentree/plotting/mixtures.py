@@ -16,9 +16,9 @@ from ..mixtures import Mixture, exact_number
 from ..theorem import Responding, elasticity, published_derivatives, published_form, responding
 from ..trees import TokenTree
 from ._grid import response_grid
-from ._style import axes, line, listed, plain
+from ._style import _legend, axes, line, listed, mark, plain
 
-_VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "they fail"), None: ("0.6", "not decided")}
+_VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "the signs fail"), None: ("0.6", "not decided")}
 """Face of a marker, and its name, by whether the signs of Theorem 4.2 hold."""
 
 
@@ -104,8 +104,7 @@ def plot_rates(
         ylabel=f"{what} ({_unit(mixture, base, per)})",
     )
     ax.set_xlim(0, points.max())
-    ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    _legend(ax, columns=3)
     return ax
 
 
@@ -225,13 +224,11 @@ def plot_ratio(
             handles.append(Patch(facecolor=face, edgecolor="0.0", label=label))
     for off, name, test in (("^", "infinite", math.isinf), ("x", "0 / 0", math.isnan)):
         if any(test(one.ratio) for one in seen):
-            handles.append(Line2D([], [], linestyle="", marker=off, color="1.0", label=name, **marked))
-    title = "lines: closed form, disjoint parts"
-    ax.legend(handles=handles, title=title, alignment="left", frameon=False)
-    ax.axhline(1, color="0.7", linewidth=0.8, zorder=0)
+            handles.append(mark(off, name, color="1.0", **marked))
+    handles.append(ax.axhline(1, color="0.7", linewidth=0.8, zorder=0, label="the theorem's ratio, 1"))
+    _legend(ax, handles=handles, title="published form; lines: closed form for disjoint parts")
     ax.set(xscale="log", xlim=(grid[0], grid[-1]), xlabel=r"$k = |D_p|\,/\,|D_a|$")
     ax.set_ylabel(r"ratio $-\gamma_a'\,/\,(k\,\gamma_p')$")
-    ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 

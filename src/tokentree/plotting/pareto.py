@@ -1,7 +1,7 @@
 """Pictures of heavy tails: fits, convergence to the limit of many leaves, and its map of signs."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..pareto import ALTERNATIVES, ParetoConvergence, SignMap, TailFit
-from ._style import DASHES, GREYS, axes, listed, number
+from ._style import DASHES, GREYS, MARKERS, _legend, _legend_above, alike, axes, line, listed, number
 
 
 def plot_pareto_convergence(
@@ -25,8 +25,8 @@ def plot_pareto_convergence(
     Parameters
     ----------
     found : mapping of str to ParetoConvergence
-        One line for each, under its name: the median over seeds, in a band from the 10th to the 90th
-        percentile.
+        One line for each, under its name: the median over seeds, with bars from the 10th to the 90th
+        percentile. Each stands a little right of the one before, so that no bar hides another.
     entry : int or pair of int
         Which dataset's rate, or which pair's overlap.
     ax : Axes, optional
@@ -37,7 +37,7 @@ def plot_pareto_convergence(
     Returns
     -------
     Axes
-        Logarithmic both ways. The thin dotted line falls as M^(-1/2).
+        Logarithmic both ways. The thin dotted line falls as M^(-1/2), below all bars.
 
     Raises
     ------
@@ -49,38 +49,41 @@ def plot_pareto_convergence(
     >>> from tokentree.pareto import pareto_convergence
     >>> found = {"3": pareto_convergence(3, [5, 1], n_leaves=[100, 1000], seeds=range(5))}
     >>> plot_pareto_convergence(found, entry=(0, 1)).get_xlabel()
-    'leaves $M$'
+    'number of leaves, $M$'
     """
     if not found:
         raise ValueError("found is empty: at least one convergence is needed")
     ax = axes(ax)
+    floor = []
     for i, (name, one) in enumerate(found.items()):
         if isinstance(entry, tuple):
             off = np.abs(one.excess[:, :, *entry] - one.limit.excess[entry])
         else:
             off = np.abs(one.normalized_rates[:, :, entry] - one.limit.normalized_rates[entry])
         low, median, high = np.quantile(off, (0.1, 0.5, 0.9), axis=1)
-        ax.fill_between(one.n_leaves, low, high, color=GREYS[i % 4], alpha=0.15, linewidth=0)
-        ax.plot(one.n_leaves, median, color=GREYS[i % 4], linestyle=DASHES[i % 4], label=listed(name))
-        if i == len(found) - 1:
-            guide = median[0] * np.sqrt(one.n_leaves[0] / one.n_leaves)
-            ax.plot(one.n_leaves, guide, color="0.5", linewidth=0.8, linestyle=":", label="$M^{-1/2}$")
+        leaves, style = one.n_leaves * 1.05**i, line(i)
+        ax.vlines(leaves, low, high, color=style["color"], linewidth=0.8)
+        ax.plot(leaves, median, **style, marker=MARKERS[i % 4], ms=4, label=listed(name))
+        floor.append(np.stack([leaves, low])[:, low > 0])
+    x, low = np.hstack(floor)
+    ends = np.array([x.min(), x.max()])
+    guide = 0.5 * (low * np.sqrt(x)).min() / np.sqrt(ends)
+    ax.plot(ends, guide, color="0.5", linewidth=0.8, linestyle=":", label=r"falls as $M^{-1/2}$")
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set_xlabel("leaves $M$")
+    ax.set_xlabel("number of leaves, $M$")
     if isinstance(entry, tuple):
-        ax.set_ylabel(rf"$|S_{{{entry[0] + 1}{entry[1] + 1}}} - {{}}$limit$|$")
+        ax.set_ylabel(rf"distance of the overlap $S_{{{entry[0] + 1}{entry[1] + 1}}}$ from its limit")
     else:
-        ax.set_ylabel(rf"$|\gamma_{entry + 1} - \log M - {{}}$limit$|$ ({unit})")
-    ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+        ax.set_ylabel(rf"distance of $\gamma_{entry + 1} - \log\,M$ from its limit" + f"\n({unit})")
+    _legend(ax, title="medians, and bars from the 10th to the 90th percentile")
     return ax
 
 
 _PARAMETERS = {
     "k": r"$k = |D_p|\,/\,|D_a|$",
     "l": r"size of the perturbation, $l = |D_t|\,/\,|D_a|$",
-    "alpha": r"Pareto exponent $\alpha$",
+    "alpha": r"Pareto exponent, $\alpha$",
     "shared": "share of the mass on common leaves",
     "merged": "leaves merged into one by pruning",
 }
@@ -94,7 +97,8 @@ def plot_sign_map(
 ) -> Axes:
     r"""Where Theorem 4.2's signs hold (grey) and fail (hatched), and the line S_pt = 1 between.
 
-    Where l is on an axis, a dashed line is the limit l* that this line tends to as k grows.
+    Where l is on an axis, a dashed line is the limit l* that this line tends to as k grows. The legend says
+    which form the map is of, and which exponent where that is one.
 
     Parameters
     ----------
@@ -138,15 +142,17 @@ def plot_sign_map(
     ax.set(yscale=scales[1], ylabel=_PARAMETERS[y], ylim=(up.min(), up.max()))
     handles: list[Artist] = [
         Patch(facecolor="0.82", edgecolor="0.0", label="the signs hold"),
-        Patch(facecolor="1.0", edgecolor="0.0", hatch="///", label="they fail"),
+        Patch(facecolor="1.0", edgecolor="0.0", hatch="///", label="the signs fail"),
         Line2D([], [], color="0.0", label="$S_{pt} = 1$"),
     ]
     if "l" in (x, y) and np.isfinite(found.limit):
         draw = ax.axvline if x == "l" else ax.axhline
         named = rf"$l^* = {number(found.limit)}$"
         handles.append(draw(found.limit, color="0.4", linestyle="--", linewidth=1, label=named))
-    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": len(handles)}
-    ax.legend(handles=handles, frameon=False, columnspacing=1.2, handlelength=1.6, **place)
+    title = f"{found.form} form"
+    if np.ptp(found.alpha) == 0:
+        title += rf", Pareto exponent $\alpha = {number(found.alpha.flat[0])}$"
+    _legend_above(ax, handles, 2, title)
     return ax
 
 
@@ -165,14 +171,14 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     -------
     Axes
         Logarithmic both ways. A thin dotted line marks the threshold. A law's line ends a factor of ten below
-        the data's last point.
+        the data's last point. Laws that cannot be told apart are one line, with all their names.
 
     Examples
     --------
     >>> from tokentree import ParetoMass
     >>> ax = plot_tail_fit(ParetoMass.fit([1.0, 2.0, 3.0, 5.0, 9.0, 30.0], threshold=2))
     >>> ax.get_xlabel()
-    'mass $x$'
+    'mass, $x$'
     """
     ax = axes(ax)
     survival = fit.counts[::-1].cumsum()[::-1] / fit.n
@@ -186,15 +192,18 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     x = np.geomspace(fit.threshold, fit.values[-1], 200)
     if fit.discrete:
         x = np.unique(np.ceil(x))
-    styles = zip((*DASHES, (0, (1, 1))), (*GREYS, "0.0"), (2, 1, 1, 1, 1), strict=True)
-    for name, (dashes, grey, width) in zip(("pareto", *ALTERNATIVES), styles, strict=True):
-        law = fit.n_tail / fit.n * np.asarray(fit.survival(x, name))
-        seen = law >= survival[-1] / 10
-        label = rf"Pareto, $\alpha = {fit.exponent:.3g}$" if name == "pareto" else name
+    names = ("pareto", *ALTERNATIVES)
+    laws = np.array([fit.n_tail / fit.n * np.asarray(fit.survival(x, name)) for name in names])
+    named = (rf"Pareto, $\alpha = {fit.exponent:.3g}$", *ALTERNATIVES)
+    styles = zip((*DASHES, (0, (1, 1))), (*GREYS, "0.0"), (2, 1, 1, 1, 1), strict=False)
+    lowest = survival[-1] / 10
+    groups = alike(np.log(np.maximum(laws, lowest)))
+    for group, (dashes, grey, width) in zip(groups, styles, strict=False):
+        law, label = laws[group[0]], "\n".join(named[i] for i in group)
+        seen = law >= lowest
         ax.plot(x[seen], law[seen], color=grey, linestyle=dashes, linewidth=width, label=label)
-    ax.axvline(fit.threshold, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
-    ax.set(xscale="log", yscale="log", xlabel=f"{unit or ('count' if fit.discrete else 'mass')} $x$")
+    ax.axvline(fit.threshold, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label="threshold")
+    ax.set(xscale="log", yscale="log", xlabel=f"{unit or ('count' if fit.discrete else 'mass')}, $x$")
     ax.set_ylabel("share of the data at or above $x$")
-    ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    _legend(ax)
     return ax

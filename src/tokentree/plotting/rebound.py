@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..alignment import PAPER_NEEDED, POSITIVE, REGIMES, Rebound, ReboundFactor, Regime
-from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, _ticks, axes, line, mark, number
+from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, _ticks, alike, axes, line, mark, number
 
 
 def plot_rebound(
@@ -32,8 +32,8 @@ def plot_rebound(
     Returns
     -------
     Axes
-        What was simulated is marked, and joined by straight lines. With the score, a thin line marks
-        `Rebound.level`.
+        What was simulated is marked, and joined by straight lines; lines that cannot be told apart are drawn
+        once, and named together. With the score, a thin line marks `Rebound.level`.
 
     Raises
     ------
@@ -44,28 +44,23 @@ def plot_rebound(
     --------
     >>> from tokentree import published_form, simulate_rebound
     >>> found = simulate_rebound(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1))
-    >>> [line.get_label() for line in plot_rebound(found).get_lines()[:4]]
-    ['1000', '2000', '5000', '10000']
+    >>> [line.get_label() for line in plot_rebound(found).get_lines()]
+    ['1000', '2000', '5000, 10000', 'level to fall to, 0.5']
     """
     r = _regime(regime)
     if show not in ("score", "drop"):
         raise ValueError(f"show = {show!r}: must be 'score' or 'drop'")
     ax = axes(ax)
     values = (rebound.score if show == "score" else rebound.drop)[r]
-    for nth, (n, path) in enumerate(zip(rebound.positive, values, strict=True)):
-        ax.plot(
-            rebound.negative,
-            path,
-            **line(nth),
-            marker=MARKERS[nth % 4],
-            ms=4,
-            label=f"{n:.12g}",
-        )
+    for nth, group in enumerate(alike(values)):
+        label = ", ".join(f"{n:.12g}" for n in rebound.positive[group])
+        ax.plot(rebound.negative, values[group[0]], **line(nth), marker=MARKERS[nth % 4], ms=4, label=label)
     if show == "score":
-        label = f"level {rebound.level:.3g}"
+        label = f"level to fall to, {rebound.level:.3g}"
         ax.axhline(rebound.level, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label=label)
     ax.set_xlabel("negative examples (blocks)")
-    ax.set_ylabel("score, share of $D_a$ (no unit)" if show == "score" else "fall of the score (no unit)")
+    score = "score, share of $D_a$ in the model's mass"
+    ax.set_ylabel(score if show == "score" else "fall of the score")
     _legend(ax, title="positive examples (blocks)")
     return ax
 
@@ -184,6 +179,6 @@ def plot_rebound_factor(
         _ticks(ax, values)
     ax.set_xlabel(f"{'depth $d$' if factor.factor == 'depth' else '$|D_p|$'} ({unit})")
     first, last = factor.negative[:2]
-    ax.set_ylabel(f"$R$, fall of the score from {first:g} to {last:g}\nnegative examples (no unit)")
+    ax.set_ylabel(f"$R$, fall of the score from {first:g} to {last:g}\nnegative examples")
     _legend(ax, handles=handles, columns=1, title=f"{factor.positive[positive]:g} positive examples")
     return ax

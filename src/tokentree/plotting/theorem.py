@@ -1,14 +1,14 @@
 """Pictures of Theorem 4.2: rates against the perturbation, overlaps against depth."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..theorem import DepthCurve, ResponseCurve, published_change
-from ._style import DASHES, GREYS, axes
+from ._style import DASHES, GREYS, _legend, alike, axes, line, mark
 
 
 def plot_rate_change(
@@ -21,8 +21,9 @@ def plot_rate_change(
 ) -> Axes:
     r"""Change of one dataset's rate as the perturbation grows, for several k.
 
-    Inverse proportion makes every curve scale with the sizes. Multiplied by k + 1 for D_a, and by k (k + 1)
-    for D_p, curves of large k fall on one another where the theorem's proportion holds.
+    Changes are in inverse proportion to the sizes. So the axis counts those of gamma_a in units of
+    1 / (k + 1) bits per block, and those of gamma_p in units of 1 / (k (k + 1)): in these, curves of large k
+    fall on one another where the theorem's proportion holds.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ def plot_rate_change(
     Returns
     -------
     Axes
+        Curves over the same l that cannot be told apart are drawn once, and named together.
 
     Raises
     ------
@@ -62,41 +64,40 @@ def plot_rate_change(
         raise ValueError(f"dataset = {dataset!r}: must be 'pretrain' or 'align'")
     ax = axes(ax)
     which = ("pretrain", "align").index(dataset)
-    for i, curve in enumerate(curves):
-        scale = (curve.k + 1) * (curve.k if dataset == "pretrain" else 1)
-        change = scale * (curve.rates[:, which] - curve.start[which])
-        ax.plot(
-            np.append(0, curve.l),
-            np.append(0, change),
-            color=GREYS[i % 4],
-            linestyle=DASHES[i % 4],
-            label=f"$k = {_number(curve.k)}$",
-        )
+    scales = [(curve.k + 1) * (curve.k if dataset == "pretrain" else 1) for curve in curves]
+    changes = [
+        scale * (curve.rates[:, which] - curve.start[which])
+        for scale, curve in zip(scales, curves, strict=True)
+    ]
+    one_grid = all(np.array_equal(curve.l, curves[0].l) for curve in curves)
+    groups = alike(np.array(changes)) if one_grid else [[i] for i in range(len(curves))]
+    for nth, group in enumerate(groups):
+        curve, label = curves[group[0]], ",\\ ".join(_number(curves[i].k) for i in group)
+        change = np.append(0, changes[group[0]])
+        ax.plot(np.append(0, curve.l), change, **line(nth), label=f"$k = {label}$")
         if parts is not None:
-            every = slice(i, None, max(1, len(curve.l) // 12))
-            closed = scale * np.asarray(published_change(parts, curve.k, curve.l)[which])
-            label = "closed form" if i == len(curves) - 1 else None
-            ax.plot(
-                curve.l[every], closed[every], "o", color="0.0", markerfacecolor="none", ms=4, label=label
-            )
+            every = slice(nth, None, max(1, len(curve.l) // 12))
+            closed = scales[group[0]] * np.asarray(published_change(parts, curve.k, curve.l)[which])
+            last = "closed form" if nth == len(groups) - 1 else None
+            ax.plot(curve.l[every], closed[every], "o", color="0.0", markerfacecolor="none", ms=4, label=last)
     if parts is not None and dataset == "pretrain":
-        ax.axvline(1 / (parts - 1), color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+        limit: dict[str, Any] = {"color": "0.5", "linewidth": 0.8, "linestyle": ":", "zorder": 0}
+        ax.axvline(1 / (parts - 1), label=f"$l = 1/{parts - 1}$", **limit)
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.set_xlabel(r"size of the perturbation, $l = |D_t|\,/\,|D_a|$")
-    letter, factor = ("p", "k(k+1)") if dataset == "pretrain" else ("a", "(k+1)")
-    ax.set_ylabel(rf"${factor}\,\Delta\gamma_{letter}$ ({unit})")
+    letter, factor = ("p", r"[k\,(k+1)]") if dataset == "pretrain" else ("a", "(k+1)")
+    ax.set_ylabel(rf"change $\Delta\gamma_{letter}$ of the rate" + f"\nin units of $1\\,/\\,{factor}$ {unit}")
     ax.set_xlim(0, max(curve.l.max() for curve in curves))
-    ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    _legend(ax, title=r"sizes of the pre-training data, $k = |D_p|\,/\,|D_a|$")
     return ax
 
 
 def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "symbols") -> Axes:
     r"""S_pt and S_at against the depth that the joint tree is pruned to, with Theorem 4.2's verdict.
 
-    A triangle that points down says that the rate of D_p or D_a falls as D_t grows (S > 1), one that points
-    up that it rises, and a dot that the sign is zero or was not proved. Depths where the theorem's signs hold
-    are shaded.
+    A triangle that points down says that the rate of D_p (filled) or D_a (open) falls as D_t grows (S > 1),
+    one that points up that it rises, and a dot that the sign is zero or was not proved. Depths where the
+    theorem's signs hold are shaded.
 
     Parameters
     ----------
@@ -123,25 +124,22 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
         found = [(each.overlap_pretrain, each.overlap_align)[i] for each in curve.elasticities]
         signs = [each.signs[i] for each in curve.elasticities]
         grey = GREYS[2 * i]
-        ax.plot(curve.depths, found, color=grey, linestyle=DASHES[i], label=f"$S_{{{letter}t}}$")
+        named = f"$S_{{{letter}t}}$, {('pre-training', 'alignment')[i]} data"
+        ax.plot(curve.depths, found, color=grey, linestyle=DASHES[i], label=named)
         for depth, overlap, sign in zip(curve.depths, found, signs, strict=True):
             marker = {-1: "v", 1: "^"}.get(sign or 0, ".")
-            ax.plot(depth, overlap, marker, color=grey, markerfacecolor="1.0", ms=5)
+            ax.plot(depth, overlap, marker, color=grey, markerfacecolor=(grey, "1.0")[i], ms=5)
     for depth, holds in zip(curve.depths, curve.holds, strict=True):
         if holds:
             ax.axvspan(depth - 0.5, depth + 0.5, color="0.88", linewidth=0, zorder=0)
     ax.axhline(1, color="0.6", linewidth=0.8, zorder=1)
-    ax.set(xlabel=f"depth $d$ ({unit})", ylabel=r"overlap $S_{it} = \sum_x p_i p_t / q$")
+    ax.set(xlabel=f"depth $d$ ({unit})", ylabel=r"overlap $S_{it} = \Sigma_x\, p_i\, p_t\, /\, q$")
     ax.set_xlim(curve.depths.min() - 0.5, curve.depths.max() + 0.5)
     handles, _ = ax.get_legend_handles_labels()
-    marks = {"v": "rate falls", "^": "rate rises"}
-    handles += [
-        Line2D([], [], color="0.0", linestyle="", marker=marker, markerfacecolor="1.0", ms=5, label=label)
-        for marker, label in marks.items()
-    ]
-    handles.append(Patch(facecolor="0.88", label="the signs hold"))
-    ax.legend(handles=handles, frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    marks = {"v": "the rate falls", "^": "the rate rises"}
+    handles += [mark(marker, label, color="0.0", ms=5) for marker, label in marks.items()]
+    handles.append(Patch(facecolor="0.88", label="the theorem's signs hold"))
+    _legend(ax, handles=handles)
     return ax
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from .._lib import checks
@@ -160,7 +161,12 @@ def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
         handles.append(Patch(label="not measured", **hatched))
     if violated.any():
         a, b = np.nonzero(violated)
-        style: dict[str, Any] = {"color": "C3", "markersize": 7 if runs.n_runs <= 40 else 3}
+        halo = [withStroke(linewidth=3, foreground="1.0")]
+        style: dict[str, Any] = {
+            "color": "0.0",
+            "markersize": 7 if runs.n_runs <= 40 else 3,
+            "path_effects": halo,
+        }
         ax.plot(b, a, "x", zorder=3, **style)
         worst = number(float(-regret[violated].min()), 2)
         breaks = "pair breaks" if len(a) == 1 else "pairs break"
@@ -347,6 +353,6 @@ def plot_best_sizes(
     ax.set_yticks(rows, labels=[plain(name) for name in best.names])
     ax.invert_yaxis()
     ax.set_xlim(0, 1.05 * most)
-    ax.set_xlabel("share of the mixture (no unit)")
+    ax.set_xlabel("share of the mixture")
     ax.spines[["top", "right"]].set_visible(False)
     return ax

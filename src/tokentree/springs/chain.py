@@ -94,6 +94,16 @@ class SpringChain:
     def energy(self, force: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
         """Energy F^2 / (2 k_eff) stored in the chain under a force on the end.
 
+        Parameters
+        ----------
+        force : array_like
+            On the end of the chain.
+
+        Returns
+        -------
+        float64 or ndarray
+            Of the shape of `force`, in units of force times length.
+
         Examples
         --------
         >>> SpringChain([1, 3]).energy([0, 3])
@@ -221,6 +231,11 @@ class SpringChain:
             Of the free nodes, finite and > 0.
         held : bool
             Whether a second wall holds the last node. There are n - 1 free nodes then, and n otherwise.
+
+        Returns
+        -------
+        ndarray, shape (nodes,)
+            In radians per unit of time.
 
         Raises
         ------

@@ -289,6 +289,16 @@ class FisherSprings:
     def equivalent_size(self, tau: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
         r"""T (e^tau - 1): training on D_t alone for tau equals adding so much of it; inf beyond a float64.
 
+        Parameters
+        ----------
+        tau : array_like
+            Time of training on D_t alone.
+
+        Returns
+        -------
+        float64 or ndarray
+            Size in blocks, of the shape of `tau`.
+
         Examples
         --------
         >>> import math

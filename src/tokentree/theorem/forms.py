@@ -244,6 +244,10 @@ def three_dataset_form(
     depth : int, optional
         Depth d of the joint tree.
 
+    Returns
+    -------
+    Mixture
+
     Raises
     ------
     ValueError, TypeError

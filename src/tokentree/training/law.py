@@ -156,6 +156,10 @@ class MixingLaw:
         progress : bool
             Show a progress bar while choosing.
 
+        Returns
+        -------
+        MixingLaw
+
         Raises
         ------
         ValueError
@@ -270,6 +274,10 @@ class MixingLaw:
         runs : TrainingRuns
             Of these datasets, in any order. Losses that the law does not know are left out.
 
+        Returns
+        -------
+        LawScore
+
         Raises
         ------
         ValueError
@@ -288,6 +296,16 @@ class MixingLaw:
 
         NaN for `unknown` data. In the joint law N and D stay as they are. Parameters and errors as for
         `predict`.
+
+        Parameters
+        ----------
+        sizes, parameters, tokens
+            As for `predict`, whose errors this shares.
+
+        Returns
+        -------
+        ndarray, shape (L, N)
+            A row for each loss, a column for each dataset.
         """
         n = self._sizes(sizes)
         stiffness = self.fitted.stiffness
@@ -313,7 +331,16 @@ class MixingLaw:
         Its rates are those of the law less the offset and over the scale, so the signs of Theorem 4.2,
         springs and budgets are those of the fitted law; with ``scales="stiffness"`` each size is multiplied
         by its dataset's stiffness. What is certified of it is certified of the fitted law, not of the models
-        that were trained. Every size must be above 0, but those of `unknown` data, which are left out: 0.
+        that were trained.
+
+        Parameters
+        ----------
+        sizes : array_like, shape (N,), or a mapping of names to sizes
+            Above 0, but those of `unknown` data, which are left out: 0.
+
+        Returns
+        -------
+        Mixture
         """
         n = self._sizes(sizes)
         known = self._known
@@ -353,10 +380,14 @@ class MixingLaw:
         lower, upper : float, mapping or array_like, optional
             Bounds on shares, for all datasets, for some by name, or one each.
         available : mapping or array_like, optional
-            Data there are of each dataset, in the unit of `total`; each may be seen `repetitions` times.
+            Data there are of each dataset, in the unit of `total`.
+        repetitions : float
+            How often each of them may be seen.
         prior : mapping or array_like, optional
-            Mixture that is pulled to, by `pull` times KL(shares \|\| prior) in nats. With
-            ``scales="stiffness"`` both are weighted by stiffness.
+            Mixture that is pulled to. With ``scales="stiffness"`` it and the shares are weighted by
+            stiffness.
+        pull : float
+            Multiple of KL(shares \|\| prior), in nats, that is added.
         worst : bool
             The largest value instead, as a control. It stands at a corner of the bounds. Without bounds every
             corner is tried, each dataset alone; with them those that climbing finds, and the gap is NaN.
@@ -417,6 +448,10 @@ class MixingLaw:
         scales : "own" or "shared"
             A scale for every loss, or one for all.
 
+        Returns
+        -------
+        MixingLaw
+
         Raises
         ------
         ValueError
@@ -448,6 +483,21 @@ class MixingLaw:
 
         Mixtures are drawn, each with all its runs. A replicate starts where this law ended. In the joint law
         the prior of its exponents is drawn as well, so that what only the prior says is uncertain too.
+
+        Parameters
+        ----------
+        runs : TrainingRuns
+            Those that the law was fitted to.
+        n : int
+            Number of replicates.
+        seed : int
+            The same seed draws the same runs.
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        MixingLaw
         """
         n = checks.integer("n", n, 1)
         runs = in_order(runs, self.names)
@@ -476,6 +526,13 @@ class MixingLaw:
             From a law to a number or an array, such as ``lambda law: law.predict(sizes)``.
         level : float
             Share of the replicates inside.
+
+        Returns
+        -------
+        low : ndarray
+            Of the shape that `of` returns.
+        high : ndarray
+            Likewise.
 
         Raises
         ------
@@ -521,6 +578,14 @@ class MixingLaw:
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "MixingLaw":
         """Read a law written by `save`. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        MixingLaw
 
         Raises
         ------

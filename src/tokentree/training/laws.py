@@ -412,6 +412,10 @@ class CapacityLaw(_Fitted):
 
         Parameters and errors as for the other laws; the smoothing is that of the logarithms, around c = 1,
         b = a = 1/3 and A = 1/10.
+
+        Returns
+        -------
+        CapacityLaw
         """
         from scipy.optimize import least_squares
 
@@ -700,6 +704,10 @@ def compare(
         Parts that are left out in turn; all runs of one mixture are in one of them.
     seed : int
         Of the folds, and of the fits of classes.
+
+    Returns
+    -------
+    Comparison
 
     Raises
     ------

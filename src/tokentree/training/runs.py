@@ -367,6 +367,15 @@ class TrainingRuns:
     def subset(self, rows: Annotated[Numbers, "rows"] | slice) -> "TrainingRuns":
         """The runs at these positions, in this order, or where this mask is true.
 
+        Parameters
+        ----------
+        rows : slice or array_like
+            Positions, or a mask of one boolean for each run.
+
+        Returns
+        -------
+        TrainingRuns
+
         Raises
         ------
         ValueError
@@ -604,8 +613,10 @@ class TrainingRuns:
 
         Returns
         -------
-        weights, rates : ndarray, shape (K, 2)
-            Shares and rates of `i` and `j`, rates in nats; runs of one share are averaged.
+        weights : ndarray, shape (K, 2)
+            Shares of `i` and `j`.
+        rates : ndarray, shape (K, 2)
+            Their rates in nats; runs of one share are averaged.
 
         Raises
         ------

@@ -339,6 +339,15 @@ class TrainedMixture:
     def rates(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
         """Losses gamma_i of the module, in bits by default; ``base=math.e`` for nats.
 
+        Parameters
+        ----------
+        base : float
+            2 for bits, ``math.e`` for nats.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+
         Raises
         ------
         ValueError

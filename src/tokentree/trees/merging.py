@@ -19,8 +19,10 @@ def merge(trees: Sequence[TokenTree] | TokenTree, *more: TokenTree) -> TokenTree
 
     Parameters
     ----------
-    trees : sequence of TokenTree
-        Same alphabet; all counts or all masses. Or the trees one after another, `merge(a, b, c)`.
+    trees : sequence of TokenTree, or the first of them
+        Same alphabet; all counts or all masses.
+    *more : TokenTree
+        The other trees, where they are given one after another, ``merge(a, b, c)``.
 
     Returns
     -------

@@ -261,6 +261,10 @@ class TokenTree:
         alphabet_size, depth : int
             As in `from_sequences`, whose errors and cost this shares.
 
+        Returns
+        -------
+        TokenTree
+
         Examples
         --------
         >>> TokenTree.from_leaves({"0": 0.5, "10": 0.25, "11": 0.25}).leaf_probabilities
@@ -325,6 +329,10 @@ class TokenTree:
         encoding : str
             A codec of the standard library.
 
+        Returns
+        -------
+        TokenTree
+
         Examples
         --------
         >>> TokenTree.from_text("to be or not to be", depth=8).n_leaves
@@ -360,6 +368,10 @@ class TokenTree:
             Bytes, as in a slice, at least 0; neither need be a multiple of the block. A block that begins in
             the range is read to its end, also behind `stop`. A range that reaches the end of the file, and no
             other one, has the last block, which closes with end-of-sequence, even if nothing is left for it.
+
+        Returns
+        -------
+        TokenTree
 
         Raises
         ------
@@ -501,6 +513,11 @@ class TokenTree:
 
         Parameters, errors and cost are those of `weight`. In a model's tree it is the log-probability of the
         prefix.
+
+        Returns
+        -------
+        float
+            In nats.
 
         Examples
         --------
@@ -800,6 +817,10 @@ class TokenTree:
         Parameters
         ----------
         path : path-like
+
+        Returns
+        -------
+        TokenTree
 
         Raises
         ------
