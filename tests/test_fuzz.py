@@ -13,7 +13,6 @@ import re
 import signal
 import struct
 import sys
-import warnings
 import zipfile
 from fractions import Fraction
 

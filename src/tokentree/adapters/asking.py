@@ -32,13 +32,10 @@ class NextTokenModel(Protocol):
     wider rows as it meets new tokens. `rounding`: the total variation between two answers to one question
     that its rounding explains, 0.001 unless it says otherwise.
 
-    So are three methods. ``encode(text)`` gives the ids of a text, so that `read_model` takes a prompt as
-    text, and ``text(ids)`` the text of an id or of several.
-
-    ``along(sequence, start, stop)``: the answers to ``sequence[:i]`` for i from `start` to
-    ``stop - 1``, a row each, where stop is at most ``len(sequence) + 1``. A transformer has them in one
-    forward pass. `read_along` then hands over a long document once and asks for its rows piece by piece,
-    instead of handing over all its prefixes, which together are as long as the square of the document.
+    So are three methods. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
+    ``text(ids)`` the text of an id or of several. ``along(sequence, start, stop)`` gives the answers to
+    ``sequence[:i]`` for i from `start` to ``stop - 1``, at most ``len(sequence)``, a row each: `read_along`
+    then hands over a long document once, and not all its prefixes, which are as long as its square.
     """
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
@@ -93,9 +90,8 @@ class _Positions(Sequence[Prefix]):
     """The prefixes of a sequence from one length to another, made when they are looked at."""
 
     def __init__(self, sequence: Prefix, start: int, stop: int, skip: int) -> None:
-        self.sequence, self.start, self.stop = sequence, start, stop
-        self.skip = skip
-        """Length of the prompt, which the sequence begins with and the prefixes do not."""
+        """`skip`: length of the prompt, which the sequence begins with and the prefixes do not."""
+        self.sequence, self.start, self.stop, self.skip = sequence, start, stop, skip
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -122,6 +118,8 @@ class _Reading:
         self.prompt = prompt_ids(model, prompt)
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
+        self.final: list[int] = []
+        """Those that the model's rows have so far."""
         self.partial = bool(getattr(model, "partial", False))
         self.named = dict(getattr(model, "named_ends", {}))
         """Ends that the model knows by their text, as long as no answer has had them."""
@@ -147,11 +145,10 @@ class _Reading:
         return self.model([self.prompt + prefix for prefix in prefixes])
 
     def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
-        """The checked answer to one question. The next answer overwrites its `ids`."""
+        """The checked answer to one question; the first is put twice, for that is better known at once."""
         answer = self._put(prefixes)
         if self.first is None:
-            self.first = answer.row(0)
-            # Better known now than after the whole read.
+            self.first = answer.first()
             answer = self._put(prefixes)
             self._compare(answer)
         self._doubt(answer)
@@ -174,6 +171,7 @@ class _Reading:
         self.width = rows.shape[1]
         if not self.partial and self.eos and self.eos[-1] >= self.width:
             raise _Refused(f"eos = {self.eos[-1]}: the model's ids end at {self.width - 1}")
+        self.final = [token for token in self.eos if token < self.width]
         if self.room.shape[0] < n or self.room.shape[1] != self.width:
             self.room = np.empty((max(n, min(self.batch_size, 2 * n)), self.width))
         known = self.room[:n]
@@ -181,46 +179,42 @@ class _Reading:
             np.exp(rows, out=known, dtype=np.float64)
             sums = known.sum(axis=1)
         slack = _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
-        low = -np.inf if self.partial else 1 - slack
-        if self.renormalize or not ((sums >= low) & (sums <= 1 + slack)).all():
-            self._refuse(rows, sums, low, slack, prefixes)
+        self._check_rows(rows, sums, slack, prefixes)
         # What a row lacks beyond rounding is not known; a row of nothing has nothing to divide.
         whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
         divisors = np.where(whole, sums, 1)
         known /= divisors[:, None]
-        final = [token for token in self.eos if token < self.width]
         self.named = {
             token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
         }
-        ends = known[:, final].sum(axis=1)
-        checked = _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
-        known[:, final] = 0
-        return checked
+        ends = known[:, self.final].sum(axis=1)
+        known[:, self.final] = 0
+        return _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
 
-    def _refuse(
+    def _check_rows(
         self,
         rows: Float[np.ndarray, "batch vocabulary"],
         sums: Float[np.ndarray, "batch"],
-        low: float,
         slack: float,
         prefixes: Sequence[Prefix],
     ) -> None:
         """Say what is wrong with the first row that is no distribution, if one is."""
-        for bad, rule in ((np.isnan(rows), "is no number"), (rows > slack, "must not be above 0")):
+        low = -np.inf if self.partial else 1 - slack
+        off = ~((sums >= low) & (sums <= 1 + slack))
+        if not self.renormalize and not off.any():
+            return
+        rule = f"must be 1 within {slack:g}; renormalize=True divides by the sum"
+        if self.renormalize:
+            off, rule = ~(sums > 0) & (not self.partial), "there is nothing to renormalize"
+        for bad, wrong in ((np.isnan(rows), "is no number"), (rows > slack, "must not be above 0")):
             if bad.any():
                 row, token = (int(i) for i in np.argwhere(bad)[0])
                 value = rows[row, token].item()
                 raise _Refused(
-                    f"after prefix {prefixes[row]} the log-probability of {token} is {value}: {rule}"
+                    f"after prefix {prefixes[row]} the log-probability of {token} is {value}: {wrong}"
                 )
-        if self.renormalize:
-            bad = ~(sums > 0) & (not self.partial)
-            rule = "there is nothing to renormalize"
-        else:
-            bad = ~((sums >= low) & (sums <= 1 + slack))
-            rule = f"must be 1 within {slack:g}; renormalize=True divides by the sum"
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
+        if off.any():
+            row = int(np.flatnonzero(off)[0])
             raise _Refused(f"after prefix {prefixes[row]} the probabilities sum to {sums[row]}: {rule}")
 
     def expand(
@@ -230,11 +224,10 @@ class _Reading:
         listed: Int[np.ndarray, "listed"],
         ending: Int[np.ndarray, "ending"] | None = None,
     ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"], list[int]]:
-        """Write down the listed ids, end-of-sequence, and all else as `REST`.
+        """Write down the listed ids, end-of-sequence, and all else as `REST`; give tokens, chances and ends.
 
         `where` is as in `self.where`, `listed` are places in the answer's flattened ids, `ending` the rows
-        that show their end-of-sequence even where it is impossible. Gives the token and probability of every
-        child, and where each row's end.
+        that show their end-of-sequence even where it is impossible.
         """
         ids = answer.ids.ravel()
         rows, columns = np.divmod(listed, self.width)
@@ -249,10 +242,8 @@ class _Reading:
             faint = np.flatnonzero(chances < log_masses.LEAST)
             chances[faint] = log_masses.of_logs(answer.logs(rows[faint], columns[faint]))
         if self.eos and (faint := np.flatnonzero(has_end & (closing < log_masses.LEAST))).size:
-            final = [token for token in self.eos if token < self.width]
-            closing[faint] = log_masses.of_logs(
-                np.logaddexp.reduce(answer.logs(faint[:, None], final), axis=1)
-            )
+            logs = answer.logs(faint[:, None], self.final)
+            closing[faint] = log_masses.of_logs(np.logaddexp.reduce(logs, axis=1))
         extra = np.cumsum(has_rest.astype(np.int64) + has_end)
         at = np.arange(len(listed)) + extra[rows]
         stops = extra + np.cumsum(np.bincount(rows, minlength=len(rest)))
@@ -278,7 +269,7 @@ class _Reading:
         if self.first is None:
             return
         # A partial model may have met new tokens since; none of them can be known to it here.
-        apart = float(np.abs(answer.row(0)[: len(self.first)] - self.first).sum() / 2)
+        apart = float(np.abs(answer.first()[: len(self.first)] - self.first).sum() / 2)
         if apart > self.same:
             raise _Refused(
                 f"the model changed its answer: two of its answers to the first question are {apart:.2g} "
@@ -378,13 +369,11 @@ class _Answer(NamedTuple):
     """Probabilities after a batch of prefixes."""
 
     unknown: Float[np.ndarray, "batch"]
-    """What the model does not know."""
     ends: Float[np.ndarray, "batch"]
-    """End-of-sequence."""
     ids: Float[np.ndarray, "batch vocabulary"]
-    """Every id; zero where it ends the sequence."""
+    """Zero where an id ends the sequence; the next answer overwrites them."""
     rows: Float[np.ndarray, "batch vocabulary"]
-    """The logarithms that the model gave, end-of-sequence included; valid until the next question."""
+    """The logarithms that the model gave, end-of-sequence included."""
     divisors: Float[np.ndarray, "batch"]
     """What their exponentials were divided by."""
 
@@ -395,9 +384,9 @@ class _Answer(NamedTuple):
         found: Float[np.ndarray, "..."] = self.rows[rows, columns] - np.log(self.divisors[rows])
         return found
 
-    def row(self, i: int) -> Float[np.ndarray, "tokens"]:
-        """One row of all three, copied."""
-        return np.concatenate([self.unknown[i : i + 1], self.ends[i : i + 1], self.ids[i]])
+    def first(self) -> Float[np.ndarray, "tokens"]:
+        """The first row of all three, copied."""
+        return np.concatenate([self.unknown[:1], self.ends[:1], self.ids[0]])
 
 
 class _Refused(Exception):

@@ -40,8 +40,8 @@ class CompletionsServer:
         Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id. Default: what llama.cpp says;
         none elsewhere.
     ids : bool, optional
-        Whether symbols of the tree are the server's token ids. Then prefixes are sent as ids, exactly, and
-        answers must have ids. Default: True if the server has ``/tokenize``, as llama.cpp and vLLM have.
+        Whether symbols of the tree are the server's token ids, which answers must have then; prefixes are
+        sent as ids, exactly. Default: True if the server has ``/tokenize``, as llama.cpp and vLLM have.
         Otherwise a symbol is a token's number in order of appearance, and prefixes are sent as text.
     body : mapping, optional
         More fields of each request, or other values for ``max_tokens`` (1), ``temperature`` (0) and
@@ -49,9 +49,8 @@ class CompletionsServer:
     timeout : float
         Seconds for a whole request, from the connection to the last byte of the answer.
     patience : float
-        Seconds to wait in all, before a request is given up, for a server that is busy (408, 429, 502, 503,
-        504): as long as its Retry-After says, else 0.5, 1, 2, ... seconds. A connection that fails is tried
-        again twice.
+        Seconds to wait in all for a server that is busy (408, 429, 502, 503, 504): as its Retry-After says,
+        else 0.5, 1, 2, ... seconds at a time. A connection that fails is tried again twice.
 
     Attributes
     ----------
@@ -74,12 +73,12 @@ class CompletionsServer:
     Notes
     -----
     A server that tokenizes text anew may take a prefix for other tokens ("un" + "til" comes back as "until"),
-    and then the answer is about another path of the tree. Only ids are free of this. As text, a prefix with
-    half a character or U+FFFD is not sent, and its row is -inf; tokens of one text are one symbol.
+    and answers for another path of the tree then; only ids are free of this. As text, a prefix with half a
+    character or U+FFFD is not sent, and its row is -inf; tokens of one text are one symbol.
 
     Temperature 0 makes answers repeatable and leaves log-probabilities alone where they are those before
-    sampling; `read_model` warns where they seem not to be. Nothing is kept: see `Recording`. One request
-    for a prefix, one at a time. Redirects are not followed. Proxies are taken from the environment.
+    sampling; `read_model` warns where they seem not to be. One request per prefix, one at a time; `Recording`
+    keeps answers. Proxies are taken from the environment.
 
     Examples
     --------
