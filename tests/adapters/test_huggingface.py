@@ -782,7 +782,7 @@ def test_transformers_has_nothing_to_warn_of():
 def test_a_missing_library_names_the_extra(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(
-        ImportError, match=r"^reading a .* needs torch and .*: pip install 'tokentree\[transformers\]'$"
+        ImportError, match=rf"^reading a .* needs {missing}: pip install 'tokentree\[transformers\]'$"
     ):
         CausalLM(shared("gpt2"))
 

@@ -5,14 +5,13 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks, log_masses
-from ..trees import EOS, REST, Nodes, TokenTree, tree_of_levels
+from ..trees import EOS, REST, TokenTree
 
 Prefix = tuple[int, ...]
 
@@ -60,16 +59,6 @@ def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
             "or a model with a tokenizer, such as LlamaCpp(path) or CausalLM(model, tokenizer=...)"
         )
     return tuple(encode(prompt))
-
-
-def warn_of_ends(names: Sequence[object]) -> None:
-    """Warn of what should end a sequence and has not been met."""
-    if names:
-        warnings.warn(
-            f"eos = {reprlib.repr(list(names))} is in no answer: a server may write it otherwise, llama.cpp "
-            "as nothing at all; name it by its id",
-            stacklevel=4,
-        )
 
 
 class ReadError(ValueError):
@@ -128,7 +117,7 @@ class _Reading:
         self.depth = depth
         self.width = 0
         self.same = float(getattr(model, "rounding", _SAME))
-        self.first: Float[np.ndarray, "tokens"] | None = None
+        self.first = np.empty(0)
         self.sure = True
         self.room = np.empty((0, 0))
         self.count = 0
@@ -138,16 +127,10 @@ class _Reading:
         self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
         """Their children, one expansion's after the other's: tokens, probabilities, and how many."""
 
-    def _call(self, prefixes: Sequence[Prefix]) -> Any:
-        if isinstance(prefixes, _Positions):
-            along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
-            return along(prefixes.sequence, prefixes.start, prefixes.stop)
-        return self.model([self.prompt + prefix for prefix in prefixes])
-
     def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
         """The checked answer to one question; the first is put twice, for that is better known at once."""
         answer = self._put(prefixes)
-        if self.first is None:
+        if not self.count:
             self.first = answer.first()
             answer = self._put(prefixes)
             self._compare(answer)
@@ -157,7 +140,12 @@ class _Reading:
     def _put(self, prefixes: Sequence[Prefix]) -> "_Answer":
         """Put one question to the model, and check the answer."""
         try:
-            rows = checks.array("its answer", self._call(prefixes))
+            if isinstance(prefixes, _Positions):
+                along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
+                given = along(prefixes.sequence, prefixes.start, prefixes.stop)
+            else:
+                given = self.model([self.prompt + prefix for prefix in prefixes])
+            rows = checks.array("its answer", given)
         except Exception as error:
             raise _Refused(f"the model failed: {type(error).__name__}: {error}") from error
         n = len(prefixes)
@@ -259,15 +247,18 @@ class _Reading:
         return tokens, found, stops.tolist()
 
     def check(self) -> None:
-        """Ask the first question once more at the end, if there were others."""
+        """Ask the first question once more, if there were others, and warn of ends that were not met."""
         if self.count > 1:
             self._compare(self._put([()]))
-        warn_of_ends(list(self.named.values()))
+        if self.named:
+            warnings.warn(
+                f"eos = {reprlib.repr(list(self.named.values()))} is in no answer: a server may write it "
+                "otherwise, llama.cpp as nothing at all; name it by its id",
+                stacklevel=3,
+            )
 
     def _compare(self, answer: "_Answer") -> None:
         """Refuse a model that answers the first question otherwise now."""
-        if self.first is None:
-            return
         # A partial model may have met new tokens since; none of them can be known to it here.
         apart = float(np.abs(answer.first()[: len(self.first)] - self.first).sum() / 2)
         if apart > self.same:
@@ -280,8 +271,7 @@ class _Reading:
     def _doubt(self, answer: "_Answer") -> None:
         """Warn of a server that is certain of every token: it may report what it has drawn."""
         # What renormalising makes certain says nothing, and neither does a model that gives whole rows.
-        self.sure &= self.partial and not self.renormalize
-        if not self.sure:
+        if not self.sure or not self.partial or self.renormalize:
             return
         self.sure = bool((np.maximum(answer.ends, answer.ids.max(axis=1)) == 1).all())
         # The first may well be so, and what follows it is on one path.
@@ -301,50 +291,38 @@ class _Reading:
         while alphabet_size is None and q > 1 and q - 1 in self.eos:
             q -= 1
         token = np.min_scalar_type(-q)
-        levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), np.ones(1))]
-        if not self.count:
-            return tree_of_levels(q, [*levels, (np.full(1, REST, token), np.zeros(1, np.int32), np.ones(1))])
-        # Masses are numbers times powers of 2 until all are there.
-        scales = [np.zeros(1)]
-        up, last, depths = np.concatenate(self.where, axis=1)
-        symbols, chances, sizes = (np.concatenate(column) for column in zip(*self.children, strict=True))
+        up, last, depths = np.concatenate([np.empty((3, 0), np.int64), *self.where], axis=1)
+        # What is not kept is as the last one: a leaf that is not read has the whole mass.
+        children = [*self.children, (np.array([REST]), np.ones(1), np.ones(1, np.int64))]
+        symbols, chances, sizes = (np.concatenate(column) for column in zip(*children, strict=True))
         chances, powers = log_masses.scaled(chances)
         begin = np.cumsum(sizes) - sizes
         expanded = np.fromiter(kept, np.int64, len(kept))
-        expanded = expanded[np.argsort(depths[expanded], kind="stable")]
-        ends = np.searchsorted(depths[expanded], np.arange(self.depth + 1), side="right").tolist()
+        # Masses are numbers times powers of 2 until all are there.
+        numbers, scale = np.ones(1), np.zeros(1)
+        levels = [(np.zeros(1, token), np.zeros(1, np.int32), numbers, scale)]
         # The place of each expansion in its level.
         node = np.zeros(self.count, np.int64)
-        here = expanded[: ends[0]]
-        for end, next_end in pairwise(ends):
-            above, _, weights = levels[-1]
-            inner = above >= 0
-            if not inner.any():
+        for depth in range(self.depth):
+            inner = np.flatnonzero(levels[-1][0] >= 0)
+            if not inner.size:
                 break
-            count = inner.astype(np.int64)
-            count[node[here]] = sizes[here]
-            first = np.cumsum(count) - count
-            parents = np.repeat(np.arange(len(above), dtype=np.int32), count)
-            tokens, found = np.full(len(parents), REST, token), weights[parents]
-            scale = scales[-1][parents]
-            # Child i of an expansion goes to place i of its node's children.
-            counts = sizes[here]
-            place = np.arange(counts.sum())
-            before = np.cumsum(counts) - counts
-            into = place + np.repeat(first[node[here]] - before, counts)
-            out_of = place + np.repeat(begin[here] - before, counts)
-            tokens[into] = symbols[out_of]
-            found[into] *= chances[out_of]
-            scale[into] += powers[out_of]
-            found, shift = log_masses.scaled(found)
-            levels.append((tokens, parents, found))
-            scales.append(scale + shift)
-            here = expanded[end:next_end]
-            keys = parents * np.int64(q - REST) + (tokens - np.int64(REST))
-            node[here] = np.searchsorted(keys, node[up[here]] * (q - REST) + last[here] - REST)
-        offsets = np.cumsum([0, *map(len, scales)])
-        tokens, parents, numbers = (np.concatenate(column) for column in zip(*levels, strict=True))
-        return TokenTree(q, offsets, (tokens, parents, log_masses.of_scaled(numbers, np.concatenate(scales))))
+            which = np.full(len(numbers), self.count)
+            here = expanded[depths[expanded] == depth]
+            which[node[here]] = here
+            which = which[inner]
+            counts = sizes[which]
+            parents = np.repeat(inner, counts)
+            out_of = np.arange(len(parents)) + np.repeat(begin[which] - np.cumsum(counts) + counts, counts)
+            numbers, shift = log_masses.scaled(numbers[parents] * chances[out_of])
+            scale = scale[parents] + powers[out_of] + shift
+            levels.append((symbols[out_of].astype(token), parents.astype(np.int32), numbers, scale))
+            below = expanded[depths[expanded] == depth + 1]
+            keys = parents * (q - REST) + symbols[out_of] - REST
+            node[below] = np.searchsorted(keys, node[up[below]] * (q - REST) + last[below] - REST)
+        offsets = np.cumsum([0, *(len(tokens) for tokens, *_ in levels)])
+        tokens, parents, numbers, scale = (np.concatenate(column) for column in zip(*levels, strict=True))
+        return TokenTree(q, offsets, (tokens, parents, log_masses.of_scaled(numbers, scale)))
 
     @contextmanager
     def guard(

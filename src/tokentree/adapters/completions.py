@@ -206,12 +206,12 @@ class CompletionsServer:
                 f"{where}: the token {key!r} has {told}, and symbols are {meant}; a CompletionsServer takes "
                 "ids=True or ids=False"
             )
-        if isinstance(key, bytes):
-            key, raw = self._symbols.setdefault(key, len(self._symbols)), key
+        symbol = key if isinstance(key, int) else self._symbols.setdefault(key, len(self._symbols))
+        raw = raw if isinstance(key, int) else key
         if raw is not None:
-            self.tokens[key] = raw
-        self._width = max(self._width, key + 1)
-        return key
+            self.tokens[symbol] = raw
+        self._width = max(self._width, symbol + 1)
+        return symbol
 
     def _by_ids(self) -> bool:
         if self._ids is None:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
+from .._lib.frames import optional
 from ..trees import flattened
 from .asking import Prefix
 from .keys import Kept, kept_of, rotary_kinds
@@ -95,14 +96,8 @@ class CausalLM:
         eos: int | Iterable[int] | None = None,
         cache_bytes: int = 2**30,
     ) -> None:
-        try:
-            import torch
-            import transformers  # noqa: F401 (is it there at all?)
-        except ImportError as error:
-            raise ImportError(
-                "reading a transformers model needs torch and transformers: "
-                "pip install 'tokentree[transformers]'"
-            ) from error
+        for library in ("torch", "transformers"):
+            optional(library, "transformers", "reading a transformers model")
         config = getattr(model, "config", None)
         if config is None or not getattr(model, "can_generate", bool)() or config.is_encoder_decoder:
             raise ValueError(
@@ -124,8 +119,7 @@ class CausalLM:
         self._refresh()
         self._start = () if bos is None else (self._token("bos", bos),)
         self.eos = self._ends(eos)
-        with torch.inference_mode():
-            self._try()
+        self._try()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Log-softmax of the model's logits after each prefix, taken in float64; NaN where these are.
@@ -133,8 +127,6 @@ class CausalLM:
         One forward pass for each length of prefix, and one for what all of a length have in common if that is
         new. Repeats are computed once.
         """
-        import torch
-
         self._refresh()
         if not len(prefixes):
             return np.empty((0, self.vocabulary_size))
@@ -147,16 +139,13 @@ class CausalLM:
         for row in index:
             groups[len(row)].append(row)
         answers = np.empty((len(index), self.vocabulary_size))
-        with torch.inference_mode():
-            # Shorter ones first: the longer ones may begin with them.
-            for length in sorted(groups):
-                answers[[index[row] for row in groups[length]]] = self._answer(groups[length])
+        # Shorter ones first: the longer ones may begin with them.
+        for length in sorted(groups):
+            answers[[index[row] for row in groups[length]]] = self._answer(groups[length])
         return answers[[index[row] for row in rows]]
 
     def along(self, sequence: Prefix, start: int, stop: int) -> Float[np.ndarray, "positions vocabulary"]:
         """Log-probabilities after ``sequence[:start]`` to ``sequence[:stop - 1]``, in one forward pass."""
-        import torch
-
         if self._one_by_one:
             return np.concatenate([self([sequence[:i]]) for i in range(start, stop)])
         self._refresh()
@@ -164,8 +153,7 @@ class CausalLM:
         flattened("sequence", [row], self.vocabulary_size)
         self._check_length(len(self._start) + start, f"sequence[:{start}]")
         self._check_length(len(row), f"sequence[:{stop - 1}]")
-        with torch.inference_mode():
-            return _log_softmax(self._output([row], last=stop - start).logits[0, start - stop :])
+        return _log_softmax(self._output([row], last=stop - start).logits[0, start - stop :])
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, with what the tokenizer puts before it unless `bos` stands there."""
@@ -232,12 +220,11 @@ class CausalLM:
             options["logits_to_keep"] = last
         # As a decoder, XLNet takes no mask of more than one prefix, and needs none.
         options["attention_mask"] = None if getattr(self._config, "model_type", None) == "xlnet" else mask
-        return self._model(input_ids=ids, return_dict=True, **options)
+        with torch.inference_mode():
+            return self._model(input_ids=ids, return_dict=True, **options)
 
     def _refresh(self) -> None:
         """Refuse training mode, and start anew if the weights are not those of the last call."""
-        import torch
-
         if self._model.training:
             raise ValueError(
                 "model is in training mode, where dropout changes its answers from call to call: "
@@ -250,8 +237,7 @@ class CausalLM:
         if weights == self._weights:
             return
         # One token tells for certain what configurations only hint at: the vocabulary and the kind of cache.
-        with torch.inference_mode():
-            output = self._output([(0,)], use_cache=True)
+        output = self._output([(0,)], use_cache=True)
         self.vocabulary_size: int = output.logits.shape[-1]
         self._kept, self._weights = None, weights
         if self._cache_bytes and not self._one_by_one:
@@ -365,11 +351,7 @@ def _restore_frequencies(module: Any) -> None:
 
 
 def _log_softmax(logits: Any) -> Float[np.ndarray, "*batch vocabulary"]:
-    import torch
-
-    answers: Float[np.ndarray, "*batch vocabulary"] = (
-        torch.log_softmax(logits, dim=-1, dtype=torch.float64).cpu().numpy()
-    )
+    answers: Float[np.ndarray, "*batch vocabulary"] = logits.double().log_softmax(-1).cpu().numpy()
     return answers
 
 
