@@ -758,6 +758,14 @@ def test_a_key_is_in_no_error_and_no_file(status, tmp_path):
     assert KEY not in str(refused.value)
 
 
+def test_a_key_in_the_place_of_a_token_is_hidden():
+    with served(lambda body: one(token=KEY)) as (url, _):
+        model = CompletionsServer(url, api_key=KEY, ids=True)
+        with pytest.raises(ValueError, match=re.escape("the token b'[hidden]' has no id")) as caught:
+            model([()])
+    assert caught.value.__context__ is None
+
+
 @pytest.mark.parametrize(
     "value", [f"{KEY}\n", f"{KEY}\r\nX: y", f"{KEY} ", f"\t{KEY}", f"{KEY}\x00", "é" + KEY, ""]
 )

@@ -251,13 +251,12 @@ class CompletionsServer:
         body = {"prompt": prompt, **({"return_tokens_as_token_ids": True} if self._ids else {}), **self._body}
         place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"
         answer = self._post(f"{self._url}/completions", body) or b""
+        # It needs pydantic.
         from .answers import read
 
         try:
-            known = read(answer, place)
+            return {self._symbol(*token, place): logprob for token, logprob in read(answer, place).items()}
         except ValueError as error:
             problem = self._post.hidden(str(error))
-        else:
-            return {self._symbol(*token, place): logprob for token, logprob in known.items()}
         # Outside of the handler, for the first error has what the server said, which may be the key.
         raise ValueError(problem)

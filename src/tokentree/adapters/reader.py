@@ -221,14 +221,16 @@ def _questions(
 ) -> Iterator[tuple[Int[np.ndarray, "batch"], Sequence[Prefix]]]:
     """The nodes that go on and their prefixes, some at a time, none before its parent."""
     size = reading.batch_size
+    # The first question is put alone, as it is when it is put again.
+    yield inner[:1], [()]
     # Paths that begin at the root or beside a path, and go on from child to first child.
     heir = np.full(tree.n_nodes, -1)
     heir[above[inner[:0:-1]]] = inner[:0:-1]
     heads = np.append(0, inner[1:][heir[above[inner[1:]]] != inner[1:]])
     if not hasattr(reading.model, "along") or len(inner) < _LONG * len(heads):
-        prefixes = _prefixes(tree)
-        for start, stop in _batches(0, len(inner), size):
-            yield inner[start:stop], list(islice(prefixes, stop - start))
+        prefixes = islice(_prefixes(tree), 1, None)
+        for start in range(1, len(inner), size):
+            yield inner[start : start + size], list(islice(prefixes, size))
         return
     heirs, parents, symbols = heir.tolist(), above.tolist(), tree.symbols.tolist()
     skip = len(reading.prompt)
@@ -237,21 +239,13 @@ def _questions(
         while path[-1]:
             path.append(parents[path[-1]])
         path.reverse()
-        first = len(path) - 1
+        first = max(1, len(path) - 1)
         while (node := heirs[path[-1]]) >= 0:
             path.append(node)
         sequence = reading.prompt + tuple(symbols[node] for node in path[1:])
-        for start, stop in _batches(first, len(path), size):
+        for start in range(first, len(path), size):
+            stop = min(start + size, len(path))
             yield np.array(path[start:stop]), _Positions(sequence, skip + start, skip + stop, skip)
-
-
-def _batches(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    """Spans of at most `size`. The first question of all is put alone, as it is when it is put again."""
-    if not start:
-        yield 0, 1
-        start = 1
-    for i in range(start, stop, size):
-        yield i, min(i + size, stop)
 
 
 def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
@@ -259,10 +253,7 @@ def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
     above: list[Prefix] = []
     for depth in range(tree.depth):
         here = tree.level(depth)
-        symbols = tree.symbols[here].tolist()
-        if depth:
-            parents = tree.parents[here].tolist()
-            above = [(*above[up], token) for up, token in zip(parents, symbols, strict=True)]
-        else:
-            above = [()]
+        symbols, parents = tree.symbols[here].tolist(), tree.parents[here].tolist()
+        nodes = zip(parents, symbols, strict=True)
+        above = [(*above[up], token) for up, token in nodes] if depth else [()]
         yield from (prefix for prefix, token in zip(above, symbols, strict=True) if token >= 0)
