@@ -1,5 +1,8 @@
 """The one place that knows how transformers keeps keys and values: those of one text, for all that begin so.
 
+A store of the keys of every node, on the inside of transformers, read trees of a model of 135 million
+parameters only 1.6 to 2.3 times as fast (depth 4 to 16, prompts of 5 and 211 tokens).
+
 What this takes for granted about a release of transformers, `CausalLM` tries on the model, and does without
 where it fails.
 """
