@@ -221,16 +221,14 @@ def _questions(
 ) -> Iterator[tuple[Int[np.ndarray, "batch"], Sequence[Prefix]]]:
     """The nodes that go on and their prefixes, some at a time, none before its parent."""
     size = reading.batch_size
-    # The first question is put alone, as it is when it is put again.
-    yield inner[:1], [()]
     # Paths that begin at the root or beside a path, and go on from child to first child.
     heir = np.full(tree.n_nodes, -1)
     heir[above[inner[:0:-1]]] = inner[:0:-1]
     heads = np.append(0, inner[1:][heir[above[inner[1:]]] != inner[1:]])
     if not hasattr(reading.model, "along") or len(inner) < _LONG * len(heads):
-        prefixes = islice(_prefixes(tree), 1, None)
-        for start in range(1, len(inner), size):
-            yield inner[start : start + size], list(islice(prefixes, size))
+        prefixes = _prefixes(tree)
+        for start, stop in _batches(0, len(inner), size):
+            yield inner[start:stop], list(islice(prefixes, stop - start))
         return
     heirs, parents, symbols = heir.tolist(), above.tolist(), tree.symbols.tolist()
     skip = len(reading.prompt)
@@ -239,13 +237,21 @@ def _questions(
         while path[-1]:
             path.append(parents[path[-1]])
         path.reverse()
-        first = max(1, len(path) - 1)
+        first = len(path) - 1
         while (node := heirs[path[-1]]) >= 0:
             path.append(node)
         sequence = reading.prompt + tuple(symbols[node] for node in path[1:])
-        for start in range(first, len(path), size):
-            stop = min(start + size, len(path))
+        for start, stop in _batches(first, len(path), size):
             yield np.array(path[start:stop]), _Positions(sequence, skip + start, skip + stop, skip)
+
+
+def _batches(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """Spans of at most `size`. The first question of all is put alone, as it is when it is put again."""
+    if not start:
+        yield 0, 1
+        start = 1
+    for i in range(start, stop, size):
+        yield i, min(i + size, stop)
 
 
 def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
