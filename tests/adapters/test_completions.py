@@ -10,7 +10,6 @@ import re
 import signal
 import sys
 import time
-import tracemalloc
 import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,7 +29,6 @@ from tokentree import LeafKind
 from tokentree.adapters import (
     CompletionsServer,
     ReadError,
-    RecordedCompletions,
     Recording,
     posting,
     read_model,
@@ -110,67 +108,28 @@ def samples(draw):
     return seed, found
 
 
-@given(st.sampled_from(sorted(SHAPES)), samples(), st.booleans())
-def test_every_shape_is_read(shape, drawn, decoded):
+def told(response, where="it"):
+    """What the library reads in an answer."""
+    return read(json.dumps(response).encode(), where)
+
+
+@given(st.sampled_from(sorted(SHAPES)), samples())
+def test_every_shape_is_read(shape, drawn):
     _, answers = drawn
     for positions in answers:
-        written = json.dumps(SHAPES[shape](positions))
-        [choice] = read(json.loads(written) if decoded else written.encode(), "it")
-        for (chosen, known), found in zip(positions, choice, strict=True):
-            assert found.chosen.key == key(shape, chosen)
-            assert found.known == pytest.approx({key(shape, i): x for i, x in known.items()}, rel=1e-12)
-
-
-@given(st.sampled_from(sorted(SHAPES)), samples(), st.randoms())
-def test_recorded_answers_tell_the_model_where_they_went(shape, drawn, random):
-    seed, answers = drawn
-    known = {}
-    for positions in answers:
-        prefix = ()
-        for chosen, tops in positions:
-            known.setdefault(prefix, set()).update(tops)
-            prefix = (*prefix, chosen)
-    responses = [SHAPES[shape](positions) for positions in answers]
-    random.shuffle(responses)
-    model = RecordedCompletions(responses)
-    back = {i: key(shape, i) for i in range(4)}
-    if shape in ("legacy", "chat"):
-        symbols = {raw: symbol for symbol, raw in model.tokens.items()}
-        assert sorted(model.tokens) == list(range(len(symbols)))
-        back = {i: symbols[raw] for i, raw in back.items() if raw in symbols}
-        assert all(model.text(symbol) == NAMES[i] for i, symbol in back.items())
-    # Every prefix that was met, one token beyond, and nothing else is known.
-    asked = {prefix + more for prefix in known for more in [(), *[(i,) for i in back]]}
-    for prefix in asked:
-        [row] = model([tuple(back[i] for i in prefix)])
-        expected = np.full(len(row), -np.inf)
-        for i in known.get(prefix, ()):
-            expected[back[i]] = truth(seed, prefix)[i]
-        np.testing.assert_allclose(row, expected, rtol=1e-6)
-    assert len(model([])) == 0
-
-
-@pytest.mark.filterwarnings("ignore:eos =")
-@given(samples())
-def test_a_recorded_model_is_read_into_a_tree(drawn):
-    seed, answers = drawn
-    model = RecordedCompletions([SHAPES["llama.cpp"](positions) for positions in answers], eos=[IDS[3]])
-    tree = read_model(model, depth=4)
-    known = {i for positions in answers for i in positions[0][1]}
-    first = np.exp(truth(seed, ()))
-    for i in known - {3}:
-        assert tree.weight([IDS[i]]) == pytest.approx(first[i], rel=1e-5)
-    assert tree.total_weight == 1
-    assert tree.unexpanded_weight >= 1 - first[sorted(known)].sum() - 1e-5
+        for i, (_, known) in enumerate(positions):
+            found = told(SHAPES[shape](positions[i:]))
+            expected = {key(shape, token): x for token, x in known.items()}
+            assert {token.key: x for token, x in found.items()} == pytest.approx(expected, rel=1e-12)
+            names = {token.raw for token in found}
+            assert names == ({None} if shape == "token ids" else {NAMES[token].encode() for token in known})
 
 
 def test_an_echoed_prompt_has_no_first_probability():
     response = SHAPES["legacy"]([(0, {0: -1.0}), (1, {1: -0.5, 2: -1.0})])
     response["choices"][0]["logprobs"]["token_logprobs"][0] = None
     response["choices"][0]["logprobs"]["top_logprobs"][0] = None
-    model = RecordedCompletions([response])
-    assert model.text(range(3)) == "abé"
-    np.testing.assert_array_equal(model([(), (0,)]), np.float32([[-np.inf] * 3, [-np.inf, -0.5, -1.0]]))
+    assert told(response) == {}
 
 
 def one(**fields):
@@ -179,8 +138,7 @@ def one(**fields):
 
 
 def known(response):
-    [[position]] = read(response, "it")
-    return position.known
+    return {token.key: x for token, x in told(response).items()}
 
 
 # What a token is
@@ -243,46 +201,22 @@ def test_bytes_as_legacy_answers_write_them():
         "token_logprobs": [-1, -1],
         "top_logprobs": None,
     }
-    model = RecordedCompletions([{"choices": [{"logprobs": logprobs}]}])
-    assert model.tokens == {0: b"\xe2\x80", 1: b" \x99"}
-    assert model.text([0, 1]) == "\\xe2\\x80 \\x99"
-    assert model.text(17) == "<17>"
+    whole = told({"choices": [{"logprobs": logprobs}]})
+    del logprobs["tokens"][0], logprobs["token_logprobs"][0]
+    rest = told({"choices": [{"logprobs": logprobs}]})
+    assert [*whole, *rest] == [(b"\xe2\x80", b"\xe2\x80"), (b" \x99", b" \x99")]
 
 
 # Ends
 
 
-@pytest.mark.parametrize("end", ["</s>", 2])
-def test_an_end_of_sequence_is_named_by_text_or_id(end):
-    response = one(token="</s>", id=2, top_logprobs=[{"token": "a", "id": 10, "logprob": -2.0}])
-    model = RecordedCompletions([response], eos=[end])
-    assert model.eos == {2}
-    assert read_model(model, depth=1).weight([], eos=True) == pytest.approx(math.exp(-1))
-
-
-def test_ends_of_one_name_add_up():
-    tops = [{"token": "</s>", "id": i, "logprob": -2.0} for i in (2, 3)]
-    model = RecordedCompletions([one(id=7, top_logprobs=tops)], eos=["</s>"])
-    assert read_model(model, depth=1).weight([], eos=True) == pytest.approx(2 * math.exp(-2))
-
-
-def llama(**fields):
-    """What llama.cpp writes where it ends: an id, an empty text, and no bytes."""
+def test_an_end_without_a_text():
+    # So llama.cpp writes where it ends: an id, an empty text, and no bytes.
     end, a = ({"token": text, "bytes": list(text.encode()), "id": i, "logprob": math.log(p)}
               for text, i, p in [("", 2, 0.5), ("a", 7, 0.25)])  # fmt: skip
     answer = one(**end, top_logprobs=[end, a])
-    answer["choices"][0] |= {"text": "", "finish_reason": "stop"} | fields
-    return answer
-
-
-def test_an_end_that_no_answer_names_is_told():
-    with pytest.warns(UserWarning, match=r"eos = \['<\|im_end\|>'\] is in no answer: .* name it by its id"):
-        RecordedCompletions([llama()], eos=["<|im_end|>"])
-    with pytest.warns(UserWarning, match=r"eos = \[9\] is in no answer"):
-        RecordedCompletions([llama()], eos=[2, 9])
-    model = RecordedCompletions([llama()], eos=[2])
-    assert read_model(model, depth=1).weight([], eos=True) == pytest.approx(0.5)
-    assert model.text(2) == "<2>"
+    answer["choices"][0] |= {"text": "", "finish_reason": "stop"}
+    assert told(answer) == {(2, None): math.log(0.5), (7, b"a"): math.log(0.25)}
 
 
 # Numbers
@@ -292,8 +226,6 @@ def test_an_end_that_no_answer_names_is_told():
 def test_what_counts_as_not_known(value):
     response = one(logprob=value, top_logprobs=[{"token": "b", "logprob": value}])
     assert known(response) == {}
-    with pytest.raises(ValueError, match="responses give no log-probability at all"):
-        RecordedCompletions([response])
 
 
 def test_rounding_above_zero_is_zero():
@@ -328,7 +260,7 @@ def test_any_row_that_was_divided_by_a_sum_in_float32_is_taken(seed, n, spread, 
     least = Fraction(1) - Fraction(1, 2**24)
     assert sum(map(Fraction, listed.tolist())) <= (1 + Fraction(1, 2**23)) / least ** len(listed)
     if len(listed):
-        RecordedCompletions([top(listed)])
+        told(top(listed))
 
 
 def test_rows_that_add_up_to_more_than_one_are_divided(unchecked):
@@ -337,33 +269,23 @@ def test_rows_that_add_up_to_more_than_one_are_divided(unchecked):
     p = in_float32(np.float32([1, *[0.999 * 2**-24] * n]))
     total = p.sum(dtype=np.float64)
     assert total > 1 + 10 * ROUNDING
-    model = RecordedCompletions([top(p)])
-    rows = model([()]).astype(np.float64)
-    np.testing.assert_allclose(np.exp(rows[0]), p / total, rtol=1e-5)
-    assert read_model(model, depth=1).unexpanded_weight == 0
+    with served(lambda body: top(p)) as (url, _):
+        model = CompletionsServer(url, ids=True)
+        rows = model([()]).astype(np.float64)
+        np.testing.assert_allclose(np.exp(rows[0]), p / total, rtol=1e-5)
+        assert read_model(model, depth=1).unexpanded_weight == 0
     # Three times as much is no rounding.
     p[1:] *= 3
     with pytest.raises(
         ValueError, match=r"add up to 1\.0007.* which is more than 1; rounding of 4001 explains 1\.00024"
     ):
-        RecordedCompletions([top(p)])
-
-
-def test_answers_within_a_tolerance_may_add_up_to_more_by_it():
-    answers = [one(token=name, logprob=math.log(p)) for name, p in [("a", 0.51), ("b", 0.4999)]]
-    with pytest.raises(ValueError, match=r"after '': the known probabilities add up to 1.0099"):
-        RecordedCompletions(answers)
-    [row] = np.exp(RecordedCompletions(answers, tolerance=0.01)([()]))
-    np.testing.assert_allclose(row, np.array([0.51, 0.4999]) / 1.0099, rtol=1e-6)
+        told(top(p))
 
 
 def test_choices_without_tokens():
-    assert read({"choices": []}, "it") == []
     empty = [{"text": "", "logprobs": None}, {"message": {"content": ""}, "finish_reason": "stop"},
              {"text": "\ufffd", "logprobs": None}]  # fmt: skip
-    assert read({"choices": empty}, "it") == [[], [], []]
-    model = RecordedCompletions([{"choices": empty}, one()])
-    np.testing.assert_array_equal(model([()]), np.float32([[-1.0]]))
+    assert [told({"choices": [choice]}) for choice in empty] == [{}, {}, {}]
 
 
 @pytest.mark.parametrize(
@@ -378,20 +300,7 @@ def test_choices_without_tokens():
 def test_a_text_without_tokens_is_refused(choice):
     message = "it.choices[0].logprobs: holds no tokens beside the text 'Hello'; ask for log-probabilities"
     with pytest.raises(ValueError, match=re.escape(message)):
-        read({"choices": [choice]}, "it")
-
-
-def test_a_model_that_changed_its_answer():
-    answers = [one(), one(logprob=-1.01)]
-    message = (
-        "responses[1], choice 0, after '' the token 'a' has log-probability -1.01, and -1.0 in an earlier"
-    )
-    with pytest.raises(ValueError, match=re.escape(message)):
-        RecordedCompletions(answers)
-    np.testing.assert_array_equal(RecordedCompletions(answers, tolerance=0.011)([()]), np.float32([[-1.0]]))
-    answers = [SHAPES["legacy"]([(0, {0: -1.0}), (1, {1: x})]) for x in (-2.0, -3.0)]
-    with pytest.raises(ValueError, match=re.escape("after 'a' the token 'b' has log-probability -3.0")):
-        RecordedCompletions(answers)
+        told({"choices": [choice]})
 
 
 # What bad input gets
@@ -424,38 +333,30 @@ def fine(**fields):
         (one(id=-1), "content[0].id = -1: Input should be greater than or equal to 0"),
         (one(bytes=[97, None]), "content[0].bytes[1] = None: Input should be a valid integer"),
         (one(bytes=[256]), "content[0].bytes[0] = 256: Input should be less than 256"),
-        (one(top_logprobs={}), "content[0].top_logprobs = {}: Input should be a valid list"),
+        (one(top_logprobs={}), "content[0].top_logprobs = {}: Input should be a valid array"),
         (one(top_logprobs=[{"token": "a"}]), "content[0].top_logprobs[0].logprob = {'token': 'a'}: Field re"),
         (one(top_logprobs=[{"token": "b", "logprob": -0.1}]), "content[0]: the known probabilities add up t"),
         (one(id=1, top_logprobs=[{"token": "b", "id": 1, "logprob": -2}]),
          "content[0]: the token of id 1 has log-probabilities [-1.0, -2.0]"),
         (fine(tokens=["a", "b"]), "logprobs: tokens, token_logprobs and top_logprobs differ in length"),
-        (fine(tokens="a"), ".choices[0].logprobs.tokens = 'a': Input should be a valid list"),
+        (fine(tokens="a"), ".choices[0].logprobs.tokens = 'a': Input should be a valid array"),
         (fine(token_logprobs=[0.5]), ".choices[0].logprobs.tokens[0]: the log-probability of b'a' is 0.5"),
         (fine(top_logprobs=[{"a": []}]), ".choices[0].logprobs.top_logprobs[0].a = []: Input should be a va"),
         (fine(top_logprobs=[{"a": 0.0}]), "tokens[0]: the known probabilities add up to 1.3"),
     ],
 )  # fmt: skip
 def test_bad_answers_are_refused_with_their_place(unchecked, response, message):
-    with pytest.raises(ValueError, match="^" + re.escape("responses[1]") + ".*" + re.escape(message)):
-        RecordedCompletions([one(), response])
+    with pytest.raises(ValueError, match="^it.*" + re.escape(message)):
+        told(response)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: RecordedCompletions([]), ValueError, "responses give no log-probability at all"),
-        (lambda: RecordedCompletions(one()), TypeError, "responses is one answer: pass a list of answers"),
-        (lambda: RecordedCompletions([one()], eos="</s>"), TypeError, "eos = '</s>' is one token: pass a l"),
-        (lambda: RecordedCompletions([one()], eos=[b"a"]), TypeError, "eos[0] = b'a': must be a token's te"),
-        (lambda: RecordedCompletions([one()], eos=[True]), TypeError, "eos[0] = True: must be a token's te"),
-        (lambda: RecordedCompletions([one()], eos=[2]), ValueError, "eos has 2, and the answers have texts"),
-        (lambda: RecordedCompletions([one(), one(id=1)]), ValueError, "the token 1 has an id, and symbols a"),
-        (lambda: RecordedCompletions([one(id=1), one()]), ValueError, "the token b'a' has no id, and symbol"),
-        (lambda: RecordedCompletions([one()], tolerance=-1), ValueError, "tolerance = -1: must be finite"),
-        (lambda: RecordedCompletions([one()], tolerance=math.nan), ValueError, "tolerance = nan: must be f"),
         (lambda: CompletionsServer("http://a", top=0), ValueError, "top = 0: must be an integer >= 1"),
         (lambda: CompletionsServer("http://a", eos="</s>"), TypeError, "eos = '</s>' is one token"),
+        (lambda: CompletionsServer("http://a", eos=[b"a"]), TypeError, "eos[0] = b'a': must be a token's te"),
+        (lambda: CompletionsServer("http://a", eos=[True]), TypeError, "eos[0] = True: must be a token's te"),
         (lambda: CompletionsServer("http://a", body={"echo": True}), ValueError, "body['echo'] is set: the "),
         (lambda: CompletionsServer("file:///etc/passwd"), ValueError, "url = 'file:///etc/passwd': must sta"),
         (lambda: CompletionsServer("http://localhost:x/"), ValueError, "url = 'http://localhost:x/': Invali"),
@@ -511,31 +412,17 @@ def mutants(draw):
 @given(mutants())
 def test_damaged_answers_are_read_or_refused(response):
     try:
-        model = RecordedCompletions([response])
+        found = told(response)
     except ValueError as error:
-        reason = str(error)
+        found, reason = {}, str(error)
     else:
-        reason = "responses"
-        assert read_model(model, depth=3).total_weight == 1
-    assert reason.startswith("responses")
+        reason = "it"
+    assert reason.startswith("it")
+    assert all(logprob <= 0 for logprob in found.values())
+    assert sum(map(math.exp, found.values())) <= 1 + 1e-12
 
 
 # A server
-
-
-def test_the_prefixes_of_a_long_answer_take_no_more_than_the_answer(unchecked):
-    # The import hook's own memory and time are those of many thousand calls.
-    n = 1500
-    logprobs = {"tokens": ["a", "b"] * (n // 2), "token_logprobs": [-0.5] * n}
-    tracemalloc.start()
-    try:
-        model = RecordedCompletions([{"choices": [{"logprobs": logprobs}]}])
-        # Its n prefixes, written out, are n^2 / 2 symbols: 9 MB.
-        assert tracemalloc.get_traced_memory()[1] < 2000 * n
-    finally:
-        tracemalloc.stop()
-    rows = model([(0, 1) * (n // 2 - 1), (0, 1) * (n // 2), (1,)])
-    np.testing.assert_array_equal(rows, np.float32([[-0.5, -np.inf], [-np.inf] * 2, [-np.inf] * 2]))
 
 
 @contextmanager
@@ -731,7 +618,7 @@ def test_only_the_next_token_counts():
     ("answer", "call", "message"),
     [
         ([], lambda model: model([()]), "the answer after '' = []: Input should be"),
-        ({"choices": []}, lambda model: model([()]), "the answer after ''.choices is empty"),
+        ({"choices": []}, lambda model: model([()]), "the answer after ''.choices = []: List should have at"),
         (
             {"error": "no"},
             lambda model: model([()]),
@@ -869,6 +756,14 @@ def test_a_key_is_in_no_error_and_no_file(status, tmp_path):
     with pytest.raises(TypeError, match="may hold a key and is not pickled") as refused:
         pickle.dumps(model)
     assert KEY not in str(refused.value)
+
+
+def test_a_key_in_the_place_of_a_token_is_hidden():
+    with served(lambda body: one(token=KEY)) as (url, _):
+        model = CompletionsServer(url, api_key=KEY, ids=True)
+        with pytest.raises(ValueError, match=re.escape("the token b'[hidden]' has no id")) as caught:
+            model([()])
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a completions API answers: tokens and their log-probabilities, checked as they are read.
+"""What a completions API answers: the next token's log-probabilities, checked as they are read.
 
 Two shapes are read: the lists of legacy completions, ``logprobs`` with ``tokens``, ``token_logprobs`` and
 ``top_logprobs``, as OpenAI and vLLM write them; and the objects in ``logprobs.content`` of chat completions,
@@ -11,16 +11,17 @@ writes for "very unlikely" and vLLM for -inf, are not known.
 The k probabilities after one prefix may add up to (1 + `ROUNDING`) (1 - 2^-24)^-k. Servers divide by a sum in
 float32. An addition loses at most the factor 1 - 2^-24, and adding what is not listed makes no sum smaller.
 So the divisor, in whatever order it was added, is at least (1 - 2^-24)^k times what is listed. `ROUNDING` is
-for exponentials and logarithms.
+for exponentials and logarithms. A sum above 1 is divided out.
 """
 
 import math
 import re
 import reprlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+import numpy as np
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 ROUNDING = 1e-5
 """How far a probability may be above 1, as `read_model` allows in rows of float32."""
@@ -38,14 +39,6 @@ class Token(NamedTuple):
 
     key: int | bytes
     raw: bytes | None
-
-
-class Position(NamedTuple):
-    """The token chosen, and the log-probabilities in nats of all that the answer tells, by key."""
-
-    chosen: Token
-    known: dict[int | bytes, float]
-    tokens: dict[int | bytes, bytes | None]
 
 
 class _Strict(BaseModel):
@@ -74,53 +67,36 @@ class _Choice(_Strict):
 
 
 class _Answer(_Strict):
-    choices: list[_Choice]
+    choices: list[_Choice] = Field(min_length=1)
 
 
-_READER = TypeAdapter(_Answer)
+def read(answer: bytes, where: str) -> dict[Token, float]:
+    """Log-probabilities that an answer tells; a ValueError says where it is not as it must be.
 
-
-def read(answer: bytes | Mapping[str, Any], where: str) -> list[list[Position]]:
-    """Positions of each choice of an answer, decoded or not; a ValueError says where it is not as it must be.
-
-    Where the text is empty, or U+FFFD for a character that is not whole, there may be none.
+    Where its text is empty, or U+FFFD for a character that is not whole, there may be none.
     """
     try:
-        if isinstance(answer, bytes):
-            found = _READER.validate_json(answer)
-        else:
-            found = _READER.validate_python(answer)
+        choice = _Answer.model_validate_json(answer).choices[0]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
         raise ValueError(f"{where}{place} = {reprlib.repr(first['input'])}: {first['msg']}") from None
-    return [_positions(choice, f"{where}.choices[{i}]") for i, choice in enumerate(found.choices)]
-
-
-def _positions(choice: _Choice, where: str) -> list[Position]:
-    held, where = choice.logprobs or _Logprobs(), f"{where}.logprobs"
+    held, where = choice.logprobs or _Logprobs(), f"{where}.choices[0].logprobs"
     if held.content:
-        return [
-            _position(
-                [_named(entry) for entry in (item, *(item.top_logprobs or ()))], f"{where}.content[{i}]"
-            )
-            for i, item in enumerate(held.content)
-        ]
+        item = held.content[0]
+        return _together(map(_named, (item, *(item.top_logprobs or ()))), f"{where}.content[0]")
     if held.tokens:
         numbers = held.token_logprobs or [None] * len(held.tokens)
         tops = held.top_logprobs or [None] * len(held.tokens)
         if not len(numbers) == len(tops) == len(held.tokens):
             raise ValueError(f"{where}: tokens, token_logprobs and top_logprobs differ in length")
-        return [
-            _position([(_token(text), number), *((_token(name), p) for name, p in (top or {}).items())],
-                      f"{where}.tokens[{i}]")
-            for i, (text, number, top) in enumerate(zip(held.tokens, numbers, tops, strict=True))
-        ]  # fmt: skip
+        listed = (held.tokens[0], numbers[0]), *(tops[0] or {}).items()
+        return _together([(_token(text), number) for text, number in listed], f"{where}.tokens[0]")
     text = choice.text if choice.message is None else choice.message.get("content")
     # llama.cpp keeps the log-probabilities of such tokens until the character is whole.
     if not isinstance(text, str) or text.strip("\ufffd"):
         raise ValueError(f"{where}: holds no tokens beside the text {text!r}; ask for log-probabilities")
-    return []
+    return {}
 
 
 def _named(entry: _Entry) -> tuple[Token, float | None]:
@@ -137,10 +113,12 @@ def _token(text: str, raw: bytes | None = None, number: int | None = None) -> To
     return Token(raw if number is None else number, raw or None)
 
 
-def _position(entries: Sequence[tuple[Token, float | None]], where: str) -> Position:
-    """Entries put together, the chosen one first; what is listed twice counts once."""
+def _together(entries: Iterable[tuple[Token, float | None]], where: str) -> dict[Token, float]:
+    """Entries by token; what is listed twice counts once."""
+    tokens: dict[int | bytes, Token] = {}
     parts: dict[int | bytes, list[float]] = {}
     for token, value in entries:
+        tokens[token.key] = token
         if value is None or value <= _UNLIKELY:
             continue
         if not value <= ROUNDING:
@@ -151,23 +129,11 @@ def _position(entries: Sequence[tuple[Token, float | None]], where: str) -> Posi
             if len(held) > 1 and isinstance(token.key, int):
                 raise ValueError(f"{where}: the token of id {token.key} has log-probabilities {held}")
     # Tokens of one text that the answer cannot tell apart are one here.
-    sums = {key: log_sum(values) for key, values in parts.items()}
-    check_sum(sums.values(), where)
-    known = {key: min(value, 0.0) for key, value in sums.items()}
-    return Position(entries[0][0], known, {token.key: token.raw for token, _ in entries})
-
-
-def log_sum(values: Sequence[float]) -> float:
-    """Logarithm of the sum of exponentials."""
-    top = max(values)
-    return top + math.log(math.fsum(math.exp(value - top) for value in values))
-
-
-def check_sum(values: Collection[float], where: str, factor: float = 1.0) -> None:
-    """Refuse what adds up to more than `factor` and the rounding of a sum in float32."""
-    total, most = math.fsum(map(math.exp, values)), factor * (1 + ROUNDING) * (1 - 2.0**-24) ** -len(values)
+    known = {tokens[key]: float(np.logaddexp.reduce(values)) for key, values in parts.items()}
+    total, most = math.fsum(map(math.exp, known.values())), (1 + ROUNDING) * (1 - 2.0**-24) ** -len(known)
     if total > most:
         raise ValueError(
             f"{where}: the known probabilities add up to {total:.9g}, which is more than 1; "
-            f"rounding of {len(values)} explains {most:.9g}"
+            f"rounding of {len(known)} explains {most:.9g}"
         )
+    return {token: value - math.log(max(1.0, total)) for token, value in known.items()}

@@ -5,14 +5,13 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks, log_masses
-from ..trees import EOS, REST, Nodes, TokenTree, tree_of_levels
+from ..trees import EOS, REST, TokenTree
 
 Prefix = tuple[int, ...]
 
@@ -32,13 +31,10 @@ class NextTokenModel(Protocol):
     wider rows as it meets new tokens. `rounding`: the total variation between two answers to one question
     that its rounding explains, 0.001 unless it says otherwise.
 
-    So are three methods. ``encode(text)`` gives the ids of a text, so that `read_model` takes a prompt as
-    text, and ``text(ids)`` the text of an id or of several.
-
-    ``along(sequence, start, stop)``: the answers to ``sequence[:i]`` for i from `start` to
-    ``stop - 1``, a row each, where stop is at most ``len(sequence) + 1``. A transformer has them in one
-    forward pass. `read_along` then hands over a long document once and asks for its rows piece by piece,
-    instead of handing over all its prefixes, which together are as long as the square of the document.
+    So are three methods. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
+    ``text(ids)`` the text of an id or of several. ``along(sequence, start, stop)`` gives the answers to
+    ``sequence[:i]`` for i from `start` to ``stop - 1``, at most ``len(sequence)``, a row each: `read_along`
+    then hands over a long document once, and not all its prefixes, which are as long as its square.
     """
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
@@ -65,16 +61,6 @@ def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
     return tuple(encode(prompt))
 
 
-def warn_of_ends(names: Sequence[object]) -> None:
-    """Warn of what should end a sequence and has not been met."""
-    if names:
-        warnings.warn(
-            f"eos = {reprlib.repr(list(names))} is in no answer: a server may write it otherwise, llama.cpp "
-            "as nothing at all; name it by its id",
-            stacklevel=4,
-        )
-
-
 class ReadError(ValueError):
     """A model failed, or answered with something that is no distribution.
 
@@ -93,9 +79,8 @@ class _Positions(Sequence[Prefix]):
     """The prefixes of a sequence from one length to another, made when they are looked at."""
 
     def __init__(self, sequence: Prefix, start: int, stop: int, skip: int) -> None:
-        self.sequence, self.start, self.stop = sequence, start, stop
-        self.skip = skip
-        """Length of the prompt, which the sequence begins with and the prefixes do not."""
+        """`skip`: length of the prompt, which the sequence begins with and the prefixes do not."""
+        self.sequence, self.start, self.stop, self.skip = sequence, start, stop, skip
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -122,6 +107,8 @@ class _Reading:
         self.prompt = prompt_ids(model, prompt)
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
+        self.final: list[int] = []
+        """Those that the model's rows have so far."""
         self.partial = bool(getattr(model, "partial", False))
         self.named = dict(getattr(model, "named_ends", {}))
         """Ends that the model knows by their text, as long as no answer has had them."""
@@ -130,7 +117,7 @@ class _Reading:
         self.depth = depth
         self.width = 0
         self.same = float(getattr(model, "rounding", _SAME))
-        self.first: Float[np.ndarray, "tokens"] | None = None
+        self.first = np.empty(0)
         self.sure = True
         self.room = np.empty((0, 0))
         self.count = 0
@@ -140,18 +127,11 @@ class _Reading:
         self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
         """Their children, one expansion's after the other's: tokens, probabilities, and how many."""
 
-    def _call(self, prefixes: Sequence[Prefix]) -> Any:
-        if isinstance(prefixes, _Positions):
-            along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
-            return along(prefixes.sequence, prefixes.start, prefixes.stop)
-        return self.model([self.prompt + prefix for prefix in prefixes])
-
     def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
-        """The checked answer to one question. The next answer overwrites its `ids`."""
+        """The checked answer to one question; the first is put twice, for that is better known at once."""
         answer = self._put(prefixes)
-        if self.first is None:
-            self.first = answer.row(0)
-            # Better known now than after the whole read.
+        if not self.count:
+            self.first = answer.first()
             answer = self._put(prefixes)
             self._compare(answer)
         self._doubt(answer)
@@ -160,7 +140,12 @@ class _Reading:
     def _put(self, prefixes: Sequence[Prefix]) -> "_Answer":
         """Put one question to the model, and check the answer."""
         try:
-            rows = checks.array("its answer", self._call(prefixes))
+            if isinstance(prefixes, _Positions):
+                along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
+                given = along(prefixes.sequence, prefixes.start, prefixes.stop)
+            else:
+                given = self.model([self.prompt + prefix for prefix in prefixes])
+            rows = checks.array("its answer", given)
         except Exception as error:
             raise _Refused(f"the model failed: {type(error).__name__}: {error}") from error
         n = len(prefixes)
@@ -174,6 +159,7 @@ class _Reading:
         self.width = rows.shape[1]
         if not self.partial and self.eos and self.eos[-1] >= self.width:
             raise _Refused(f"eos = {self.eos[-1]}: the model's ids end at {self.width - 1}")
+        self.final = [token for token in self.eos if token < self.width]
         if self.room.shape[0] < n or self.room.shape[1] != self.width:
             self.room = np.empty((max(n, min(self.batch_size, 2 * n)), self.width))
         known = self.room[:n]
@@ -181,46 +167,42 @@ class _Reading:
             np.exp(rows, out=known, dtype=np.float64)
             sums = known.sum(axis=1)
         slack = _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
-        low = -np.inf if self.partial else 1 - slack
-        if self.renormalize or not ((sums >= low) & (sums <= 1 + slack)).all():
-            self._refuse(rows, sums, low, slack, prefixes)
+        self._check_rows(rows, sums, slack, prefixes)
         # What a row lacks beyond rounding is not known; a row of nothing has nothing to divide.
         whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
         divisors = np.where(whole, sums, 1)
         known /= divisors[:, None]
-        final = [token for token in self.eos if token < self.width]
         self.named = {
             token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
         }
-        ends = known[:, final].sum(axis=1)
-        checked = _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
-        known[:, final] = 0
-        return checked
+        ends = known[:, self.final].sum(axis=1)
+        known[:, self.final] = 0
+        return _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
 
-    def _refuse(
+    def _check_rows(
         self,
         rows: Float[np.ndarray, "batch vocabulary"],
         sums: Float[np.ndarray, "batch"],
-        low: float,
         slack: float,
         prefixes: Sequence[Prefix],
     ) -> None:
         """Say what is wrong with the first row that is no distribution, if one is."""
-        for bad, rule in ((np.isnan(rows), "is no number"), (rows > slack, "must not be above 0")):
+        low = -np.inf if self.partial else 1 - slack
+        off = ~((sums >= low) & (sums <= 1 + slack))
+        if not self.renormalize and not off.any():
+            return
+        rule = f"must be 1 within {slack:g}; renormalize=True divides by the sum"
+        if self.renormalize:
+            off, rule = ~(sums > 0) & (not self.partial), "there is nothing to renormalize"
+        for bad, wrong in ((np.isnan(rows), "is no number"), (rows > slack, "must not be above 0")):
             if bad.any():
                 row, token = (int(i) for i in np.argwhere(bad)[0])
                 value = rows[row, token].item()
                 raise _Refused(
-                    f"after prefix {prefixes[row]} the log-probability of {token} is {value}: {rule}"
+                    f"after prefix {prefixes[row]} the log-probability of {token} is {value}: {wrong}"
                 )
-        if self.renormalize:
-            bad = ~(sums > 0) & (not self.partial)
-            rule = "there is nothing to renormalize"
-        else:
-            bad = ~((sums >= low) & (sums <= 1 + slack))
-            rule = f"must be 1 within {slack:g}; renormalize=True divides by the sum"
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
+        if off.any():
+            row = int(np.flatnonzero(off)[0])
             raise _Refused(f"after prefix {prefixes[row]} the probabilities sum to {sums[row]}: {rule}")
 
     def expand(
@@ -230,11 +212,10 @@ class _Reading:
         listed: Int[np.ndarray, "listed"],
         ending: Int[np.ndarray, "ending"] | None = None,
     ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"], list[int]]:
-        """Write down the listed ids, end-of-sequence, and all else as `REST`.
+        """Write down the listed ids, end-of-sequence, and all else as `REST`; give tokens, chances and ends.
 
         `where` is as in `self.where`, `listed` are places in the answer's flattened ids, `ending` the rows
-        that show their end-of-sequence even where it is impossible. Gives the token and probability of every
-        child, and where each row's end.
+        that show their end-of-sequence even where it is impossible.
         """
         ids = answer.ids.ravel()
         rows, columns = np.divmod(listed, self.width)
@@ -249,10 +230,8 @@ class _Reading:
             faint = np.flatnonzero(chances < log_masses.LEAST)
             chances[faint] = log_masses.of_logs(answer.logs(rows[faint], columns[faint]))
         if self.eos and (faint := np.flatnonzero(has_end & (closing < log_masses.LEAST))).size:
-            final = [token for token in self.eos if token < self.width]
-            closing[faint] = log_masses.of_logs(
-                np.logaddexp.reduce(answer.logs(faint[:, None], final), axis=1)
-            )
+            logs = answer.logs(faint[:, None], self.final)
+            closing[faint] = log_masses.of_logs(np.logaddexp.reduce(logs, axis=1))
         extra = np.cumsum(has_rest.astype(np.int64) + has_end)
         at = np.arange(len(listed)) + extra[rows]
         stops = extra + np.cumsum(np.bincount(rows, minlength=len(rest)))
@@ -268,17 +247,20 @@ class _Reading:
         return tokens, found, stops.tolist()
 
     def check(self) -> None:
-        """Ask the first question once more at the end, if there were others."""
+        """Ask the first question once more, if there were others, and warn of ends that were not met."""
         if self.count > 1:
             self._compare(self._put([()]))
-        warn_of_ends(list(self.named.values()))
+        if self.named:
+            warnings.warn(
+                f"eos = {reprlib.repr(list(self.named.values()))} is in no answer: a server may write it "
+                "otherwise, llama.cpp as nothing at all; name it by its id",
+                stacklevel=3,
+            )
 
     def _compare(self, answer: "_Answer") -> None:
         """Refuse a model that answers the first question otherwise now."""
-        if self.first is None:
-            return
         # A partial model may have met new tokens since; none of them can be known to it here.
-        apart = float(np.abs(answer.row(0)[: len(self.first)] - self.first).sum() / 2)
+        apart = float(np.abs(answer.first()[: len(self.first)] - self.first).sum() / 2)
         if apart > self.same:
             raise _Refused(
                 f"the model changed its answer: two of its answers to the first question are {apart:.2g} "
@@ -289,8 +271,7 @@ class _Reading:
     def _doubt(self, answer: "_Answer") -> None:
         """Warn of a server that is certain of every token: it may report what it has drawn."""
         # What renormalising makes certain says nothing, and neither does a model that gives whole rows.
-        self.sure &= self.partial and not self.renormalize
-        if not self.sure:
+        if not self.sure or not self.partial or self.renormalize:
             return
         self.sure = bool((np.maximum(answer.ends, answer.ids.max(axis=1)) == 1).all())
         # The first may well be so, and what follows it is on one path.
@@ -310,50 +291,38 @@ class _Reading:
         while alphabet_size is None and q > 1 and q - 1 in self.eos:
             q -= 1
         token = np.min_scalar_type(-q)
-        levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), np.ones(1))]
-        if not self.count:
-            return tree_of_levels(q, [*levels, (np.full(1, REST, token), np.zeros(1, np.int32), np.ones(1))])
-        # Masses are numbers times powers of 2 until all are there.
-        scales = [np.zeros(1)]
-        up, last, depths = np.concatenate(self.where, axis=1)
-        symbols, chances, sizes = (np.concatenate(column) for column in zip(*self.children, strict=True))
+        up, last, depths = np.concatenate([np.empty((3, 0), np.int64), *self.where], axis=1)
+        # What is not kept is as the last one: a leaf that is not read has the whole mass.
+        children = [*self.children, (np.array([REST]), np.ones(1), np.ones(1, np.int64))]
+        symbols, chances, sizes = (np.concatenate(column) for column in zip(*children, strict=True))
         chances, powers = log_masses.scaled(chances)
         begin = np.cumsum(sizes) - sizes
         expanded = np.fromiter(kept, np.int64, len(kept))
-        expanded = expanded[np.argsort(depths[expanded], kind="stable")]
-        ends = np.searchsorted(depths[expanded], np.arange(self.depth + 1), side="right").tolist()
+        # Masses are numbers times powers of 2 until all are there.
+        numbers, scale = np.ones(1), np.zeros(1)
+        levels = [(np.zeros(1, token), np.zeros(1, np.int32), numbers, scale)]
         # The place of each expansion in its level.
         node = np.zeros(self.count, np.int64)
-        here = expanded[: ends[0]]
-        for end, next_end in pairwise(ends):
-            above, _, weights = levels[-1]
-            inner = above >= 0
-            if not inner.any():
+        for depth in range(self.depth):
+            inner = np.flatnonzero(levels[-1][0] >= 0)
+            if not inner.size:
                 break
-            count = inner.astype(np.int64)
-            count[node[here]] = sizes[here]
-            first = np.cumsum(count) - count
-            parents = np.repeat(np.arange(len(above), dtype=np.int32), count)
-            tokens, found = np.full(len(parents), REST, token), weights[parents]
-            scale = scales[-1][parents]
-            # Child i of an expansion goes to place i of its node's children.
-            counts = sizes[here]
-            place = np.arange(counts.sum())
-            before = np.cumsum(counts) - counts
-            into = place + np.repeat(first[node[here]] - before, counts)
-            out_of = place + np.repeat(begin[here] - before, counts)
-            tokens[into] = symbols[out_of]
-            found[into] *= chances[out_of]
-            scale[into] += powers[out_of]
-            found, shift = log_masses.scaled(found)
-            levels.append((tokens, parents, found))
-            scales.append(scale + shift)
-            here = expanded[end:next_end]
-            keys = parents * np.int64(q - REST) + (tokens - np.int64(REST))
-            node[here] = np.searchsorted(keys, node[up[here]] * (q - REST) + last[here] - REST)
-        offsets = np.cumsum([0, *map(len, scales)])
-        tokens, parents, numbers = (np.concatenate(column) for column in zip(*levels, strict=True))
-        return TokenTree(q, offsets, (tokens, parents, log_masses.of_scaled(numbers, np.concatenate(scales))))
+            which = np.full(len(numbers), self.count)
+            here = expanded[depths[expanded] == depth]
+            which[node[here]] = here
+            which = which[inner]
+            counts = sizes[which]
+            parents = np.repeat(inner, counts)
+            out_of = np.arange(len(parents)) + np.repeat(begin[which] - np.cumsum(counts) + counts, counts)
+            numbers, shift = log_masses.scaled(numbers[parents] * chances[out_of])
+            scale = scale[parents] + powers[out_of] + shift
+            levels.append((symbols[out_of].astype(token), parents.astype(np.int32), numbers, scale))
+            below = expanded[depths[expanded] == depth + 1]
+            keys = parents * (q - REST) + symbols[out_of] - REST
+            node[below] = np.searchsorted(keys, node[up[below]] * (q - REST) + last[below] - REST)
+        offsets = np.cumsum([0, *(len(tokens) for tokens, *_ in levels)])
+        tokens, parents, numbers, scale = (np.concatenate(column) for column in zip(*levels, strict=True))
+        return TokenTree(q, offsets, (tokens, parents, log_masses.of_scaled(numbers, scale)))
 
     @contextmanager
     def guard(
@@ -378,13 +347,11 @@ class _Answer(NamedTuple):
     """Probabilities after a batch of prefixes."""
 
     unknown: Float[np.ndarray, "batch"]
-    """What the model does not know."""
     ends: Float[np.ndarray, "batch"]
-    """End-of-sequence."""
     ids: Float[np.ndarray, "batch vocabulary"]
-    """Every id; zero where it ends the sequence."""
+    """Zero where an id ends the sequence; the next answer overwrites them."""
     rows: Float[np.ndarray, "batch vocabulary"]
-    """The logarithms that the model gave, end-of-sequence included; valid until the next question."""
+    """The logarithms that the model gave, end-of-sequence included."""
     divisors: Float[np.ndarray, "batch"]
     """What their exponentials were divided by."""
 
@@ -395,9 +362,9 @@ class _Answer(NamedTuple):
         found: Float[np.ndarray, "..."] = self.rows[rows, columns] - np.log(self.divisors[rows])
         return found
 
-    def row(self, i: int) -> Float[np.ndarray, "tokens"]:
-        """One row of all three, copied."""
-        return np.concatenate([self.unknown[i : i + 1], self.ends[i : i + 1], self.ids[i]])
+    def first(self) -> Float[np.ndarray, "tokens"]:
+        """The first row of all three, copied."""
+        return np.concatenate([self.unknown[:1], self.ends[:1], self.ids[0]])
 
 
 class _Refused(Exception):

@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,60 +14,58 @@ _TINY = 5e-324
 """The least positive number."""
 
 _NEAR = 16
-"""How many children of a prefix are put in order at first."""
+"""How many children of a prefix are sorted at first."""
 
 
 class _Frontier:
     """Prefixes to expand, the most probable first, ties in lexicographic order.
 
     A prefix's key is minus its mass; below the range of float64 minus its logarithm, which is positive, so
-    that the order is that of the masses all the way down. The children of a prefix wait in line: only the
-    first of each family is in the heap, and only as many are put in order as come near it.
+    that the order is that of the masses all the way down. Of each family only the first is in the heap.
     """
 
     def __init__(self, least: float) -> None:
         """Prefixes that weigh less than `least`, or nothing, are left out."""
         self.last = -least if least >= log_masses.LEAST else -math.log(least) if least > 0 else math.inf
-        self.heap: list[tuple[float, Prefix, int, int]] = [(-1.0, (), -1, 0)]
-        self.families: dict[int, tuple[Prefix, list[tuple[float, int]], Any]] = {}
+        self.heap: list[tuple[float, Prefix, int, Iterator[tuple[float, Prefix]]]] = []
+        self._advance(-1, iter([(-1.0, ())]))
 
     def push(
         self, number: int, prefix: Prefix, tokens: Int[np.ndarray, "n"], keys: Float[np.ndarray, "n"]
     ) -> None:
         """Add the children of `prefix`, the expansion of that number."""
         may = (keys <= self.last) & (keys != 0)
-        self.families[number] = (prefix, [], (tokens[may], keys[may]))
-        self._next(number, 0)
+        self._advance(number, _in_order(prefix, tokens[may], keys[may]))
 
-    def _next(self, family: int, rank: int) -> None:
-        prefix, line, (tokens, keys) = self.families[family]
-        if rank == len(line):
-            if not len(tokens):
-                del self.families[family]
-                return
-            n = 4 * rank + _NEAR - 1
-            near = keys < np.partition(keys, n)[n] if n < len(keys) - 1 else np.ones(len(tokens), dtype=bool)
-            if not near.any():
-                near[:] = True
-            order = np.flatnonzero(near)[np.argsort(keys[near], kind="stable")]
-            line.extend(zip(keys[order].tolist(), tokens[order].tolist(), strict=True))
-            self.families[family] = (prefix, line, (tokens[~near], keys[~near]))
-        key, token = line[rank]
-        heapq.heappush(self.heap, (key, (*prefix, token), family, rank))
+    def _advance(self, family: int, line: Iterator[tuple[float, Prefix]]) -> None:
+        if first := next(line, None):
+            heapq.heappush(self.heap, (*first, family, line))
 
     def pop(self, n: int, floor: tuple[float, Prefix]) -> list[tuple[float, Prefix, int]]:
         """Take at most `n` prefixes that come before `floor`, with the expansion above each."""
         taken: list[tuple[float, Prefix, int]] = []
         while self.heap and len(taken) < n and self.heap[0][:2] < floor:
-            key, prefix, family, rank = heapq.heappop(self.heap)
+            key, prefix, family, line = heapq.heappop(self.heap)
             taken.append((key, prefix, family))
-            if family >= 0:
-                self._next(family, rank + 1)
+            self._advance(family, line)
         return taken
 
 
+def _in_order(
+    prefix: Prefix, tokens: Int[np.ndarray, "n"], keys: Float[np.ndarray, "n"]
+) -> Iterator[tuple[float, Prefix]]:
+    """The children of a prefix, of which only as many are sorted at a time as may be needed."""
+    n = _NEAR
+    while len(keys):
+        near = keys <= np.partition(keys, n)[n] if n < len(keys) else np.ones(len(keys), dtype=bool)
+        order = np.argsort(keys[near], kind="stable")
+        for key, token in zip(keys[near][order].tolist(), tokens[near][order].tolist(), strict=True):
+            yield key, (*prefix, token)
+        tokens, keys, n = tokens[~near], keys[~near], 4 * n
+
+
 class _Budget:
-    """The most probable expansions that a number of nodes allows."""
+    """The most probable expansions that a number of nodes allows: key, prefix, nodes added, number."""
 
     def __init__(self, max_nodes: int) -> None:
         self.max_nodes = max_nodes
@@ -78,7 +76,6 @@ class _Budget:
         """The first expansion that does not fit, in order of probability."""
 
     def add(self, key: float, prefix: Prefix, nodes: int, number: int) -> None:
-        """Count an expansion and the nodes that it adds."""
         self.expansions.append((key, prefix, nodes, number))
         self.nodes += nodes
 
@@ -93,7 +90,6 @@ class _Budget:
             self.nodes = int(nodes[fits - 1]) if fits else 2
 
     def kept(self) -> list[int]:
-        """Numbers of the expansions that fit."""
         self.cut()
         return [number for *_, number in self.expansions]
 

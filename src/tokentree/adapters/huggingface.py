@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
+from .._lib.frames import optional
 from ..trees import flattened
 from .asking import Prefix
-from .slots import rotary_kinds, slots_of
+from .keys import Kept, kept_of, rotary_kinds
 
 
 class CausalLM:
@@ -26,16 +27,14 @@ class CausalLM:
     tokenizer : transformers.PreTrainedTokenizerBase, optional
         Of the model, so that prompts may be text, and ids become text.
     bos : int, optional
-        Token to put before every prefix. Without it prefixes go to the model as they are, and an empty one is
-        an error: these models have no distribution of their first token. Not needed when the prompt has it,
-        as many tokenizers write it there.
+        Token to put before every prefix. Without it an empty prefix is an error, for these models have no
+        distribution of their first token. Not needed when the prompt has it, as many tokenizers write it.
     eos : int or iterable of int, optional
         Tokens that end a sequence; ``()`` for none. By default those of ``model.generation_config``, else of
         ``model.config``.
     cache_bytes : int, default 1 GiB
-        Room for keys and values, on the model's device. When it is full they are forgotten, and computed
-        again when needed. 0 switches reuse off. Not counted: an index of about 200 bytes a token, and what a
-        forward pass itself takes.
+        Room for keys and values of the prefixes of one forward pass, on the model's device: more prefixes
+        take more passes, and where there is no room for one, it is fed whole. 0 switches reuse off.
 
     Attributes
     ----------
@@ -67,10 +66,10 @@ class CausalLM:
 
     Notes
     -----
-    Prefixes are grouped by length and never padded. A prefix extends one that the model has been fed, and
-    attention needs only the keys and values of that; they are kept for all prefixes of a tree. Models that
-    keep something else (state-space and hybrid ones), or whose rotary embeddings change with the length of
-    the text (``dynamic``, ``longrope``), are fed whole prefixes.
+    Prefixes are grouped by length and never padded. What all of a group begin with, such as the prompt, is
+    fed once; its keys and values are kept, in transformers' own cache, until a prefix begins otherwise.
+    Models that keep something else (state-space and hybrid ones), or whose rotary embeddings change with the
+    length of the text (``dynamic``, ``longrope``), are fed whole prefixes.
 
     Batching and reuse change the rounding, in the model's own dtype: from 1e-6 to 1e-5 in a log-probability
     in float32, and 0.01 in float16. ``model.float()`` and ``model.double()`` are there for this.
@@ -97,14 +96,8 @@ class CausalLM:
         eos: int | Iterable[int] | None = None,
         cache_bytes: int = 2**30,
     ) -> None:
-        try:
-            import torch
-            import transformers  # noqa: F401 (is it there at all?)
-        except ImportError as error:
-            raise ImportError(
-                "reading a transformers model needs torch and transformers: "
-                "pip install 'tokentree[transformers]'"
-            ) from error
+        for library in ("torch", "transformers"):
+            optional(library, "transformers", "reading a transformers model")
         config = getattr(model, "config", None)
         if config is None or not getattr(model, "can_generate", bool)() or config.is_encoder_decoder:
             raise ValueError(
@@ -126,17 +119,14 @@ class CausalLM:
         self._refresh()
         self._start = () if bos is None else (self._token("bos", bos),)
         self.eos = self._ends(eos)
-        with torch.inference_mode():
-            self._try()
+        self._try()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Log-softmax of the model's logits after each prefix, taken in float64; NaN where these are.
 
-        Prefixes may have any lengths; repeats are computed once. One forward pass for each length of prefix
-        and each length that is reused; one more for what all prefixes of a length have in common.
+        One forward pass for each length of prefix, and one for what all of a length have in common if that is
+        new. Repeats are computed once.
         """
-        import torch
-
         self._refresh()
         if not len(prefixes):
             return np.empty((0, self.vocabulary_size))
@@ -149,21 +139,13 @@ class CausalLM:
         for row in index:
             groups[len(row)].append(row)
         answers = np.empty((len(index), self.vocabulary_size))
-        try:
-            with torch.inference_mode():
-                # Shorter ones first: what they leave in the store serves the longer ones.
-                for length in sorted(groups):
-                    answers[[index[row] for row in groups[length]]] = self._answer(groups[length])
-        except BaseException:
-            # Slots may have been reserved and not filled, so the next call starts anew.
-            self._weights = ()
-            raise
+        # Shorter ones first: the longer ones may begin with them.
+        for length in sorted(groups):
+            answers[[index[row] for row in groups[length]]] = self._answer(groups[length])
         return answers[[index[row] for row in rows]]
 
     def along(self, sequence: Prefix, start: int, stop: int) -> Float[np.ndarray, "positions vocabulary"]:
         """Log-probabilities after ``sequence[:start]`` to ``sequence[:stop - 1]``, in one forward pass."""
-        import torch
-
         if self._one_by_one:
             return np.concatenate([self([sequence[:i]]) for i in range(start, stop)])
         self._refresh()
@@ -171,8 +153,7 @@ class CausalLM:
         flattened("sequence", [row], self.vocabulary_size)
         self._check_length(len(self._start) + start, f"sequence[:{start}]")
         self._check_length(len(row), f"sequence[:{stop - 1}]")
-        with torch.inference_mode():
-            return _log_softmax(self._output([row], last=stop - start).logits[0, start - stop :])
+        return _log_softmax(self._output([row], last=stop - start).logits[0, start - stop :])
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, with what the tokenizer puts before it unless `bos` stands there."""
@@ -198,37 +179,30 @@ class CausalLM:
         """Answers for distinct prefixes of equal length."""
         if self._one_by_one:
             return np.concatenate([self._forward([prefix]) for prefix in group])
-        slots, length = self._slots, len(group[0])
-        if slots is None:
+        kept, length = self._kept, len(group[0])
+        rows = self._cache_bytes // (length * kept.token_bytes) if kept else 0
+        if kept is None or not rows:
             return self._forward(group)
-        # What all have in common is fed once, and not by each.
-        low, high = min(group), max(group)
-        shared = next((i for i, (a, b) in enumerate(zip(low, high, strict=True)) if a != b), 0)
-        for _ in range(2):
-            if len(slots.path(low[:shared])) < shared <= slots.capacity:
-                self._answer([low[:shared]])
-            # At least one token of each is fed.
-            by_past: dict[int, list[int]] = defaultdict(list)
-            for i, prefix in enumerate(group):
-                by_past[len(slots.path(prefix[:-1]))].append(i)
-            if slots.has_room(sum((length - past) * len(members) for past, members in by_past.items())):
-                break
-            slots.forget()
-        else:
-            return self._forward(group)
-        answers = np.empty((len(group), self.vocabulary_size))
-        for past, members in by_past.items():
-            chosen = [group[i] for i in members]
-            answers[members] = self._forward(chosen, past, **slots.options(chosen, past))
-        return answers
+        # What all have in common is fed once, and not by each, and at least one token of each is fed.
+        shared = min(_common(min(group), max(group)), length - 1)
+        if len(group) > 1 and _common(kept.text, group[0]) < shared:
+            self._answer([group[0][:shared]])
+        past = min(_common(kept.text, group[0]), shared)
+        batches = (group[i : i + rows] for i in range(0, len(group), rows))
+        return np.concatenate([self._forward(batch, past, kept) for batch in batches])
 
     def _forward(
-        self, prefixes: list[Prefix], past: int = 0, **options: Any
+        self, prefixes: list[Prefix], past: int = 0, kept: Kept | None = None
     ) -> Float[np.ndarray, "batch vocabulary"]:
-        """Answers for prefixes of equal length."""
+        """Answers for prefixes of equal length, whose first `past` tokens are kept."""
         for module in self._rescaled:
             _restore_frequencies(module)
-        return _log_softmax(self._output(prefixes, past, last=1, **options).logits[:, -1])
+        alone = len(prefixes) == 1
+        options = kept.options(past, len(prefixes)) if kept and (past or alone) else {}
+        output = self._output(prefixes, past, last=1, **options)
+        if kept and alone:
+            kept.keep(prefixes[0], options)
+        return _log_softmax(output.logits[:, -1])
 
     def _output(self, prefixes: Sequence[Prefix], past: int = 0, last: int = 0, **options: Any) -> Any:
         """What the model makes of prefixes of equal length without their first `past` tokens.
@@ -246,12 +220,11 @@ class CausalLM:
             options["logits_to_keep"] = last
         # As a decoder, XLNet takes no mask of more than one prefix, and needs none.
         options["attention_mask"] = None if getattr(self._config, "model_type", None) == "xlnet" else mask
-        return self._model(input_ids=ids, return_dict=True, **options)
+        with torch.inference_mode():
+            return self._model(input_ids=ids, return_dict=True, **options)
 
     def _refresh(self) -> None:
         """Refuse training mode, and start anew if the weights are not those of the last call."""
-        import torch
-
         if self._model.training:
             raise ValueError(
                 "model is in training mode, where dropout changes its answers from call to call: "
@@ -264,14 +237,13 @@ class CausalLM:
         if weights == self._weights:
             return
         # One token tells for certain what configurations only hint at: the vocabulary and the kind of cache.
-        with torch.inference_mode():
-            output = self._output([(0,)], use_cache=True)
+        output = self._output([(0,)], use_cache=True)
         self.vocabulary_size: int = output.logits.shape[-1]
-        self._slots, self._weights = None, weights
+        self._kept, self._weights = None, weights
         if self._cache_bytes and not self._one_by_one:
             # Whatever another release of transformers changes, answers stay right.
             try:
-                self._slots = slots_of(self._model, output, self._cache_bytes)
+                self._kept = kept_of(self._model, output)
             except Exception as error:
                 self._forgo_reuse(f"{type(error).__name__}: {error}")
 
@@ -280,10 +252,7 @@ class CausalLM:
         name = type(self._model).__name__
         tokens = sorted({(2 * i + 1) * self.vocabulary_size // 8 for i in range(4)})
         pairs: list[Prefix] = [(a, b) for a in tokens for b in tokens]
-        if self._limit() < 3:
-            return
-        logits = self._output(pairs).logits
-        if logits.shape[:2] != (len(pairs), 2):
+        if self._limit() < 3 or (logits := self._output(pairs).logits).shape[:2] != (len(pairs), 2):
             return
         first, both = np.exp(_log_softmax(logits)).swapaxes(0, 1)
         first = first.reshape(len(tokens), len(tokens), -1)
@@ -297,33 +266,30 @@ class CausalLM:
                 "ELECTRA and their kin), causal=True (XLM) or attn_type='uni' (XLNet)"
             )
         if not self._one_by_one and (apart := _apart(both[-1], np.exp(self._forward(pairs[-1:])))) > slack:
-            self._one_by_one, self._slots = True, None
+            self._one_by_one, self._kept = True, None
             warnings.warn(
                 f"answers of {name} depend on the batch, by {apart:.2g} in total variation: each prefix is "
                 "fed whole and by itself, which is slow",
                 stacklevel=3,
             )
-        if self._slots is None:
+        if self._kept is None:
             return
         # Where padding takes no position, what follows it moves in a whole prefix.
         padding = getattr(self._config, "pad_token_id", None)
         padding = padding if isinstance(padding, int) and 0 <= padding < self.vocabulary_size else tokens[0]
-        longer: list[Prefix] = [(a, padding, tokens[-1]) for a in tokens]
+        longer: list[Prefix] = [(a, padding, b) for a, b in pairs]
         whole = np.exp(self._forward(longer))
         try:
-            self._answer([(a,) for a in tokens])
-            apart = _apart(both, np.exp(self._answer(pairs)))
-            self._answer([prefix[:2] for prefix in longer])
-            apart = max(apart, _apart(whole, np.exp(self._answer(longer))))
+            families = [self._answer([prefix for prefix in longer if prefix[0] == a]) for a in tokens]
+            apart = _apart(whole, np.exp(np.concatenate(families)))
         except Exception as error:
             self._forgo_reuse(f"{name} fails on what is kept, with {type(error).__name__}: {error}")
-            return
-        self._slots.forget()
-        if apart > slack:
-            self._forgo_reuse(f"what is kept changes answers of {name} by {apart:.2g} in total variation")
+        else:
+            if apart > slack:
+                self._forgo_reuse(f"what is kept changes answers of {name} by {apart:.2g} in total variation")
 
     def _forgo_reuse(self, reason: str) -> None:
-        self._cache_bytes, self._slots = 0, None
+        self._cache_bytes, self._kept = 0, None
         warnings.warn(
             f"{reason}: no keys and values are reused, and prefixes are fed whole, which is slow. "
             "cache_bytes=0 says that this is meant",
@@ -369,6 +335,11 @@ class CausalLM:
         return token
 
 
+def _common(a: Prefix, b: Prefix) -> int:
+    """With how many tokens both begin."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
 def _restore_frequencies(module: Any) -> None:
     """Undo what a longer text did to dynamic rotary embeddings, which stay so for shorter ones."""
     for name in [*vars(module), *module._buffers]:
@@ -380,11 +351,7 @@ def _restore_frequencies(module: Any) -> None:
 
 
 def _log_softmax(logits: Any) -> Float[np.ndarray, "*batch vocabulary"]:
-    import torch
-
-    answers: Float[np.ndarray, "*batch vocabulary"] = (
-        torch.log_softmax(logits, dim=-1, dtype=torch.float64).cpu().numpy()
-    )
+    answers: Float[np.ndarray, "*batch vocabulary"] = logits.double().log_softmax(-1).cpu().numpy()
     return answers
 
 

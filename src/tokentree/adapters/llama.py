@@ -41,10 +41,10 @@ class LlamaCpp(CompletionsServer):
 
     Notes
     -----
-    llama.cpp keeps keys and values of the last prefix, and goes on from there: 40 prefixes a second of a
-    model of 135 million parameters, on one core and in 370 MiB. It computes with the quantised numbers, and
-    the next token is 0.01 to 0.04 in total variation from that of the same file in float32, as transformers
-    reads it. The package listens on a port of this machine until the reader is deleted.
+    40 prefixes per second of a model of 135 million parameters, on one core and in 370 MiB: llama.cpp goes on
+    from the keys and values of the last prefix. It computes with the quantised numbers, 0.01 to 0.04 in total
+    variation of the next token from the same file in float32. It listens on a port of this machine until the
+    reader is deleted.
 
     Examples
     --------

@@ -24,22 +24,18 @@ _WAIT = 0.5
 class _Post:
     """A server: each call sends a JSON body to one of its addresses, and returns what it answers.
 
-    Raises OSError if the server cannot be reached, breaks off, redirects, answers with an error, or is busy
-    for longer than `patience`; TimeoutError, an OSError, if a whole request takes longer than `timeout`.
-    Every message starts with the address, and none holds the key.
+    Every error is an OSError. Its message starts with the address, and never holds the key.
     """
 
-    def __init__(
-        self, url: str, api_key: str | None, timeout: float, patience: float, proxies: bool = True
-    ) -> None:
+    def __init__(self, url: str, api_key: str | None, timeout: float, patience: float, proxies: bool) -> None:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             raise ValueError(f"url = {url!r}: must start with http:// or https://")
         if any(mark in url for mark in "@?#"):
             raise ValueError(
                 "url has a user name, a query or a fragment: must have none; a key is the api_key"
             )
-        if api_key is not None and not (
-            api_key and api_key.isascii() and api_key.isprintable() and " " not in api_key
+        if api_key is not None and (
+            " " in api_key or not (api_key.isascii() and api_key.isprintable() and api_key)
         ):
             raise ValueError(
                 "api_key is empty, or has a space, a line break or another character that no header can hold "
@@ -49,8 +45,6 @@ class _Post:
             if not (isinstance(value, int | float) and least <= value < math.inf):
                 raise ValueError(f"{name} = {value!r}: must be finite seconds, at least {least:g}")
         self._httpx = optional("httpx2", "server", "asking a server")
-        self._anyio = optional("anyio", "server", "asking a server")
-        self._threads = optional("anyio.from_thread", "server", "asking a server")
         try:
             self._httpx.URL(url)
         except self._httpx.InvalidURL as error:
@@ -58,7 +52,7 @@ class _Post:
         self._key, self._timeout, self._patience = api_key, timeout, patience
         # The system's certificates are read once, for that takes longer than many a request.
         tls = self._httpx.create_ssl_context()
-        self._options = {"timeout": None, "verify": tls, "trust_env": proxies}
+        self._options = {"timeout": None, "verify": tls, "trust_env": proxies, "follow_redirects": False}
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a reader of a server may hold a key and is not pickled: make it where it asks")
@@ -96,22 +90,23 @@ class _Post:
 
     def _send(self, method: str, url: str, content: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and text of the answer; status 0 and what happened if there is none."""
+        from anyio import fail_after
+        from anyio.from_thread import start_blocking_portal
+
         headers = {"Content-Type": "application/json"}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
 
         async def ask() -> Any:
             # Cut as a whole, for the client's own limits are of one step each.
-            with self._anyio.fail_after(self._timeout):
+            with fail_after(self._timeout):
                 async with self._httpx.AsyncClient(**self._options) as client:
-                    return await client.request(
-                        method, url, content=content, headers=headers, follow_redirects=False
-                    )
+                    return await client.request(method, url, content=content, headers=headers)
 
         # The client's errors hold the request and its headers: others are raised, outside of the handlers.
         try:
             # In a thread, for a notebook has an event loop running in this one.
-            with self._threads.start_blocking_portal() as portal:
+            with start_blocking_portal() as portal:
                 answer = portal.call(ask)
             return answer.status_code, answer.headers, answer.content
         except TimeoutError:
@@ -134,11 +129,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that a busy server asks to wait, None if it does not say."""
     text = headers.get("retry-after", "").strip()
     try:
-        seconds = float(text) if text[:1].isdigit() else None
-        if seconds is None:
-            when = parsedate_to_datetime(text)
-            when = when if when.tzinfo else when.replace(tzinfo=UTC)
-            seconds = (when - datetime.now(UTC)).total_seconds()
+        if text[:1].isdigit():
+            return float(text)
+        when = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, seconds)
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -1,15 +1,12 @@
 """Language models into token trees.
 
-A model is anything that turns prefixes into next-token distributions; the mass of a node is the product of
-the model's probabilities along its path, or its logarithm where the product is below the range of float64
-(`log_masses`). A whole tree has V^d leaves, so a read looks at the most probable
-prefixes first and stops at a budget. What it did not look at stays in the tree, as unexpanded leaves with
-their mass.
+The mass of a node is the product of the model's probabilities along its path, or its logarithm where that is
+below the range of float64 (`log_masses`). A whole tree has V^d leaves, so a read looks at the most probable
+prefixes first and stops at a budget. What it did not look at stays in the tree, as unexpanded leaves.
 
 Best first: no prefix is more probable than what it begins with, so the most probable prefixes are a tree, and
-of all trees with as many expansions this one has the most probable expansions. In other words, a response
-drawn from the model passes through as many expanded prefixes as can be, on average. It need not leave the
-least mass unexpanded: that only falls where a prefix one level above the last is expanded, or responses end.
+of all trees with as many expansions this one has the most probable expansions. It need not leave the least
+mass unexpanded: that only falls where a prefix one level above the last is expanded, or responses end.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -50,8 +47,7 @@ def read_model(
     depth : int
         Tokens to read at most; the tree is cut there.
     prompt : str or sequence of int
-        What every response follows: token ids, or text where the model has a tokenizer. The tree begins
-        after it.
+        What every response follows, and the tree begins after: token ids, or text if there is a tokenizer.
     eos : collection of int, optional
         Ids whose mass becomes end-of-sequence leaves. Default: the model's own `eos`, or none.
     min_probability : float
@@ -64,14 +60,12 @@ def read_model(
     batch_size : int
         Prefixes in one call of the model. It does not change the tree.
     renormalize : bool
-        Divide every row by its sum, whatever it is. Otherwise a row may be off by the rounding of its dtype
-        only, which is divided out.
+        Divide every row by its sum, which otherwise may be off by the rounding of the row's dtype only.
     progress : bool
         Show a progress bar on stderr once the read has taken two seconds.
     keep_on_interrupt : bool, optional
-        What Ctrl-C does to the read: True warns and returns what it has, the rest unexpanded; False raises
-        KeyboardInterrupt, as it does elsewhere. Default: True at a prompt or in a notebook, where a person
-        reads the warning, and False in a program, which would go on with half a tree.
+        What Ctrl-C does: True warns and returns what was read, the rest unexpanded; False raises
+        KeyboardInterrupt. Default: True at a prompt or in a notebook, False in a program.
 
     Returns
     -------
@@ -82,20 +76,19 @@ def read_model(
     Raises
     ------
     ReadError
-        A ValueError. If the model fails, or answers with a wrong shape, a positive or NaN log-probability or
-        a row that does not sum to one; if it answers the first question otherwise when asked again, at once
-        and at the end (no other question is put twice); if an `eos` id is outside the vocabulary; or if one
-        expansion alone exceeds `max_nodes`. Its `tree` holds what was read before.
+        A ValueError, whose `tree` holds what was read before. If the model fails, or answers with a wrong
+        shape, a positive or NaN log-probability or a row that does not sum to one; if it answers the first
+        question, the only one that is repeated, otherwise at once or at the end; if an `eos` id is outside
+        the vocabulary; if one expansion alone exceeds `max_nodes`.
     ValueError, TypeError
         If an argument is not as above.
 
     Notes
     -----
-    Beside the model: O(V log V) and one heap operation an expansion, and memory for the nodes written down.
-    Leaf masses are products of float64 probabilities, within about depth * V * 2^-53 of exact. Where one is
-    below 2^-1022 its natural logarithm is kept instead, as exactly: see `TokenTree.log_weights`. An id of
-    probability below 2^-1074 counts as impossible. Definition 3.1 of the paper, with a model in the place of
-    the data.
+    Beside the model: O(V log V) and one heap operation per expansion, and memory for the nodes written down.
+    Leaf masses are within about depth * V * 2^-53 of exact; below 2^-1022 their logarithms are
+    (`TokenTree.log_weights`). An id of probability below 2^-1074 counts as impossible. Definition 3.1 of the
+    paper, with a model in the place of the data.
 
     Examples
     --------
@@ -173,8 +166,7 @@ def read_along(
     -------
     TokenTree
         Over the alphabet of `tree`: its nodes, the end-of-sequence leaves that the model adds, and in one
-        unexpanded leaf after each prefix all tokens that the data never has there, also those that are beyond
-        this alphabet.
+        unexpanded leaf after each prefix all other tokens, also those beyond this alphabet.
 
     Raises
     ------
@@ -184,12 +176,9 @@ def read_along(
     Notes
     -----
     One question for each prefix of the data that goes on, ``n_nodes - n_leaves`` of them; the first up to
-    three times. Beside the model the work is linear in the nodes, but for one thing: the n prefixes of a
-    document of n tokens have n^2 / 2 tokens, and handing them over copies these, a batch at a time. A model
-    with the method ``along`` of `NextTokenModel` is handed the document once.
-
-    Masses below 2^-1022 are kept as logarithms (`TokenTree.log_weights`), also where it is one probability
-    that is as small. They are right within about n * V * 2^-53 nats at depth n, and so is a log-loss.
+    three times. Beside the model the work is linear in the nodes, but for one thing: the prefixes of a
+    document of n tokens have n^2 / 2 tokens, unless the model has the method ``along`` of `NextTokenModel`.
+    Logarithms of masses, and so a log-loss, are right within about n * V * 2^-53 nats at depth n.
 
     Examples
     --------
@@ -272,10 +261,7 @@ def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
     above: list[Prefix] = []
     for depth in range(tree.depth):
         here = tree.level(depth)
-        symbols = tree.symbols[here].tolist()
-        if depth:
-            parents = tree.parents[here].tolist()
-            above = [(*above[up], token) for up, token in zip(parents, symbols, strict=True)]
-        else:
-            above = [()]
+        symbols, parents = tree.symbols[here].tolist(), tree.parents[here].tolist()
+        nodes = zip(parents, symbols, strict=True)
+        above = [(*above[up], token) for up, token in nodes] if depth else [()]
         yield from (prefix for prefix, token in zip(above, symbols, strict=True) if token >= 0)

@@ -39,11 +39,7 @@ class Recording:
     """A model's answers in a file: it is asked for no prefix twice, today or tomorrow, and may be gone then.
 
     So a read of a slow model may be stopped at any moment, even by a power cut. Started again with the same
-    file, in the same process or in a new one, it gives what it would have given, and asks for what is missing
-    only::
-
-        with Recording("answers.db", model) as kept:
-            tree = read_model(kept, depth=8)
+    file, also in a new process, it gives what it would have given, and asks for what is missing only.
 
     Parameters
     ----------
@@ -58,8 +54,7 @@ class Recording:
     eos, partial, rounding
         The model's, or the file's.
     tokens : dict of int to bytes
-        What symbols stand for, where the model is a server's. The file holds it, so that symbols mean the
-        same in the next process.
+        What symbols stand for, where the model is a server's, here and in the next process.
 
     Raises
     ------
