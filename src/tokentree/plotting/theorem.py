@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from ..mixtures import Mixture
 from ..theorem import DepthCurve, ResponseCurve, published_change
 from ._style import DASHES, GREYS, axes
 
@@ -55,6 +56,10 @@ def plot_rate_change(
     >>> ax.get_xlabel()
     'size of the perturbation, $l = |D_t|\\,/\\,|D_a|$'
     """
+    if isinstance(curves, Mixture):
+        raise TypeError(
+            "curves is a Mixture: must be a ResponseCurve, as response_curve(mixture, l) makes it"
+        )
     curves = [curves] if isinstance(curves, ResponseCurve) else curves
     if not curves:
         raise ValueError("curves is empty: at least one curve is needed")
@@ -118,6 +123,10 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
     >>> plot_depth_curve(depth_curve(trees)).get_xlabel()
     'depth $d$ (symbols)'
     """
+    if not isinstance(curve, DepthCurve):
+        raise TypeError(
+            f"curve is a {type(curve).__name__}: must be a DepthCurve, as depth_curve([a, b, c]) makes it"
+        )
     ax = axes(ax)
     for i, letter in enumerate("pa"):
         found = [(each.overlap_pretrain, each.overlap_align)[i] for each in curve.elasticities]

@@ -27,7 +27,7 @@ from .._lib import checks
 from .._lib.archives import load_arrays, save_arrays
 from .._lib.checks import Numbers
 from .._lib.progress import tracked
-from .._lib.results import Result
+from .._lib.results import Result, few
 from ..mixtures import BestSizes, Mixture, best_shares, share_bounds, target_weights
 from . import fitting
 from .fitting import SCALES, Data, Fitted, Scales, Shape
@@ -103,7 +103,7 @@ class MixingLaw:
     >>> runs = TrainingRuns(sizes, [2 + mixture.with_sizes(n).rates(np.e) for n in sizes.tolist()])
     >>> law = MixingLaw.fit(runs, n_leaves=10, smoothing=1e-4, scales="shared")
     >>> law
-    MixingLaw(3 datasets, 3 losses, 10 leaves, scales shared)
+    MixingLaw(3 datasets (D1, D2, D3), 3 losses, 10 leaves, scales shared)
     >>> bool(law.score(runs).r2.min() > 0.99)
     True
     """
@@ -572,7 +572,7 @@ class MixingLaw:
         tasks = f", {len(self.tasks)} tasks" if self.tasks else ""
         boot = f", {len(self.replicates)} replicates" if self.replicates else ""
         return (
-            f"MixingLaw({len(self.names)} datasets{tasks}, {len(self.losses)} losses, "
+            f"MixingLaw({len(self.names)} datasets ({few(self.names)}){tasks}, {len(self.losses)} losses, "
             f"{self.shape.n_leaves} leaves, scales {self.scales}{joint}{boot})"
         )
 
