@@ -56,7 +56,7 @@ def runs(options: argparse.Namespace) -> int:
     contents = {}
     if options.json is not None:
         contents[options.json] = f"{json.dumps(_report(found, options), indent=2)}\n".encode()
-    drawn = {} if options.figures is None else draw(options.figures, _pictures(found), False)
+    drawn = {} if options.figures is None else draw(options.figures, _pictures(found), False, options.format)
     write(contents, drawn)
     screen = Screen()
     _print_runs(screen, given)

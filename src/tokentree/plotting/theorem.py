@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from ..mixtures import Mixture
 from ..theorem import DepthCurve, ResponseCurve, published_change
-from ._style import DASHES, GREYS, axes
+from ._style import DASHES, GREYS, axes, plain
 
 
 def plot_rate_change(
@@ -128,11 +128,13 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
             f"curve is a {type(curve).__name__}: must be a DepthCurve, as depth_curve([a, b, c]) makes it"
         )
     ax = axes(ax)
-    for i, letter in enumerate("pa"):
+    for i, (letter, name) in enumerate(zip("pa", curve.elasticities[0].names, strict=False)):
         found = [(each.overlap_pretrain, each.overlap_align)[i] for each in curve.elasticities]
         signs = [each.signs[i] for each in curve.elasticities]
         grey = GREYS[2 * i]
-        ax.plot(curve.depths, found, color=grey, linestyle=DASHES[i], label=f"$S_{{{letter}t}}$")
+        ax.plot(
+            curve.depths, found, color=grey, linestyle=DASHES[i], label=f"$S_{{{letter}t}}$, {plain(name)}"
+        )
         for depth, overlap, sign in zip(curve.depths, found, signs, strict=True):
             marker = {-1: "v", 1: "^"}.get(sign or 0, ".")
             ax.plot(depth, overlap, marker, color=grey, markerfacecolor="1.0", ms=5)
