@@ -123,7 +123,10 @@ def _print_verdict(
     screen: Screen, measured: Sequence[_Measured], curve: ResponseCurve, alphabet: str
 ) -> None:
     depth, mixture, found = measured[-1]
-    for line in _verdict(found):
+    if len(measured) > 1:
+        _print_depths(screen, measured)
+    # Last, so that on a small screen it is seen.
+    for line in _verdict(found, "here" if len(measured) == 1 else f"at depth {depth}"):
         screen.say(line)
     columns = {
         "blocks": [f"{size:,.0f}" for size in mixture.sizes],
@@ -146,19 +149,17 @@ def _print_verdict(
         }
     )
     screen.say(_along(curve))
-    if len(measured) > 1:
-        _print_depths(screen, measured)
 
 
-def _verdict(found: Elasticity) -> list[str]:
+def _verdict(found: Elasticity, where: str) -> list[str]:
     """What the theorem says of these data, and why."""
     names = found.names
     moved = [f"the rate of {name} {_MOVES[sign]}" for name, sign in zip(names, found.signs, strict=False)]
     said = f"as {names[2]} grows, {' and '.join(moved)}"
     if found.holds is None:
-        return [f"Whether the signs of Theorem 4.2 hold here is undecided: {found.certificate}."]
+        return [f"Whether the signs of Theorem 4.2 hold {where} is undecided: {found.certificate}."]
     if found.holds:
-        return [f"The signs of Theorem 4.2 hold here: {said} (proved)."]
+        return [f"The signs of Theorem 4.2 hold {where}: {said} (proved)."]
     wanted = (-1, found.overlap_pretrain, "above"), (1, found.overlap_align, "below")
     because = [
         f"that with {name} is {_beside_one(overlap, sign)} and must be {side} 1"
@@ -166,7 +167,7 @@ def _verdict(found: Elasticity) -> list[str]:
         if sign not in (asked, None)
     ]
     return [
-        f"The signs of Theorem 4.2 do not hold here: {said}{' (proved)' if found.certified else ''}.",
+        f"The signs of Theorem 4.2 do not hold {where}: {said}{' (proved)' if found.certified else ''}.",
         f"The reason is the overlap of {names[2]}: {', and '.join(because)}.",
     ]
 
