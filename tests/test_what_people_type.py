@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tokentree import (
+    FisherSprings,
     HuffmanCode,
     Mixture,
     TokenTree,
@@ -23,6 +24,7 @@ from tokentree import (
     sign_map,
     write_explorer,
 )
+from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.models import model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
@@ -103,6 +105,9 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
         ),
         (lambda: bool(elasticity(MIXTURE)), TypeError, "ask for .holds, which is None if undecided"),
         (lambda: elasticity([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
+        (lambda: simulate_rebound([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
+        (lambda: FisherSprings([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
+        (lambda: rebound_by_depth(A), TypeError, "write [a, b] for trees a and b"),
         (lambda: plot_tree(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
         (lambda: plot_tree_levels(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
     ],

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -694,3 +694,10 @@ class Mixture:
         shares = "" if self._unread is None else f", unexpanded share {span(self.unexpanded)}"
         shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}{shares}"
         return f"Mixture({shape}: {', '.join(shown + more)})"
+
+
+def no_mixture(name: str, given: object, kinds: str = "a Mixture") -> NoReturn:
+    """Refuse what is no mixture, and say how trees become one."""
+    trees = isinstance(given, list | tuple | TokenTree)
+    how = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
+    raise TypeError(f"{name} is a {type(given).__name__}: must be {kinds}{how}")

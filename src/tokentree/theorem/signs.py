@@ -89,9 +89,9 @@ from ..mixtures import (
     integer_excess,
     interval_sign,
     inverse_root,
+    no_mixture,
     signs_hold,
 )
-from ..trees import TokenTree
 
 Sign = Literal[-1, 0, 1] | None
 
@@ -298,9 +298,7 @@ def responding(name: str, model: Any) -> None:
     """Refuse what is neither a `Mixture` nor like a `TrainedMixture`."""
     # Asked of the class: the residual itself costs a pass over the data.
     if not isinstance(model, Mixture) and not hasattr(type(model), "residual"):
-        trees = isinstance(model, list | tuple | TokenTree)
-        hint = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
-        raise TypeError(f"{name} is a {type(model).__name__}: must be a Mixture or a TrainedMixture{hint}")
+        no_mixture(name, model, "a Mixture or a TrainedMixture")
 
 
 def unit_of(base: float, per: str) -> float:
