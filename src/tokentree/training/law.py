@@ -103,7 +103,7 @@ class MixingLaw:
     >>> runs = TrainingRuns(sizes, [2 + mixture.with_sizes(n).rates(np.e) for n in sizes.tolist()])
     >>> law = MixingLaw.fit(runs, n_leaves=10, smoothing=1e-4, scales="shared")
     >>> law
-    MixingLaw(3 datasets (D1, D2, D3), 3 losses, 10 leaves, scales shared)
+    MixingLaw(3 datasets (D1, D2, D3), 3 losses; 10 leaves, scales shared)
     >>> bool(law.score(runs).r2.min() > 0.99)
     True
     """
@@ -569,10 +569,10 @@ class MixingLaw:
 
     def __repr__(self) -> str:
         joint = "" if self.exponents is None else ", joint in parameters and tokens"
-        tasks = f", {len(self.tasks)} tasks" if self.tasks else ""
+        tasks = f", tasks: {few(self.tasks)}" if self.tasks else ""
         boot = f", {len(self.replicates)} replicates" if self.replicates else ""
         return (
-            f"MixingLaw({len(self.names)} datasets ({few(self.names)}){tasks}, {len(self.losses)} losses, "
+            f"MixingLaw({len(self.names)} datasets ({few(self.names)}), {len(self.losses)} losses{tasks}; "
             f"{self.shape.n_leaves} leaves, scales {self.scales}{joint}{boot})"
         )
 

@@ -80,9 +80,9 @@ class _Fitted(Result):
     ) -> Float[np.ndarray, "runs losses"]: ...
 
     def __repr__(self) -> str:
-        tasks = f", {len(self.tasks)} tasks" if self.tasks else ""
+        tasks = f", tasks: {few(self.tasks)}" if self.tasks else ""
         datasets = f"{len(self.names)} datasets ({few(self.names)})"
-        return f"{type(self).__name__}({datasets}{tasks}, {len(self.losses)} losses)"
+        return f"{type(self).__name__}({datasets}, {len(self.losses)} losses{tasks})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -98,7 +98,7 @@ class TrainingRuns:
     ...     names=["web", "code"],
     ... )
     >>> runs
-    TrainingRuns(3 runs, 2 datasets, 2 losses)
+    TrainingRuns(3 runs, 2 datasets (web, code), 2 losses)
     >>> runs.regret().round(2)
     array([[0.  , 0.25, 0.8 ],
            [0.5 , 0.  , 0.1 ],
@@ -230,7 +230,8 @@ class TrainingRuns:
         ...     written = [path.write_text(text) for path, text in zip(paths, (mixtures, losses))]
         ...     runs = TrainingRuns.from_csv(*paths)
         >>> runs
-        TrainingRuns(2 runs, 3 datasets, 3 losses, tasks: quiz; no loss of forum; left out: 1 of mixtures.csv)
+        TrainingRuns(2 runs, 3 datasets (web, code, forum), 3 losses, tasks: quiz; no loss of forum;
+                     left out: 1 of mixtures.csv)
         >>> runs.matches
         {'web': 'val/web_loss', 'code': 'val/code_loss', 'quiz': 'val/quiz_loss'}
         """
