@@ -28,6 +28,7 @@ from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.models import model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
+from tokentree.training import MixingLaw, TrainingRuns
 from tokentree.trees import leaf_distributions
 
 A = TokenTree.from_sequences(["0101", "0100"], depth=3)
@@ -166,6 +167,24 @@ def test_results_print_names_and_verdicts_first():
     assert "limit" not in repr(sign_map(10, 0.25, form="three-dataset"))
     fit = fit_tail([1.0, 2.0, 3.0, 5.0, 8.0, 13.0], threshold=1, n_bootstrap=20, rng=0)
     assert repr(fit).endswith(f": Pareto tail {'plausible' if fit.plausible else 'rejected'})")
+
+
+def test_a_law_says_how_well_it_predicts():
+    rng = np.random.default_rng(0)
+    mixture = Mixture(rng.dirichlet(np.ones(4), size=3), [1, 1, 1], names=["web", "chat", "new"])
+    sizes = rng.dirichlet(np.ones(3), size=24)
+    rates = [2 + mixture.with_sizes(n).rates(np.e) for n in sizes.tolist()]
+    runs = TrainingRuns(sizes, rates, mixture.names)
+    assert repr(runs) == "TrainingRuns(24 runs, 3 datasets (web, chat, new), 3 losses)"
+    law = MixingLaw.fit(runs, 4, "shared")
+    assert law.choice in law.choices
+    assert repr(law) == (
+        "MixingLaw(3 datasets (web, chat, new), 3 losses; 4 leaves, scales shared, "
+        f"R2 {1 - law.choice.error:.4f} on mixtures left out)"
+    )
+    known = MixingLaw.fit(runs, 4, "shared", smoothing=1e-3)
+    assert known.choice is None
+    assert repr(known).endswith("scales shared)")
 
 
 def test_rates_have_names():

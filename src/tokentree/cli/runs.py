@@ -114,15 +114,6 @@ def _found(runs: TrainingRuns, target: Mapping[str, float], options: argparse.Na
         seed=options.seed,
         progress=shown,
     )
-    choice = next(
-        (
-            each
-            for each in law.choices
-            if (each.n_leaves, each.smoothing, each.scales)
-            == (law.shape.n_leaves, law.shape.smoothing, law.scales)
-        ),
-        None,
-    )
     model: dict[str, Any] = _largest(runs) if law.reference is not None else {}
     mean = runs.weights.mean(axis=0)
     return _Found(
@@ -131,7 +122,7 @@ def _found(runs: TrainingRuns, target: Mapping[str, float], options: argparse.Na
         uncertified=runs.monotone(certified=False),
         gaps=runs.gaps() / runs.sizes.sum(axis=1),
         law=law,
-        choice=choice,
+        choice=law.choice,
         score=law.score(runs),
         model=model,
         mean=mean,

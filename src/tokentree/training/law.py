@@ -90,6 +90,8 @@ class MixingLaw:
         Of the joint law, alpha, beta, parameters (a) and tokens (b); None where runs do not differ in size.
     choices : tuple of Choice
         What cross-validation tried, in that order.
+    choice : Choice or None
+        The one that was taken.
     unknown : tuple of str
         Datasets that are in no run and have no loss. Of a mixture that has them the law predicts NaN.
     replicates : tuple of MixingLaw
@@ -197,6 +199,13 @@ class MixingLaw:
         """The losses that were measured."""
         every = (*self.names, *self.tasks)
         return tuple(every[row] for row in self.rows)
+
+    @property
+    def choice(self) -> Choice | None:
+        """What cross-validation chose, with its error on mixtures left out; None where nothing was chosen."""
+        taken = self.shape.n_leaves, self.shape.smoothing, self.scales
+        tried = (each for each in self.choices if (each.n_leaves, each.smoothing, each.scales) == taken)
+        return next(tried, None)
 
     @property
     def scales(self) -> Scales:
@@ -570,10 +579,11 @@ class MixingLaw:
     def __repr__(self) -> str:
         joint = "" if self.exponents is None else ", joint in parameters and tokens"
         tasks = f", tasks: {few(self.tasks)}" if self.tasks else ""
+        error = "" if self.choice is None else f", R2 {1 - self.choice.error:.4f} on mixtures left out"
         boot = f", {len(self.replicates)} replicates" if self.replicates else ""
         return (
             f"MixingLaw({len(self.names)} datasets ({few(self.names)}), {len(self.losses)} losses{tasks}; "
-            f"{self.shape.n_leaves} leaves, scales {self.scales}{joint}{boot})"
+            f"{self.shape.n_leaves} leaves, scales {self.scales}{joint}{error}{boot})"
         )
 
     # Inside
