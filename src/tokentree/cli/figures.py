@@ -101,7 +101,7 @@ def map_of_signs(form: Literal["published", "three-dataset"]) -> Figure:
 def depths() -> Figure:
     """Overlaps and verdict against depth, on real text in blocks of 24 bits."""
     figure, ax = _one()
-    plot_depth_curve(depth_curve(text_corpus(24).trees), ax, unit="bits")
+    plot_depth_curve(depth_curve(text_corpus(24).trees, names=_NAMES), ax, unit="bits")
     return figure
 
 
