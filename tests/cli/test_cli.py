@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
 from tokentree.claims import appendix, evidence, section3, section3_1, section4
-from tokentree.cli import figures, inputs, outputs, screen
+from tokentree.cli import figures, inputs, measure, outputs, screen
 from tokentree.models import NGramModel
 
 
@@ -247,6 +248,30 @@ def test_figures_come_in_three_formats_and_are_the_same_each_time(files, tmp_pat
         assert path.suffix == f".{format}"
         assert path.read_bytes().startswith(magic)
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_the_gallery_comes_in_other_formats_but_for_the_animation(tmp_path, monkeypatch):
+    gallery = {"one.png": figures.trees, "springs.gif": figures.trees}
+    monkeypatch.setattr(figures, "gallery", lambda seed=0: gallery)
+    assert [outputs.in_format(name, "pdf") for name in gallery] == ["one.pdf", "springs.gif"]
+    monkeypatch.delitem(gallery, "springs.gif")
+    only(monkeypatch, section4.springs_in_series)
+    assert run("figures", "--out", tmp_path / "out", "--format", "svg") == 0
+    assert run("verify", "--figures", tmp_path / "out", "--format", "pdf") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"one.svg", "one.pdf"}
+
+
+def test_measure_says_what_is_undecided(files, capsys, monkeypatch):
+    def undecided(mixture):
+        why = "pretrain: undecided at this precision; align: floating-point bound"
+        return replace(elasticity(mixture), signs=(None, 1), holds=None, certified=False, certificate=why)
+
+    monkeypatch.setattr(measure, "elasticity", undecided)
+    assert run("measure", *files, "--depth", 8) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith(
+        "Whether the signs of Theorem 4.2 hold here is undecided: pretrain: undecided at this precision; "
+    )
 
 
 @linux

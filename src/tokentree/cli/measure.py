@@ -269,7 +269,7 @@ def _pictures(measured: Sequence[_Measured], options: argparse.Namespace) -> dic
     from . import figures
 
     last = measured[-1]
-    curve = _curve(last, 161)
+    curve = _curve(last, 81)
     makers = (
         partial(figures.measured_rates, curve, last.found.l),
         partial(figures.measured_response, curve, last.found.l),
