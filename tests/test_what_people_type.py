@@ -75,6 +75,8 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
         (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
         (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
         (lambda: Mixture.from_trees([chance, A]), TypeError, "adapters.read_along(model, data_tree)"),
+        (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
+        (lambda: Mixture({"web": A}, [1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
         (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
         (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),

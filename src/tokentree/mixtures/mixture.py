@@ -110,6 +110,10 @@ class Mixture:
         if isinstance(distributions, Mapping):
             names = distributions.keys() if names is None else names
             distributions = list(distributions.values())
+        if isinstance(distributions, list | tuple) and any(isinstance(p, TokenTree) for p in distributions):
+            raise TypeError(
+                "distributions are trees: must be numbers; Mixture.from_trees([a, b, c]) takes trees"
+            )
         self._rows = Rows(distributions)
         self._sizes = exact_sizes(sizes, self.n_datasets)
         self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
