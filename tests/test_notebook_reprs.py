@@ -232,8 +232,12 @@ def test_plain_representations_are_one_short_line(name):
 
 
 def test_plain_representations_tell():
-    assert repr(RESULTS["depth curve"]()) == "DepthCurve(3 datasets, depth 1 to 2, signs hold at 1 of 2)"
-    assert repr(RESULTS["empty curve"]()) == "ResponseCurve(k=3, l none, signs hold at 0 of 0)"
+    assert repr(RESULTS["depth curve"]()) == (
+        "DepthCurve(D1, D2, D3: signs hold at 1 of 2, certified; depth 1 to 2)"
+    )
+    assert repr(RESULTS["empty curve"]()) == (
+        f"ResponseCurve(web, chat as {EVIL} grows: signs hold at 0 of 0, certified; k=3, l none)"
+    )
     assert repr(RESULTS["leaves"]()) == "Leaves(3 UNEXPANDED, depth 2 to 3)"
     assert repr(RESULTS["ledger"]()) == "Ledger(2 holds; seed=0)"
     assert repr(finding()) == "Finding('one': holds; it is)"
@@ -242,7 +246,8 @@ def test_plain_representations_tell():
     )
     curve = RESULTS["response curve"]()
     undecided = replace(curve.elasticities[0], holds=None, signs=(None, 1), certified=False)
-    assert repr(replace(curve, elasticities=(undecided,))).endswith("signs hold at 0 of 1, undecided at 1)")
+    shown = repr(replace(curve, elasticities=(undecided,)))
+    assert "grows: signs hold at 0 of 1, undecided at 1, certified at 0; k=" in shown
 
 
 # HTML
@@ -390,9 +395,9 @@ def test_curves_as_tables():
     frame = curve.to_frame()
     assert frame.index.tolist() == [1, 2]
     np.testing.assert_array_equal(frame["leaves"], curve.leaves)
-    np.testing.assert_array_equal(frame[["rate_1", "rate_2", "rate_3"]], curve.rates)
+    np.testing.assert_array_equal(frame[["rate_D1", "rate_D2", "rate_D3"]], curve.rates)
     np.testing.assert_array_equal(
-        frame[["normalized_rate_1", "normalized_rate_2", "normalized_rate_3"]], curve.normalized_rates
+        frame[["normalized_rate_D1", "normalized_rate_D2", "normalized_rate_D3"]], curve.normalized_rates
     )
     assert tuple(frame["holds"]) == curve.holds
 
@@ -475,7 +480,9 @@ def test_drawings_have_a_largest_size():
 )
 def test_missing_packages_are_named_in_one_line(monkeypatch, package, extra, call):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"^to_\w+ needs {package}: pip install 'tokentree\[{extra}\]'$"):
+    with pytest.raises(
+        ImportError, match=rf"^to_\w+ needs {package}: pip install {package} \(extra '{extra}'\)$"
+    ):
         call()
 
 

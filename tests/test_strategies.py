@@ -326,7 +326,7 @@ def test_bad_input(unchecked, call, error, message):
 def test_without_hypothesis_the_import_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     monkeypatch.delitem(sys.modules, "tokentree.strategies")
-    with pytest.raises(ImportError, match=r"needs hypothesis: pip install .*'tokentree\[strategies\]'"):
+    with pytest.raises(ImportError, match=r"needs hypothesis: pip install hypothesis$"):
         importlib.import_module("tokentree.strategies")
 
 

@@ -1,11 +1,14 @@
 """What people type at first: it works, or the error says what to type."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tokentree import (
+    FisherSprings,
+    HuffmanCode,
     Mixture,
     TokenTree,
     depth_curve,
@@ -16,16 +19,27 @@ from tokentree import (
     huffman_lengths,
     kl_divergence,
     merge,
+    published_form,
     response_curve,
+    sign_map,
     write_explorer,
 )
-from tokentree.plotting import plot_rate_change, plot_tree, plot_tree_levels
+from tokentree.alignment import rebound_by_depth, simulate_rebound
+from tokentree.models import model_rates, modelled_depth
+from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
+from tokentree.strategies import mixtures, token_trees
+from tokentree.training import MixingLaw, TrainingRuns
 from tokentree.trees import leaf_distributions
 
 A = TokenTree.from_sequences(["0101", "0100"], depth=3)
 B = TokenTree.from_sequences(["0111"], depth=3)
 C = TokenTree.from_sequences(["1111", "0000"], depth=3)
 MIXTURE = Mixture.from_trees([A, B, C])
+
+
+def chance(prefixes):
+    """A model that tosses a coin."""
+    return np.log(np.full((len(prefixes), 2), 0.5))
 
 
 def test_trees_one_after_another_or_by_name(unchecked):
@@ -36,9 +50,14 @@ def test_trees_one_after_another_or_by_name(unchecked):
     assert Mixture.from_trees({"web": A, "chat": B}, names=["x", "y"]).names == ("x", "y")
     rows = dict(zip("abc", MIXTURE.distributions, strict=True))
     assert Mixture(rows, [1, 1, 1]).names == ("a", "b", "c")
-    assert elasticity(named, "web", "chat", "new") == elasticity(MIXTURE)
+    assert Mixture.from_trees(A, B, C) == MIXTURE
+    assert Mixture.from_trees(A, B, names=["x", "y"]).names == ("x", "y")
+    given = elasticity(named, "web", "chat", "new")
+    assert given == replace(elasticity(MIXTURE), names=("web", "chat", "new"))
     curve, plain = depth_curve({"web": A, "chat": B, "new": C}), depth_curve([A, B, C])
     np.testing.assert_array_equal(curve.overlap, plain.overlap)
+    assert curve.names == ("web", "chat", "new")
+    assert depth_curve(A, B, C) == plain
     np.testing.assert_array_equal(leaf_distributions({"a": A, "b": B}), leaf_distributions([A, B]))
 
 
@@ -52,7 +71,23 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
     ("call", "error", "message"),
     [
         (lambda: leaf_distributions(A, B), TypeError, "write [a, b] for trees a and b"),
-        (lambda: Mixture.from_trees(A, B), TypeError, "write [a, b] for trees a and b"),
+        (lambda: leaf_distributions(A, B, C), TypeError, "write [a, b] for trees a and b"),
+        (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
+        (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
+        (lambda: Mixture.from_trees([chance, A]), TypeError, "adapters.read_along(model, data_tree)"),
+        (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
+        (lambda: Mixture({"web": A}, [1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
+        (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
+        (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
+        (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
+        (lambda: model_rates(chance, A), TypeError, "model_tree is a function: must be a TokenTree; of a mo"),
+        (lambda: model_rates(A, ["01"]), TypeError, "data_tree is a list: must be a TokenTree; TokenTree.f"),
+        (lambda: modelled_depth(chance, A, 0.1), TypeError, "adapters.read_model(model, depth)"),
+        (lambda: HuffmanCode.from_tree(MIXTURE), TypeError, "pass one of the trees that it was made from"),
+        (lambda: HuffmanCode([3, 2, 1]), ValueError, "from_weights takes weights"),
+        (lambda: mixtures(n=3), TypeError, "mixtures has no argument 'n': must be n_datasets"),
+        (lambda: token_trees(depth=3), TypeError, "token_trees has no argument 'depth': must be max_depth"),
+        (lambda: token_trees(q=3), TypeError, "no argument 'q': must be alphabet_size or max_depth or max_r"),
         (lambda: Mixture.from_trees(MIXTURE), TypeError, "trees is a Mixture: must be the trees that it was"),
         (lambda: depth_curve(MIXTURE), TypeError, "trees is a Mixture: must be the trees that it was"),
         (lambda: TokenTree("hello"), TypeError, "TokenTree.from_text(text, depth=16)"),
@@ -73,6 +108,9 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
         ),
         (lambda: bool(elasticity(MIXTURE)), TypeError, "ask for .holds, which is None if undecided"),
         (lambda: elasticity([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
+        (lambda: simulate_rebound([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
+        (lambda: FisherSprings([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
+        (lambda: rebound_by_depth(A), TypeError, "write [a, b] for trees a and b"),
         (lambda: plot_tree(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
         (lambda: plot_tree_levels(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
     ],
@@ -86,3 +124,79 @@ def test_a_picture_is_no_tree(unchecked, tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
     with pytest.raises(ValueError, match="must be written by save"):
         TokenTree.load(tmp_path / "x.png")
+    (tmp_path / "a.txt").write_text("hello")
+    assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)
+
+
+def test_bits_that_were_packed_and_unpacked_are_decoded():
+    code = HuffmanCode([1, 2, 2])
+    bits = code.encode([0, 2, 1])
+    np.testing.assert_array_equal(code.decode(np.unpackbits(np.packbits(bits)), 3), [0, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "beside"),
+    [
+        ([2, 2, 2, *range(3, 1201)], "2^-1200 below 1"),
+        ([2, 2, 2, *range(3, 1201), 1200, 1200, 1200], "2^-1199 above 1"),
+        ([2, 2, 2, *range(3, 1100), 1101, 1101, 1102], "about 2^-1100 below 1"),
+    ],
+)
+def test_a_kraft_sum_near_one_says_how_near(lengths, beside):
+    with pytest.raises(ValueError, match=re.escape(f"a Kraft sum {beside}: a complete code has exactly 1")):
+        HuffmanCode(lengths)
+
+
+def test_results_print_names_and_verdicts_first():
+    named = Mixture.from_trees({"web": A, "chat": B, "new": C})
+    found = elasticity(named)
+    assert repr(found) == (
+        "Elasticity(signs fail, certified: web rises, chat rises as new grows; k=2, l=2, ratio=-0.5)"
+    )
+    undecided = repr(replace(found, signs=(None, 1), holds=None, certified=False))
+    assert undecided.startswith("Elasticity(signs undecided: web undecided, chat rises as new grows; ")
+    assert "certificate='pretrain: " in undecided
+    assert repr(response_curve(named, [0.1, 0.2])) == (
+        "ResponseCurve(web, chat as new grows: signs hold at 0 of 2, certified; k=2, l 0.1 to 0.2)"
+    )
+    assert repr(depth_curve({"web": A, "chat": B, "new": C})) == (
+        "DepthCurve(web, chat, new: signs hold at 0 of 3, certified; depth 1 to 3)"
+    )
+    assert repr(sign_map([10, 100], 0.25)).startswith(
+        "SignMap(signs hold at 2 of 2 points; k 10 to 100, l 0.25"
+    )
+    assert "limit of l 0.5)" in repr(sign_map(10, 0.25))
+    assert "limit" not in repr(sign_map(10, 0.25, form="three-dataset"))
+    fit = fit_tail([1.0, 2.0, 3.0, 5.0, 8.0, 13.0], threshold=1, n_bootstrap=20, rng=0)
+    assert repr(fit).endswith(f": Pareto tail {'plausible' if fit.plausible else 'rejected'})")
+
+
+def test_a_law_says_how_well_it_predicts():
+    rng = np.random.default_rng(0)
+    mixture = Mixture(rng.dirichlet(np.ones(4), size=3), [1, 1, 1], names=["web", "chat", "new"])
+    sizes = rng.dirichlet(np.ones(3), size=24)
+    rates = [2 + mixture.with_sizes(n).rates(np.e) for n in sizes.tolist()]
+    runs = TrainingRuns(sizes, rates, mixture.names)
+    assert repr(runs) == "TrainingRuns(24 runs, 3 datasets (web, chat, new), 3 losses)"
+    law = MixingLaw.fit(runs, 4, "shared")
+    assert law.choice in law.choices
+    assert repr(law) == (
+        "MixingLaw(3 datasets (web, chat, new), 3 losses; 4 leaves, scales shared, "
+        f"R2 {1 - law.choice.error:.4f} on mixtures left out)"
+    )
+    known = MixingLaw.fit(runs, 4, "shared", smoothing=1e-3)
+    assert known.choice is None
+    assert repr(known).endswith("scales shared)")
+
+
+def test_rates_have_names():
+    pytest.importorskip("pandas", reason="needs the extra pandas")
+    named = Mixture.from_trees({"web": A, "chat": B, "new": C})
+    assert named.to_frame()["rate"].to_dict() == dict(zip(named.names, named.rates().tolist(), strict=True))
+    table = depth_curve({"web": A, "chat": B, "new": C}).to_frame()
+    np.testing.assert_array_equal(table["rate_chat"], depth_curve([A, B, C]).rates[:, 1])
+    row = elasticity(named).to_frame().iloc[0]
+    assert (row["pretrain"], row["align"], row["perturb"]) == named.names
+    shown = str(named).splitlines()
+    assert [line.split()[0] for line in shown[2:]] == ["web", "chat", "new"]
+    assert shown[1].split() == ["dataset", "size", "weight", "rate", "normalised", "rate"]

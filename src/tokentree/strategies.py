@@ -16,11 +16,13 @@ reports in a form that can be pasted into a test.
 Needs Hypothesis: ``pip install hypothesis``, or the extra ``strategies``. Import it by name.
 """
 
+import inspect
 import math
 import random
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from ._lib import checks
 from .mixtures import SIZE_RANGE, Mixture
@@ -30,9 +32,7 @@ from .trees import TokenTree
 try:
     from hypothesis import strategies as st
 except ImportError as error:
-    raise ImportError(
-        "tokentree.strategies needs hypothesis: pip install hypothesis, or 'tokentree[strategies]'"
-    ) from error
+    raise ImportError("tokentree.strategies needs hypothesis: pip install hypothesis") from error
 
 __all__ = ["distributions", "mixtures", "pareto_masses", "size_vectors", "token_trees"]
 
@@ -46,6 +46,27 @@ _SMALLEST_MASS = 2.0**-1000
 """Before normalising: what is left is a normal float64."""
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _says_its_arguments(strategy: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let the error for an unknown argument name those that there are."""
+    known = list(inspect.signature(strategy).parameters)
+
+    @wraps(strategy)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for name in kwargs:
+            if name not in known:
+                meant = [each for each in known if name in each.split("_")] or known
+                rule = f"must be {' or '.join(meant)}"
+                raise TypeError(f"{strategy.__name__} has no argument {name!r}: {rule}")
+        return strategy(*args, **kwargs)
+
+    return call
+
+
+@_says_its_arguments
 def distributions(
     n_leaves: int | None = None,
     *,
@@ -94,6 +115,7 @@ def distributions(
     return _row(st.lists(_entries(kind, zeros), min_size=least, max_size=most), kind)
 
 
+@_says_its_arguments
 def size_vectors(n: int, max_ratio: int = 10**12) -> st.SearchStrategy[list[int]]:
     """Sizes |D_i| of n datasets.
 
@@ -131,6 +153,7 @@ def size_vectors(n: int, max_ratio: int = 10**12) -> st.SearchStrategy[list[int]
     return st.lists(size, min_size=n, max_size=n)
 
 
+@_says_its_arguments
 def mixtures(
     n_datasets: int | None = None,
     *,
@@ -203,6 +226,7 @@ def mixtures(
     return st.integers(fewest, largest).flatmap(by_number.__getitem__)
 
 
+@_says_its_arguments
 def token_trees(
     alphabet_size: int = 2,
     *,
@@ -259,6 +283,7 @@ def token_trees(
     return st.builds(build, leaves, alphabet_size=st.just(q))
 
 
+@_says_its_arguments
 def pareto_masses(
     n_leaves: int | None = None,
     *,

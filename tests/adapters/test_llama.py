@@ -240,7 +240,7 @@ def test_trees_of_one_model_have_one_alphabet():
 def test_what_is_no_model(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(
-        ImportError, match=re.escape("LlamaCpp needs xllamacpp: pip install 'tokentree[llama]'")
+        ImportError, match=re.escape("LlamaCpp needs xllamacpp: pip install xllamacpp (extra 'llama')")
     ):
         LlamaCpp(tmp_path / "model.gguf")
     monkeypatch.undo()

@@ -1,18 +1,22 @@
 """The command line, run as a person would."""
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
 import threading
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
 from tokentree.claims import appendix, evidence, section3, section3_1, section4
-from tokentree.cli import figures
+from tokentree.cli import figures, inputs, measure, outputs, screen
 from tokentree.models import NGramModel
 
 
@@ -28,7 +32,9 @@ def files(tmp_path):
     return [tmp_path / name for name in texts]
 
 
-SOURCES = {"PYTHONPATH": os.path.dirname(os.path.dirname(cli.__file__))}
+linux = pytest.mark.skipif(sys.platform != "linux", reason="has no such files")
+
+SOURCES = {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
 
 
 def only(monkeypatch, *decided):
@@ -169,9 +175,167 @@ def test_measure_agrees_with_the_library(files, tmp_path, capsys):
     now = [point for point in report["curve"] if point["l"] == found.l]
     assert now[0]["rates"] == mixture.rates().tolist()
     shown = capsys.readouterr().out
-    assert ("Theorem 4.2 holds" if found.holds else "Theorem 4.2 fails") in shown
-    assert "S_pt" in shown
-    assert (tmp_path / "figures" / "response.png").read_bytes().startswith(b"\x89PNG")
+    assert ("Theorem 4.2 hold here" if found.holds else "Theorem 4.2 do not hold here") in shown
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {*outputs.MEASURED_PICTURES}
+    for path in (tmp_path / "figures").iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def measured(capsys, *arguments):
+    """What is shown, without its breaks of lines."""
+    assert run("measure", *arguments) == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_measure_says_whether_the_signs_hold_and_why(tmp_path, capsys, monkeypatch):
+    """The verdict, in the files' names, fits one screen of 80 columns and 24 lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    texts = {"web.txt": b"ab" * 40 + b"c" * 9, "chat.txt": b"cd" * 30, "new.txt": b"ab" * 9}
+    web, chat, new = (tmp_path / name for name in texts)
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text)
+    shown = measured(capsys, web, chat, new, "--depth", 8)
+    assert shown.startswith(
+        "The signs of Theorem 4.2 hold here: as new.txt grows, the rate of web.txt falls and the rate of "
+        "chat.txt rises (proved)."
+    )
+    found = elasticity(Mixture.from_trees(*(TokenTree.from_file(file, 8) for file in (web, chat, new))))
+    assert f"size of web.txt over that of chat.txt: {found.k:.5g}" in shown
+    shown = measured(capsys, chat, web, new, "--depth", 8)
+    assert (
+        "do not hold here: as new.txt grows, the rate of chat.txt rises and the rate of web.txt fal" in shown
+    )
+    turned = elasticity(Mixture.from_trees(*(TokenTree.from_file(file, 8) for file in (chat, web, new))))
+    assert (
+        f"The reason is the overlap of new.txt: that with chat.txt is {turned.overlap_pretrain:.4g} and must "
+        f"be above 1, and that with web.txt is {turned.overlap_align:.4g} and must be below 1."
+    ) in shown
+    assert "that with web.txt (pretrain) is 1 and" in measured(capsys, web, web, web, "--depth", 8)
+    for depth in ("8", "4,8,12,16"):
+        assert run("measure", web, chat, new, "--depth", depth) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= 80
+        begin = [i for i, line in enumerate(lines) if line.startswith("The signs of Theorem 4.2 ")]
+        assert len(lines) - begin[0] <= 24
+
+
+def test_measure_at_several_depths_is_measure_at_each(files, tmp_path, capsys):
+    path, out = tmp_path / "m.json", tmp_path / "figures"
+    assert run("measure", *files, "--depth", "8,4", "--json", path, "--figures", out, "--format", "svg") == 0
+    both = json.loads(path.read_text())
+    shown = capsys.readouterr().out
+    assert {each.name for each in out.iterdir()} == {"rates.svg", "response.svg", "overlap.svg", "depths.svg"}
+    for depth, found in zip((8, 4), both["depths"], strict=True):
+        assert run("measure", *files, "--depth", depth, "--json", path) == 0
+        alone = json.loads(path.read_text())
+        assert found == {key: alone[key] for key in found}
+        assert [found] == alone["depths"]
+        assert f"{Mixture.from_trees(*(TokenTree.from_file(f, depth) for f in files)).n_leaves:,}" in shown
+    # In full is the last.
+    assert both | {"depths": alone["depths"]} == alone
+    assert run("measure", *files, "--depth", "4,4") == 2
+    assert "--depth names 4 twice" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("measure", *files, "--depth", "4,x")
+    assert "must be a number, or several as in 4,8,12" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("format", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_figures_come_in_three_formats_and_are_the_same_each_time(files, tmp_path, format, magic):
+    for out in ("one", "two"):
+        assert run("measure", *files, "--depth", 2, "--figures", tmp_path / out, "--format", format) == 0
+    for path in (tmp_path / "one").iterdir():
+        assert path.suffix == f".{format}"
+        assert path.read_bytes().startswith(magic)
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_the_gallery_comes_in_other_formats_but_for_the_animation(tmp_path, monkeypatch):
+    gallery = {"one.png": figures.trees, "springs.gif": figures.trees}
+    monkeypatch.setattr(figures, "gallery", lambda seed=0: gallery)
+    assert [outputs.in_format(name, "pdf") for name in gallery] == ["one.pdf", "springs.gif"]
+    monkeypatch.delitem(gallery, "springs.gif")
+    only(monkeypatch, section4.springs_in_series)
+    assert run("figures", "--out", tmp_path / "out", "--format", "svg") == 0
+    assert run("verify", "--figures", tmp_path / "out", "--format", "pdf") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"one.svg", "one.pdf"}
+
+
+def test_measure_says_what_is_undecided(files, capsys, monkeypatch):
+    def undecided(mixture):
+        why = "pretrain: undecided at this precision; align: floating-point bound"
+        return replace(elasticity(mixture), signs=(None, 1), holds=None, certified=False, certificate=why)
+
+    monkeypatch.setattr(measure, "elasticity", undecided)
+    assert run("measure", *files, "--depth", 8) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith(
+        "Whether the signs of Theorem 4.2 hold here is undecided: pretrain: undecided at this precision; "
+    )
+
+
+@linux
+def test_a_dash_is_standard_input(files, tmp_path, capsys):
+    program = [sys.executable, "-m", "tokentree", "measure", "-", *files[1:], "--depth", "8"]
+    with subprocess.Popen(["cat", files[0]], stdout=subprocess.PIPE) as given:
+        piped = subprocess.run(
+            [*program, "--json", tmp_path / "piped.json"],
+            stdin=given.stdout, capture_output=True, text=True, env=os.environ | SOURCES,
+        )  # fmt: skip
+    assert piped.returncode == 0, piped.stderr
+    assert "standard input" in piped.stdout
+    assert run("measure", *files, "--depth", 8, "--json", tmp_path / "read.json") == 0
+    one, two = (json.loads((tmp_path / name).read_text()) for name in ("piped.json", "read.json"))
+    assert one["rates"] == two["rates"]
+    assert one["labels"] == ["standard input", "align", "perturb"]
+    assert run("measure", "-", files[1], "-", "--depth", 8) == 2
+    assert "- is given twice" in capsys.readouterr().err
+    assert run("measure", "-", *files[1:], "--depth", "4,8") == 2
+    assert "can be read once, so give one --depth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        (gzip.compress(b"some text"), "compressed (gzip)"),
+        (b"PK\x03\x04 and more", "compressed (zip)"),
+        (b"\x28\xb5\x2f\xfd and more", "compressed (zstd)"),
+        (lzma.compress(b"some text"), "compressed (xz)"),
+        (bz2.compress(b"some text"), "compressed (bzip2)"),
+        ("some text".encode("utf-16"), "UTF-16"),
+        ("some text".encode("utf-16-be"), "UTF-16"),
+        ("some tëxt".encode(), None),
+    ],
+)
+def test_measure_hints_at_what_is_no_text(files, capsys, data, hint):
+    files[1].write_bytes(data)
+    shown = measured(capsys, *files, "--depth", 8)
+    assert (f"Note: align: {'has a byte order' if hint == 'UTF-16' else hint}" in shown) is (hint is not None)
+    assert hint is None or hint in shown
+    # Of a directory, how many of its files.
+    (files[1].parent / "folder").mkdir()
+    for name in "ab":
+        (files[1].parent / "folder" / name).write_bytes(data if name == "a" else b"some text")
+    shown = measured(capsys, files[1].parent / "folder", files[0], files[2], "--depth", 8)
+    assert ("Note: 1 of the 2 files of folder: " in shown) is (hint is not None)
+
+
+def test_datasets_are_called_by_the_shortest_names_that_differ():
+    def called(*paths):
+        return inputs.labels([Path(path) for path in paths])
+
+    assert called("a/x.txt", "a/y.txt", "z/") == ["x.txt", "y.txt", "z"]
+    assert called("a/x.txt", "b/x.txt", "y.txt") == ["a/x.txt", "b/x.txt", "y.txt"]
+    assert called("x", "x", "y") == ["x (pretrain)", "x (align)", "y (perturb)"]
+    assert called("x\ny", "\udcff", "n" * 40) == ["x\\ny", "\\udcff", "…" + "n" * 29]
+    assert called(".", "..", "/") == [".", "..", "/"]
+
+
+def test_columns_have_their_points_below_one_another():
+    assert screen.aligned([10.5, -0.25, 0.0]) == ["10.5000", "-0.2500", "0.0000"]
+    assert screen.aligned([12345.678, 1000], 2) == ["12,346", "1,000"]
+    assert screen.aligned([1e-9, -2.5e-12], 3) == ["1.00e-09", "-2.50e-12"]
+    assert screen.aligned([0.0, -0.0, float("nan")], sign="+") == ["+0", "+0", "+nan"]
 
 
 def test_measure_bytes(files, tmp_path):
@@ -278,9 +442,6 @@ def test_unwritable_outputs_are_refused_before_the_work(files, tmp_path, capsys,
     ):
         assert run("verify", option, path) == 2
         assert message in capsys.readouterr().err
-
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="has no such files")
 
 
 @linux
@@ -487,13 +648,12 @@ def test_narrow_terminals_show_every_digit(files, capsys, monkeypatch):
     shown = {}
     for columns in ("200", "60", "50", "30", "0"):
         monkeypatch.setenv("COLUMNS", columns)
-        assert run("measure", *files, "--depth", 12) == 0
+        assert run("measure", *files, "--depth", "8,12", "--full") == 0
         shown[columns] = capsys.readouterr().out
     for columns in ("60", "50", "30"):
         assert max(map(len, shown[columns].splitlines())) <= int(columns)
         assert {word for word in shown["200"].split() if word.strip("─")} <= {*shown[columns].split()}
-    # A table has its header once, a list has it in each entry.
-    assert shown["60"].split() == shown["200"].split() == shown["0"].split()
+    assert shown["0"].split() == shown["200"].split()
 
 
 def test_a_finding_shows_every_digit_on_a_narrow_terminal(capsys, monkeypatch):

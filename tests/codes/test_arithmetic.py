@@ -329,5 +329,5 @@ def test_bad_messages():
 
 def test_without_the_extra_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "constriction", None)
-    with pytest.raises(ImportError, match=r"pip install 'tokentree\[coding\]'$"):
+    with pytest.raises(ImportError, match=r"pip install constriction \(extra 'coding'\)$"):
         arithmetic_encode([0.5, 0.5], [0])

@@ -915,6 +915,7 @@ def test_a_verdict_is_one_row_and_plain_data():
     assert (row.pop("sign_pretrain"), row.pop("sign_align")) == found.signs == (0, 1)
     plain = found.to_dict()
     assert (plain.pop("signs"), plain.pop("ratio")) == ([0, 1], None)
+    plain |= dict(zip(("pretrain", "align", "perturb"), plain.pop("names"), strict=True))
     assert row == plain | {"ratio": math.inf}
     undecided = dataclasses.replace(found, signs=(None, 1), holds=None)
     assert undecided.to_frame()[["sign_pretrain", "holds"]].isna().all(axis=None)

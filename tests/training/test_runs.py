@@ -326,7 +326,9 @@ def test_runs_are_equal_if_all_they_hold_is():
 
 
 def test_how_runs_show_themselves():
-    assert repr(SMALL) == "TrainingRuns(3 runs, 3 datasets, 3 losses, tasks: quiz; no loss of forum)"
+    assert repr(SMALL) == (
+        "TrainingRuns(3 runs, 3 datasets (web, code, forum), 3 losses, tasks: quiz; no loss of forum)"
+    )
     page = SMALL._repr_html_()
     assert "TrainingRuns: 3 runs" in page
     assert ">task<" in page

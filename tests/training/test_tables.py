@@ -75,7 +75,8 @@ def test_regmix(read):
     assert runs.left_out == {"sizes.csv": ("3",), "rates.csv": ()}
     assert runs.unused == ()
     assert repr(runs) == (
-        "TrainingRuns(2 runs, 4 datasets, 3 losses; no loss of pubmed; left out: 1 of sizes.csv)"
+        "TrainingRuns(2 runs, 4 datasets (arxiv, pile_cc, pubmed, pubmed_central), 3 losses; "
+        "no loss of pubmed; left out: 1 of sizes.csv)"
     )
     page = runs._repr_html_()
     for header in runs.matches.values():

@@ -621,7 +621,7 @@ def test_gradients_may_be_switched_off_around_it():
 
 def test_without_torch_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"TrainedMixture needs torch: pip install 'tokentree\[transf"):
+    with pytest.raises(ImportError, match=r"TrainedMixture needs torch: pip install torch \(extra 'transf"):
         TrainedMixture(None, [quadratic], [1])
 
 

@@ -1,6 +1,6 @@
-"""Plain HTML for notebooks: tables of bounded size.
+"""Tables of bounded size: plain HTML for notebooks, and text.
 
-Every text is escaped. No colour and no font is set, so those of the page show, be it light or dark.
+Every text in HTML is escaped. No colour and no font is set, so those of the page show, be it light or dark.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +20,40 @@ def table(
     limit: int = ROWS,
 ) -> str:
     """Table of the rows 0 to n - 1, of which at most `limit` are ever asked for."""
-    shown = list(range(n)) if n <= limit else [*range(limit - 1), n - 1]
-    body = ["<tr>" + "".join(_cell(value) for value in row(i)) + "</tr>" for i in shown]
+    body = ["<tr>" + "".join(_cell(value) for value in row(i)) + "</tr>" for i in _first_and_last(n, limit)]
     if n > limit:
-        gap = f'<td colspan="{len(header)}" style="text-align:center">… {n - limit:,} more …</td>'
+        gap = f'<td colspan="{len(header)}" style="text-align:center">{_more(n, limit)}</td>'
         body.insert(-1, f"<tr>{gap}</tr>")
     names = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     return f"{_open(caption)}<thead><tr>{names}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def text_table(
+    header: Sequence[str], n: int, row: Callable[[int], Sequence[object]], caption: str, *, limit: int = ROWS
+) -> str:
+    """The same table as lines of text, without a blank at their ends."""
+    rows = [list(row(i)) for i in _first_and_last(n, limit)]
+    cells = [list(header), *([_shown(value, 40) for value in each] for each in rows)]
+    right = [all(_is_number(value) for value in column) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in cells
+    ]
+    if n > limit:
+        lines.insert(-1, _more(n, limit))
+    return "\n".join([caption, *lines])
+
+
+def _first_and_last(n: int, limit: int) -> list[int]:
+    return list(range(n)) if n <= limit else [*range(limit - 1), n - 1]
+
+
+def _more(n: int, limit: int) -> str:
+    return f"… {n - limit:,} more …"
 
 
 def pairs(values: Mapping[str, object], caption: str) -> str:
@@ -44,13 +71,19 @@ def _open(caption: str) -> str:
 
 def _cell(value: object, align: str = "", longest: int = 200) -> str:
     """One value; of a text longer than `longest` characters, its beginning."""
-    number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+    align = align or ("right" if _is_number(value) else "left")
+    return f'<td style="text-align:{align}">{escape(_shown(value, longest))}</td>'
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+
+
+def _shown(value: object, longest: int) -> str:
     if isinstance(value, float):
         text = f"{value:.6g}"
-    elif number and isinstance(value, int):
+    elif isinstance(value, int) and not isinstance(value, bool):
         text = f"{value:,}"
     else:
         text = str(value)
-    text = text if len(text) <= longest else text[: longest - 1] + "…"
-    align = align or ("right" if number else "left")
-    return f'<td style="text-align:{align}">{escape(text)}</td>'
+    return text if len(text) <= longest else text[: longest - 1] + "…"

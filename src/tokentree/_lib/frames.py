@@ -13,7 +13,8 @@ def optional(package: str, extra: str, wanted: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        raise ImportError(f"{wanted} needs {package}: pip install 'tokentree[{extra}]'") from error
+        install = f"pip install {package.partition('.')[0]}"
+        raise ImportError(f"{wanted} needs {package}: {install} (extra {extra!r})") from error
 
 
 def frame(columns: Mapping[str, Any], *index: str) -> "pandas.DataFrame":

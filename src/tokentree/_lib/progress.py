@@ -29,7 +29,11 @@ def tracked(items: Sequence[Item], doing: str, show: bool) -> Iterator[Item]:
         # A bar that is only disabled would still print an empty line in older releases of Rich.
         yield from items
         return
-    with bar() as progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+    # No time to go: items take from milliseconds to seconds each.
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with bar(*columns) as progress:
         yield from progress.track(items, description=doing)
 
 

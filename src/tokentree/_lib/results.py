@@ -112,3 +112,10 @@ def tally(holds: Iterable[bool | None]) -> str:
     found = list(holds)
     open_ = f", undecided at {found.count(None)}" if None in found else ""
     return f"signs hold at {found.count(True)} of {len(found)}{open_}"
+
+
+def few(names: Iterable[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

@@ -13,7 +13,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result, points
 from ..mixtures import Mixture
-from ..trees import TokenTree
+from ..trees import TokenTree, checked_trees
 from .rebound import NEGATIVE, POSITIVE, Rebound, simulate_rebound
 from .regimes import REGIMES, Regime, growing, roles_of
 
@@ -129,7 +129,7 @@ class ReboundFactor(Result):
 
 
 def rebound_by_depth(
-    trees: Sequence[TokenTree],
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree],
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
@@ -143,7 +143,7 @@ def rebound_by_depth(
 
     Parameters
     ----------
-    trees : sequence of at least three TokenTrees
+    trees : sequence of at least three TokenTrees, or a mapping from names to them
         One per dataset; sizes are their total weights.
     pretrain, align, perturb : int or str
         As in `simulate_rebound`, whose errors this shares.
@@ -173,14 +173,15 @@ def rebound_by_depth(
     >>> found.first_drop[1, :, 0].round(4)
     array([0.    , 0.0777, 0.0777])
     """
-    trees = list(trees)
+    names = list(trees) if isinstance(trees, Mapping) else None
+    trees = checked_trees(trees)
     if depths is None:
-        depths = list(range(1, max((tree.depth for tree in trees), default=1) + 1))
+        depths = list(range(1, max(tree.depth for tree in trees) + 1))
     listed = checks.array("depths", depths)
     grid = growing("depths", listed)
     more, less = growing("positive", positive), growing("negative", negative)
     levels = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
-    mixtures = [Mixture.from_trees(trees, depth=depth) for depth in levels]
+    mixtures = [Mixture.from_trees(trees, depth=depth, names=names) for depth in levels]
     found = [
         simulate_rebound(each, pretrain, align, perturb, positive=more, negative=less, step=step)
         for each in mixtures

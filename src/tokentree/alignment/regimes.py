@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from ..mixtures import Mixture
+from ..mixtures import Mixture, no_mixture
 
 Regime = Literal["counts", "fine-tuning"]
 
@@ -26,7 +26,7 @@ REGIMES: tuple[Regime, Regime] = ("counts", "fine-tuning")
 def roles_of(mixture: Mixture, *datasets: int | str) -> list[int]:
     """Positions of D_p, D_a and, if asked for, D_t."""
     if not isinstance(mixture, Mixture):
-        raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
+        no_mixture("mixture", mixture)
     return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=False)))
 
 

@@ -99,7 +99,7 @@ def _figures(options: argparse.Namespace) -> int:
     from . import figures
     from .writing import draw, write
 
-    write({}, draw(options.out, figures.gallery(options.seed), sys.stderr.isatty()))
+    write({}, draw(options.out, figures.gallery(options.seed), sys.stderr.isatty(), options.format))
     return 0
 
 

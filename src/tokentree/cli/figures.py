@@ -7,12 +7,14 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import rc_context
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from .._lib.progress import tracked
@@ -29,6 +31,9 @@ from ..mixtures import BestSizes, Mixture
 from ..pareto import fit_tail, pareto_convergence, sign_map
 from ..plotting import (
     animate_springs,
+    line,
+    listed,
+    plain,
     plot_best_sizes,
     plot_budget,
     plot_chain_motion,
@@ -56,7 +61,7 @@ from ..plotting import (
     plot_tree_levels,
 )
 from ..springs import SpringChain
-from ..theorem import ResponseCurve, depth_curve, published_form, response_curve
+from ..theorem import DepthCurve, ResponseCurve, depth_curve, published_form, response_curve
 from ..training import MixingLaw, TrainingRuns
 from ..trees import TokenTree
 
@@ -98,7 +103,7 @@ def map_of_signs(form: Literal["published", "three-dataset"]) -> Figure:
 def depths() -> Figure:
     """Overlaps and verdict against depth, on real text in blocks of 24 bits."""
     figure, ax = _one()
-    plot_depth_curve(depth_curve(text_corpus(24).trees), ax, unit="bits")
+    plot_depth_curve(depth_curve(text_corpus(24).trees, names=_NAMES), ax, unit="bits")
     return figure
 
 
@@ -233,6 +238,70 @@ def animation() -> FuncAnimation:
     return animate_springs(mixture, _NAMES[2], np.geomspace(0.1, 100, 40))
 
 
+def measured_rates(curve: ResponseCurve, now: float) -> Figure:
+    """Rates of a person's own datasets as the third one grows, its present size marked."""
+    figure, ax = _one()
+    for i, (name, rates) in enumerate(zip(curve.names, curve.rates.T, strict=True)):
+        ax.plot(curve.l, rates, label=listed(plain(name)), **line(i))
+    _along_l(ax, curve, now)
+    ax.set_ylabel("rate (bits per block)")
+    return figure
+
+
+def measured_response(curve: ResponseCurve, now: float) -> Figure:
+    """What the third dataset adds to the rates of the other two, and where the theorem's signs hold."""
+    figure, ax = _one()
+    for i, name in enumerate(curve.names[:2]):
+        ax.plot(curve.l, curve.rates[:, i] - curve.start[i], label=listed(plain(name)), **line(i))
+    held = np.array([bool(holds.holds) for holds in curve.elasticities])
+    if held.any():
+        shade: dict[str, Any] = {"color": "0.9", "linewidth": 0, "zorder": 0, "label": "the signs hold"}
+        ax.fill_between(curve.l, 0, 1, where=held, transform=ax.get_xaxis_transform(), **shade)
+    ax.axhline(0, color="0.6", linewidth=0.8, zorder=1)
+    _along_l(ax, curve, now)
+    ax.set_ylabel(f"rate less that without {plain(curve.names[2])}\n(bits per block)")
+    return figure
+
+
+def _along_l(ax: Axes, curve: ResponseCurve, now: float) -> None:
+    _, align, perturb = map(plain, curve.names)
+    ax.axvline(now, color="0.5", linewidth=1, linestyle=(0, (1, 1)), label="the files as they are")
+    ax.set(xscale="log", xlim=(curve.l.min(), curve.l.max()))
+    ax.set_xlabel(f"size of {perturb} over that of {align}, $l$")
+    ax.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def measured_overlap(mixture: Mixture) -> Figure:
+    """Overlaps S_it of the datasets, darker the further from 1, which is that of all data together."""
+    figure, ax = _one()
+    overlap, names = mixture.overlap(), list(map(plain, mixture.names))
+    strength = np.abs(overlap - 1)
+    # The root, for overlaps with oneself are often many times the others.
+    norm = PowerNorm(0.5, 0, float(strength.max()) or 1.0)
+    ax.imshow(strength, cmap="Greys", norm=norm, aspect="auto")
+    for i, t in np.ndindex(*overlap.shape):
+        ink = "1.0" if norm(strength[i, t]) > 0.5 else "0.0"
+        ax.text(t, i, f"{overlap[i, t]:.4g}", ha="center", va="center", color=ink)
+    ax.set_xticks(range(len(names)), labels=names)
+    ax.set_yticks(range(len(names)), labels=names)
+    ax.set(xlabel="dataset $t$ that grows", ylabel="dataset $i$ whose rate moves")
+    ax.set_title(r"overlap $S_{it} = \sum_x p_i p_t / q$: above 1 the rate falls")
+    return figure
+
+
+def measured_depths(curve: DepthCurve, unit: str) -> Figure:
+    """Rates per symbol and the theorem's overlaps against the length of a block."""
+    figure, (left, right) = _panels(("rates", "overlaps"), (11, 4.6))
+    for i, (name, rates) in enumerate(zip(curve.names, curve.rates.T, strict=True)):
+        left.plot(curve.depths, rates, marker=".", label=listed(plain(name)), **line(i))
+    left.set(xlabel=f"depth $d$ ({unit})", ylabel=f"rate (bits per {unit.removesuffix('s')})")
+    left.legend(frameon=False)
+    left.spines[["top", "right"]].set_visible(False)
+    plot_depth_curve(curve, right, unit=unit)
+    return figure
+
+
 def predictions(law: MixingLaw, runs: TrainingRuns) -> Figure:
     """Measured rates against those of a law."""
     figure, ax = _one()
@@ -320,13 +389,17 @@ def gallery(seed: int = 0) -> dict[str, Picture]:
 
 def draw(figures: Mapping[str, Picture], progress: bool = False) -> dict[str, bytes]:
     """What is to stand in each figure's file; a progress bar on standard error shows how far it is."""
-    return {name: _drawn(picture()) for name, picture in tracked(list(figures.items()), "Drawing", progress)}
+    drawn = tracked(list(figures.items()), "Drawing", progress)
+    return {name: _drawn(picture(), Path(name).suffix[1:]) for name, picture in drawn}
 
 
-def _drawn(picture: Figure | FuncAnimation) -> bytes:
+def _drawn(picture: Figure | FuncAnimation, format: str) -> bytes:
     if isinstance(picture, Figure):
         stream = BytesIO()
-        picture.savefig(stream, format="png", dpi=120)
+        # The same figure gives the same file: no date, and no random ids.
+        date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
+        with rc_context({"svg.hashsalt": "tokentree"}):
+            picture.savefig(stream, format=format, dpi=120, metadata=date)
         return stream.getvalue()
     # An animation is written to a named file only.
     with TemporaryDirectory() as folder:

@@ -1,9 +1,28 @@
 """The datasets, or tables, that a command is given."""
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 ROLES = ("pretrain", "align", "perturb")
+
+STANDARD_INPUT = Path("/dev/stdin")
+"""What - stands for."""
+
+_LONGEST = 30
+"""Characters of a name that a table has room for."""
+
+_HEAD = 4096
+"""Bytes at the beginning of a file that say what it is."""
+
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"(\xb5/\xfd": "zstd",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+}
 
 TABLES = {"sizes_path": "SIZES.csv", "losses_path": "LOSSES.csv"}
 """What the tables of `tokentree runs` are called in its usage."""
@@ -29,3 +48,41 @@ def files(path: Path, called: str) -> list[Path]:
     if not found:
         raise ValueError(f"{called} = {str(path)!r} is a directory without files that hold anything")
     return found
+
+
+def labels(paths: Sequence[Path]) -> list[str]:
+    """What the datasets are called on the screen and in figures: the shortest names that differ."""
+    short = [
+        _printable("standard input" if path == STANDARD_INPUT else path.name or str(path)) for path in paths
+    ]
+    named = [f"{name} ({role})" for name, role in zip(short, ROLES, strict=True)]
+    for names in (short, [_printable(str(path)) for path in paths]):
+        if len(set(names)) == len(names):
+            return names
+    return named
+
+
+def _printable(name: str) -> str:
+    # Whatever a file may be called, a line of the screen stays a line.
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
+    return shown if len(shown) <= _LONGEST else f"…{shown[1 - _LONGEST :]}"
+
+
+def hints(label: str, files: Sequence[Path]) -> list[str]:
+    """What is probably not meant: files that are compressed, or in UTF-16."""
+    found = Counter(
+        kind for file in files if file.is_file() and file != STANDARD_INPUT and (kind := _kind(file))
+    )
+    some = "" if len(files) == 1 else f"{{}} of the {len(files):,} files of "
+    return [f"{some.format(f'{count:,}')}{label}: {kind}." for kind, count in found.items()]
+
+
+def _kind(file: Path) -> str | None:
+    with open(file, "rb") as opened:
+        head = opened.read(_HEAD)
+    for magic, name in _COMPRESSED.items():
+        if head.startswith(magic):
+            return f"compressed ({name}), so that its bytes look random; decompress it first"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or 4 * head.count(0) > len(head):
+        return "has a byte order mark or many NUL bytes, as UTF-16 has; convert it to UTF-8 first"
+    return None

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from .inputs import given
 
-RESPONSE = "response.png"
-"""The picture that ``tokentree measure`` draws."""
+MEASURED_PICTURES = ("rates.png", "response.png", "overlap.png")
+"""The pictures that ``tokentree measure`` draws."""
+
+DEPTHS_PICTURE = "depths.png"
+"""The one that it draws besides if there are several depths."""
 
 RUNS_PICTURES = ("predictions.png", "response.png", "best-sizes.png", "regret.png")
 """Those that ``tokentree runs`` draws."""
@@ -64,14 +67,22 @@ def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, Path | None, Pa
         if path is None:
             continue
         if name == "figures" or options.command == "figures":
-            yield from ((f"--{name}", path, path / picture) for picture in _pictures(options))
+            yield from (
+                (f"--{name}", path, path / in_format(picture, options.format))
+                for picture in _pictures(options)
+            )
         else:
             yield f"--{name}", None, path
 
 
+def in_format(name: str, format: str) -> str:
+    """A picture's name, unless it is an animation, in another format than png."""
+    return f"{name.removesuffix('.png')}.{format}" if name.endswith(".png") else name
+
+
 def _pictures(options: argparse.Namespace) -> Collection[str]:
     if options.command == "measure":
-        return [RESPONSE]
+        return [*MEASURED_PICTURES, *[DEPTHS_PICTURE] * (len(options.depth) > 1)]
     if options.command == "runs":
         return RUNS_PICTURES
     from . import figures

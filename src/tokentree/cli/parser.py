@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from .inputs import ROLES, TABLES
+from .inputs import ROLES, STANDARD_INPUT, TABLES
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -51,17 +51,22 @@ def _add_measure(commands: "Commands") -> None:
         help="rates, response and Theorem 4.2 for your own data",
         description="Compress three datasets together and decide which way the rates of PRETRAIN and ALIGN "
         "move when PERTURB grows. Each is a file, or a directory that stands for all files below it; every "
-        "file that is not empty is one response, read once.",
+        "file that is not empty is one response, read once; - is standard input.",
         epilog="example: tokentree measure web.txt chat.txt new.txt --depth 16 --figures out",
     )
     for role in ROLES:
-        command.add_argument(role, metavar=role.upper(), type=Path)
+        command.add_argument(role, metavar=role.upper(), type=_dataset)
     command.add_argument(
-        "--depth", type=int, required=True, metavar="D", help="symbols in a block, at least 1"
+        "--depth",
+        type=_depths,
+        required=True,
+        metavar="D[,D...]",
+        help="symbols in a block, at least 1; of several numbers the last is shown in full",
     )
     command.add_argument(
         "--alphabet", choices=["bits", "bytes"], default="bits", help="symbols: bits (default) or bytes"
     )
+    command.add_argument("--full", action="store_true", help="print every table")
     _add_results(command)
 
 
@@ -111,10 +116,11 @@ def _add_figures(commands: "Commands") -> None:
         "figures",
         help="draw the gallery",
         description="Draw every figure of the gallery, from real text and from synthetic Pareto trees, as "
-        "PNG; the springs as an animation too. Takes less than a minute.",
+        "PNG unless --format says otherwise; the springs as an animation too. Takes less than a minute.",
         epilog="example: tokentree figures --out figures",
     )
     command.add_argument("--out", type=Path, metavar="DIR", required=True, help="directory to draw into")
+    _add_format(command)
     _add_seed(command)
 
 
@@ -128,6 +134,23 @@ def _add_explore(commands: "Commands") -> None:
     command.add_argument("--out", type=Path, metavar="PATH", required=True, help="page to write")
 
 
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format", choices=["pdf", "png", "svg"], default="png", help="of figures (default png)"
+    )
+
+
+def _dataset(text: str) -> Path:
+    return STANDARD_INPUT if text == "-" else Path(text)
+
+
+def _depths(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number, or several as in 4,8,12") from None
+
+
 def _add_seed(command: argparse.ArgumentParser, of: str = "the synthetic trees") -> None:
     command.add_argument("--seed", type=int, default=0, help=f"seed of {of} (default 0)")
 
@@ -135,4 +158,5 @@ def _add_seed(command: argparse.ArgumentParser, of: str = "the synthetic trees")
 def _add_results(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", type=Path, metavar="PATH", help="write everything found to PATH")
     command.add_argument("--figures", type=Path, metavar="DIR", help="draw the figures into DIR")
+    _add_format(command)
     command.add_argument("--no-progress", action="store_true", help="show no progress bar")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .._lib.results import plain
+from .._lib.results import few, plain
 from ..mixtures import BestSizes, target_weights
 from ..training import Choice, LawScore, MixingLaw, Monotonicity, TrainingRuns
 from .console import say
@@ -56,7 +56,7 @@ def runs(options: argparse.Namespace) -> int:
     contents = {}
     if options.json is not None:
         contents[options.json] = f"{json.dumps(_report(found, options), indent=2)}\n".encode()
-    drawn = {} if options.figures is None else draw(options.figures, _pictures(found), False)
+    drawn = {} if options.figures is None else draw(options.figures, _pictures(found), False, options.format)
     write(contents, drawn)
     screen = Screen()
     _print_runs(screen, given)
@@ -114,15 +114,6 @@ def _found(runs: TrainingRuns, target: Mapping[str, float], options: argparse.Na
         seed=options.seed,
         progress=shown,
     )
-    choice = next(
-        (
-            each
-            for each in law.choices
-            if (each.n_leaves, each.smoothing, each.scales)
-            == (law.shape.n_leaves, law.shape.smoothing, law.scales)
-        ),
-        None,
-    )
     model: dict[str, Any] = _largest(runs) if law.reference is not None else {}
     mean = runs.weights.mean(axis=0)
     return _Found(
@@ -131,7 +122,7 @@ def _found(runs: TrainingRuns, target: Mapping[str, float], options: argparse.Na
         uncertified=runs.monotone(certified=False),
         gaps=runs.gaps() / runs.sizes.sum(axis=1),
         law=law,
-        choice=choice,
+        choice=law.choice,
         score=law.score(runs),
         model=model,
         mean=mean,
@@ -167,16 +158,11 @@ def _print_runs(screen: Screen, runs: TrainingRuns) -> None:
             for name, loss, n in zip(named, runs.losses, known.tolist(), strict=True)
         ),
     )
-    lost = [f"{len(rows):,} of {file} ({_some(rows)})" for file, rows in runs.left_out.items() if rows]
+    lost = [f"{len(rows):,} of {file} ({few(rows)})" for file, rows in runs.left_out.items() if rows]
     _say(screen, f"Runs left out, for only one table has them: {'; '.join(lost) if lost else 'none'}.")
     if runs.unused:
-        _say(screen, f"Columns not read: {_some(runs.unused)}.")
+        _say(screen, f"Columns not read: {few(runs.unused)}.")
     screen.print()
-
-
-def _some(names: tuple[str, ...], most: int = 5) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _print_obeyed(screen: Screen, found: _Found) -> None:
@@ -225,7 +211,7 @@ def _print_law(screen: Screen, found: _Found) -> None:
         _say(screen, f"Joint in model size and tokens, with exponents {shown}.")
     if law.unknown:
         text = "so nothing is known of what they do, and no mixture below has them"
-        _say(screen, f"In no run and without a loss, {text}: {_some(law.unknown)}.")
+        _say(screen, f"In no run and without a loss, {text}: {few(law.unknown)}.")
     if choice is None:
         _say(screen, "Not cross-validated: nothing was left to choose, or too few mixtures to choose by.")
     else:
@@ -295,7 +281,7 @@ def _print_best(screen: Screen, found: _Found) -> None:
     if len(set(target.values())) == 1 and set(target) == set(found.law.losses):
         what = "all losses equally"
     else:
-        what = _some(tuple(f"{name} {weight:g}" for name, weight in target.items()))
+        what = few(tuple(f"{name} {weight:g}" for name, weight in target.items()))
     best, worst = found.best, found.worst
     screen.table(
         f"Mixtures for the target: {what}",

@@ -1,7 +1,8 @@
 """Standard output as people read it."""
 
+import math
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from rich import box
@@ -11,6 +12,21 @@ from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+_DECIMALS = 9
+"""More than these, and a column is in powers of ten."""
+
+
+def aligned(values: Iterable[float], digits: int = 4, *, sign: str = "") -> list[str]:
+    """Numbers with as many decimals each, so that their points stand below one another.
+
+    As many as give the smallest its first `digits` digits.
+    """
+    numbers = list(values)
+    powers = [math.floor(math.log10(abs(x))) for x in numbers if x and math.isfinite(x)]
+    decimals = max((digits - 1 - power for power in powers), default=0)
+    how = f"{sign},.{max(decimals, 0)}f" if decimals <= _DECIMALS else f"{sign}.{digits - 1}e"
+    return [f"{x + 0.0:{how}}" for x in numbers]
 
 
 class Screen(Console):
@@ -31,19 +47,34 @@ class Screen(Console):
             box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, collapse_padding=True
         )
         for name in columns:
-            table.add_column(name, justify="right" if name != columns[0] else "left", no_wrap=True)
+            words = name in (columns[0], "role", "signs")
+            table.add_column(Text(name), justify="left" if words else "right", no_wrap=True)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
         if self.fits(table):
             self.print(table)
             return
-        self.print(f"[italic]{escape(title)}[/]\n")
+        if title:
+            self.print(f"[italic]{escape(title)}[/]\n")
         longest = max(map(len, columns[1:]))
         for first, *others in rows:
-            self.print(" ".join([columns[0], first]).strip(), markup=False)
+            self.print(f"{columns[0]} {first}".strip(), markup=False)
             for name, cell in zip(columns[1:], others, strict=True):
                 self.print(Padding(Text(f"{name:{longest}}  {cell}"), (0, 0, 0, 2), expand=False))
         self.print()
+
+    def terms(self, meanings: Mapping[str, str]) -> None:
+        """Print what each of some words means."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True, style="italic")
+        grid.add_column()
+        for word, meaning in meanings.items():
+            grid.add_row(Text(word), Text(meaning))
+        self.print(Padding(grid, (0, 0, 1, 1)))
+
+    def say(self, text: str) -> None:
+        """Print text in which no bracket is markup."""
+        self.print(text, markup=False)
 
     def fits(self, table: Table) -> bool:
         """Whether no cell of the table would be broken."""

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 
 from rich import box
 from rich.markup import escape
@@ -72,7 +73,7 @@ def verify(options: argparse.Namespace) -> int:
     if options.figures is not None:
         from . import figures
 
-        drawn = draw(options.figures, figures.gallery(ledger.seed), shown)
+        drawn = draw(options.figures, figures.gallery(ledger.seed), shown, options.format)
     write(contents, drawn)
     screen = Screen()
     for finding in ledger:
@@ -124,4 +125,6 @@ def _print_summary(screen: Screen, ledger: Ledger) -> None:
             screen.print(Text.assemble(finding.id, "  ", shown_verdict, f" ({finding.basis})"))
             screen.print(Padding(Text(finding.short), (0, 0, 0, 4), expand=False))
         screen.print()
+    counts = Counter(str(finding.verdict) for finding in ledger)
+    screen.say(f"Verdicts: {', '.join(f'{n} {verdict}' for verdict, n in counts.most_common())}.")
     screen.print("Reasons, figures and witnesses: tokentree verify --claim ID, or --full")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._lib.archives import replacing
 from .console import say
+from .outputs import in_format
 
 if TYPE_CHECKING:
     from .figures import Picture
@@ -24,8 +25,9 @@ def write(contents: Mapping[Path, bytes], drawn: Mapping[Path, bytes]) -> None:
         say(f"drawn: {path}")
 
 
-def draw(folder: Path, pictures: "Mapping[str, Picture]", progress: bool) -> dict[Path, bytes]:
+def draw(folder: Path, pictures: "Mapping[str, Picture]", progress: bool, format: str) -> dict[Path, bytes]:
     """Figures by the path that they are for."""
     from . import figures
 
-    return {folder / name: content for name, content in figures.draw(pictures, progress).items()}
+    named = {in_format(name, format): picture for name, picture in pictures.items()}
+    return {folder / name: content for name, content in figures.draw(named, progress).items()}

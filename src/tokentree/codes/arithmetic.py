@@ -6,7 +6,7 @@ every symbol x and then writes down one point of it. Nothing is rounded to whole
 overhead belongs to the message and not to the symbol.
 
 The coder is constriction's range coder, the form of arithmetic coding that moves 32 bits at a time. It is an
-extra: ``pip install '.[coding]'``.
+extra ``coding``.
 """
 
 from collections.abc import Callable, Sequence
@@ -322,5 +322,7 @@ def _constriction() -> Any:
     try:
         import constriction
     except ImportError as error:
-        raise ImportError("arithmetic coding needs constriction: pip install 'tokentree[coding]'") from error
+        raise ImportError(
+            "arithmetic coding needs constriction: pip install constriction (extra 'coding')"
+        ) from error
     return constriction

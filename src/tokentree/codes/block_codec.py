@@ -19,7 +19,7 @@ from jaxtyping import Int, Shaped, UInt8
 from .._lib import checks, log_masses
 from .._lib.checks import Numbers
 from ..information import entropy
-from ..trees import EOS, LeafKind, TokenTree, flattened, pruned
+from ..trees import EOS, LeafKind, TokenTree, checked_tree, flattened, pruned
 from .huffman import HuffmanCode
 
 
@@ -79,8 +79,7 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
 
 def _pruned(tree: TokenTree, depth: int | None) -> tuple[TokenTree, int]:
     """`tree` pruned to `depth`, and that depth."""
-    if not isinstance(tree, TokenTree):
-        raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")
+    checked_tree("tree", tree)
     depth = tree.depth if depth is None else checks.integer("depth", depth, at_least=1)
     return pruned(tree, depth, "the tree"), depth
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from .._lib.checks import Numbers
-from ..trees import TokenTree
+from ..trees import TokenTree, checked_tree
 from .lengths import huffman_lengths
-from .prefix import PrefixCode
+from .prefix import PrefixCode, beside_one
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -66,13 +66,16 @@ class HuffmanCode(PrefixCode):
 
     @staticmethod
     def _allowed(size: int) -> tuple[int, str]:
-        return size, f"a complete code of {size} symbols has lengths 0 to {size - 1}"
+        return (
+            size,
+            f"a complete code of {size} symbols has lengths 0 to {size - 1}; from_weights takes weights",
+        )
 
     def _check(self) -> None:
         if self.kraft_sum != 1:
-            side = "above" if self.kraft_sum > 1 else "below"
-            gap = float(abs(self.kraft_sum - 1))
-            raise ValueError(f"lengths have a Kraft sum {gap:.6g} {side} 1: a complete code has exactly 1")
+            raise ValueError(
+                f"lengths have a Kraft sum {beside_one(self.kraft_sum)}: a complete code has exactly 1"
+            )
 
     @classmethod
     def from_weights(
@@ -89,4 +92,4 @@ class HuffmanCode(PrefixCode):
     @classmethod
     def from_tree(cls, tree: TokenTree) -> "HuffmanCode":
         """Optimal code for the leaves of `tree`, leaf i in lexicographic order being symbol i."""
-        return cls.from_weights(tree.weights[tree._leaf_nodes])
+        return cls.from_weights(checked_tree("tree", tree).weights[tree._leaf_nodes])

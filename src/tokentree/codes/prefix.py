@@ -8,6 +8,7 @@ and only if c[0] + i[0] <= 1. Node k of depth l has parent c[l - 1] + k // 2, an
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -36,6 +37,17 @@ _FEW = 200
 
 _SMALL = 10_000
 """Symbols of a code whose codewords are made for that."""
+
+
+def beside_one(total: Fraction) -> str:
+    """How far a Kraft sum is from 1, also where float64 has no such number."""
+    gap = abs(total - 1)
+    shown = f"{float(gap):.6g}"
+    if float(gap) < sys.float_info.min:
+        # The denominator is a power of two.
+        power = round(math.log2(gap.numerator)) - gap.denominator.bit_length() + 1
+        shown = f"{'' if gap.numerator == 1 else 'about '}2^{power}"
+    return f"{shown} {'above' if total > 1 else 'below'} 1"
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -97,7 +109,7 @@ class PrefixCode:
     def _check(self) -> None:
         if self.kraft_sum > 1:
             raise ValueError(
-                f"lengths have a Kraft sum {float(self.kraft_sum - 1):.6g} above 1: no prefix code has more"
+                f"lengths have a Kraft sum {beside_one(self.kraft_sum)}: no prefix code has more"
             )
 
     def _set(self, lengths: Int[np.ndarray, "symbols"]) -> None:

@@ -7,7 +7,7 @@ from .excess import (
     STEADY as STEADY,
     integer_excess as integer_excess,
 )
-from .mixture import Mixture, Unread as Unread
+from .mixture import Mixture, Unread as Unread, no_mixture as no_mixture
 from .rows import (
     SIZE_RANGE as SIZE_RANGE,
     Rows,

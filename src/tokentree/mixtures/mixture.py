@@ -10,22 +10,22 @@ here is calculus of one function of the sizes, the joint length Phi(n) = T H(q):
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.display import table
+from .._lib.display import table, text_table
 from .._lib.frames import frame
 from .._lib.results import span
 from ..information import divergence_terms
-from ..trees import TokenTree, checked_trees, leaf_distributions
+from ..trees import TokenTree, checked_trees, leaf_distributions, one_after_another
 from .blocks import SCALE, compensated_sum, leaf_blocks
 from .coding import codeword_lengths, ideal_lengths, joint_counts, power_mean
 from .response import CentredBlock, centred_blocks, centred_gram, gram
@@ -110,6 +110,10 @@ class Mixture:
         if isinstance(distributions, Mapping):
             names = distributions.keys() if names is None else names
             distributions = list(distributions.values())
+        if isinstance(distributions, list | tuple) and any(isinstance(p, TokenTree) for p in distributions):
+            raise TypeError(
+                "distributions are trees: must be numbers; Mixture.from_trees([a, b, c]) takes trees"
+            )
         self._rows = Rows(distributions)
         self._sizes = exact_sizes(sizes, self.n_datasets)
         self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
@@ -118,9 +122,9 @@ class Mixture:
     @classmethod
     def from_trees(
         cls,
-        trees: Sequence[TokenTree] | Mapping[str, TokenTree],
-        sizes: Annotated[Numbers, "datasets"] | None = None,
-        *,
+        trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
+        sizes: Annotated[Numbers, "datasets"] | TokenTree | None = None,
+        *more: TokenTree,
         depth: int | None = None,
         names: Iterable[str] | None = None,
     ) -> "Mixture":
@@ -129,7 +133,7 @@ class Mixture:
         Parameters
         ----------
         trees : sequence of N TokenTrees, or a mapping from names to them
-            One tree for each dataset.
+            One tree for each dataset. Or the trees one after another, `Mixture.from_trees(a, b, c)`.
         sizes : sequence of N numbers, optional
             Default: the trees' total weights.
         depth : int, optional
@@ -158,14 +162,15 @@ class Mixture:
         Mixture(2 datasets, 2 leaves, depth 1: D1 3, D2 1)
         """
         names = trees.keys() if isinstance(trees, Mapping) and names is None else names
-        trees = checked_trees(trees)
+        listed, given = one_after_another(trees, sizes, more)
+        trees = checked_trees(listed)
         deepest = max(tree.depth for tree in trees) if depth is None else depth
         trees = [tree.prune(deepest) for tree in trees]
         weights = leaf_distributions(trees, depth, weights=True)
         totals = [tree.total_weight for tree in trees]
         if weights.dtype.kind == "f":
             weights = weights / np.asarray(totals, np.float64)[:, None]
-        mixture = cls(weights, totals if sizes is None else sizes, names=names, depth=deepest)
+        mixture = cls(weights, totals if given is None else given, names=names, depth=deepest)
         if any(tree.unexpanded_weight > 0 for tree in trees):
             mixture._unread = Unread(tuple(trees))
         return mixture
@@ -721,6 +726,13 @@ class Mixture:
         return {name: getattr(self, name) for name in ("_rows", "_sizes", "_names", "_depth", "_unread")}
 
     def _repr_html_(self) -> str:
+        return table(*self._table())
+
+    def __str__(self) -> str:
+        return text_table(*self._table())
+
+    def _table(self) -> tuple[Sequence[str], int, Callable[[int], Sequence[object]], str]:
+        """Header, number of rows, each row and caption of what is shown."""
         n, m = self.n_datasets, self.n_leaves
         columns: list[Sequence[object]] = [self.names, list(self._shown_sizes(n)), self.weights.tolist()]
         header = ["dataset", "size", "weight"]
@@ -734,7 +746,7 @@ class Mixture:
             columns += [self.rates().tolist(), self.normalized_rates().tolist()]
             header += ["rate", "normalised rate"]
             caption += "; rates in bits per block"
-        return table(header, n, lambda i: [column[i] for column in columns], caption)
+        return header, n, lambda i: [column[i] for column in columns], caption
 
     def _shown_sizes(self, first: int) -> Iterator[float | Fraction]:
         """The first few sizes; one like 0.1 as that, not as the dyadic rational that it is."""
@@ -751,3 +763,10 @@ class Mixture:
         shares = "" if self._unread is None else f", unexpanded share {span(self.unexpanded)}"
         shape = f"{self.n_datasets} datasets, {self.n_leaves} leaves{depth}{shares}"
         return f"Mixture({shape}: {', '.join(shown + more)})"
+
+
+def no_mixture(name: str, given: object, kinds: str = "a Mixture") -> NoReturn:
+    """Refuse what is no mixture, and say how trees become one."""
+    trees = isinstance(given, list | tuple | TokenTree)
+    how = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
+    raise TypeError(f"{name} is a {type(given).__name__}: must be {kinds}{how}")

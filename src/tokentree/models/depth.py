@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.results import Result
-from ..trees import Joined, TokenTree, refuse_open
+from ..trees import Joined, TokenTree, checked_tree, refuse_open
 
 _ROUNDING = 2.0**-40
 """Nats that rounding cannot add to a divergence: its terms are right to some units in the last place."""
@@ -98,6 +98,7 @@ def modelled_depth(
     unit = checks.log_base(base)
     if not (isinstance(tolerance, int | float | np.number) and tolerance >= 0):
         raise ValueError(f"tolerance = {tolerance!r}: must be a number >= 0")
+    checked_tree("model_tree", model_tree)
     refuse_open(data_tree)
     trees = [model_tree, data_tree]
     deepest = min((t.depth for t in trees if t.is_cut), default=max(t.depth for t in trees))

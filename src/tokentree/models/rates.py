@@ -17,7 +17,7 @@ from .._lib import checks, log_masses
 from .._lib.checks import Numbers
 from .._lib.results import Result, span
 from ..codes import arithmetic_encode, huffman_lengths
-from ..trees import Joined, TokenTree, by_depth, refuse_open
+from ..trees import Joined, TokenTree, by_depth, checked_tree, refuse_open
 
 _CODES = 1000
 """Depths at which Huffman codes are built unasked."""
@@ -129,6 +129,7 @@ def model_rates(
     (array([0.54356444, 1.06127812]), array([1., 2.]))
     """
     scale = checks.log_base(base)
+    checked_tree("model_tree", model_tree)
     refuse_open(data_tree)
     if arithmetic and not isinstance(data_tree.total_weight, int):
         raise ValueError("arithmetic = True: data_tree holds masses, and only counted blocks can be coded")

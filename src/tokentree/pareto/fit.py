@@ -95,7 +95,8 @@ def fit_tail(
     >>> rng = np.random.default_rng(7)
     >>> fit = fit_tail(1 + rng.pareto(1.5, 2000), n_bootstrap=100, rng=rng)
     >>> fit
-    TailFit(exponent=1.52313, threshold=1.11098, distance=0.0133, 1,729 of 2,000 masses, p_value=0.55)
+    TailFit(exponent=1.52313, threshold=1.11098, distance=0.0133, 1,729 of 2,000 masses,
+            p_value=0.55: Pareto tail plausible)
     >>> fit.plausible, fit.beaten_by
     (True, ())
 

@@ -97,7 +97,8 @@ class SignMap(Result):
 
     def __repr__(self) -> str:
         grid = ", ".join(f"{name} {span(getattr(self, name))}" for name in _PARAMETERS)
-        return f"SignMap(shape {self.k.shape}, {grid}, {tally(self.holds.ravel().tolist())})"
+        limit = "" if math.isnan(self.limit) else f"; limit of l {self.limit:.6g}"
+        return f"SignMap({tally(self.holds.ravel().tolist())} points; {grid}{limit})"
 
 
 def sign_map(

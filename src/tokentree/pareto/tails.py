@@ -156,7 +156,8 @@ class TailFit(Result):
 
     def __repr__(self) -> str:
         kind = "integers" if self.discrete else "masses"
-        p = "" if self.p_value is None else f", p_value={self.p_value:.3g}"
+        verdict = f"Pareto tail {'plausible' if self.plausible else 'rejected'}"
+        p = "" if self.p_value is None else f", p_value={self.p_value:.3g}: {verdict}"
         return (
             f"TailFit(exponent={self.exponent:.6g}, threshold={self.threshold:.6g}, "
             f"distance={self.distance:.3g}, {self.n_tail:,} of {self.n:,} {kind}{p})"

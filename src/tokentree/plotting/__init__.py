@@ -3,6 +3,7 @@
 Lines differ in dash pattern as well as in grey level, so that they survive a black-and-white printer.
 """
 
+from ._style import line as line, listed as listed, plain as plain
 from .alignment import plot_budget, plot_resistance, plot_resistance_gaps
 from .chain import animate_springs, plot_chain_motion, plot_force_extension, plot_invariant
 from .codes import plot_code_lengths, plot_extension_gap, plot_survival

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from ..mixtures import Mixture
 from ..theorem import DepthCurve, ResponseCurve, published_change
-from ._style import DASHES, GREYS, _legend, alike, axes, line, mark
+from ._style import DASHES, GREYS, _legend, alike, axes, line, mark, plain
 
 
 def plot_rate_change(
@@ -57,6 +58,10 @@ def plot_rate_change(
     >>> ax.get_xlabel()
     'size of the perturbation, $l = |D_t|\\,/\\,|D_a|$'
     """
+    if isinstance(curves, Mixture):
+        raise TypeError(
+            "curves is a Mixture: must be a ResponseCurve, as response_curve(mixture, l) makes it"
+        )
     curves = [curves] if isinstance(curves, ResponseCurve) else curves
     if not curves:
         raise ValueError("curves is empty: at least one curve is needed")
@@ -119,12 +124,16 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
     >>> plot_depth_curve(depth_curve(trees)).get_xlabel()
     'depth $d$ (symbols)'
     """
+    if not isinstance(curve, DepthCurve):
+        raise TypeError(
+            f"curve is a {type(curve).__name__}: must be a DepthCurve, as depth_curve([a, b, c]) makes it"
+        )
     ax = axes(ax)
-    for i, letter in enumerate("pa"):
+    for i, (letter, name) in enumerate(zip("pa", curve.elasticities[0].names, strict=False)):
         found = [(each.overlap_pretrain, each.overlap_align)[i] for each in curve.elasticities]
         signs = [each.signs[i] for each in curve.elasticities]
         grey = GREYS[2 * i]
-        named = f"$S_{{{letter}t}}$, {('pre-training', 'alignment')[i]} data"
+        named = f"$S_{{{letter}t}}$, {plain(name)}"
         ax.plot(curve.depths, found, color=grey, linestyle=DASHES[i], label=named)
         for depth, overlap, sign in zip(curve.depths, found, signs, strict=True):
             marker = {-1: "v", 1: "^"}.get(sign or 0, ".")

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from .._lib import log_masses
-from ..trees import EOS, REST, TokenTree
+from ..trees import EOS, REST, TokenTree, checked_tree
 from ._style import DASHES, _legend_above, axes
 
 _OTHERS = min(EOS, REST) - 1
@@ -95,7 +95,7 @@ def plot_tree(
     >>> model = NGramModel.fit(["ab", "abc", "ca"], order=2, alphabet_size=256)
     >>> ax = plot_tree(read_model(model, depth=3), token=chr, order="mass", fold=0.01)
     """
-    _a_tree(tree)
+    checked_tree("tree", tree)
     if order not in ("symbols", "mass"):
         raise ValueError(f"order = {order!r}: must be 'symbols' or 'mass'")
     if not (isinstance(fold, int | float | np.number) and 0 <= fold <= 1):
@@ -280,7 +280,7 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     >>> ax.get_ylabel()
     'share of the mass'
     """
-    _a_tree(tree)
+    checked_tree("tree", tree)
     ax = axes(ax)
     depths = np.arange(tree.depth + 1)
     starts = tree.offsets[:-1]
@@ -319,8 +319,3 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     pairs = zip_longest(shares, counts)
     _legend_above(ax, [handle for pair in pairs for handle in pair if handle], ncols=len(shares))
     return ax
-
-
-def _a_tree(tree: TokenTree) -> None:
-    if not isinstance(tree, TokenTree):
-        raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from .._lib import checks
 from .._lib.checks import Numbers, finite
 from ..information import divergence_terms, kl_divergence, log_ratio
-from ..mixtures import SCALE, Mixture, exact_number, inverse_root
+from ..mixtures import SCALE, Mixture, exact_number, inverse_root, no_mixture
 from .motion import solve
 from .states import HookeInvariant
 
@@ -48,7 +48,7 @@ class FisherSprings:
 
     def __init__(self, mixture: Mixture) -> None:
         if not isinstance(mixture, Mixture):
-            raise TypeError(f"mixture is a {type(mixture).__name__}: must be a Mixture")
+            no_mixture("mixture", mixture)
         self._mixture = mixture
 
     @property

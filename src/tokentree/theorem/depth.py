@@ -26,10 +26,10 @@ from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import Result, span, tally
+from .._lib.results import Result, few, span
 from ..mixtures import Mixture
-from ..trees import TokenTree, checked_trees
-from .signs import Elasticity, elasticity, verdicts
+from ..trees import TokenTree, checked_trees, one_after_another
+from .signs import Elasticity, decided_at, elasticity, verdicts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,11 +50,13 @@ class DepthCurve(Result):
         S; R has the sign of 1 - S.
     elasticities : tuple of D `Elasticity`
         Theorem 4.2 at each depth, its signs certified.
+    names : tuple of N strings
+        The datasets' names.
 
     Notes
     -----
-    `to_frame` has one row per depth, without `response` and `overlap`: index depth; columns leaves, rate_1 to
-    rate_N and normalized_rate_1 to normalized_rate_N in the order of the trees, the derivatives dgamma_*,
+    `to_frame` has one row per depth, without `response` and `overlap`: index depth; columns leaves,
+    rate_NAME and normalized_rate_NAME for each dataset, in the order of the trees, the derivatives dgamma_*,
     ratio, holds (missing where undecided) and certified.
 
     Examples
@@ -71,6 +73,7 @@ class DepthCurve(Result):
     response: Float[np.ndarray, "depths datasets datasets"]
     overlap: Float[np.ndarray, "depths datasets datasets"]
     elasticities: tuple[Elasticity, ...]
+    names: tuple[str, ...]
 
     @property
     def holds(self) -> tuple[bool | None, ...]:
@@ -78,20 +81,19 @@ class DepthCurve(Result):
         return tuple(found.holds for found in self.elasticities)
 
     def __repr__(self) -> str:
-        datasets = f"{self.rates.shape[1]} datasets"
-        return f"DepthCurve({datasets}, depth {span(self.depths)}, {tally(self.holds)})"
+        return f"DepthCurve({few(self.names)}: {decided_at(self.elasticities)}; depth {span(self.depths)})"
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
         columns = {"depth": self.depths, "leaves": self.leaves}
         for name, rates in (("rate", self.rates), ("normalized_rate", self.normalized_rates)):
-            columns |= {f"{name}_{i}": column for i, column in enumerate(rates.T, start=1)}
+            columns |= {f"{name}_{of}": column for of, column in zip(self.names, rates.T, strict=True)}
         return columns | verdicts(self.elasticities), "depth"
 
 
 def depth_curve(
-    trees: Sequence[TokenTree] | Mapping[str, TokenTree],
-    depths: Annotated[Numbers, "depths"] | None = None,
-    *,
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
+    depths: Annotated[Numbers, "depths"] | TokenTree | None = None,
+    *more: TokenTree,
     sizes: Annotated[Numbers, "datasets"] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
@@ -105,8 +107,8 @@ def depth_curve(
     Parameters
     ----------
     trees : sequence of N >= 3 TokenTrees, or a mapping from names to them
-        One tree for each dataset. Trees of blocks (`TokenTree.from_bytes`) keep their blocks: depth d is then
-        the first d symbols of every block.
+        One tree for each dataset. Or the trees one after another, `depth_curve(a, b, c)`. Trees of blocks
+        (`TokenTree.from_bytes`) keep their blocks: depth d is then the first d symbols of every block.
     depths : array_like of int, shape (D,), optional
         Default: 1 to the depth of the deepest tree.
     sizes : sequence of N numbers, optional
@@ -143,14 +145,15 @@ def depth_curve(
     array([1.5, 0. ])
     """
     names = trees.keys() if isinstance(trees, Mapping) and names is None else names
-    trees = checked_trees(trees)
-    if depths is None:
+    listed, chosen = one_after_another(trees, depths, more)
+    trees = checked_trees(listed)
+    if chosen is None:
         grid = list(range(1, max(tree.depth for tree in trees) + 1))
     else:
-        listed = checks.array("depths", depths)
-        if listed.ndim != 1 or not listed.size:
-            raise ValueError(f"depths has shape {listed.shape}: must be one-dimensional and not empty")
-        grid = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
+        found = checks.array("depths", chosen)
+        if found.ndim != 1 or not found.size:
+            raise ValueError(f"depths has shape {found.shape}: must be one-dimensional and not empty")
+        grid = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(found.tolist())]
     mixtures: list[Mixture] = []
     for depth in grid:
         mixtures.append(Mixture.from_trees(trees, sizes, depth=depth, names=names))
@@ -164,4 +167,5 @@ def depth_curve(
         np.array([mixture.response(base, per=per) for mixture in mixtures]),
         np.array([mixture.overlap() for mixture in mixtures]),
         tuple(elasticity(mixture, pretrain, align, perturb, base=base, per=per) for mixture in mixtures),
+        mixtures[0].names,
     )

@@ -169,7 +169,11 @@ def _parts(
     parts: Numbers | Sequence[TokenTree], depth: int | None = None
 ) -> tuple[Rows, int | None, Unread | None]:
     """The parts' rows, their depth, and what is known of trees that were read in part."""
-    given = parts if checks.is_array(parts) else checks.items("parts", parts, "must be (m, M), or m trees")
+    given = (
+        parts
+        if checks.is_array(parts)
+        else checks.items("parts", parts, "must be (m, M), or m trees as [a, b, c]")
+    )
     unread = None
     if isinstance(given, list) and any(isinstance(part, TokenTree) for part in given):
         mixture = Mixture.from_trees(given, depth=depth)

@@ -11,9 +11,19 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import Result, span, tally
+from .._lib.results import Result, span
 from ..mixtures import Mixture
-from .signs import Elasticity, Responding, completions_of, decided, responded, three_roles, unit_of, verdicts
+from .signs import (
+    Elasticity,
+    Responding,
+    completions_of,
+    decided,
+    decided_at,
+    responded,
+    three_roles,
+    unit_of,
+    verdicts,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,6 +42,8 @@ class ResponseCurve(Result):
         Rates at l = 0; that of D_t is inf where it has leaves that the others lack.
     elasticities : tuple of L `Elasticity`
         Derivatives and certified signs at each l.
+    names : tuple of 3 strings
+        What D_p, D_a and D_t are called.
 
     Notes
     -----
@@ -51,10 +63,12 @@ class ResponseCurve(Result):
     rates: Float[np.ndarray, "points 3"]
     start: Float[np.ndarray, "3"]
     elasticities: tuple[Elasticity, ...]
+    names: tuple[str, ...]
 
     def __repr__(self) -> str:
-        holds = tally(found.holds for found in self.elasticities)
-        return f"ResponseCurve(k={self.k:.6g}, l {span(self.l)}, {holds})"
+        pretrain, align, perturb = self.names
+        verdict = f"{pretrain}, {align} as {perturb} grows: {decided_at(self.elasticities)}"
+        return f"ResponseCurve({verdict}; k={self.k:.6g}, l {span(self.l)})"
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
         rates = zip(("rate_pretrain", "rate_align", "rate_perturb"), self.rates.T, strict=True)
@@ -125,6 +139,7 @@ def response_curve(
         np.reshape(rates, (len(rates), 3)),
         start / unit,
         tuple(elasticities),
+        tuple(mixture.names[i] for i in roles),
     )
 
 
@@ -143,4 +158,5 @@ def _retrained(
     sizes[t] = 0
     start = model.with_sizes(sizes).rates(math.e)[roles] / unit
     k = float(sizes[p] / sizes[a])
-    return ResponseCurve(points, k, np.reshape(rates, (len(rates), 3)), start, tuple(elasticities))
+    names = tuple(model.names[i] for i in roles)
+    return ResponseCurve(points, k, np.reshape(rates, (len(rates), 3)), start, tuple(elasticities), names)

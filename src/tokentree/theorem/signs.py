@@ -77,7 +77,7 @@ from jaxtyping import Bool, Float
 
 from .._lib import checks, display
 from .._lib.frames import optional
-from .._lib.results import Result
+from .._lib.results import Result, tally
 from ..mixtures import (
     BLOCK,
     EXACT_LEAVES,
@@ -89,11 +89,17 @@ from ..mixtures import (
     integer_excess,
     interval_sign,
     inverse_root,
+    no_mixture,
     signs_hold,
 )
-from ..trees import TokenTree
 
 Sign = Literal[-1, 0, 1] | None
+
+_ROLES = ("pretrain", "align", "perturb")
+
+_MOVES = {-1: "falls", 0: "stays", 1: "rises", None: "undecided"}
+
+_HOLDS = {True: "hold", False: "fail", None: "undecided"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -125,10 +131,13 @@ class Elasticity(Result):
         Whether both signs are proved.
     certificate : str
         How each sign was decided, or why not.
+    names : tuple of 3 strings
+        What D_p, D_a and D_t are called.
 
     Notes
     -----
-    `to_frame` has one row, with the signs as sign_pretrain and sign_align.
+    `to_frame` has one row, with the names as pretrain, align and perturb, and the signs as sign_pretrain and
+    sign_align.
     """
 
     k: float
@@ -144,14 +153,17 @@ class Elasticity(Result):
     holds: bool | None
     certified: bool
     certificate: str
+    names: tuple[str, ...]
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an Elasticity is neither true nor false: ask for .holds, which is None if undecided")
 
     def __repr__(self) -> str:
+        pretrain, align, perturb = self.names
+        moves = (f"{name} {_MOVES[sign]}" for name, sign in zip((pretrain, align), self.signs, strict=True))
         return (
-            f"Elasticity(k={self.k:.6g}, l={self.l:.6g}, holds={self.holds}, signs={self.signs}, "
-            f"dgamma_pretrain={self.dgamma_pretrain:.6g}, dgamma_align={self.dgamma_align:.6g}, "
+            f"Elasticity(signs {_HOLDS[self.holds]}{', certified' if self.certified else ''}: "
+            f"{', '.join(moves)} as {perturb} grows; k={self.k:.6g}, l={self.l:.6g}, "
             f"ratio={self.ratio:.6g}{'' if self.certified else f', certificate={self.certificate!r}'})"
         )
 
@@ -159,7 +171,8 @@ class Elasticity(Result):
         return display.pairs(vars(self), "Elasticity: Theorem 4.2 says gamma_p' < 0 < gamma_a'")
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        row = {name: [value] for name, value in vars(self).items() if name != "signs"}
+        row = {name: [value] for name, value in vars(self).items() if name not in ("signs", "names")}
+        row |= {role: [name] for role, name in zip(_ROLES, self.names, strict=True)}
         signs = dict(zip(("sign_pretrain", "sign_align"), self.signs, strict=True))
         return (row | verdicts([self]) | {name: _nullable([sign], "Int64") for name, sign in signs.items()},)
 
@@ -285,9 +298,7 @@ def responding(name: str, model: Any) -> None:
     """Refuse what is neither a `Mixture` nor like a `TrainedMixture`."""
     # Asked of the class: the residual itself costs a pass over the data.
     if not isinstance(model, Mixture) and not hasattr(type(model), "residual"):
-        trees = isinstance(model, list | tuple | TokenTree)
-        hint = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
-        raise TypeError(f"{name} is a {type(model).__name__}: must be a Mixture or a TrainedMixture{hint}")
+        no_mixture(name, model, "a Mixture or a TrainedMixture")
 
 
 def unit_of(base: float, per: str) -> float:
@@ -325,6 +336,7 @@ def responded(model: Responding, roles: Sequence[int], unit: float) -> Elasticit
         holds=signs_hold(*signs),
         certified=False,
         certificate=f"not certified: the gradient of F over the total size is {model.residual.relative:.2g}",
+        names=tuple(model.names[i] for i in roles),
     )
 
 
@@ -366,6 +378,7 @@ def decided(
         holds=signs_hold(*signs),
         certified=None not in signs,
         certificate=f"pretrain: {found[0].method}; align: {found[1].method}",
+        names=tuple(mixture.names[i] for i in roles),
     )
 
 
@@ -443,6 +456,14 @@ def _certain(mixture: Mixture, read: _Decision, bounds: Float[np.ndarray, "2"]) 
 
 def _sign(number: int) -> Sign:
     return 1 if number > 0 else -1 if number < 0 else 0
+
+
+def decided_at(elasticities: Sequence[Elasticity]) -> str:
+    """At how many points the signs hold, and whether that is certified, in a few words."""
+    certified = sum(each.certified for each in elasticities)
+    if certified == len(elasticities):
+        return f"{tally(each.holds for each in elasticities)}, certified"
+    return f"{tally(each.holds for each in elasticities)}, certified at {certified}"
 
 
 def verdicts(elasticities: Iterable[Any]) -> dict[str, Any]:

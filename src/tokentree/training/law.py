@@ -27,7 +27,7 @@ from .._lib import checks
 from .._lib.archives import load_arrays, save_arrays
 from .._lib.checks import Numbers
 from .._lib.progress import tracked
-from .._lib.results import Result
+from .._lib.results import Result, few
 from ..mixtures import BestSizes, Mixture, best_shares, share_bounds, target_weights
 from . import fitting
 from .fitting import SCALES, Data, Fitted, Scales, Shape
@@ -90,6 +90,8 @@ class MixingLaw:
         Of the joint law, alpha, beta, parameters (a) and tokens (b); None where runs do not differ in size.
     choices : tuple of Choice
         What cross-validation tried, in that order.
+    choice : Choice or None
+        The one that was taken.
     unknown : tuple of str
         Datasets that are in no run and have no loss. Of a mixture that has them the law predicts NaN.
     replicates : tuple of MixingLaw
@@ -103,7 +105,7 @@ class MixingLaw:
     >>> runs = TrainingRuns(sizes, [2 + mixture.with_sizes(n).rates(np.e) for n in sizes.tolist()])
     >>> law = MixingLaw.fit(runs, n_leaves=10, smoothing=1e-4, scales="shared")
     >>> law
-    MixingLaw(3 datasets, 3 losses, 10 leaves, scales shared)
+    MixingLaw(3 datasets (D1, D2, D3), 3 losses; 10 leaves, scales shared)
     >>> bool(law.score(runs).r2.min() > 0.99)
     True
     """
@@ -201,6 +203,13 @@ class MixingLaw:
         """The losses that were measured."""
         every = (*self.names, *self.tasks)
         return tuple(every[row] for row in self.rows)
+
+    @property
+    def choice(self) -> Choice | None:
+        """What cross-validation chose, with its error on mixtures left out; None where nothing was chosen."""
+        taken = self.shape.n_leaves, self.shape.smoothing, self.scales
+        tried = (each for each in self.choices if (each.n_leaves, each.smoothing, each.scales) == taken)
+        return next(tried, None)
 
     @property
     def scales(self) -> Scales:
@@ -634,11 +643,12 @@ class MixingLaw:
 
     def __repr__(self) -> str:
         joint = "" if self.exponents is None else ", joint in parameters and tokens"
-        tasks = f", {len(self.tasks)} tasks" if self.tasks else ""
+        tasks = f", tasks: {few(self.tasks)}" if self.tasks else ""
+        error = "" if self.choice is None else f", R2 {1 - self.choice.error:.4f} on mixtures left out"
         boot = f", {len(self.replicates)} replicates" if self.replicates else ""
         return (
-            f"MixingLaw({len(self.names)} datasets{tasks}, {len(self.losses)} losses, "
-            f"{self.shape.n_leaves} leaves, scales {self.scales}{joint}{boot})"
+            f"MixingLaw({len(self.names)} datasets ({few(self.names)}), {len(self.losses)} losses{tasks}; "
+            f"{self.shape.n_leaves} leaves, scales {self.scales}{joint}{error}{boot})"
         )
 
     # Inside

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 
 from .._lib import checks, display
 from .._lib.checks import Numbers
-from .._lib.results import Result
+from .._lib.results import Result, few
 from . import fitting
 from .fitting import Data
 from .law import _data
@@ -80,8 +80,9 @@ class _Fitted(Result):
     ) -> Float[np.ndarray, "runs losses"]: ...
 
     def __repr__(self) -> str:
-        tasks = f", {len(self.tasks)} tasks" if self.tasks else ""
-        return f"{type(self).__name__}({len(self.names)} datasets{tasks}, {len(self.losses)} losses)"
+        tasks = f", tasks: {few(self.tasks)}" if self.tasks else ""
+        datasets = f"{len(self.names)} datasets ({few(self.names)})"
+        return f"{type(self).__name__}({datasets}, {len(self.losses)} losses{tasks})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -235,7 +236,7 @@ class ExponentialLaw(_LossByLoss):
     >>> shares = np.linspace([1, 0], [0, 1], 5)
     >>> law = ExponentialLaw.fit(TrainingRuns(shares, 2 + np.exp(-shares)), smoothing=1e-8)
     >>> law
-    ExponentialLaw(2 datasets, 2 losses)
+    ExponentialLaw(2 datasets (D1, D2), 2 losses)
     >>> bool(abs(law.predict([0.3, 0.7]) - 2 - np.exp([-0.3, -0.7])).max() < 1e-4)
     True
     """

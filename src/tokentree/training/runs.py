@@ -28,7 +28,7 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.display import table
 from .._lib.frames import frame as make_frame
-from .._lib.results import Result, same, span
+from .._lib.results import Result, few, same, span
 from ..mixtures import dataset_index
 from .tables import ARRAYS, Asked, Columns, Source, Table, from_files, from_table
 
@@ -98,7 +98,7 @@ class TrainingRuns:
     ...     names=["web", "code"],
     ... )
     >>> runs
-    TrainingRuns(3 runs, 2 datasets, 2 losses)
+    TrainingRuns(3 runs, 2 datasets (web, code), 2 losses)
     >>> runs.regret().round(2)
     array([[0.  , 0.25, 0.8 ],
            [0.5 , 0.  , 0.1 ],
@@ -230,7 +230,8 @@ class TrainingRuns:
         ...     written = [path.write_text(text) for path, text in zip(paths, (mixtures, losses))]
         ...     runs = TrainingRuns.from_csv(*paths)
         >>> runs
-        TrainingRuns(2 runs, 3 datasets, 3 losses, tasks: quiz; no loss of forum; left out: 1 of mixtures.csv)
+        TrainingRuns(2 runs, 3 datasets (web, code, forum), 3 losses, tasks: quiz; no loss of forum;
+                     left out: 1 of mixtures.csv)
         >>> runs.matches
         {'web': 'val/web_loss', 'code': 'val/code_loss', 'quiz': 'val/quiz_loss'}
         """
@@ -685,12 +686,13 @@ class TrainingRuns:
 
     def _summary(self) -> str:
         measured = self.measured
-        text = f"{self.n_runs:,} runs, {self.n_datasets} datasets, {int(measured.sum())} losses"
+        datasets = f"{self.n_datasets} datasets ({few(self.names)})"
+        text = f"{self.n_runs:,} runs, {datasets}, {int(measured.sum())} losses"
         if self._tasks:
-            text += f", tasks: {_few(self._tasks)}"
+            text += f", tasks: {few(self._tasks)}"
         without = [name for name, known in zip(self.losses, measured.tolist(), strict=True) if not known]
         if without:
-            text += f"; no loss of {_few(without)}"
+            text += f"; no loss of {few(without)}"
         lost = [f"{len(rows):,} of {file}" for file, rows in self._source.left_out.items() if rows]
         return text + (f"; left out: {', '.join(lost)}" if lost else "")
 
@@ -872,8 +874,3 @@ def _multiple(z: float) -> float:
     if not 0 <= z < np.inf:
         raise ValueError(f"z = {z!r}: a number of standard errors must be finite and >= 0")
     return float(z)
-
-
-def _few(names: Iterable[str], most: int = 6) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from ..trees import TokenTree
+from ..trees import TokenTree, checked_tree
 from .modules import Loss, torch_for
 
 _MAX_VOCABULARY = 2**31
@@ -118,8 +118,7 @@ def tree_loss(tree: TokenTree, width: int | None = None) -> Loss:
     >>> print(round(loss(Coin()).item() / np.log(2), 12))
     2.0
     """
-    if not isinstance(tree, TokenTree):
-        raise TypeError(f"tree is a {type(tree).__name__}: must be a TokenTree")
+    checked_tree("tree", tree)
     unexpanded = tree.unexpanded_weight / tree.total_weight
     checks.whole("tree", unexpanded, "a loss needs to know all that follows a prefix")
     width = tree.depth if width is None else checks.integer("width", width, tree.depth)

@@ -3,10 +3,12 @@
 from .joined import Joined as Joined, by_depth as by_depth, refuse_open as refuse_open
 from .leaves import Leaf, Leaves
 from .merging import (
+    checked_tree as checked_tree,
     checked_trees as checked_trees,
     joint_tree as joint_tree,
     leaf_distributions,
     merge,
+    one_after_another as one_after_another,
     pruned as pruned,
 )
 from .picture import node_rows as node_rows

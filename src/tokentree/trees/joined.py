@@ -7,14 +7,14 @@ from jaxtyping import Bool, Float, Int
 
 from .._lib import log_masses
 from ..information import divergence_terms
-from .merging import joint_tree
+from .merging import checked_tree, joint_tree
 from .tokens import REST
 from .tree import TokenTree
 
 
 def refuse_open(data_tree: TokenTree) -> None:
     """Refuse data of which a part is unexpanded."""
-    if data_tree._is_open:
+    if checked_tree("data_tree", data_tree)._is_open:
         raise ValueError(
             f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be known"
         )

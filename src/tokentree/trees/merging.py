@@ -1,6 +1,7 @@
 """Several trees in one: their sum, and their distributions over the leaves of the joint tree."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Num
@@ -12,7 +13,7 @@ from .tokens import _MAX_COUNT, REST
 from .tree import TokenTree, tree_of_levels
 
 
-def merge(trees: Sequence[TokenTree] | TokenTree, *more: TokenTree) -> TokenTree:
+def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *more: TokenTree) -> TokenTree:
     """Add trees: every node of the result weighs the sum of its weights in `trees`.
 
     The tree of a union of datasets is the merge of their trees, so a corpus may be counted in shards.
@@ -48,7 +49,7 @@ def merge(trees: Sequence[TokenTree] | TokenTree, *more: TokenTree) -> TokenTree
     >>> merge([one, two]) == TokenTree.from_sequences(["0", "01", "01"])
     True
     """
-    trees = checked_trees([trees, *more] if isinstance(trees, TokenTree) else trees)
+    trees = checked_trees(one_after_another(trees, None, more)[0])
     _agreed(trees)
     sources = [tree._source.prune(tree.depth) for tree in trees if isinstance(tree._source, bands.Bands)]
     compact = bands.merge(sources) if len(sources) == len(trees) else None
@@ -127,6 +128,33 @@ def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
     return tree.prune(depth)
 
 
+def one_after_another(
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
+    second: Any,
+    more: Sequence[TokenTree],
+) -> tuple[Sequence[TokenTree] | Mapping[str, TokenTree], Any]:
+    """Trees given as f(a, b, c) or f([a, b, c], second), and what was given second beside a sequence."""
+    if isinstance(trees, TokenTree):
+        return [trees, *([] if second is None else [second]), *more], None
+    if more:
+        raise TypeError(f"{len(more)} arguments too many: give trees as [a, b, c] or one after another")
+    return trees, second
+
+
+def checked_tree(name: str, tree: object) -> TokenTree:
+    """A tree, or an error that says how to make one of what was given."""
+    if isinstance(tree, TokenTree):
+        return tree
+    how = ""
+    if isinstance(tree, str | bytes | list | tuple):
+        how = "; TokenTree.from_sequences makes one of responses, from_text of a text"
+    elif hasattr(type(tree), "distributions"):
+        how = "; pass one of the trees that it was made from"
+    elif callable(tree):
+        how = "; of a model, adapters.read_along(model, data_tree) or adapters.read_model(model, depth)"
+    raise TypeError(f"{name} is a {type(tree).__name__}: must be a TokenTree{how}")
+
+
 def checked_trees(trees: Sequence[TokenTree] | Mapping[str, TokenTree]) -> list[TokenTree]:
     """The trees, of which there is at least one."""
     if isinstance(trees, TokenTree):
@@ -136,10 +164,7 @@ def checked_trees(trees: Sequence[TokenTree] | Mapping[str, TokenTree]) -> list[
     trees = list(trees.values() if isinstance(trees, Mapping) else trees)
     if not trees:
         raise ValueError("trees is empty: at least one tree is needed")
-    for i, tree in enumerate(trees):
-        if not isinstance(tree, TokenTree):
-            raise TypeError(f"trees[{i}] is a {type(tree).__name__}: must be a TokenTree")
-    return trees
+    return [checked_tree(f"trees[{i}]", tree) for i, tree in enumerate(trees)]
 
 
 def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
