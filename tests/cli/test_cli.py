@@ -306,6 +306,7 @@ def test_a_dash_is_standard_input(files, tmp_path, capsys):
         ("some text".encode("utf-16-be"), "UTF-16"),
         ("some tëxt".encode(), None),
     ],
+    ids=["gzip", "zip", "zstd", "xz", "bzip2", "utf-16", "utf-16-be", "text"],
 )
 def test_measure_hints_at_what_is_no_text(files, capsys, data, hint):
     files[1].write_bytes(data)
