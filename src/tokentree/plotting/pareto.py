@@ -165,7 +165,7 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     -------
     Axes
         Logarithmic both ways. A thin dotted line marks the threshold. A law's line ends a factor of ten below
-        the data's last point.
+        the data's last point, or at the upper end.
 
     Examples
     --------
@@ -183,12 +183,12 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     shown = np.unique(np.append(0, marks))
     ax.plot(fit.values[shown], survival[shown], ".", color="0.6", ms=4, label="data", zorder=1)
 
-    x = np.geomspace(fit.threshold, fit.values[-1], 200)
+    x = np.geomspace(fit.threshold, min(fit.values[-1], fit.upper), 200)
     if fit.discrete:
         x = np.unique(np.ceil(x))
     styles = zip((*DASHES, (0, (1, 1))), (*GREYS, "0.0"), (2, 1, 1, 1, 1), strict=True)
     for name, (dashes, grey, width) in zip(("pareto", *ALTERNATIVES), styles, strict=True):
-        law = fit.n_tail / fit.n * np.asarray(fit.survival(x, name))
+        law = (fit.n_above + fit.n_tail * np.asarray(fit.survival(x, name))) / fit.n
         seen = law >= survival[-1] / 10
         label = rf"Pareto, $\alpha = {fit.exponent:.3g}$" if name == "pareto" else name
         ax.plot(x[seen], law[seen], color=grey, linestyle=dashes, linewidth=width, label=label)
