@@ -26,3 +26,26 @@ def test_public_names_exist_once():
 def test_importing_the_package_leaves_heavy_modules_alone(module):
     code = f"import sys, tokentree; sys.exit({module!r} in sys.modules)"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+@pytest.mark.parametrize("asked", ["--version", "--help", "measure --help", "verify --help"])
+def test_help_and_version_import_nothing_heavy(asked):
+    """NumPy takes twice as long as they do."""
+    code = (
+        "import sys\n"
+        "from tokentree.cli import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "except SystemExit as end:\n"
+        "    heavy = {'numpy', 'scipy', 'jaxtyping', 'matplotlib', 'rich', 'sympy', 'importlib.metadata'}\n"
+        "    sys.exit(end.code or ', '.join(heavy & set(sys.modules)) or 0)\n"
+        "sys.exit('it went on')"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *asked.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "tokentree" in shown.stdout
