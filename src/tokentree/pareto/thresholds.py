@@ -171,7 +171,8 @@ def _least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) 
     witnesses = np.unique(np.searchsorted(-sample.at_least, -halves).clip(1, len(sample.values) - 1))
     bounds = np.zeros(len(candidates))
     # A few at a time: with many candidates, all of these would take more memory than the data.
-    for some in np.array_split(witnesses, 1 + len(witnesses) * len(candidates) // _AT_ONCE):
+    parts = min(len(witnesses), 1 + len(witnesses) * len(candidates) // _AT_ONCE)
+    for some in np.array_split(witnesses, parts):
         below = np.searchsorted(candidates, some)
         which = np.concatenate([candidates[:number] for number in below.tolist()])
         found = yield from sample.differences(which, some.repeat(below))
