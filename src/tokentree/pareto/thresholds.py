@@ -32,6 +32,9 @@ from .zeta import zeta_draws, zeta_exponents, zeta_sums
 _AT_ONCE = 2**17
 """Pairs of a threshold and a point that are worked out at once."""
 
+_IN_CACHE = 2**14
+"""Pairs for which one call takes less time than several."""
+
 Found = TypeVar("Found")
 
 Steps = Generator[tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]], Any, Found]
@@ -170,12 +173,15 @@ def _least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) 
     halves = sample.at_least[0] / 2.0 ** np.arange(1, 1 + math.log2(sample.at_least[0]))
     witnesses = np.unique(np.searchsorted(-sample.at_least, -halves).clip(1, len(sample.values) - 1))
     bounds = np.zeros(len(candidates))
-    # A few at a time: with many candidates, all of these would take more memory than the data.
-    parts = min(len(witnesses), 1 + len(witnesses) * len(candidates) // _AT_ONCE)
+    # A few at a time, of many candidates one: all of these would take more memory than the data.
+    parts = min(len(witnesses), 1 + len(witnesses) * len(candidates) // _IN_CACHE)
     for some in np.array_split(witnesses, parts):
         below = np.searchsorted(candidates, some)
-        which = np.concatenate([candidates[:number] for number in below.tolist()])
-        found = yield from sample.differences(which, some.repeat(below))
+        if len(some) == 1:
+            found = yield from sample.differences(candidates[: below[0]], some[0])
+        else:
+            which = np.concatenate([candidates[:number] for number in below.tolist()])
+            found = yield from sample.differences(which, some.repeat(below))
         end = 0
         for number in below.tolist():
             part, end = found[end : end + number], end + number
