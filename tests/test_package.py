@@ -65,3 +65,26 @@ def test_docs_install_from_the_clone_until_there_is_a_release():
         page.name for page in pages if re.search(r"pip install '?tokentree", page.read_text(encoding="utf-8"))
     ]
     assert bool(named) == bool(released), named
+
+
+@pytest.mark.parametrize("asked", ["--version", "--help", "measure --help", "verify --help"])
+def test_help_and_version_import_nothing_heavy(asked):
+    """NumPy takes twice as long as they do."""
+    code = (
+        "import sys\n"
+        "from tokentree.cli import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "except SystemExit as end:\n"
+        "    heavy = {'numpy', 'scipy', 'jaxtyping', 'matplotlib', 'rich', 'sympy', 'importlib.metadata'}\n"
+        "    sys.exit(end.code or ', '.join(heavy & set(sys.modules)) or 0)\n"
+        "sys.exit('it went on')"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *asked.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "tokentree" in shown.stdout

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import coders, coding, exact, huffman, measures, mixtures, tails, threads, trees
+from . import coders, coding, exact, huffman, measures, mixtures, startup, tails, threads, trees
 from .timing import comparing, scaling
 
 FAMILIES = huffman.FAMILIES | trees.FAMILIES | measures.FAMILIES | mixtures.RESPONSE | mixtures.VERDICT
@@ -13,6 +13,7 @@ PARTS: dict[str, Callable[[bool, Path], None]] = {
     "many": partial(comparing, huffman.MANY),
     "coders": partial(comparing, coders.FAMILIES),
     "trees": partial(scaling, trees.FAMILIES),
+    "strings": partial(comparing, trees.STRINGS),
     "prefixes": partial(comparing, trees.PREFIXES),
     "measures": partial(scaling, measures.FAMILIES),
     "response": partial(scaling, mixtures.RESPONSE),
@@ -21,5 +22,6 @@ PARTS: dict[str, Callable[[bool, Path], None]] = {
     "tails": tails.print_table,
     "coding": coding.print_table,
     "threads": threads.print_table,
+    "startup": startup.print_table,
 }
 """Each prints its tables, quick or in full, and leaves its figures in a folder."""

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import numpy.typing as npt
 
 from tokentree import TokenTree
 
@@ -13,8 +14,7 @@ def sides(n: int, length: int = 32) -> Sides:
     responses = np.random.default_rng(0).integers(0, 2, (n, length), dtype=np.uint8)
 
     def strings() -> list[str]:
-        text = (responses + ord("0")).tobytes().decode("ascii")
-        return [text[i : i + length] for i in range(0, len(text), length)]
+        return as_strings(responses)
 
     def marisa() -> Run:
         import marisa_trie
@@ -46,10 +46,26 @@ def sides(n: int, length: int = 32) -> Sides:
     }
 
 
+def as_strings(responses: npt.NDArray[np.uint8]) -> list[str]:
+    length = responses.shape[1]
+    text = (responses + ord("0")).tobytes().decode("ascii")
+    return [text[i : i + length] for i in range(0, len(text), length)]
+
+
+def from_strings(n: int, length: int = 32) -> Sides:
+    """What ours is given is what the peers are."""
+    of = sides(n, length)
+    given = as_strings(np.random.default_rng(0).integers(0, 2, (n, length), dtype=np.uint8))
+    return {
+        "tokentree": lambda: lambda: TokenTree.from_sequences(given),
+        "marisa-trie": of["marisa-trie"],
+        "pygtrie": of["pygtrie"],
+    }
+
+
 def prefixes(n: int, length: int = 32) -> Sides:
     responses = np.random.default_rng(0).integers(0, 2, (n, length), dtype=np.uint8)
-    text = (responses + ord("0")).tobytes().decode("ascii")
-    given = [text[i : i + length] for i in range(0, len(text), length)]
+    given = as_strings(responses)
 
     def ours(length: int) -> Run:
         tree, prefix = TokenTree.from_sequences(responses), given[0][:length]
@@ -74,6 +90,10 @@ def prefixes(n: int, length: int = 32) -> Sides:
         "pygtrie, `in`": pygtrie,
     }
 
+
+STRINGS = {
+    "strings": Family("Token tree of strings of 32 digits", "strings", DECADES[:-1], from_strings, 32),
+}
 
 PREFIXES = {
     "prefixes": Family(

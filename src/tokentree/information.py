@@ -249,18 +249,22 @@ def renyi_entropy(
     if alpha == 1:
         return entropy(p, base)
     rows = checks.distributions("p", p)
-    with np.errstate(divide="ignore"):
-        logs = np.log(rows)
     if np.isinf(alpha):
-        found = -logs.max(axis=-1)
+        found = -np.log(rows.max(axis=-1))
     elif abs(alpha - 1) < 1 / 2:
         # sum p (p^(alpha - 1) - 1), whose terms have one sign.
-        with np.errstate(invalid="ignore"):
-            terms = np.where(rows > 0, rows * np.expm1((alpha - 1) * logs), 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.where(rows > 0, rows * np.expm1((alpha - 1) * np.log(rows)), 0.0)
         found = np.log1p(np.ascontiguousarray(terms).sum(axis=-1)) / (1 - alpha)
     else:
-        powers = np.where(rows > 0, alpha * np.where(rows > 0, logs, 0.0), -np.inf)
-        found = scipy.special.logsumexp(powers, axis=-1) / (1 - alpha)
+        # The largest apart, so that what the others add to it keeps its digits. SciPy's logsumexp does so
+        # too, and takes ten times as long on a few leaves.
+        at = rows.argmax(axis=-1, keepdims=True)
+        top = rows.max(axis=-1, keepdims=True)
+        others = np.where((rows > 0) & (np.arange(rows.shape[-1]) != at), (rows / top) ** alpha, 0.0)
+        found = (alpha * np.log(top[..., 0]) + np.log1p(np.ascontiguousarray(others).sum(axis=-1))) / (
+            1 - alpha
+        )
     entropies: Float[np.ndarray, "*batch"] | np.float64 = (found / scale + 0.0)[()]
     return entropies
 

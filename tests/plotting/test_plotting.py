@@ -150,6 +150,18 @@ def test_tail_fit_draws_data_and_every_law(discrete):
     assert ax.get_xlabel() == ("count, $x$" if discrete else "mass, $x$")
 
 
+@pytest.mark.parametrize("discrete", [False, True])
+def test_laws_end_at_the_upper_end_above_what_lies_beyond(discrete):
+    data = np.append(50 ** np.random.default_rng(0).random(300), [70.0, 80.0, 90.0])
+    fit = ParetoMass.fit(np.ceil(data) if discrete else data, 2, discrete=discrete, upper=50)
+    _, *laws, _ = plot_tail_fit(fit).get_lines()
+    for name, line in zip(("pareto", *ALTERNATIVES), laws, strict=True):
+        x, y = line.get_data()
+        assert x[-1] == 50
+        np.testing.assert_allclose(y, (3 + fit.n_tail * fit.survival(x, name)) / 303)
+        assert y[0] == pytest.approx(np.mean(fit.values.repeat(fit.counts) >= 2))
+
+
 def test_tail_fit_thins_what_cannot_be_seen():
     fit = ParetoMass.fit(1 + np.random.default_rng(0).pareto(1.5, 50_000))
     ax = plot_tail_fit(fit, unit="leaf mass")

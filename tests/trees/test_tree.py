@@ -889,3 +889,26 @@ def test_ten_million_responses():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * 2**30
+
+
+@pytest.mark.parametrize("length", [0, 1, 57, 58, 59, 64, 65])
+@pytest.mark.parametrize("last", [1.0, 0.5])
+def test_few_responses_are_read_as_many_are(length, last):
+    """A few rows of bits take a way of their own; ten times as many, of which some end early, do not."""
+    rows = np.random.default_rng(length).integers(0, 2, (9, length))
+    few = ["".join(map(str, row)) for row in rows.tolist()]
+    few.append(few[0][: int(last * length)])
+    trees = [
+        TokenTree.from_sequences(few),
+        TokenTree.from_sequences([list(map(int, row)) for row in few]),
+        TokenTree.from_sequences(few * 10),
+    ]
+    if last == 1:
+        trees.append(TokenTree.from_sequences(np.array([list(row) for row in few], dtype="U1").astype(int)))
+    for tree in trees[1:]:
+        scale = tree.total_weight // trees[0].total_weight
+        np.testing.assert_array_equal(tree.weights, scale * trees[0].weights)
+        np.testing.assert_array_equal(tree.offsets, trees[0].offsets)
+    for row in few:
+        expected = sum(other.startswith(row) for other in few)
+        assert trees[0].weight(row) == expected

@@ -172,11 +172,12 @@ class _Stream:
 
     def walk(self, position: int, stop: int, met: Collection[int] = ()) -> tuple[list[int], int]:
         """Symbols from a position on, one by one, up to a stop or to one of the places where they are met."""
-        table, words, last = self.table, self.words.data, 32 - self.table.width
+        table, words = self.table, self.words.data
+        last, mask = 32 - table.width, table.first - 1
         symbol_of, length_of = table.symbols.data, table.lengths.data
         symbols = []
         while position < stop and position not in met:
-            window = words[position >> 3] >> (last - (position & 7)) & table.first - 1
+            window = words[position >> 3] >> (last - (position & 7)) & mask
             symbol, length = symbol_of[window], length_of[window]
             if not length:
                 symbol, length = table.follow(self.octets, position)

@@ -10,13 +10,14 @@ from .._lib import checks
 from .._lib.checks import Numbers
 from .law import log_steps
 from .tails import TailFit
-from .thresholds import Sample, Search, least_distance, replicates, standard_error, starting_at
+from .thresholds import Search, least_distance, replicates, samples, standard_error, starting_at
 
 
 def fit_tail(
     masses: Annotated[Numbers, "points"],
     threshold: float | None = None,
     *,
+    upper: float | None = None,
     discrete: bool | None = None,
     min_tail: int = 2,
     max_exponent: float = math.inf,
@@ -34,6 +35,10 @@ def fit_tail(
     threshold : float, optional
         x_m. By default the one of least Kolmogorov-Smirnov distance among the distinct masses but the
         largest; of several, the least.
+    upper : float, optional
+        x_M, where the law ends; by default nowhere. Masses above it are left out of the tail, as those below
+        the threshold are, and so they are where the threshold is looked for. Take it from what the masses
+        are, a total of 1 say: the largest of them always lies below the end of their law.
     discrete : bool, optional
         Whether to fit the law of integers. By default, if `masses` has an integer dtype.
     min_tail : int
@@ -58,13 +63,17 @@ def fit_tail(
         If `masses` does not hold real numbers, `min_tail` or `n_bootstrap` is not an integer, or `rng` is
         neither a Generator nor an integer.
     ValueError
-        If a mass or the threshold is not finite and > 0, or not whole where `discrete`; if the tail has fewer
-        than 2 different masses; if no threshold is left to try; or if another argument is out of range.
+        If a mass or the threshold is not finite and > 0, or `upper` not > 0, or one of them not whole where
+        `discrete`; if the tail has fewer than 2 different masses; if no threshold is left to try; or if
+        another argument is out of range.
 
     Notes
     -----
     *Exponent.* For continuous masses n_tail / sum log(x / x_m), with standard error alpha / sqrt(n_tail); for
-    integers the root of the score of the zeta law, with that of the information.
+    integers the root of the score of the zeta law, with that of the information. With `upper` the law is that
+    of x_m <= x <= x_M, P(X >= x) = (x^-alpha - x_M^-alpha) / (x_m^-alpha - x_M^-alpha), and its mass function
+    the zeta law's over the sum up to x_M. The exponent is then any real number, which from zero down a tail
+    without end cannot have; it is the one root of the score, and the error that of the information.
 
     *Distance.* The largest difference between P(X >= x) in the tail and in the law, as in CSN's programs: for
     integers over all integers x, also those between the data; of n continuous masses the i-th smallest is set
@@ -78,12 +87,14 @@ def fit_tail(
     *p-value* (CSN, section 4.1). A replicate draws each of n points from the fitted tail with probability
     n_tail / n, and else from the masses below the threshold, and chooses its own threshold. Where the
     threshold was given, it is n_tail points of the tail. A replicate that leaves nothing to fit is redrawn.
+    Masses above `upper` are in no replicate.
 
-    *Alternatives* (CSN, table 2.1), conditional on x >= x_m: lognormal (mu, sigma of log x), exponential
-    (density as exp(-lambda x)), stretched exponential (x^(beta-1) exp(-lambda x^beta)), truncated power law
-    (x^-density_exponent exp(-lambda x), density_exponent >= 0). For integers the first three are continuous
-    variables from x_m - 1/2 on, rounded to the nearest integer, so that mass functions are differences of
-    survival functions; the last is the same formula, divided by its sum over all integers from x_m on.
+    *Alternatives* (CSN, table 2.1), conditional on x_m <= x <= x_M: lognormal (mu, sigma of log x),
+    exponential (density as exp(-lambda x)), stretched exponential (x^(beta-1) exp(-lambda x^beta)), truncated
+    power law (x^-density_exponent exp(-lambda x), density_exponent >= 0). For integers the first three are
+    continuous variables from x_m - 1/2 to x_M + 1/2, rounded to the nearest integer, so that mass functions
+    are differences of survival functions; the last is the same formula, divided by its sum over all integers
+    from x_m to x_M. With `upper`, lambda of the exponential law and density_exponent are any real numbers.
 
     In continuous data lognormal and stretched exponential have the Pareto law as a limit (mu = -inf, beta =
     0), so they never fit worse: the ratio is at most zero, and zero where the likelihood grows towards that
@@ -117,18 +128,25 @@ def fit_tail(
     generator = checks.generator(rng) if n_bootstrap else None
 
     values, counts = np.unique(data, return_counts=True)
-    tail, often = (values, counts) if threshold is None else _above(threshold, values, counts)
+    end = _end(upper, discrete)
+    within = values <= end
+    tail, often = values[within], counts[within]
+    if threshold is not None:
+        tail, often = _above(threshold, tail, often)
     different = np.count_nonzero(often)
     if different < 2:
         where = "masses" if threshold is None else f"masses from the threshold {threshold!r} on"
+        where += "" if end == math.inf else f" up to upper = {upper!r}"
         raise ValueError(f"{where}: {different} different values, and a tail needs at least 2")
 
-    sample = Sample.of(tail.astype(np.float64), log_steps(tail), often, discrete)
+    rest = math.inf if end == math.inf else float(log_steps(np.array([tail[-1], end]))[0])
+    (sample,) = samples([(tail.astype(np.float64), log_steps(tail), often, rest)], discrete, float(end))
     candidates = search.candidates(sample)
     if not len(candidates):
         raise ValueError(
             f"masses: no threshold leaves min_tail = {search.min_tail} points or more and an exponent below "
             f"max_exponent = {search.max_exponent:g}"
+            + (f", and lies more than 1 below upper = {end}" if discrete and end < math.inf else "")
         )
     place, distance = least_distance(sample, candidates)
     bootstrap = None
@@ -140,6 +158,7 @@ def fit_tail(
         threshold=tail[place].item(),
         threshold_given=search.given,
         distance=distance,
+        upper=end,
         discrete=discrete,
         values=values,
         counts=counts,
@@ -170,6 +189,21 @@ def _above(
         raise ValueError(f"threshold has shape {start.shape}: must be one number")
     least = checks.positive("threshold", start.astype(np.float64))
     return starting_at(_whole("threshold", start) if values.dtype.kind == "i" else least, values, counts)
+
+
+def _end(upper: float | None, discrete: bool) -> float | int:
+    """The upper end, an integer if it is one of integers."""
+    if upper is None:
+        return math.inf
+    end = checks.real_array("upper", upper)
+    if end.ndim:
+        raise ValueError(f"upper has shape {end.shape}: must be one number")
+    if not end > 0:
+        raise ValueError(f"upper = {upper!r}: must be > 0, or None for a law without an upper end")
+    found: float | int = (
+        _whole("upper", end) if discrete and end < np.inf else end.astype(np.float64)
+    ).item()
+    return found
 
 
 def _whole(name: str, array: Num[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:

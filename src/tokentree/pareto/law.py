@@ -7,6 +7,9 @@ sum is exactly 1. The truncated power law is a formula for the mass function, di
 In continuous data write u = log(x / x_m). Lognormal and stretched exponential laws have the Pareto law as a
 limit, and the likelihood grows away from it if and only if the mean of u^2 is below twice the squared mean of
 u. It has one maximum: their files say why.
+
+A tail may have an upper end, x_M. Its laws are then those of x_m <= x <= x_M, or for integers of a continuous
+variable from x_m - 1/2 to x_M + 1/2, rounded.
 """
 
 import math
@@ -19,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int, Num
 
+from . import bounded
 from .zeta import zeta_sums
 
 
@@ -52,6 +56,10 @@ class Tail(NamedTuple):
     """Mean of the logs."""
     offsets: Float[np.ndarray, " values"]
     """Logs less their centre, to the last digit even of tight data far above the start."""
+    upper: float
+    """The upper end; infinite if there is none."""
+    length: float
+    """Its logarithm over the start, or for integers that of the upper edge of its cell."""
 
     @classmethod
     def above(
@@ -60,6 +68,7 @@ class Tail(NamedTuple):
         values: Num[np.ndarray, " values"],
         counts: Int[np.ndarray, " values"],
         discrete: bool,
+        upper: float = math.inf,
     ) -> "Tail":
         kept = values >= threshold
         shift = 0.5 if discrete else 0.0
@@ -79,6 +88,10 @@ class Tail(NamedTuple):
             (values[kept] - threshold).astype(np.float64),
             float(steps[0]) + mean,
             above_first - mean,
+            float(upper),
+            math.inf
+            if upper == math.inf
+            else float(log_steps(np.array([threshold, upper + 2 * shift]), shift)[0]),
         )
 
     @property
@@ -96,10 +109,12 @@ class Tail(NamedTuple):
     def mean(self, rows: Float[np.ndarray, " values"]) -> float:
         return float(self.counts @ rows / self.counts.sum())
 
-    @property
-    def ends_heavy(self) -> bool:
-        """Whether the mean square of the logs is at least twice the square of their mean."""
-        return self.mean(self.offsets**2) >= self.centre**2
+    def ends_heavy(self, alpha: float) -> bool:
+        """Whether the logs vary at least as much as under the most likely Pareto law."""
+        variance = self.centre**2
+        if self.length < math.inf:
+            variance = self.length**2 * float(bounded.moments(np.array(abs(alpha) * self.length))[1])
+        return self.mean(self.offsets**2) >= variance
 
     def points(self, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
         """Logarithms above the start of points of the support, or of the lower edges of their cells."""
@@ -169,15 +184,33 @@ class Pareto(Law):
 
     def log_density(self, tail: Tail) -> Float[np.ndarray, " values"]:
         if not tail.discrete:
-            return math.log(self.alpha) - self.alpha * tail.logs
-        scale = zeta_sums(np.array([self.alpha + 1]), np.array([float(tail.threshold)]))[0, 0]
-        return -(self.alpha + 1) * tail.ratios - math.log(scale)
+            if tail.length == math.inf:
+                return math.log(self.alpha) - self.alpha * tail.logs
+            size, logs = abs(self.alpha), tail.logs if self.alpha >= 0 else tail.length - tail.logs
+            whole = float(bounded.log_integral(np.array(size * tail.length)))
+            return -size * logs - math.log(tail.length) - whole
+        s, ratios = self.alpha + 1, tail.ratios
+        scale = zeta_sums(np.array([s]), np.array([float(tail.threshold)]), upper=tail.upper)[0, 0]
+        if s < 0:
+            ratios = np.log1p((tail.values - tail.upper) / tail.upper)
+        return -s * ratios - math.log(scale)
 
     def log_survival(self, tail: Tail, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
-        values: Float[np.ndarray, " points"] = -self.alpha * (np.log(x) - math.log(tail.threshold))
+        u = np.log(x) - math.log(tail.threshold)
+        if not tail.discrete and tail.length < math.inf:
+            length = np.array(tail.length)
+            with np.errstate(divide="ignore"):
+                return np.asarray(
+                    np.log(bounded.survival(np.array(self.alpha), np.minimum(u, length), length))
+                )
+        values: Float[np.ndarray, " points"] = -self.alpha * u
         if tail.discrete:
             # A sum over x is zeta(s, x) x^(s - 1) in units where an integral is 1 / alpha.
             s, ends = np.full(len(x) + 1, self.alpha + 1), np.append(x, float(tail.threshold))
-            sums = zeta_sums(s, ends)[0] / ends
+            sums = zeta_sums(s, np.minimum(ends, tail.upper), upper=tail.upper)[0]
+            if self.alpha < -1:
+                # In units of the last term.
+                return np.asarray(np.log(sums[:-1] / sums[-1]))
+            sums = sums / ends
             values = values + np.log(sums[:-1] / sums[-1])
         return values

@@ -23,13 +23,17 @@ class Lognormal(Alternative):
 
     @classmethod
     def fit(cls, tail: Tail, alpha: float) -> "Lognormal":
-        law = cls._most_likely(tail, alpha)
-        if not tail.discrete:
+        ended = tail.length < math.inf
+        if ended and not tail.discrete and tail.ends_heavy(alpha):
+            return cls(alpha, math.inf)
+        law = cls._most_likely(tail, 1 / tail.centre if ended else alpha)
+        if not tail.discrete and not ended:
             return law
         # In units of the data. Beyond the bound the law is the Pareto law, rounded.
         scale = math.sqrt(tail.mean(tail.offsets**2))
-        bound = math.log(1e4 / alpha)
-        starts = [(law.slope, min(math.log(law.sigma), bound)), (alpha / 2, -math.log(alpha))]
+        bound = math.log(1e4 * tail.length if ended else 1e4 / alpha)
+        starts = [(law.slope, min(math.log(law.sigma), bound))]
+        starts.append((alpha, math.log(tail.length)) if ended else (alpha / 2, -math.log(alpha)))
         return climb(
             lambda slope, log_sigma: cls(slope / scale, math.exp(log_sigma)),
             tail,
@@ -63,16 +67,30 @@ class Lognormal(Alternative):
     def log_density(self, tail: Tail) -> Float[np.ndarray, " values"]:
         if math.isinf(self.sigma):
             return Pareto(self.slope).log_density(tail)
-        whole = float(self._log_above(np.array([-tail.centre]))[0])
+        whole = float(self._log_from(tail, np.array([-tail.centre]))[0])
         if not tail.discrete:
             return self._log_drop(tail.offsets) - math.log(self.sigma) - whole
-        z, width = self._z(tail.offsets), tail.widths / self.sigma
+        return self._log_cells(tail.offsets, tail.widths) - whole
+
+    def _log_cells(
+        self, v: Float[np.ndarray, " cells"], widths: Float[np.ndarray, " cells"]
+    ) -> Float[np.ndarray, " cells"]:
+        """As `_log_above`, of integrals from v to v + widths."""
+        z, width = self._z(v), widths / self.sigma
         # A cell left of the mode is the integral over its mirror image.
         mirrored = z + width / 2 < 0
-        edges = np.where(mirrored, tail.offsets + tail.widths, tail.offsets)
-        cells = _log_cell(np.where(mirrored, -(z + width), z), width)
-        density: Float[np.ndarray, " values"] = self._log_drop(edges) + cells - whole
-        return density
+        edges = np.where(mirrored, v + widths, v)
+        logs: Float[np.ndarray, " cells"] = self._log_drop(edges) + _log_cell(
+            np.where(mirrored, -(z + width), z), width
+        )
+        return logs
+
+    def _log_from(self, tail: Tail, v: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+        """As `_log_above`, of integrals from v to the tail's end."""
+        if tail.length == math.inf:
+            return self._log_above(v)
+        with np.errstate(divide="ignore"):
+            return self._log_cells(v, np.maximum(tail.length - tail.centre - v, 0.0))
 
     def _z(self, v: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
         return self.slope * self.sigma + v / self.sigma
@@ -94,8 +112,9 @@ class Lognormal(Alternative):
     def log_survival(self, tail: Tail, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
         u = tail.points(x)
         if math.isinf(self.sigma):
-            return -self.slope * u
-        return self._log_above(u - tail.centre) - float(self._log_above(np.array([-tail.centre]))[0])
+            return Pareto(self.slope).log_survival(tail, x)
+        start = np.array([-tail.centre])
+        return self._log_from(tail, u - tail.centre) - float(self._log_from(tail, start)[0])
 
     def parameters(self, tail: Tail) -> dict[str, float]:
         mu = math.log(tail.start) + tail.centre - self.slope * self.sigma**2

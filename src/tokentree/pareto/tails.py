@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from .._lib import checks
 from .._lib.checks import Numbers
@@ -127,7 +127,8 @@ class TailFit(Result):
     Attributes
     ----------
     exponent : float
-        Of the survival function, alpha > 0. Up to 1 the mean is infinite, and no `ParetoMass` has it.
+        Of the survival function, alpha > 0. Up to 1 the mean is infinite, and no `ParetoMass` has it. Of a
+        law with an upper end it is any real number, and every mean is finite.
     standard_error : float
         Of the exponent, for large tails, with the threshold taken as known.
     threshold : float
@@ -140,6 +141,8 @@ class TailFit(Result):
         Whether the law is that of integers.
     values, counts : arrays, shape (V,)
         All the data: distinct masses, ascending, and how often each occurs.
+    upper : float
+        x_M, the upper end of the tail and of the laws; infinite if there is none.
     bootstrap : TailBootstrap or None
         The replicates behind the p-value.
     """
@@ -152,14 +155,16 @@ class TailFit(Result):
     discrete: bool
     values: Num[np.ndarray, " values"]
     counts: Int[np.ndarray, " values"]
+    upper: float = math.inf
     bootstrap: TailBootstrap | None = None
 
     def __repr__(self) -> str:
         kind = "integers" if self.discrete else "masses"
         verdict = f"Pareto tail {'plausible' if self.plausible else 'rejected'}"
         p = "" if self.p_value is None else f", p_value={self.p_value:.3g}: {verdict}"
+        upper = "" if self.upper == math.inf else f"upper={self.upper:.6g}, "
         return (
-            f"TailFit(exponent={self.exponent:.6g}, threshold={self.threshold:.6g}, "
+            f"TailFit(exponent={self.exponent:.6g}, threshold={self.threshold:.6g}, {upper}"
             f"distance={self.distance:.3g}, {self.n_tail:,} of {self.n:,} {kind}{p})"
         )
 
@@ -176,13 +181,23 @@ class TailFit(Result):
     @property
     def n_tail(self) -> int:
         """Number of data points in the tail."""
-        return int(self.counts[self.values >= self.threshold].sum())
+        return int(self.counts[self._inside].sum())
 
     @property
     def mass_share(self) -> float:
         """Share of the total mass that lies in the tail."""
         shares = self.values / self.values[-1] * self.counts
-        return float(shares[self.values >= self.threshold].sum() / shares.sum())
+        return float(shares[self._inside].sum() / shares.sum())
+
+    @property
+    def n_above(self) -> int:
+        """Number of data points above the upper end, which are not in the tail."""
+        return int(self.counts[self.values > self.upper].sum())
+
+    @property
+    def _inside(self) -> Bool[np.ndarray, " values"]:
+        inside: Bool[np.ndarray, " values"] = (self.values >= self.threshold) & (self.values <= self.upper)
+        return inside
 
     @property
     def p_value(self) -> float | None:
@@ -224,7 +239,8 @@ class TailFit(Result):
         return {name: law.fit(tail, self.exponent) for name, law in LAWS.items()}
 
     def _tail(self) -> Tail:
-        return Tail.above(self.threshold, self.values, self.counts, self.discrete)
+        inside = self._inside
+        return Tail.above(self.threshold, self.values[inside], self.counts[inside], self.discrete, self.upper)
 
     def survival(
         self, x: Annotated[Numbers, "..."], model: str = "pareto"
@@ -234,7 +250,7 @@ class TailFit(Result):
         Parameters
         ----------
         x : array_like of any shape
-            Finite and > 0. Up to the threshold the answer is 1.
+            Finite and > 0. Up to the threshold the answer is 1, and above an upper end 0.
         model : str
             "pareto" or one of `ALTERNATIVES`.
 
@@ -264,7 +280,9 @@ class TailFit(Result):
         given = checks.real_array("x", x).astype(np.float64, copy=False)
         points = np.maximum(checks.positive("x", given), self.threshold)
         flat = np.ceil(points.ravel()) if self.discrete else points.ravel()
-        values = np.exp(law.log_survival(self._tail(), flat)).reshape(points.shape)
+        values = np.where(
+            flat <= self.upper, np.exp(law.log_survival(self._tail(), np.minimum(flat, self.upper))), 0.0
+        ).reshape(points.shape)
         # A 0-d array becomes a number.
         result: Float[np.ndarray, "..."] | np.float64 = values[()]
         return result
@@ -273,15 +291,24 @@ class TailFit(Result):
         """The fit, the test and the comparisons as text, a few lines."""
         kind = "integers" if self.discrete else "masses"
         how = "given" if self.threshold_given else "of least distance"
-        moments = {0: "mean infinite: ParetoMass needs an exponent > 1", 1: "mean finite, variance infinite"}
+        moments = "mean and variance finite"
+        if self.exponent <= 2 and self.upper == math.inf:
+            moments = "mean finite, variance infinite"
+            if self.exponent <= 1:
+                moments = "mean infinite: ParetoMass needs an exponent > 1"
         lines = [
             f"Pareto tail of {self.n:,} {kind}",
             f"  threshold    {self.threshold:.6g}, {how}",
+            *(
+                []
+                if self.upper == math.inf
+                else [f"  upper end    {self.upper:.6g}, {self.n_above:,} above it"]
+            ),
             f"  tail         {self.n_tail:,} {kind} ({self.n_tail / self.n:.1%}), "
             f"{self.mass_share:.1%} of the mass",
             f"  exponent     {self.exponent:.4g} +- {self.standard_error:.2g} of the survival function, "
             f"{self.density_exponent:.4g} of the density",
-            f"  moments      {moments.get(math.ceil(self.exponent) - 1, 'mean and variance finite')}",
+            f"  moments      {moments}",
             f"  distance     {self.distance:.4g} (Kolmogorov-Smirnov)",
         ]
         if self.bootstrap is None:
@@ -315,10 +342,12 @@ class TailFit(Result):
             "standard_error": self.standard_error,
             "threshold": self.threshold,
             "threshold_given": self.threshold_given,
+            "upper": None if self.upper == math.inf else self.upper,
             "distance": self.distance,
             "discrete": self.discrete,
             "n": self.n,
             "n_tail": self.n_tail,
+            "n_above": self.n_above,
             "mass_share": self.mass_share,
             "log_likelihood": self.log_likelihood,
             "p_value": self.p_value,

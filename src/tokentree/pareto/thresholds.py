@@ -24,12 +24,16 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from .._lib.progress import tracked
+from . import bounded
 from .law import log_steps
 from .tails import TailBootstrap
 from .zeta import zeta_draws, zeta_exponents, zeta_sums
 
 _AT_ONCE = 2**17
 """Pairs of a threshold and a point that are worked out at once."""
+
+_IN_CACHE = 2**14
+"""Pairs for which one call takes less time than several."""
 
 Found = TypeVar("Found")
 
@@ -56,32 +60,15 @@ class Sample(NamedTuple):
     """Number of points from each value on."""
     step_ends: Float[np.ndarray, " values"]
     """The same at the other end of the step: from the last of equal points on, or for integers beyond."""
+    end: float
+    """The logarithm of the upper end over the first value; of integers, the upper end itself."""
     exponents: Float[np.ndarray, " candidates"]
     sums: Float[np.ndarray, " candidates"] | None
     """For integers, `zeta_sums` of each exponent from its value on."""
 
-    @classmethod
-    def of(
-        cls,
-        values: Float[np.ndarray, " values"],
-        steps: Float[np.ndarray, " candidates"],
-        counts: Int[np.ndarray, " values"],
-        discrete: bool,
-    ) -> "Sample":
-        """The sample of distinct ascending values; `steps` are the logarithms of their neighbours' ratios."""
-        return samples([(values, steps, counts)], discrete)[0]
-
     def differences(self, i: Any, j: Any) -> Steps[Any]:
         """Of data and law from x_i on, in P(X >= x | X >= x_i), at both ends of the step at x_j."""
-        law = np.exp(self.exponents[i] * (self.logs[i] - self.logs[j]))
-        beyond = law
-        if self.sums is not None:
-            # As if continuous, but for what a sum is to its integral.
-            points = np.broadcast_to(self.values[j], law.shape)
-            sums = yield np.broadcast_to(self.exponents[i] + 1, law.shape), points
-            law *= (sums / points) / (self.sums[i] / self.values[i])
-            # The first term of each sum is 1, for x_j itself.
-            beyond = law - law / sums
+        law, beyond = yield from self._survival(i, j)
         n = self.at_least[i]
         starts, ends = self.at_least[j] / n, self.step_ends[j] / n
         # In place: with a million points, new arrays cost as much as the arithmetic.
@@ -91,28 +78,71 @@ class Sample(NamedTuple):
         differences: Float[np.ndarray, " points"] = np.maximum(starts, ends, out=starts)
         return differences
 
+    def _survival(self, i: Any, j: Any) -> Steps[Any]:
+        """The law's P(X >= x_j | X >= x_i), and that of the other end of the step."""
+        if self.sums is None and self.end < math.inf:
+            law = bounded.survival(
+                self.exponents[i], self.logs[j] - self.logs[i], np.maximum(self.end - self.logs[i], 0.0)
+            )
+            return law, law
+        s, falls = self.exponents[i] + 1, self.exponents[i] * (self.logs[i] - self.logs[j])
+        if self.sums is None:
+            law = np.exp(falls)
+            return law, law
+        points, s = np.broadcast_to(self.values[j], falls.shape), np.broadcast_to(s, falls.shape)
+        sums = yield s, points
+        # Sums are in units of their largest term, the first as a rule: that of x_j itself.
+        law = np.exp(np.where(s < 0, self.logs[j] - self.logs[i], falls))
+        first = np.exp(np.minimum(s, 0.0) * np.log(self.end / points)) if self.end < math.inf else 1.0
+        # As if continuous, but for what a sum is to its integral.
+        law *= (sums / points) / (self.sums[i] / self.values[i])
+        return law, law - law * first / sums
+
 
 def samples(
-    data: Sequence[tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]],
+    data: Sequence[tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"], float]],
     discrete: bool,
+    upper: float = math.inf,
 ) -> list[Sample]:
-    """Samples of values, steps and counts as `Sample.of` has them, with all exponents found at once."""
-    known, means = [], []
-    for values, steps, counts in data:
+    """Samples of distinct ascending values, with all exponents found at once.
+
+    Of each the data are its values, the logarithms of their neighbours' ratios, their counts, and how far the
+    upper end is from the last value, in logarithms. `upper` is that end, if they are integers.
+    """
+    known, means, rests = [], [], []
+    for values, steps, counts, rest in data:
         at_least = counts[::-1].cumsum()[::-1].astype(np.float64)
         # The sum of log(x / x_m) over a tail, as spacings times the points beyond: nothing is subtracted.
         means.append((at_least[1:] * steps)[::-1].cumsum()[::-1] / at_least[:-1])
         # At a threshold that was given there may be no point.
         step_ends = at_least - (counts if discrete else np.maximum(counts - 1, 0))
-        known.append((values, np.append(0.0, steps.cumsum()), at_least, step_ends))
-    if not discrete:
-        return [Sample(*each, 1 / mean, None) for each, mean in zip(known, means, strict=True)]
-    starts = np.concatenate([values[:-1] for values, *_ in known])
-    exponents = zeta_exponents(starts, np.concatenate(means))
-    sums = zeta_sums(exponents + 1, starts)[0]
+        logs = np.append(0.0, steps.cumsum())
+        known.append((values, logs, at_least, step_ends, upper if discrete else float(logs[-1] + rest)))
+        if not discrete and rest < math.inf:
+            # And that of log(end / x).
+            to_end = np.append(rest, steps[::-1]).cumsum()[::-1]
+            rests.append(((counts * to_end)[::-1].cumsum()[::-1] / at_least)[:-1])
+    exponents, sums = _exponents(known, means, rests, discrete, upper)
     ends = np.cumsum([len(mean) for mean in means])[:-1]
-    parts = zip(known, np.split(exponents, ends), np.split(sums, ends), strict=True)
-    return [Sample(*each, *found) for each, *found in parts]
+    return [
+        Sample(*each, found, of)
+        for each, found, of in zip(
+            known,
+            np.split(exponents, ends),
+            [None] * len(known) if sums is None else np.split(sums, ends),
+            strict=True,
+        )
+    ]
+
+
+def _exponents(known: Any, means: Any, rests: Any, discrete: bool, upper: float) -> Any:
+    if discrete:
+        starts = np.concatenate([values[:-1] for values, *_ in known])
+        exponents = zeta_exponents(starts, np.concatenate(means), upper)
+        return exponents, zeta_sums(exponents + 1, starts, upper=upper)[0]
+    if rests:
+        return bounded.rates(np.concatenate(means), np.concatenate(rests)), None
+    return 1 / np.concatenate(means), None
 
 
 class Search(NamedTuple):
@@ -126,14 +156,16 @@ class Search(NamedTuple):
         """Places of the thresholds; one that was given comes first in its sample."""
         if self.given:
             return np.zeros(1, dtype=np.int64)
-        return np.flatnonzero(
-            (sample.at_least[:-1] >= self.min_tail) & (sample.exponents < self.max_exponent)
-        )
+        tried = (sample.at_least[:-1] >= self.min_tail) & (sample.exponents < self.max_exponent)
+        if sample.sums is not None:
+            # Of two integers any shares are those of some exponent.
+            tried &= sample.values[:-1] <= sample.end - 2
+        return np.flatnonzero(tried)
 
 
 def least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) -> tuple[int, float]:
     """Place and distance of the candidate of least distance, the first of several: see the module."""
-    return together([_least_distance(sample, candidates)])[0]
+    return together([_least_distance(sample, candidates)], sample.end)[0]
 
 
 def _least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) -> Steps[tuple[int, float]]:
@@ -141,11 +173,19 @@ def _least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) 
     halves = sample.at_least[0] / 2.0 ** np.arange(1, 1 + math.log2(sample.at_least[0]))
     witnesses = np.unique(np.searchsorted(-sample.at_least, -halves).clip(1, len(sample.values) - 1))
     bounds = np.zeros(len(candidates))
-    # A few at a time: with many candidates, all of these would take more memory than the data.
-    for some in np.array_split(witnesses, 1 + len(witnesses) * len(candidates) // _AT_ONCE):
-        which, witness = np.nonzero(candidates[:, None] < some)
-        found = yield from sample.differences(candidates[which], some[witness])
-        np.maximum.at(bounds, which, found)
+    # A few at a time, of many candidates one: all of these would take more memory than the data.
+    parts = min(len(witnesses), 1 + len(witnesses) * len(candidates) // _IN_CACHE)
+    for some in np.array_split(witnesses, parts):
+        below = np.searchsorted(candidates, some)
+        if len(some) == 1:
+            found = yield from sample.differences(candidates[: below[0]], some[0])
+        else:
+            which = np.concatenate([candidates[:number] for number in below.tolist()])
+            found = yield from sample.differences(which, some.repeat(below))
+        end = 0
+        for number in below.tolist():
+            part, end = found[end : end + number], end + number
+            np.maximum(bounds[:number], part, out=bounds[:number])
 
     place, least = -1, math.inf
     while len(candidates):
@@ -157,14 +197,14 @@ def _least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) 
         left = bounds <= least
         candidates, bounds = candidates[left], bounds[left]
         worst = i + int(differences.argmax())
-        below = int(np.searchsorted(candidates, worst))
-        if below:
-            found = yield from sample.differences(candidates[:below], worst)
-            np.maximum(bounds[:below], found, out=bounds[:below])
+        number = int(np.searchsorted(candidates, worst))
+        if number:
+            found = yield from sample.differences(candidates[:number], worst)
+            np.maximum(bounds[:number], found, out=bounds[:number])
     return place, least
 
 
-def together(searches: Iterable[Steps[Found]]) -> list[Found]:
+def together(searches: Iterable[Steps[Found]], upper: float) -> list[Found]:
     """Results of searches that ask for `zeta_sums`, which are worked out for all of them at once."""
     found: dict[int, Found] = {}
     waiting: list[tuple[int, Steps[Found], Any]] = [
@@ -181,7 +221,7 @@ def together(searches: Iterable[Steps[Found]]) -> list[Found]:
             break
         exponents, points = (np.concatenate([each[2][k] for each in asking]) for k in (0, 1))
         answers = np.split(
-            zeta_sums(exponents, points)[0], np.cumsum([len(each[2][0]) for each in asking])[:-1]
+            zeta_sums(exponents, points, upper=upper)[0], np.cumsum([len(each[2][0]) for each in asking])[:-1]
         )
         waiting = [
             (number, search, answer) for (number, search, _), answer in zip(asking, answers, strict=True)
@@ -192,10 +232,15 @@ def together(searches: Iterable[Steps[Found]]) -> list[Found]:
 def standard_error(sample: Sample, place: int) -> float:
     """Of the exponent, from the information: the variance of log x under the law, times the points."""
     alpha = sample.exponents[place : place + 1]
-    variance = alpha**-2
     if sample.sums is not None:
-        zeroth, first, second = zeta_sums(alpha + 1, sample.values[place : place + 1], moments=True)
+        values = sample.values[place : place + 1]
+        zeroth, first, second = zeta_sums(alpha + 1, values, moments=True, upper=sample.end)
         variance = second / zeroth - (first / zeroth) ** 2
+    elif sample.end < math.inf:
+        length = sample.end - sample.logs[place]
+        variance = length**2 * bounded.moments(np.abs(alpha) * length)[1]
+    else:
+        variance = alpha**-2
     return float(1 / np.sqrt(variance[0] * sample.at_least[place]))
 
 
@@ -214,30 +259,34 @@ def replicates(
     sizes = -np.diff(sample.at_least, append=0.0).astype(np.int64)
     body = np.repeat(points[:place], sizes[:place])
     alpha, start, n = float(sample.exponents[place]), points[place], int(sample.at_least[0])
+    end = sample.end
 
     def draw() -> tuple[Any, ...]:
         while True:
             n_tail = int(rng.binomial(n, sample.at_least[place] / n))
             low = body[rng.integers(len(body), size=n - n_tail)] if n_tail < n else body[:0]
             if discrete:
-                high = zeta_draws(alpha, float(start), n_tail, rng)
+                high = zeta_draws(alpha, float(start), n_tail, rng, end)
+            elif end < math.inf:
+                high = np.minimum(start + bounded.draws(alpha, end - start, n_tail, rng), end)
             else:
                 high = start + rng.exponential(1 / alpha, n_tail)
             values, counts = np.unique(np.concatenate([low, high]), return_counts=True)
             if search.given:
                 values, counts = starting_at(np.asarray(start), values, counts)
             if np.count_nonzero(counts) >= 2:
-                return values, log_steps(values) if discrete else np.diff(values), counts
+                steps = log_steps(values) if discrete else np.diff(values)
+                return values, steps, counts, end - values[-1]
 
     rounds = tracked(range(n_bootstrap), "Replicating", progress)
     found: list[tuple[float, float, float]] = []
     # So many at once that the arrays of all are long, and not larger than those of large data.
     while drawn := [draw() for _ in islice(rounds, max(1, _AT_ONCE // (16 * len(points))))]:
         while drawn:
-            again = samples(drawn, discrete)
+            again = samples(drawn, discrete, end)
             candidates = [search.candidates(each) for each in again]
             fitted = [k for k, each in enumerate(candidates) if len(each)]
-            least = together(_least_distance(again[k], candidates[k]) for k in fitted)
+            least = together((_least_distance(again[k], candidates[k]) for k in fitted), end)
             found += [
                 (distance, float(again[k].exponents[at]), float(again[k].values[at]))
                 for k, (at, distance) in zip(fitted, least, strict=True)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .exponential import Exponential
-from .law import Alternative, Pareto, Tail
+from .law import Alternative, Pareto, Tail, log_steps
 
 _LEAST_CUTOFF = 1e-6
 """Smallest rate of a truncated power law that is tried: below, the data show nothing of a cutoff."""
@@ -18,7 +18,8 @@ _LEAST_CUTOFF = 1e-6
 class TruncatedPowerLaw(Alternative):
     """Density of x, or mass function, as x^-s exp(-rate x / most), where most is the largest value.
 
-    An exponential family: the likelihood has one maximum, and so has its profile over the rate.
+    An exponential family: the likelihood has one maximum, and so has its profile over the rate. If the tail
+    has an upper end, s is any real number.
     """
 
     nested: ClassVar[bool] = True
@@ -36,18 +37,30 @@ class TruncatedPowerLaw(Alternative):
         def off(s: float, log_rate: float) -> float:
             return grid.log_sum(s, log_rate - span)[1] - first
 
+        ended = tail.length < math.inf
+        most = alpha + 1 + 1e-3 * abs(alpha + 1) + (1e-6 if ended else 0.0)
+
         def most_likely(log_rate: float) -> float:
             # A cutoff takes from the mean of log x, and a smaller s than the Pareto law's gives it back.
-            if off(0.0, log_rate) <= 0:
-                return 0.0
-            return float(optimize.brentq(off, 0.0, 1.001 * (alpha + 1), args=(log_rate,), xtol=1e-14))
+            least, step = min(0.0, alpha), 1.0
+            if not ended and off(least, log_rate) <= 0:
+                return least
+            while off(least, log_rate) < 0:
+                least, step = least - step, 2 * step
+            return float(optimize.brentq(off, least, most, args=(log_rate,), xtol=1e-14))
 
         def cost(log_rate: float) -> float:
             s = most_likely(log_rate)
             return s * first + math.exp(log_rate) * size + grid.log_sum(s, log_rate - span)[0]
 
-        # With s = 0 it is the exponential law, whose rate is the largest.
-        bounds = (math.log(_LEAST_CUTOFF), math.log(1.01 * Exponential.fit(tail, alpha).rate))
+        bounds = (math.log(_LEAST_CUTOFF), 0.0)
+        if ended:
+            while cost(bounds[1] + 1) < cost(bounds[1]):
+                bounds = (bounds[0], bounds[1] + 1)
+            bounds = (bounds[0], bounds[1] + 1)
+        else:
+            # With s = 0 it is the exponential law, whose rate is the largest.
+            bounds = (bounds[0], math.log(1.01 * Exponential.fit(tail, alpha).rate))
         found = optimize.minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-8})
         pareto = Pareto(alpha).log_density(tail) - (0.0 if tail.discrete else tail.logs)
         if found.fun >= -tail.mean(pareto):
@@ -69,7 +82,14 @@ class TruncatedPowerLaw(Alternative):
     def log_survival(self, tail: Tail, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
         if not self.rate:
             return Pareto(self.s - 1).log_survival(tail, x)
-        rests = np.array([self._log_rest(tail, float(each)) for each in x])
+        # Of a density nothing is left at the upper end.
+        ended = (x >= tail.upper) & (not tail.discrete)
+        rests = np.array(
+            [
+                -np.inf if at else self._log_rest(tail, each)
+                for each, at in zip(x.tolist(), ended, strict=True)
+            ]
+        )
         s = self.s if tail.discrete else self.s - 1
         ratios: Float[np.ndarray, " points"] = np.log(x) - math.log(tail.threshold)
         cutoff = self.rate * ((x - tail.threshold) / tail.most)
@@ -94,6 +114,14 @@ _GREGORY = np.array(
 _DIRECT_TERMS = 512
 
 
+def _panels(
+    edges: Float[np.ndarray, " edges"],
+) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
+    """Nodes and weights of Gauss's rule between neighbouring edges."""
+    half = np.diff(edges)[:, None] / 2
+    return (edges[:-1, None] + half * (_GAUSS_12[0] + 1)).ravel(), (half * _GAUSS_12[1]).ravel()
+
+
 class _Grid(NamedTuple):
     """Nodes t and weights: an integral over t > 1, or for integers a sum over t = 1, 1 + 1/q, 1 + 2/q, ..."""
 
@@ -105,12 +133,12 @@ class _Grid(NamedTuple):
 
     @classmethod
     def above(cls, first: float, tail: Tail) -> "_Grid":
+        if tail.length < math.inf:
+            return cls._between(first, tail.upper, tail.discrete)
         # Panels for every scale, up to where the least cutoff has ended all: exp(-750) is zero.
         reach = max(math.log(tail.most) - math.log(first), 0.0) + math.log(750 / _LEAST_CUTOFF)
         edges = np.concatenate([[0.0], 2.0 ** np.arange(-60, 0), np.arange(1.0, reach + 1, 0.5)])
-        half = np.diff(edges)[:, None] / 2
-        logs = (edges[:-1, None] + half * (_GAUSS_12[0] + 1)).ravel()
-        weights = (half * _GAUSS_12[1]).ravel()
+        logs, weights = _panels(edges)
         if not tail.discrete:
             return cls(logs, weights, logs)
         end = first + _DIRECT_TERMS
@@ -119,6 +147,29 @@ class _Grid(NamedTuple):
             np.concatenate([whole, math.log(end / first) + logs]),
             np.concatenate([np.ones(_DIRECT_TERMS), _GREGORY, weights]),
             np.concatenate([np.zeros(len(whole)), math.log(end) + logs]),
+        )
+
+    @classmethod
+    def _between(cls, first: float, upper: float, discrete: bool) -> "_Grid":
+        """Panels for every scale from either end, and for integers many terms one by one there."""
+        apart = _DIRECT_TERMS if discrete else 0
+        if discrete and upper - first < 4 * apart:
+            whole = np.log1p(np.arange(upper - first + 1) / first)
+            return cls(whole, np.ones(len(whole)), np.zeros(len(whole)))
+        low, high = first + apart, upper - apart
+        length = float(log_steps(np.array([low, high]))[0])
+        scales = length * 2.0 ** np.arange(-60, 0)
+        even = np.linspace(0.0, length, 2 + int(2 * length))
+        logs, weights = _panels(np.unique(np.concatenate([even, scales, length - scales])))
+        if not discrete:
+            return cls(logs, weights, logs)
+        ends = np.arange(apart + len(_GREGORY))
+        whole = np.log1p((np.concatenate([first + ends, upper - ends]) - first) / first)
+        single = np.concatenate([np.ones(apart), _GREGORY])
+        return cls(
+            np.concatenate([whole, math.log1p(apart / first) + logs]),
+            np.concatenate([single, single, weights]),
+            np.concatenate([np.zeros(len(whole)), math.log(low) + logs]),
         )
 
     def log_sum(self, s: float, log_rate: float) -> tuple[float, float]:

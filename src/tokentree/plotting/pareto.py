@@ -171,7 +171,8 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     -------
     Axes
         Logarithmic both ways. A thin dotted line marks the threshold. A law's line ends a factor of ten below
-        the data's last point. Laws that cannot be told apart are one line, with all their names.
+        the data's last point, or at the upper end. Laws that cannot be told apart are one line, with all their
+        names.
 
     Examples
     --------
@@ -189,11 +190,13 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     shown = np.unique(np.append(0, marks))
     ax.plot(fit.values[shown], survival[shown], ".", color="0.6", ms=4, label="data", zorder=1)
 
-    x = np.geomspace(fit.threshold, fit.values[-1], 200)
+    x = np.geomspace(fit.threshold, min(fit.values[-1], fit.upper), 200)
     if fit.discrete:
         x = np.unique(np.ceil(x))
     names = ("pareto", *ALTERNATIVES)
-    laws = np.array([fit.n_tail / fit.n * np.asarray(fit.survival(x, name)) for name in names])
+    laws = np.array(
+        [(fit.n_above + fit.n_tail * np.asarray(fit.survival(x, name))) / fit.n for name in names]
+    )
     named = (rf"Pareto, $\alpha = {fit.exponent:.3g}$", *ALTERNATIVES)
     styles = zip((*DASHES, (0, (1, 1))), (*GREYS, "0.0"), (2, 1, 1, 1, 1), strict=False)
     lowest = survival[-1] / 10

@@ -7,6 +7,12 @@ import numpy as np
 from jaxtyping import Int, Num, Shaped, UInt
 
 from .bands import _PIECE, Band, Bands, _pieces
+from .responses import FEW
+
+_ONE_ROUND = 58
+"""Bits that a word holds together with how many they are."""
+
+_POWERS = np.uint64(1) << np.arange(63, -1, -1, dtype=np.uint64)
 
 
 def grow(
@@ -110,6 +116,8 @@ def _reader(
     flat: Shaped[np.ndarray, "..."], bits: int
 ) -> Callable[[Int[np.ndarray, "n"], int, int], UInt[np.ndarray, "n"]]:
     """What packs the next s symbols of each response, given where they stand and at what depth."""
+    if bits == 1 and flat.ndim == 2 and len(flat) <= FEW and flat.shape[1] <= _ONE_ROUND:
+        return lambda at, s, _: flat[:, :s] @ _POWERS[64 - s :]
     if bits == 1:
         stream = _stream(flat)
         return lambda at, s, _: _windows(stream, at, s)

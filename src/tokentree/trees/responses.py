@@ -26,7 +26,11 @@ def flattened(
         value = list(value)
         digits = _in_digits(value, q)
         if digits is not None:
-            return digits, np.fromiter(map(len, value), dtype=np.int64, count=len(value))
+            lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
+            # A few strings of one length are a matrix, which is read in less time.
+            if len(value) <= FEW and len(set(map(len, value))) == 1:
+                digits = digits.reshape(len(value), -1)
+            return digits, lengths
         value, flat = _rows(name, value, single)
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
     if len(lengths) == 0:
@@ -44,13 +48,16 @@ def flattened(
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
 
 
+FEW = 64
+"""Responses that take longer to call for than to read."""
+
 _DIGITS = "0123456789"
 
 _SYMBOLS = bytes(_DIGITS.find(chr(octet)) % 256 for octet in range(256))
 """What a byte stands for; for no digit, more than any."""
 
 
-def _in_digits(value: list[Any], q: int) -> UInt8[np.ndarray, "n"] | None:
+def _in_digits(value: list[Any], q: int) -> UInt8[np.ndarray, "_"] | None:
     """Symbols of strings in one row, if all are digits of the alphabet."""
     if set(map(type, value)) != {str}:
         return None
