@@ -155,7 +155,10 @@ def test_laws_end_at_the_upper_end_above_what_lies_beyond(discrete):
     data = np.append(50 ** np.random.default_rng(0).random(300), [70.0, 80.0, 90.0])
     fit = ParetoMass.fit(np.ceil(data) if discrete else data, 2, discrete=discrete, upper=50)
     _, *laws, _ = plot_tail_fit(fit).get_lines()
-    for name, line in zip(("pareto", *ALTERNATIVES), laws, strict=True):
+    assert laws
+    for line in laws:
+        first = line.get_label().split("\n")[0]
+        name = first if first in ALTERNATIVES else "pareto"
         x, y = line.get_data()
         assert x[-1] == 50
         np.testing.assert_allclose(y, (3 + fit.n_tail * fit.survival(x, name)) / 303)

@@ -171,8 +171,8 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     -------
     Axes
         Logarithmic both ways. A thin dotted line marks the threshold. A law's line ends a factor of ten below
-        the data's last point, or at the upper end. Laws that cannot be told apart are one line, with all their
-        names.
+        the data's last point, or at the upper end. Laws that cannot be told apart are one line, with all
+        their names.
 
     Examples
     --------
