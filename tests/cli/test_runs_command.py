@@ -268,8 +268,8 @@ def test_many_runs_have_no_picture_of_their_regret(tables, tmp_path, capsys, mon
 
 
 def test_every_json_key_is_documented(tables, together, tmp_path):
-    page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"`([\w./-]+)`", page.partition("## tokentree runs")[2]))
+    page = (ROOT / "docs/api/json.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`([\w./-]+)`", page.partition("## Of tokentree runs")[2]))
     columns = ("--sizes", "w_*", "--rates", "*_loss", "--parameters", "size", "--tokens", "seen")
     # One chooses, one is joint in model size and tokens.
     for given in ((*tables, *SHAPE), (together, together, *FAST, *columns)):

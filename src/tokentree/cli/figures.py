@@ -62,7 +62,7 @@ from ..plotting import (
 )
 from ..springs import SpringChain
 from ..theorem import DepthCurve, ResponseCurve, depth_curve, published_form, response_curve
-from ..training import MixingLaw, TrainingRuns
+from ..training import MixingLaw, TrainingRuns, own_runs
 from ..trees import TokenTree
 
 _NAMES = ("pre-training", "alignment", "perturbation")
@@ -232,6 +232,16 @@ def factors() -> Figure:
     return figure
 
 
+def training_runs() -> Figure:
+    """A mixing law fitted to every other one of the library's own runs, and held against the rest."""
+    figure, (first, second) = _panels(("runs left out of the fit", "best mixture"), (10, 4.2))
+    small = own_runs().subset(slice(110))
+    law = MixingLaw.fit(small.subset(slice(0, None, 2)), n_leaves=8, smoothing=0.01, scales="shared")
+    plot_predictions(law, small.subset(slice(1, None, 2)), first)
+    plot_best_sizes(law.best_sizes({"sources": 3, "topics": 2, "names": 1}), second)
+    return figure
+
+
 def animation() -> FuncAnimation:
     """The springs of real text as the perturbation grows."""
     mixture = Mixture(text_corpus().counts, [30, 10, 1], names=_NAMES)
@@ -383,6 +393,7 @@ def gallery(seed: int = 0) -> dict[str, Picture]:
         "resistance.png": resistance,
         "rebound.png": rebound,
         "factors.png": factors,
+        "training-runs.png": training_runs,
         "springs.gif": animation,
     }
 
