@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
 ROWS = {
     id: (anchor, verdict, short)
     for id, anchor, verdict, short in re.findall(
-        r"^\| \[([^\]]+)\]\(#([^)]+)\) \| .*? \| (.*?) \| .*? \| (.*) \|$", PAGE, re.MULTILINE
+        r"^\| \[([^\]]+)\]\(#([^)]+)\) \| (.*?) \| .*? \| (.*) \|$", PAGE, re.MULTILINE
     )
 }
 CLAIMS = dict(re.findall(r"^## (\S+)\n\n\*\*(.*?)\*\* \(", PAGE, re.MULTILINE))

@@ -194,10 +194,9 @@ class Ledger(Sequence[Finding]):
 
         Formulas are TeX between dollar signs, and figures have six digits.
         """
-        lines = ["| claim | where | verdict | rests on | in short |", "| --- | --- | --- | --- | --- |"]
+        lines = ["| claim | verdict | rests on | in short |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| [{f.id}](#{f.anchor}) | {f.where} | {f.verdict} | {f.basis} | {cell(as_tex(f.short))} |"
-            for f in self
+            f"| [{f.id}](#{f.anchor}) | {f.verdict} | {f.basis} | {cell(as_tex(f.short))} |" for f in self
         ]
         for finding in self:
             lines += ["", f"## {finding.id}", "", f"**{as_tex(finding.claim)}** ({finding.where})", ""]
