@@ -109,6 +109,7 @@ def read_source(app: Sphinx, page: str, source: list[str]) -> None:
     text = source[0]
     if page == "index":
         text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+        app.env.note_dependency("../README.md")
         # The sidebar says where to read on.
         text = re.sub(r"## Where to read on\n(.*\n)+?(?=Apache)", "", text)
         text = text.replace("](docs/", "](").replace("](notebooks/", "](tutorials/")
