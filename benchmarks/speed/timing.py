@@ -290,8 +290,8 @@ def curves(measured: Measured, memory: dict[int, dict[str, int]], path: Path) ->
     if memory:
         sizes = np.array(list(memory))
         right.loglog(sizes, sizes * family.input_bytes / 2**20, color="0.5", linestyle=":", label="the input")
-    left.set_ylabel("time in s")
-    right.set_ylabel("peak memory beyond the input, in MiB")
+    left.set_ylabel("time (s)")
+    right.set_ylabel("peak memory beyond the input (MiB)")
     for axes in (left, right):
         axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     figure.suptitle(measured.family.work)
