@@ -1,6 +1,6 @@
 """Plain HTML for notebooks: tables of bounded size.
 
-Every text is escaped. No colour and no font is set, so those of the page show, be it light or dark.
+All text is escaped. No colours or fonts are set, so tables take those of the page, light or dark.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from fractions import Fraction
 from html import escape
 
 ROWS = 20
-"""Rows of a table, unless it says otherwise; of more, the first ones and the last are shown."""
+"""Default number of rows of a table; if there are more, the first and the last are shown."""
 
 
 def table(
@@ -19,7 +19,7 @@ def table(
     *,
     limit: int = ROWS,
 ) -> str:
-    """Table of the rows 0 to n - 1, of which at most `limit` are ever asked for."""
+    """Table of the rows 0 to n - 1, of which at most `limit` are evaluated."""
     shown = list(range(n)) if n <= limit else [*range(limit - 1), n - 1]
     body = ["<tr>" + "".join(_cell(value) for value in row(i)) + "</tr>" for i in shown]
     if n > limit:
@@ -30,7 +30,7 @@ def table(
 
 
 def pairs(values: Mapping[str, object], caption: str) -> str:
-    """Table of two columns: what, and its value."""
+    """Table of two columns: names and values."""
     rows = (
         f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>{_cell(value, "left", 2000)}</tr>'
         for name, value in values.items()
@@ -43,7 +43,7 @@ def _open(caption: str) -> str:
 
 
 def _cell(value: object, align: str = "", longest: int = 200) -> str:
-    """One value; of a text longer than `longest` characters, its beginning."""
+    """One value; a text longer than `longest` characters is cut."""
     number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
     if isinstance(value, float):
         text = f"{value:.6g}"
