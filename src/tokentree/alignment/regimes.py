@@ -53,7 +53,5 @@ def growing(name: str, value: Any) -> Float[np.ndarray, "values"]:
         raise ValueError(f"{name} has shape {array.shape}: must be one-dimensional with at least 2 entries")
     checks.nonnegative(name, array)
     if not (np.diff(array) > 0).all():
-        checks.fail_at(
-            name, array, np.diff(array, prepend=-1.0) <= 0, "must be larger than the one before"
-        )
+        checks.fail_at(name, array, np.diff(array, prepend=-1.0) <= 0, "must be larger than the one before")
     return array
