@@ -193,11 +193,11 @@ def needed_by_descent(evidence: Evidence) -> Finding:
         "By gradient descent, too, after more positive data fewer negative examples bring the model back.",
         "Table 3",
         Verdict.FAILS if grows == len(found) and -1 not in changes else Verdict.UNDECIDED,
-        "To return to the score before alignment, more positive data need more negative data in every "
-        f"setting: {most} times as many for ten times the positive data, more than fixed steps require of "
+        "For a return to the score before alignment, more positive data require more negative data in every "
+        "setting: {most} times as many for ten times the positive data, more than fixed steps require of "
         "the token tree and less than counts do. Measured by the KL to the base model, as in the paper, "
-        "hardly any of these models comes as close as the paper's do; to reduce the KL to four fifths of "
-        "its start, the number grows or stays the same.",
+        "hardly any of these models comes as close as the paper's do; the number that reduces the KL to "
+        "four fifths of its start grows or stays the same.",
         f"{_GROUNDS}; with standard errors over the seeds that arrived within 2000",
         figures,
         witness("section-5.2/table-3-gradient-descent"),

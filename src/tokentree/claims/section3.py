@@ -184,9 +184,9 @@ def printed_rate(evidence: Evidence) -> Finding:
         "The compression rate of D_i is Theta(-sum p_i log p_i / d).",
         "Section 3.2",
         verdict,
-        "H(p_i) <= gamma_i <= H(p_i) + log(1 / w_i) per block, w_i being D_i's share of the data. So, for "
-        "responses of the order of d tokens, it holds while the shares w_i and the entropies H(p_i) stay "
-        "bounded away from 0, but not uniformly in the sizes: as w_i falls, the rate can grow without "
+        "H(p_i) <= gamma_i <= H(p_i) + log(1 / w_i) per block, where w_i is the share of D_i in the data. "
+        "So, for responses of the order of d tokens, it holds while the shares w_i and the entropies H(p_i) "
+        "stay bounded away from 0, but not uniformly in the sizes: as w_i falls, the rate can grow without "
         "bound. As the review prints it, the formula contains no other dataset, so no perturbation could "
         "change it, although Theorem 4.2 is about just such changes. The rate under the joint code is the "
         "cross-entropy -sum p_i log q, which another transcription of the paper prints.",

@@ -152,10 +152,10 @@ def larger_dataset(evidence: Evidence) -> Finding:
         "P(S | D_L) >= P(S | D_S) for every set S of outputs, where D_L is the larger dataset.",
         "Section 4",
         Verdict.FAILS if fails and balanced else Verdict.UNDECIDED,
-        "What S gains, its complement loses: for both, the inequality must be an equality for every S, and "
-        "the two datasets have the same distribution. For sets called representative because they are "
-        "likelier under D_L it is true by choice; for those likelier under D_S its converse is. The size of "
-        "a dataset says nothing about its distribution.",
+        "What S gains, its complement loses: applied to both, the inequality becomes an equality for every "
+        "S, and the two datasets have the same distribution. For sets called representative because they "
+        "are likelier under D_L it is true by choice; for those likelier under D_S its converse is. The "
+        "size of a dataset says nothing about its distribution.",
         "proof (S and its complement); exact counterexample in the witness; counted on both corpora",
         figures,
         witness("section-4/larger-dataset"),

@@ -74,9 +74,9 @@ def definition_3_5(evidence: Evidence) -> Finding:
         "Definition 3.5",
         Verdict.UNDER_A_CONDITION if costly and cheap else Verdict.UNDECIDED,
         "In total variation. By counts, every D_b that undoes a share 1 - f of the distance has at least (1 "
-        "- f) TV / (1 + f TV) times the size of D_a, where TV is between p_a and p_p: it can be << |D_a| "
-        "only if the two are close. With fixed steps it is, after an alignment that is long compared with 1 "
-        "/ eta: the model forgets.",
+        "- f) TV / (1 + f TV) times the size of D_a, where TV is between p_a and p_p: it can be much "
+        "smaller than |D_a| only if the two are close. With fixed steps it is, after an alignment that is "
+        "long compared with 1 / eta: the model forgets.",
         "proof (docs/alignment.md); measured on both corpora",
         figures,
         witness("definition-3.5"),
@@ -236,8 +236,8 @@ def rebound(evidence: Evidence) -> Finding:
         "first fall faster exactly while the score is below 1/2, and slower above. With fixed steps they "
         "make it faster if D_p has no leaves other than those of D_a and D_t, and alignment raised the "
         "score.",
-        "proof (docs/alignment.md); measured on both corpora, where the score is D_a's share of the model's "
-        "mass on the leaves of D_a and D_t",
+        "proof (docs/alignment.md); measured on both corpora, where the score is the share of D_a in the "
+        "model's mass on the leaves of D_a and D_t",
         figures,
         witness("section-5.2/rebound"),
         short="by counts while the score is below 1/2",

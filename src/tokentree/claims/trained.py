@@ -62,10 +62,10 @@ def response(evidence: Evidence) -> Finding:
         "semidefinite.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
-        "If losses are twice differentiable and H is positive definite. The optimum moves by -H^-1 g_t as "
-        "D_t grows. So D_t changes the rate of D_i as D_i changes that of D_t, and more data of its own "
-        "kind harm no dataset. If H is singular because of a network's symmetries, the pseudo-inverse gives "
-        "the same response.",
+        "Losses must be twice differentiable and H positive definite. The optimum moves by -H^-1 g_t as D_t "
+        "grows. So D_t changes the rate of D_i as D_i changes that of D_t, and more data of its own kind "
+        "raise no dataset's rate. If H is singular because of a network's symmetries, the pseudo-inverse "
+        "gives the same response.",
         f"proof (docs/training.md); on two networks of {_parameters(evidence)} parameters, retrained at "
         "sizes changed by 10^-4",
         figures,
@@ -124,9 +124,9 @@ def stopped_early(evidence: Evidence) -> Finding:
         "remaining gradient.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
-        "If sizes change with e held fixed; then the response stays symmetric. A model trained for a fixed "
-        "time has neither property; the response to one step of fine-tuning is symmetric and does not "
-        "depend on sizes.",
+        "This requires that e is held fixed as sizes change; then the response stays symmetric. A model "
+        "trained for a fixed time has neither property; the response to one step of fine-tuning is "
+        "symmetric and does not depend on sizes.",
         "proof (docs/training.md); on two networks after 20 steps of training",
         figures,
         witness("trained/stopped-early"),

@@ -10,8 +10,8 @@ Elsewhere a, b > 0, so every probability is positive. With c the count of an n-g
 t(u) the number of different tokens seen after u,
 
 - Witten-Bell: a(u w) = c(u w) / (c(u) + t(u)), so b(u) = t(u) / (c(u) + t(u)).
-- Modified Kneser-Ney: a(u w) = (c(u w) - D) / c(u), where D is D_1, D_2 or D_3 for counts 1, 2 and at least
-  3. With n_i the number of n-grams of this order that have count i, D_i = i - (i + 1) n_1 n_(i+1) / ((n_1 + 2
+- Modified Kneser-Ney: a(u w) = (c(u w) - D) / c(u), where D is D_1, D_2 or D_3 for counts 1, 2 and more.
+  With n_i the number of n-grams of this order that have count i, D_i = i - (i + 1) n_1 n_(i+1) / ((n_1 + 2
   n_2) n_i). Below the highest order, c is not the number of occurrences of an n-gram but the number of
   different tokens found before it, including the beginning of a sequence if that is a token. An n-gram that
   is never preceded by a token keeps its number of occurrences.

@@ -34,7 +34,7 @@ class Equation(NamedTuple):
     stretch: Float[np.ndarray, "springs"]
     """Extensions at rest under the forces."""
     rest: Float[np.ndarray, "nodes"]
-    """Displacements there."""
+    """Displacements of the nodes at rest."""
     start: Float[np.ndarray, "nodes"]
     speed: Float[np.ndarray, "nodes"]
 

@@ -72,7 +72,7 @@ class Data:
         return cls(widened(shares, n_rows), given, weight, rows, size)
 
     def some(self, runs: Int[np.ndarray, "some"]) -> "Data":
-        """Those runs alone."""
+        """The data of these runs alone."""
         size = None if self.size is None else self.size[runs]
         return replace(
             self, shares=self.shares[runs], rates=self.rates[runs], weight=self.weight[runs], size=size
@@ -106,7 +106,7 @@ class Fitted:
         rows: Int[np.ndarray, "losses"],
         size: Float[np.ndarray, "runs 2"] | None,
     ) -> Float[np.ndarray, "runs losses"]:
-        """Predicted."""
+        """The predicted rates."""
         q = np.maximum(weighted(shares, self.stiffness) @ self.leaves, _LEAST_MASS)
         crossed = -np.log(q) @ self.leaves[rows].T
         if self.exponents is None or size is None:

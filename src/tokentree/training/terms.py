@@ -76,7 +76,7 @@ class Terms:
         self._finite([one.item() for one in first])
 
     def values(self) -> Float[np.ndarray, "terms"]:
-        """Every term."""
+        """The values of the terms."""
         return self._finite([each.item() for each in self._tensors()])
 
     def gradients(self) -> Float[np.ndarray, "parameters terms"]:
