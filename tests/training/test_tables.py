@@ -222,7 +222,7 @@ def mixtures(row):
             "line 3, column 'train_pile_arxiv' is -1: a size must be",
         ),
         (mixtures("2,many,1,1,1"), LOSSES, "line 3, column 'train_pile_arxiv' = 'many': must be a number"),
-        (mixtures("2,0,0,0,0"), LOSSES, "sizes.csv, line 3 has only sizes of zero: every run needs some data"),
+        (mixtures("2,0,0,0,0"), LOSSES, "sizes.csv, line 3 has only sizes of zero: every run needs"),
         (MIXTURES, LOSSES.replace("1.25", "inf"), "rates.csv, line 3, .* is inf: must be finite, or empty"),
         ("i,x-b,x_b,x_c\n1,1,1,1\n", "i,l\n1,1\n", "columns 'x-b' and 'x_b' would both be dataset 'b': name"),
         (

@@ -29,7 +29,7 @@ from ..mixtures import Mixture
 from .regimes import REGIMES, move, roles_of, speed_of
 
 _REACH = 600.0
-"""Range of log t in which budgets are sought."""
+"""Budgets are sought with |log t| up to this value."""
 
 
 @dataclass(frozen=True, eq=False)
