@@ -1,9 +1,9 @@
-r"""Theorem 4.2 with sliders: a page that computes in the browser, and the mixture that it shows.
+r"""Theorem 4.2 with sliders: a page that computes in the browser, and the mixture it shows.
 
-**The mixture.** The parameters are those of `sign_map`, at a finite depth and without a random draw. The tree
-has 2^d leaves. The first two symbols of a leaf choose one of four blocks of M = 2^(d-2) leaves: one common to
-all parts, and one of each part's own. A share sigma of every part's mass lies on the common block, the rest
-on its own. Where sigma is 0 the parts are disjoint, as in the published form.
+**The mixture.** The parameters are those of `sign_map`, at a finite depth and without random draws. The tree
+has 2^d leaves. The first two symbols of a leaf select one of four blocks of M = 2^(d-2) leaves: one common to
+all parts, and one for each part alone. A share sigma of every part's mass lies on the common block, the rest
+on its own block. If sigma is 0 the parts are disjoint, as in the published form.
 
 Masses inside a block are the M quantiles of the Pareto law, as counts,
 
@@ -12,14 +12,13 @@ Masses inside a block are the M quantiles of the Pareto law, as counts,
 Counts are integers, so the page and this module start from the same numbers, and verdicts are exact: at
 sigma = 0 and l = 1/2, gamma_p' is zero and not merely small.
 
-On its own block every part has them in this order. On the common block the three parts must differ, as
+On its own block every part has the counts in this order. On the common block the three parts must differ, as
 independent draws would: at leaf j part i has c of r_i(j), with r_1 the identity, r_2 the reversal of the
-digits of j, and r_3 the exclusive or of v_b over the digits b of j that are 1, v_0 = M / 2 and
-v_{b+1} = v_b xor floor(v_b / 2). These are the first three coordinates of Hammersley's points with Sobol's
-first two sequences, a (0, d - 2, 3)-net: of all boxes of M^-1 with dyadic sides, each holds exactly one point
-(Niederreiter 1992, chapter 4). So sums over leaves are a quasi-Monte Carlo rule for the integrals
-of `pareto`, and tend to the limit of many leaves that `sign_map` has; slowly, the more so the heavier the
-tail.
+digits of j, and r_3 the exclusive or of v_b over the digits b of j that are 1, v_0 = M / 2 and v_{b+1} = v_b
+xor floor(v_b / 2). These are the first three coordinates of Hammersley's points with Sobol's first two
+sequences, a (0, d - 2, 3)-net: every box of volume 1 / M with dyadic sides holds exactly one point
+(Niederreiter 1992, chapter 4). So sums over leaves are a quasi-Monte Carlo rule for the integrals of
+`pareto`, and tend to the limit of many leaves in `sign_map`, the more slowly the heavier the tail.
 """
 
 import html
@@ -43,7 +42,7 @@ from .theorem import published_form, three_dataset_form
 __all__ = ["Explorer", "explore", "explorer_mixture", "write_explorer"]
 
 DEPTHS = (2, 12)
-"""Least and greatest depth: a leaf in each block, and 1024."""
+"""Least and greatest depth: one leaf per block, and 1024."""
 
 
 def explorer_mixture(
@@ -55,7 +54,7 @@ def explorer_mixture(
     depth: int,
     form: Literal["published", "three-dataset"] = "published",
 ) -> Mixture:
-    r"""The mixture that the explorer shows: three datasets with Pareto masses over 2^depth leaves.
+    r"""The mixture shown by the explorer: three datasets with Pareto masses over 2^depth leaves.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ def explorer_mixture(
     alpha : float
         Exponent of all masses, finite and > 1.
     overlap : int, float or Fraction
-        Share of each part's mass on leaves common to all parts: 0 disjoint, 1 the same leaves.
+        Share of each part's mass on leaves common to all parts: 0 for disjoint parts, 1 for the same leaves.
     depth : int
         Depth d of the tree, from 2 to 12.
     form : "published" or "three-dataset"
@@ -79,15 +78,15 @@ def explorer_mixture(
     Raises
     ------
     TypeError
-        If an argument is not of the type above.
+        If an argument is not of the type given above.
     ValueError
-        If one of them is out of range, or `form` is unknown.
+        If an argument is out of range, or `form` is unknown.
 
     Notes
     -----
-    Nothing is drawn: the same arguments give the same integers. The module's docstring has the definition.
-    O(2^d), below a millisecond at depth 8. An overlap with a large denominator, as most floats are, makes
-    Python integers of the counts: some 15 ms at depth 12, where a Fraction such as 7/20 takes 1 ms.
+    Nothing is random: the same arguments give the same integers. The module's docstring has the definition.
+    O(2^d), below a millisecond at depth 8. An overlap with a large denominator, as most floats have, turns
+    the counts into Python integers: about 15 ms at depth 12, where a Fraction such as 7/20 takes 1 ms.
 
     Examples
     --------
@@ -136,14 +135,14 @@ def _net(digits: int) -> Int[np.ndarray, "3 points"]:
 
 @dataclass(frozen=True)
 class Explorer:
-    """The interactive page, made by `explore`; a notebook shows it.
+    """The interactive page, made by `explore` and shown by notebooks.
 
     Attributes
     ----------
     page : str
-        HTML of the whole page. It asks for nothing from outside.
+        HTML of the whole page. It loads nothing from outside.
     height : int
-        Of the frame in a notebook, in pixels.
+        Height of the frame in a notebook, in pixels.
     """
 
     page: str
@@ -153,7 +152,7 @@ class Explorer:
         return f"Explorer({len(self.page)} characters of HTML; write_explorer saves them as a page)"
 
     def _repr_html_(self) -> str:
-        # A page in a frame of its own keeps its style to itself, and runs wherever scripts may.
+        # A page in its own frame does not affect the notebook's style, and runs wherever scripts may.
         return (
             f'<iframe srcdoc="{html.escape(self.page)}" sandbox="allow-scripts" '
             f'title="Theorem 4.2 as springs" style="width:100%;height:{self.height}px;border:0"></iframe>'
@@ -170,26 +169,26 @@ def explore(
     form: Literal["published", "three-dataset"] = "published",
     height: int = 900,
 ) -> Explorer:
-    r"""Sliders for k, l, alpha, overlap and depth; springs, curves and numbers follow.
+    r"""Sliders for k, l, alpha, overlap and depth, with springs, curves and numbers that follow them.
 
     Parameters
     ----------
     k, l, alpha, overlap, depth, form
-        Where the sliders stand first, as in `explorer_mixture`, whose errors this shares. A value between two
+        Initial values of the sliders, as in `explorer_mixture`, including its errors. A value between two
         steps of its slider is kept until that slider is moved.
     height : int
-        Of the frame in a notebook, in pixels.
+        Height of the frame in a notebook, in pixels.
 
     Returns
     -------
     Explorer
-        Shown by a notebook as the last value of a cell. `write_explorer` saves it.
+        A notebook shows it as the last value of a cell. `write_explorer` saves it.
 
     Notes
     -----
-    The page's numbers are those of `explorer_mixture(...)` under `Mixture.rates`, `elasticity`,
-    `response_curve` and `FisherSprings`, to a relative 1e-9. Its signs are those of float64 numbers, without
-    a certificate. No package but this one is needed, and no server.
+    The numbers on the page are those of `Mixture.rates`, `elasticity`, `response_curve` and `FisherSprings`
+    for `explorer_mixture(...)`, within a relative error of 1e-9. Signs are those of float64 numbers, without
+    a certificate. No other package and no server is needed.
 
     Examples
     --------
@@ -212,12 +211,12 @@ def explore(
 
 
 def write_explorer(path: str | os.PathLike[str], explorer: Explorer | None = None) -> None:
-    r"""Save the explorer as one HTML page that any browser opens, with no server and no network.
+    r"""Save the explorer as one HTML page that any browser opens, without a server or a network.
 
     Parameters
     ----------
     path : str or path
-        File to write. A file that is there is replaced, once the whole page is on disk.
+        File to write. An existing file is replaced only once the whole page is on disk.
     explorer : Explorer, optional
         Default: ``explore()``.
 

@@ -1,11 +1,11 @@
-"""Hypothesis strategies for property-based tests of the theory: data of every kind that it speaks of.
+"""Hypothesis strategies for property-based tests of the theory: data of every kind in it.
 
-Hypothesis draws data from these until a property fails, and then shrinks what it has found: towards few
-datasets, few leaves, short responses, small whole numbers and sizes of 1. So a counterexample comes back as a
-mixture that fits on a line.
+Hypothesis draws data from these until a property fails, and then shrinks the counterexample: towards few
+datasets, few leaves, short responses, small integers and sizes of 1. So a counterexample is a mixture that
+fits on a line.
 
-Everything drawn is valid: `Mixture` or `TokenTree` accepts it. Rows and sizes are lists, which Hypothesis
-reports in a form that can be pasted into a test.
+All draws are valid: `Mixture` or `TokenTree` accepts them. Rows and sizes are lists, which Hypothesis reports
+in a form that can be pasted into a test.
 
     from hypothesis import given
     from tokentree.strategies import mixtures
@@ -43,7 +43,7 @@ Overlap = Literal["any", "shared", "disjoint"]
 _LARGEST_COUNT = 10**6
 
 _SMALLEST_MASS = 2.0**-1000
-"""Before normalising: what is left is a normal float64."""
+"""Range before normalising, so that masses are normal float64 numbers."""
 
 
 _P = ParamSpec("_P")
@@ -85,14 +85,14 @@ def distributions(
         Bounds on M where `n_leaves` is not given; the first at least 1.
     kind : {"floats", "fractions", "counts"}
         Floats sum to 1 within rounding, and reach from 1 down to about 2^-1000. Fractions sum to 1 exactly.
-        Counts are integers up to 10^6, to be read over their total.
+        Counts are integers up to 10^6, to be divided by their total.
     zeros : bool
-        Whether leaves without mass are allowed; one leaf always has some.
+        Whether leaves without mass are allowed; at least one leaf has mass.
 
     Returns
     -------
     strategy of lists of M numbers
-        Shrinks towards few leaves and small counts, or ratios of those.
+        Shrinks towards few leaves and small counts, or ratios of small counts.
 
     Raises
     ------
@@ -124,13 +124,13 @@ def size_vectors(n: int, max_ratio: int = 10**12) -> st.SearchStrategy[list[int]
     n : int
         Number of datasets, at least 1.
     max_ratio : int
-        No size is larger than this many times another; from 1 to 2^200.
+        Largest ratio of two sizes; from 1 to 2^200.
 
     Returns
     -------
     strategy of lists of n ints
-        From 1 to `max_ratio`, alike in some draws and of very different orders in others. Only ratios of
-        sizes matter to rates, and whole numbers make every rational one. Shrinks towards all 1.
+        From 1 to `max_ratio`, similar in some draws and of very different magnitudes in others. Rates depend
+        only on ratios of sizes, and integers give every rational ratio. Shrinks towards all 1.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def size_vectors(n: int, max_ratio: int = 10**12) -> st.SearchStrategy[list[int]
     max_ratio = checks.integer("max_ratio", max_ratio, 1)
     if max_ratio > SIZE_RANGE[1]:
         raise ValueError(f"max_ratio = {max_ratio}: must be at most 2**200")
-    # Hypothesis prefers the low end of a wide range, so the high end is a range of its own.
+    # Hypothesis prefers the low end of a wide range, so the high end is a separate range.
     alike, any_size = st.integers(1, min(9, max_ratio)), st.integers(1, max_ratio)
     size = alike | any_size | st.integers(-(-max_ratio // 10), max_ratio)
     return st.lists(size, min_size=n, max_size=n)
@@ -176,12 +176,12 @@ def mixtures(
     min_leaves, max_leaves : int
         Bounds on the number of leaves of the joint tree.
     kind : {"counts", "fractions", "floats"}
-        What the rows hold, as in `distributions`. The first two are exact, and so are verdicts on them.
+        Type of the rows, as in `distributions`. The first two are exact, and so are verdicts on them.
     overlap : {"any", "shared", "disjoint"}
         Any: a leaf has mass in some datasets or in none. Shared: every leaf has mass in every dataset.
-        Disjoint: every leaf has mass in one dataset.
+        Disjoint: every leaf has mass in exactly one dataset.
     max_ratio : int
-        Sizes are those of `size_vectors`.
+        Largest ratio of two sizes, which are drawn from `size_vectors`.
 
     Returns
     -------
@@ -216,13 +216,13 @@ def mixtures(
     if disjoint and most < largest:
         raise ValueError(f"max_leaves = {most}: {largest} disjoint datasets need as many leaves")
     build = _calm(Mixture, "Mixture")
-    # One strategy for each number, made once: many times faster than to make them as numbers are drawn.
+    # One strategy per number, made once: many times faster than making them as numbers are drawn.
     by_number = {
         n: st.builds(build, _tables(n, least, most, entry, kind, disjoint), size_vectors(n, max_ratio))
         for n in range(fewest, largest + 1)
     }
-    # The number is drawn, not one of the strategies: Hypothesis would try to shrink what one_of drew by its
-    # value, whose repr it asks for while it draws, and a checked repr moves the state that `_calm` keeps.
+    # The number is drawn, not one of the strategies: Hypothesis would shrink a draw from one_of by its value,
+    # computing its repr while it draws, and a checked repr changes the state that `_calm` keeps.
     return st.integers(fewest, largest).flatmap(by_number.__getitem__)
 
 
@@ -234,14 +234,14 @@ def token_trees(
     max_responses: int = 8,
     weights: Literal["counts", "masses"] = "counts",
 ) -> st.SearchStrategy[TokenTree]:
-    """Token trees of whole responses; prune them for leaves that are cut.
+    """Token trees of complete responses; prune them for cut leaves.
 
     Parameters
     ----------
     alphabet_size : int
         Number q of symbols, at least 1.
     max_depth : int
-        Bound on the depth, at least 1. A response has one symbol fewer, for its end takes a level.
+        Bound on the depth, at least 1. A response has one symbol fewer, as its end takes a level.
     max_responses : int
         Bound on the number of distinct responses, at least 1.
     weights : {"counts", "masses"}
@@ -259,7 +259,7 @@ def token_trees(
 
     Notes
     -----
-    Definition 3.1. Some responses of a tree begin with others, so inner nodes have ends of their own.
+    Definition 3.1. Some responses of a tree are prefixes of others, so inner nodes have their own ends.
 
     Examples
     --------
@@ -273,7 +273,7 @@ def token_trees(
     kinds: dict[str, Kind] = {"counts": "counts", "masses": "floats"}
     if weights not in kinds:
         raise ValueError(f"weights = {weights!r}: must be 'counts' or 'masses'")
-    # With one symbol, or none at all, there are few responses to choose from.
+    # With one symbol, or none at all, there are few possible responses.
     available = length + 1 if q == 1 else (q ** min(length + 1, 64) - 1) // (q - 1)
     response = st.lists(st.integers(0, q - 1), max_size=length).map(tuple)
     leaves = st.dictionaries(
@@ -305,17 +305,17 @@ def pareto_masses(
     Returns
     -------
     strategy of lists of M floats
-        Positive, with sum 1 within rounding. Shrinks towards few leaves, seed 0 and a whole exponent.
+        Positive, with sum 1 within rounding. Shrinks towards few leaves, seed 0 and an integer exponent.
 
     Raises
     ------
     ValueError, TypeError
-        If a number of leaves is not an integer or out of order, or `alpha` is no such number.
+        If a number of leaves is not an integer or out of order, or `alpha` is not finite and > 1.
 
     Notes
     -----
-    Hypothesis chooses the seed, and prefers small ones; the draws of one seed are independent. What holds
-    only with high probability will fail for some seed, and Hypothesis is good at finding it.
+    Hypothesis chooses the seed and prefers small ones; the draws of one seed are independent. A property that
+    holds only with high probability fails for some seed, and Hypothesis is good at finding it.
 
     Examples
     --------
@@ -330,7 +330,7 @@ def pareto_masses(
 
 
 def _bounds(what: str, exactly: int | None, least: int, most: int) -> tuple[int, int]:
-    """Least and most of `what`, from its three arguments."""
+    """Bounds on the number of `what`, from its three arguments."""
     if exactly is not None:
         n = checks.integer(f"n_{what}", exactly, 1)
         return n, n
@@ -339,7 +339,7 @@ def _bounds(what: str, exactly: int | None, least: int, most: int) -> tuple[int,
 
 
 def _entries(kind: Kind, zeros: bool) -> st.SearchStrategy[Any]:
-    """Weights of leaves, not yet normalised."""
+    """Unnormalised weights of leaves."""
     small, large = st.integers(0 if zeros else 1, 9), st.integers(1, _LARGEST_COUNT)
     if kind == "floats":
         return small.map(float) | large.map(float) | st.floats(_SMALLEST_MASS, 1)
@@ -358,12 +358,12 @@ def _tables(
     def owned_by(i: int) -> st.SearchStrategy[Any]:
         return entry.map(lambda weight: tuple(weight if j == i else 0 * weight for j in range(n)))
 
-    # A leaf for each dataset, then leaves of any.
+    # One leaf for each dataset, then leaves of any dataset.
     owned = tuple(owned_by(i) for i in range(n))
     return _rows(max(least, n), most, owned, st.one_of(owned), kind)
 
 
-# Composites, for Hypothesis reports what they return by its value; what `map` makes, by a call of ours.
+# Composites, because Hypothesis reports their results by value, but results of `map` by a call of ours.
 
 
 @st.composite
@@ -375,7 +375,7 @@ def _row(draw: Callable[..., Any], entries: st.SearchStrategy[Any], kind: Kind) 
 def _rows(
     draw: Callable[..., Any], least: int, most: int, first: Any, column: st.SearchStrategy[Any], kind: Kind
 ) -> list[Any]:
-    # Leaf by leaf, after their number: so Hypothesis finds its way to fewer of them.
+    # Leaf by leaf, after their number, so that Hypothesis can shrink to fewer.
     n_leaves = draw(st.integers(least, most))
     columns = [draw(each) for each in first] + [draw(column) for _ in range(n_leaves - len(first))]
     return [_normalized(list(row), kind) for row in zip(*columns, strict=True)]
@@ -388,7 +388,7 @@ def _sample(draw: Callable[..., Any], law: st.SearchStrategy[ParetoMass], least:
 
 
 def _normalized(row: list[Any], kind: Kind) -> list[Any]:
-    # Without rejecting any draw, which would be slow for many datasets.
+    # Without rejection of draws, which would be slow for many datasets.
     if not any(row):
         row = [row[0] + 1, *row[1:]]
     if kind == "counts":
@@ -398,10 +398,10 @@ def _normalized(row: list[Any], kind: Kind) -> list[Any]:
 
 
 def _calm(build: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """`build`, by a name for Hypothesis to report, with Python's random state left as it was.
+    """`build` with a name for Hypothesis to report, leaving Python's random state unchanged.
 
-    Type checkers at run time, beartype among them, choose the items they look at by `random`. Hypothesis
-    warns of strategies that move its state.
+    Run-time type checkers such as beartype choose the items to check by `random`. Hypothesis warns about
+    strategies that change its state.
     """
 
     def calm(*args: Any, **kwargs: Any) -> Any:

@@ -136,7 +136,7 @@ def test_an_array_that_says_it_is_shorter_is_damaged(tmp_path):
     with np.load(tmp_path / "file") as archive:
         assert archive["offsets"].tolist() == [0]
     with pytest.raises(
-        ValueError, match=re.escape("its 16 bytes are no array of shape (1,) and dtype int64")
+        ValueError, match=re.escape("its 16 bytes are not an array of shape (1,) and dtype int64")
     ):
         TokenTree.load(tmp_path / "file")
 

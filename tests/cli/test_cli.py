@@ -129,7 +129,7 @@ def test_verify_decides_a_section(capsys, monkeypatch):
         assert run("verify", "--section", section) == 0
         shown = " ".join(capsys.readouterr().out.split())
         assert "section-3.1/sft-loss fails" in shown
-        assert "the divergence is the other way round" in shown
+        assert "the arguments are in the wrong order" in shown
     assert run("verify", "--section", "1") == 2
     assert "section = '1': must be one of '3.1 Preliminaries'" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -510,7 +510,7 @@ def test_codes_are_immutable():
         (
             [Fraction(1), 0.5],
             TypeError,
-            "weights[1] = 0.5: a float beside a Fraction; make it a Fraction too, or all of them floats",
+            "weights[1] = 0.5: a float together with a Fraction; make all of them Fractions, or all floats",
         ),
         (exact([1, None]), TypeError, "weights[1] = None: must be an int, a float or a Fraction"),
         (["1", "2"], TypeError, "weights has dtype <U1: must be real numbers that fit int64 or float64"),

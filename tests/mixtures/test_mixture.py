@@ -655,7 +655,7 @@ def test_adding_data_then_removing_it_changes_nothing(table, data):
         ([[2.0**64, math.inf]], [1], {}, ValueError, r"distributions\[0, 1\] = inf"),
         ([["a", "b"]], [1], {}, TypeError, r"distributions\[0\] has dtype <U1"),
         ([[True, False]], [1], {}, TypeError, r"distributions\[0\] has dtype bool"),
-        ([[Fraction(1, 2), 0.5]], [1], {}, TypeError, r"distributions\[0\]\[1\] = 0.5: a float beside"),
+        ([[Fraction(1, 2), 0.5]], [1], {}, TypeError, r"distributions\[0\]\[1\] = 0.5: a float together"),
         ([[Fraction(-1, 2), 1]], [1], {}, ValueError, r"distributions\[0, 0\] = -1/2"),
         ([[1]], [1, 2], {}, ValueError, r"sizes = \[1, 2\]: must be a sequence of 1 numbers"),
         ([[1]], 3, {}, ValueError, "sizes = 3: must be a sequence of 1 numbers"),

@@ -686,7 +686,7 @@ def test_rounding_left_over_has_one_leaf_of_its_own():
 
 def test_unexpanded_mass_without_room():
     with pytest.raises(
-        ValueError, match=r"trees\[1\] holds unexpanded mass 0.25 after prefix \(\), of which"
+        ValueError, match=r"trees\[1\] holds unexpanded mass 0.25 after prefix \(\), although it lists"
     ):
         unexpanded_bounds([unread(2), part(2, {EOS: 0.5, 0: 0.125, 1: 0.125}, 0.25)])
 

@@ -81,7 +81,7 @@ def test_data_where_the_model_has_not_looked():
     part = read_model(lambda prefixes: np.log([[0.6, 0.3, 0.1]] * len(prefixes)), 2, top_k=1)
     data = TokenTree.from_leaves({"00": 1, "01": 1}, alphabet_size=3, depth=2)
     assert model_rates(part, data, depths=[1]).log_loss.tolist() == pytest.approx([-math.log2(0.6)])
-    with pytest.raises(ValueError, match="model_tree has not looked at some of the data within depth 2"):
+    with pytest.raises(ValueError, match="model_tree is unexpanded on some of the data within depth 2"):
         model_rates(part, data)
 
 

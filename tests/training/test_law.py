@@ -243,7 +243,7 @@ def test_of_data_in_no_run_and_without_a_loss_nothing_is_said(unchecked, tmp_pat
     assert law.best_sizes("poems").sizes[2] == law.best_sizes("poems", worst=True).sizes[2] == 0
     assert law.mixture([1, 1, 0, 1]).names == ("web", "books", "code")
     for refused in (lambda: law.mixture([1, 1, 1, 1]), lambda: law.best_sizes("web", lower={"news": 0.1})):
-        with pytest.raises(ValueError, match=r"\[2\] = .*: must be 0: no run had these data"):
+        with pytest.raises(ValueError, match=r"\[2\] = .*: must be 0: no run contained these data"):
             refused()
     law.save(tmp_path / "law.npz")
     assert MixingLaw.load(tmp_path / "law.npz").unknown == ("news",)

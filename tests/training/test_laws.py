@@ -162,7 +162,7 @@ def test_the_joint_law_extrapolates_in_model_size(law):
     runs = TrainingRuns(w, rates, NAMES, tasks=tasks, parameters=size, tokens=tokens)
     fitted = law.fit(runs.subset(size < 5e8), smoothing=1e-6)
     assert fitted.score(runs.subset(size > 5e8)).relative_error.max() < 2e-3
-    with pytest.raises(ValueError, match="joint in both"):
+    with pytest.raises(ValueError, match="depends on both"):
         fitted.predict([1, 1, 1])
 
 

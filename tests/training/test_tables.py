@@ -195,10 +195,10 @@ def mixtures(row):
     [
         ("", LOSSES, "sizes.csv is empty"),
         ("\n\n", LOSSES, "sizes.csv is empty"),
-        ("index,a\n", LOSSES, "sizes.csv has headers alone: must have a row for each run"),
+        ("index,a\n", LOSSES, "sizes.csv has only headers: must have one row per run"),
         (MIXTURES, LOSSES + "4,1\n", "rates.csv, line 4 has 2 cells: must have 4, one under each header"),
         (MIXTURES.encode() + b"\xff", LOSSES, r"sizes.csv is not UTF-8 at byte \d+: save it as UTF-8"),
-        ("index,a\n1," + "1" * 200000, LOSSES, "sizes.csv is no CSV file: field larger"),
+        ("index,a\n1," + "1" * 200000, LOSSES, "sizes.csv is not a CSV file: field larger"),
         ("index,a,a\n1,1,1\n", LOSSES, "sizes.csv: columns 2 and 3 are both 'a'; headers must differ"),
         (
             MIXTURES + "2,1,1,1,1\n",
@@ -223,18 +223,18 @@ def mixtures(row):
             "line 3, column 'train_pile_arxiv' is -1: a size must be",
         ),
         (mixtures("2,many,1,1,1"), LOSSES, "line 3, column 'train_pile_arxiv' = 'many': must be a number"),
-        (mixtures("2,0,0,0,0"), LOSSES, "sizes.csv, line 3 has sizes of zero alone: every run has some data"),
+        (mixtures("2,0,0,0,0"), LOSSES, "sizes.csv, line 3 has only sizes of zero: every run needs"),
         (MIXTURES, LOSSES.replace("1.25", "inf"), "rates.csv, line 3, .* is inf: must be finite, or empty"),
         ("i,x-b,x_b,x_c\n1,1,1,1\n", "i,l\n1,1\n", "columns 'x-b' and 'x_b' would both be dataset 'b': name"),
         (
             "i,web,code\n1,1,1\n",
             "i,web_loss,web_val_loss,code_loss\n1,1,1,1\n",
-            "columns 'web_loss' and 'web_val_loss' match dataset 'web' equally well: say which is its",
+            "columns 'web_loss' and 'web_val_loss' match dataset 'web' equally well: name its loss",
         ),
         (
             "i,a,b,c\n1,1,1,1\n",
             "i,a_b,c_b,a_c\n1,1,1,1\n",
-            "column 'a_b' matches datasets 'a' and 'b' equally well: say which is its loss with losses=",
+            "column 'a_b' matches datasets 'a' and 'b' equally well: name its loss with losses=",
         ),
     ],
 )
@@ -342,7 +342,7 @@ def test_cells_of_columns():
         ({"a": 1}, "frame: must be a data frame or a mapping of columns, with at least one row"),
         ({"a": np.ones((3, 1))}, "frame: must be a data frame"),
         ({"a": [1, None, 1]}, r"frame\['a'\]\[1\] is missing: a size must be finite and >= 0"),
-        ({"a": [0, 1, 1], "b": [0, 1, 1]}, r"frame\[0\] has sizes of zero alone"),
+        ({"a": [0, 1, 1], "b": [0, 1, 1]}, r"frame\[0\] has only sizes of zero"),
         ({"a": [1, 1, math.inf]}, r"frame\['a'\]\[2\] is inf"),
         ({"a": np.array([1.0, -2.0, 1.0])}, r"frame\['a'\]\[1\] is -2"),
     ):

@@ -442,7 +442,7 @@ def test_training_that_does_not_end_says_what_is_left_and_can_go_on():
     losses = [tree_loss(tree) for tree in trees(2)]
     trained = TrainedMixture(Tanh(hidden=3), losses, SIZES, regularizers=[(decay, 0.1)])
     begun = trained.potential()
-    with pytest.raises(ArithmeticError, match=r"gradient of F over the total size is .* train again to go"):
+    with pytest.raises(ArithmeticError, match=r"gradient of F over the total size is .* again to continue"):
         trained.train(steps=1)
     left = trained.residual.relative
     assert left > 1e-10
@@ -465,7 +465,7 @@ def test_trust_regions_find_a_minimum_by_themselves(monkeypatch, small, exact):
 @pytest.mark.parametrize(
     ("layer", "why"),
     [
-        (torch.nn.Dropout(0.1), "a Dropout in training mode, where p = 0.1 gives every call another loss"),
+        (torch.nn.Dropout(0.1), "a Dropout in training mode, where p = 0.1 gives every call a different"),
         (torch.nn.BatchNorm1d(6), "a BatchNorm1d in training mode, where it depends on the rest"),
         (
             torch.nn.MultiheadAttention(6, 1, dropout=0.1),

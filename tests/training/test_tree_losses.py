@@ -97,7 +97,7 @@ def test_a_tree_that_is_not_known_has_no_loss():
     def coin(prefixes):
         return np.log(np.full((len(prefixes), 2), 0.5))
 
-    with pytest.raises(ValueError, match=r"tree has an unexpanded share of 0\.5: a loss needs to know"):
+    with pytest.raises(ValueError, match=r"tree has an unexpanded share of 0\.5: a loss needs all"):
         tree_loss(read_model(coin, depth=2, max_nodes=6))
 
 

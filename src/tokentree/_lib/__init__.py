@@ -1,1 +1,1 @@
-"""The ground floor: what every wing uses and nothing of the theory. Its files are imported by name."""
+"""Shared helpers without any theory; modules are imported by name."""

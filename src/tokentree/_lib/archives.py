@@ -1,4 +1,4 @@
-"""Files: whole or not there; arrays in them checked before they are believed, and no larger than they say."""
+"""Files that are written completely or not at all, with arrays that are checked before they are used."""
 
 import contextlib
 import errno
@@ -22,21 +22,21 @@ from . import signals
 _HEADER = ("format", "version", "sha256")
 
 _RATIO = 1032
-"""Deflate's largest: two bits of code for 258 bytes."""
+"""Largest compression ratio of deflate: two bits of code for 258 bytes."""
 
 _SHORT = 4096
-"""Bytes that an entry of the header takes at most."""
+"""Largest number of bytes of an entry of the header."""
 
 _CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
 def replacing(*paths: str | os.PathLike[str]) -> Iterator[list[BufferedIOBase]]:
-    """Files open for writing that take the places of `paths`, together, once the block ends without an error.
+    """Files open for writing that together replace `paths` once the block ends without an error.
 
-    Every path has its old file or the whole new one, also after an interrupt, a kill or a power cut; after an
-    error in the block all have the old. Links are followed and permissions kept. A pipe or a device gets its
-    bytes last.
+    Every path holds its old file or the complete new one, even after an interrupt, a kill or a power cut;
+    after an error in the block all hold the old. Links are followed and permissions kept. A pipe or a device
+    is written last.
     """
     parts = [_Part(os.fspath(path)) for path in paths]
     try:
@@ -60,7 +60,7 @@ def replacing(*paths: str | os.PathLike[str]) -> Iterator[list[BufferedIOBase]]:
 
 
 def probe(*paths: str | os.PathLike[str]) -> None:
-    """Raise the OSError that `replacing` would, and leave the files as they are."""
+    """Raise the OSError that `replacing` would raise, and leave the files unchanged."""
     for path in paths:
         part = _Part(os.fspath(path))
         try:
@@ -70,7 +70,7 @@ def probe(*paths: str | os.PathLike[str]) -> None:
 
 
 class _Part:
-    """What is to be a file: its bytes stand beside the place that it will take."""
+    """A file to be: its bytes are written beside its final place."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -92,7 +92,7 @@ class _Part:
             return self.stream
         signals.unfinished.add(self.name)
         try:
-            # Beside the target, so that replacing it is one step; opened plainly, so that the umask applies.
+            # Beside the target, so that replacing it is atomic; opened plainly, so that the umask applies.
             self.file = open(self.name, "xb")  # noqa: SIM115 - closed by settle or discard
             if mode is not None:
                 os.chmod(self.name, stat.S_IMODE(mode))
@@ -121,7 +121,7 @@ class _Part:
 
 
 def _sync(folder: str) -> None:
-    """Put new names on disk, as they are once their directory is; some file systems keep no such promise."""
+    """Sync directories, so that new names are on disk; some file systems do not guarantee it."""
     with contextlib.suppress(OSError):
         directory = os.open(folder, os.O_RDONLY)
         try:
@@ -132,7 +132,7 @@ def _sync(folder: str) -> None:
 
 def save_arrays(path: str | os.PathLike[str], form: str, version: int, **arrays: npt.ArrayLike) -> None:
     """Write a compressed .npz archive with its format, version and digest, as `replacing` writes."""
-    # First in the directory, where damage can hide what follows an entry: such a file still tells its format.
+    # First in the directory, since damage can hide later entries: a damaged file still shows its format.
     header = {"format": np.array(form), "version": np.array(version), "sha256": np.array("")}
     contents: dict[str, Any] = header | {name: np.asarray(array) for name, array in arrays.items()}
     contents["sha256"] = np.array(digest(contents))
@@ -141,7 +141,7 @@ def save_arrays(path: str | os.PathLike[str], form: str, version: int, **arrays:
 
 
 def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """SHA-256 over the names, types, shapes and bytes of all arrays but the digest's own."""
+    """SHA-256 over the names, types, shapes and bytes of all arrays except the digest itself."""
     sha = hashlib.sha256()
     for name in sorted(arrays.keys() - {"sha256"}):
         array = arrays[name]
@@ -153,10 +153,10 @@ def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
 def load_arrays(
     file: BufferedIOBase, form: str, version: int, known: Collection[str]
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Read what `save_arrays` wrote.
+    """Read an archive written by `save_arrays`.
 
-    Nothing in the file is executed, and no array is made that the file's bytes could not fill: together they
-    take at most 1032 times the size of the file. Damage raises errors of a dozen kinds.
+    Nothing in the file is executed, and no array is made larger than the file could fill: together arrays
+    take at most 1032 times the size of the file. Damage raises a dozen kinds of error.
     """
     with ZipFile(file) as archive:
         members = _members(archive, file.seek(0, os.SEEK_END))
@@ -174,7 +174,7 @@ def load_arrays(
 
 
 def _members(archive: ZipFile, room: int) -> dict[str, ZipInfo]:
-    """The arrays of an archive of `room` bytes, by name, none of them larger than its bytes could fill."""
+    """The arrays of an archive of `room` bytes, by name, none larger than its bytes could fill."""
     members: dict[str, ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
@@ -182,7 +182,7 @@ def _members(archive: ZipFile, room: int) -> dict[str, ZipInfo]:
             raise ValueError(f"it has two arrays {name!r}")
         if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise ValueError(f"its array {name!r} is compressed in a way that NumPy does not write")
-        # Parts may not overlap: the sizes of all add up to less than the file's.
+        # Parts may not overlap: their sizes sum to less than the file's.
         room -= member.compress_size
         if room < 0 or member.file_size > _RATIO * member.compress_size:
             raise ValueError(f"its array {name!r} is said to be larger than the file can hold")
@@ -200,7 +200,7 @@ def _member(archive: ZipFile, members: Mapping[str, ZipInfo], name: str) -> Shap
 
 
 def _array(stream: BufferedIOBase | IO[bytes], size: int) -> Shaped[np.ndarray, "..."]:
-    """The array of an .npy stream of `size` bytes, which it must fill exactly."""
+    """The array of an .npy stream, which must fill `size` bytes exactly."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -211,21 +211,21 @@ def _array(stream: BufferedIOBase | IO[bytes], size: int) -> Shaped[np.ndarray, 
     try:
         shape, by_columns, dtype = readers[number](stream)
     except MemoryError:
-        # The words of Python's parser for a header of many brackets.
+        # Python's parser raises these for a header of many brackets.
         raise ValueError("it has no header of an array") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never loaded")
     left = size - stream.tell()
-    # An axis of none must not let the others be of any length.
+    # An axis of length 0 must not let the others be of any length.
     cells = math.prod(n or 1 for n in shape)
     if (
         min(shape, default=0) < 0
         or math.prod(shape) * dtype.itemsize != left
         or not 0 < cells * dtype.itemsize <= _RATIO * size
     ):
-        raise ValueError(f"its {left} bytes are no array of shape {shape} and dtype {dtype}")
+        raise ValueError(f"its {left} bytes are not an array of shape {shape} and dtype {dtype}")
     data = np.empty(left, dtype=np.uint8)
-    # In pieces, so that memory is taken as bytes come. Reading all of them makes zipfile check the CRC.
+    # In pieces, so that memory grows as bytes arrive. Reading to the end makes zipfile check the CRC.
     for start in range(0, left, _CHUNK):
         piece = stream.read(min(_CHUNK, left - start))
         data[start : start + len(piece)] = np.frombuffer(piece, dtype=np.uint8)

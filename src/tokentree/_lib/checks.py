@@ -1,4 +1,4 @@
-"""Validation shared by every public door: say which argument, which entry, and what is allowed."""
+"""Validation shared by all public functions: errors name the argument, the entry, and what is allowed."""
 
 import math
 import operator
@@ -15,20 +15,20 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float, Int, Num, Shaped
 
 Numbers = npt.ArrayLike | Iterable[Any]
-"""What is taken for an array of numbers: what NumPy takes, and anything else that lists them in order."""
+"""Arrays of numbers: everything that NumPy accepts, and anything else that lists numbers in order."""
 
 _INT64_MAX = 2**63 - 1
 
 _EXACT = 2**53
-"""Up to here float64 has every integer."""
+"""Up to this value float64 represents every integer."""
 
 _MOST_AXES = 32
 
 _SHORT = 100
-"""Numbers that are looked at one by one."""
+"""Largest number of entries that are checked one by one."""
 
 SUM_TOLERANCE = 1e-9
-"""How far a distribution's sum may be from 1: the worst rounding of a sum of 10^7 float64 terms."""
+"""Allowed deviation of a distribution's sum from 1: the worst rounding of a sum of 10^7 float64 terms."""
 
 
 def fail_at(
@@ -42,7 +42,7 @@ def fail_at(
 
 
 def _place(name: str, at: int, shape: tuple[int, ...]) -> str:
-    """Entry number `at` of an array, as one writes it."""
+    """Entry number `at` of an array, in Python's notation."""
     where = [str(int(i)) for i in np.unravel_index(at, shape)]
     return f"{name}[{', '.join(where)}]" if where else name
 
@@ -66,7 +66,7 @@ def integer(name: str, value: Any, at_least: int) -> int:
 
 
 def items(name: str, value: Any, rule: str = "must be a sequence") -> list[Any]:
-    """The entries of an array, or of anything else that lists them in order, each as it was given."""
+    """The entries of an array, or of anything else that lists them in order, unchanged."""
     listed: Any = None if isinstance(value, str | bytes) else _listed(name, value)
     if not isinstance(listed, list | tuple):
         raise ValueError(f"{name} = {value!r}: {rule}")
@@ -79,10 +79,10 @@ def items(name: str, value: Any, rule: str = "must be a sequence") -> list[Any]:
 
 
 def array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
-    """`value` as an array. All arrays come in through this door: no number is rounded, nothing masked used.
+    """`value` as an array. All arrays enter here: no number is rounded, and no masked entry is used.
 
-    What no dtype holds exactly comes as an array of objects. An array of objects is read as a list of them.
-    Arrays are not copied. A list costs one look at the types of its entries beside NumPy's own.
+    Values that no dtype holds exactly become an array of objects. An array of objects is read as a list.
+    Arrays are not copied. For a list the types of its entries are checked once in addition to NumPy's check.
     """
     if is_array(value):
         plain = plain_array(name, value)
@@ -98,11 +98,11 @@ _INSTEAD = {
     "leaf_probabilities": "its leaf_probabilities, leaves().weight, or leaf_distributions([a, b]) of several",
     "distributions": "its distributions, a row for each dataset, or its joint",
 }
-"""What to pass of an object with this attribute. Asked of its class: some take long to compute."""
+"""What to pass instead of an object with this attribute; looked up on its class, as some are slow."""
 
 
 def _refuse_no_numbers(name: str, value: Any) -> None:
-    """Say what to pass in place of a tree or a mixture."""
+    """Raise an error that says what to pass instead of a tree or a mixture."""
     for attribute, instead in _INSTEAD.items():
         if hasattr(type(value), attribute):
             raise TypeError(f"{name} is a {type(value).__name__}: must be numbers; pass {instead}")
@@ -125,7 +125,7 @@ def exact_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
 
 
 def _exact(name: str, entries: list[Any], shape: tuple[int, ...]) -> Shaped[np.ndarray, "..."]:
-    """Single entries as ints and Fractions, or as floats: a float stands for no Fraction beside it."""
+    """Single entries as ints and Fractions, or as floats: floats and Fractions may not be mixed."""
     loose = None
     for at, entry in enumerate(entries):
         if isinstance(entry, bool | np.bool_) or not isinstance(entry, Rational | float | np.floating):
@@ -137,13 +137,13 @@ def _exact(name: str, entries: list[Any], shape: tuple[int, ...]) -> Shaped[np.n
         elif loose is None:
             loose = at
     if loose is not None and any(isinstance(entry, Fraction) for entry in entries):
-        rule = "a float beside a Fraction; make it a Fraction too, or all of them floats"
+        rule = "a float together with a Fraction; make all of them Fractions, or all floats"
         raise TypeError(f"{_place(name, loose, shape)} = {entries[loose]!r}: {rule}")
     return _together(name, entries, shape)
 
 
 def real_array(name: str, value: Numbers) -> Num[np.ndarray, "..."]:
-    """`value` as an array of int64 or float64, exactly; other dtypes of numbers are widened."""
+    """`value` as an array of int64 or float64, exactly; other numeric dtypes are widened."""
     given = exact_array(name, value)
     if given.dtype == object:
         for at, entry in enumerate(given.ravel().tolist()):
@@ -186,15 +186,15 @@ def integer_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
 
 
 def is_array(value: Any) -> bool:
-    """Whether NumPy reads `value` as a whole, by what it says of itself; its own numbers say it too."""
+    """Whether NumPy reads `value` as a whole, by the array protocols; NumPy scalars have them too."""
     return hasattr(value, "__array__") or isinstance(value, memoryview | bytearray | compact_array)
 
 
 def plain_array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
-    """An array, or what offers one, as no subclass of array."""
+    """An array, or an object that offers one, as a plain ndarray."""
     if type(value) is np.ndarray:
         return value
-    # In this order, for numpy.ma is a module that is loaded when it is first named.
+    # In this order, because naming numpy.ma loads the module.
     if isinstance(value, np.ndarray) and isinstance(value, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(value)
         if mask.any():
@@ -204,12 +204,12 @@ def plain_array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
     try:
         return np.asarray(value)
     except Exception as error:
-        # A tensor that has a gradient or lies on a GPU says itself what to do.
+        # The error of a tensor that has a gradient or is on a GPU says what to do.
         raise TypeError(f"{name} is a {type(value).__name__} that NumPy does not read: {error}") from None
 
 
 def _listed(name: str, value: Any) -> Any:
-    """`value` as a list; itself if it is one, or a tuple, and None if it has no entries."""
+    """`value` as a list; unchanged if it is a list or a tuple, and None if it has no entries."""
     if isinstance(value, list | tuple):
         return value
     if is_array(value):
@@ -225,7 +225,7 @@ def _listed(name: str, value: Any) -> Any:
 
 
 def _nested(name: str, listed: Sequence[Any], shape: tuple[int, ...]) -> Shaped[np.ndarray, "..."]:
-    """Array of this shape, and more axes if the entries, listed in its order, have them."""
+    """Array of this shape from entries in its order, with more axes if the entries have them."""
     if len(shape) > _MOST_AXES:
         raise ValueError(f"{name} is nested more than {_MOST_AXES} deep: must be an array of numbers")
     kinds = set(map(type, listed))
@@ -256,7 +256,7 @@ def _holds_numbers(kind: type) -> bool:
 def _together(
     name: str, listed: Sequence[Any], shape: tuple[int, ...], kinds: set[type] | None = None
 ) -> Shaped[np.ndarray, "..."]:
-    """Single entries of these types, listed in the order of an array of this shape, as that array."""
+    """Array of this shape from single entries of these types, in its order."""
     kinds = set(map(type, listed)) if kinds is None else kinds
     flat: Shaped[np.ndarray, "n"]
     if kinds <= {float}:
@@ -272,7 +272,7 @@ def _together(
             if _is_integer(type(listed[at])) and not _has_float(int(listed[at])):
                 _would_round(_place(name, at, shape), int(listed[at]))
     else:
-        # Where NumPy takes them for numbers there are booleans among them, or they were rounded.
+        # If NumPy reads these as numbers, some are booleans or were rounded.
         flat = _objects(listed)
         try:
             found = np.asarray(listed)
@@ -292,7 +292,7 @@ def _is_float(kind: type) -> bool:
 
 
 def _integers(listed: Sequence[int]) -> Shaped[np.ndarray, "n"]:
-    """As int64, or as Python's ints where one is beyond it."""
+    """As int64, or as Python ints if one is out of its range."""
     try:
         return np.fromiter(listed, np.int64, len(listed))
     except OverflowError:
@@ -310,7 +310,7 @@ def _small(given: Int[np.ndarray, "..."]) -> bool:
 
 
 def _has_float(whole: int) -> bool:
-    """Whether float64 has this integer."""
+    """Whether float64 represents this integer."""
     try:
         return float(whole) == whole
     except OverflowError:
@@ -351,7 +351,7 @@ def distributions(name: str, value: Numbers) -> Float[np.ndarray, "*batch leaves
     if p.ndim == 0 or p.shape[-1] == 0:
         raise ValueError(f"{name} has shape {p.shape}: its last axis needs at least one leaf")
     if p.ndim == 1 and p.size <= _SHORT:
-        # Of a few numbers, a list is looked through in the time of one reduction. Not a number makes no sum.
+        # For a few numbers, a list is checked in the time of one reduction. NaN fails the sum.
         listed = p.tolist()
         if abs(sum(listed) - 1.0) <= SUM_TOLERANCE and min(listed) >= 0:
             return p
@@ -365,7 +365,7 @@ def distributions(name: str, value: Numbers) -> Float[np.ndarray, "*batch leaves
 
 
 def whole(name: str, unexpanded: float, rule: str) -> None:
-    """Refuse a tree with an unexpanded share of mass where a figure would pass it off as one leaf."""
+    """Refuse a tree with unexpanded mass where a result would treat that mass as one leaf."""
     if unexpanded > 0:
         raise ValueError(f"{name} has an unexpanded share of {unexpanded:.3g}: {rule}")
 
@@ -397,7 +397,7 @@ def distinct_names(names: Iterable[str] | None, n: int, thing: str, letter: str)
     """The names of n things, all different; by default a letter and a number each."""
     if names is None:
         return tuple(f"{letter}{i + 1}" for i in range(n))
-    rule = f"must be {n} strings, one a {thing}"
+    rule = f"must be {n} strings, one per {thing}"
     listed = items("names", names, rule)
     if len(listed) != n:
         raise ValueError(f"names = {listed!r}: {rule}")

@@ -1,6 +1,6 @@
 """Tables of bounded size: plain HTML for notebooks, and text.
 
-Every text in HTML is escaped. No colour and no font is set, so those of the page show, be it light or dark.
+All text in HTML is escaped. No colours or fonts are set, so tables take those of the page, light or dark.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from fractions import Fraction
 from html import escape
 
 ROWS = 20
-"""Rows of a table, unless it says otherwise; of more, the first ones and the last are shown."""
+"""Default number of rows of a table; if there are more, the first and the last are shown."""
 
 
 def table(
@@ -19,7 +19,7 @@ def table(
     *,
     limit: int = ROWS,
 ) -> str:
-    """Table of the rows 0 to n - 1, of which at most `limit` are ever asked for."""
+    """Table of the rows 0 to n - 1, of which at most `limit` are evaluated."""
     body = ["<tr>" + "".join(_cell(value) for value in row(i)) + "</tr>" for i in _first_and_last(n, limit)]
     if n > limit:
         gap = f'<td colspan="{len(header)}" style="text-align:center">{_more(n, limit)}</td>'
@@ -57,7 +57,7 @@ def _more(n: int, limit: int) -> str:
 
 
 def pairs(values: Mapping[str, object], caption: str) -> str:
-    """Table of two columns: what, and its value."""
+    """Table of two columns: names and values."""
     rows = (
         f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>{_cell(value, "left", 2000)}</tr>'
         for name, value in values.items()
@@ -70,7 +70,7 @@ def _open(caption: str) -> str:
 
 
 def _cell(value: object, align: str = "", longest: int = 200) -> str:
-    """One value; of a text longer than `longest` characters, its beginning."""
+    """One value; a text longer than `longest` characters is cut."""
     align = align or ("right" if _is_number(value) else "left")
     return f'<td style="text-align:{align}">{escape(_shown(value, longest))}</td>'
 

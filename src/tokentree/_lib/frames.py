@@ -18,7 +18,7 @@ def optional(package: str, extra: str, wanted: str) -> Any:
 
 
 def frame(columns: Mapping[str, Any], *index: str) -> "pandas.DataFrame":
-    """Table of the columns, some of which may number the rows; of one row if no column is longer."""
+    """Table of the columns, some of which may be the index; with one row if no column is longer."""
     one = all(isinstance(value, str) or not hasattr(value, "__len__") for value in columns.values())
     make = optional("pandas", "pandas", "to_frame").DataFrame
     table: "pandas.DataFrame" = make(dict(columns), index=[0] if one else None)

@@ -1,15 +1,15 @@
-"""Masses of any size, in float64: products of the probabilities along a long path leave its range.
+"""Masses of any magnitude in float64: products of probabilities along a long path leave its range.
 
-Where a positive mass is below 2^-1022, the least that float64 holds with all its digits, its natural
-logarithm stands in its place: a negative number, as no mass is. What follows reads and writes such arrays,
-and leaves those of ordinary masses, counts among them, as they are.
+A positive mass below 2^-1022, the smallest normal float64, is replaced by its natural logarithm, which is
+negative, as no mass is. The functions below read and write such arrays, and leave arrays of ordinary masses,
+including counts, unchanged.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 LEAST = 2.0**-1022
-"""Masses from here on stand for themselves."""
+"""Masses from this value on are stored as they are."""
 
 _LOG_2 = float(np.log(2.0))
 
@@ -17,7 +17,7 @@ _LOG_LEAST = -1022 * _LOG_2
 
 
 def faint(masses: Num[np.ndarray, "*n"]) -> Bool[np.ndarray, "*n"]:
-    """Where a logarithm stands."""
+    """Where entries are logarithms."""
     return masses < 0
 
 
@@ -30,12 +30,12 @@ def logs(masses: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 
 
 def of_logs(found: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-    """The masses that have these logarithms."""
+    """The masses with these logarithms."""
     return np.where((found >= _LOG_LEAST) | np.isneginf(found), np.exp(found), found)
 
 
 def rounded(masses: Num[np.ndarray, "*n"]) -> Num[np.ndarray, "*n"]:
-    """Every mass as float64 has it, in sums with larger ones: what is below its range is as good as zero."""
+    """Masses as float64 for sums with larger ones, where those below its range count as zero."""
     below = faint(masses)
     return np.where(below, np.exp(np.minimum(masses, 0)), masses) if below.any() else masses
 
@@ -52,10 +52,10 @@ def product(a: Float[np.ndarray, "*n"], b: Float[np.ndarray, "*n"]) -> Float[np.
 
 
 def scaled(masses: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Masses as numbers, 0 or at least 2^-500, times powers of 2, whose exponents are the second array.
+    """Masses as mantissas, 0 or at least 2^-500, and exponents of 2.
 
-    So products of many are as exact as those of a few are in float64: two numbers may be multiplied before
-    they are scaled again.
+    So products of many are as accurate as products of few in float64: two mantissas may be multiplied before
+    they are rescaled.
     """
     numbers, exponents = masses.copy(), np.zeros(masses.shape)
     small = np.flatnonzero(masses < 2.0**-500)
@@ -68,7 +68,7 @@ def scaled(masses: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "n"], Floa
 
 
 def of_scaled(numbers: Float[np.ndarray, "n"], exponents: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-    """The masses that are numbers times powers of 2."""
+    """The masses with these mantissas and exponents of 2."""
     masses = numbers.copy()
     at = np.flatnonzero((exponents != 0) & (numbers > 0))
     masses[at] = np.ldexp(numbers[at], np.maximum(exponents[at], -2000).astype(np.int64))
@@ -78,7 +78,7 @@ def of_scaled(numbers: Float[np.ndarray, "n"], exponents: Float[np.ndarray, "n"]
 
 
 def shares(masses: Num[np.ndarray, "n"], total: float) -> Float[np.ndarray, "n"]:
-    """Masses over a total of at least `LEAST`."""
+    """Masses divided by a total of at least `LEAST`."""
     found: Float[np.ndarray, "n"] = np.asarray(masses / total)
     if masses.dtype.kind == "f" and found.min(initial=1.0) < LEAST:
         at = np.flatnonzero((found < LEAST) & (masses != 0))
@@ -87,7 +87,7 @@ def shares(masses: Num[np.ndarray, "n"], total: float) -> Float[np.ndarray, "n"]
 
 
 def add_to(sums: Num[np.ndarray, "n"], at: Int[np.ndarray, "k"], masses: Num[np.ndarray, "k"]) -> None:
-    """Add masses to those at distinct places."""
+    """Add masses at distinct positions."""
     before = sums[at]
     sums[at] = before + masses
     if sums.dtype.kind == "f":
@@ -96,7 +96,7 @@ def add_to(sums: Num[np.ndarray, "n"], at: Int[np.ndarray, "k"], masses: Num[np.
 
 
 def segment_sums(masses: Num[np.ndarray, "n"], first: Int[np.ndarray, "k"]) -> Num[np.ndarray, "k"]:
-    """Sums of the runs that begin at `first`."""
+    """Sums of the runs of entries that begin at `first`."""
     if not len(masses):
         return masses
     sums: Num[np.ndarray, "k"] = np.add.reduceat(masses, first)

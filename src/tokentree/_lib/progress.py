@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 def bar(*columns: "ProgressColumn", show: bool = True) -> "Progress":
-    """A bar on stderr, of Rich's own columns unless others are given, which leaves nothing behind."""
+    """A transient bar on stderr, with Rich's default columns unless others are given."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -24,9 +24,9 @@ def bar(*columns: "ProgressColumn", show: bool = True) -> "Progress":
 
 
 def tracked(items: Sequence[Item], doing: str, show: bool) -> Iterator[Item]:
-    """`items`, with a progress bar on stderr while they are gone through if `show`."""
+    """`items`, with a progress bar on stderr during iteration if `show`."""
     if not show:
-        # A bar that is only disabled would still print an empty line in older releases of Rich.
+        # A disabled bar would still print an empty line in older releases of Rich.
         yield from items
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -38,12 +38,12 @@ def tracked(items: Sequence[Item], doing: str, show: bool) -> Iterator[Item]:
 
 
 _PATIENCE = 2.0
-"""Seconds before a counter shows itself."""
+"""Seconds before a counter appears."""
 
 
 @contextmanager
 def counter(show: bool, saying: str = "{task.completed} prefixes read") -> Iterator[Callable[[float], None]]:
-    """A line on stderr with a number that changes, once what it counts takes long."""
+    """A line on stderr with a running number, shown once the work takes long."""
     begun, shown = time.monotonic(), None
 
     def update(number: float) -> None:

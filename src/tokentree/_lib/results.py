@@ -1,4 +1,4 @@
-"""What results share: they compare by value, become tables and plain data, and show themselves in short."""
+"""Common behaviour of results: comparison by value, tables and plain data, and short displays."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two results hold the same numbers; NaN is the same as NaN, as what was not defined twice."""
+    """Whether two results hold the same numbers; NaN, which marks undefined values, equals NaN."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b, equal_nan=True)
     if isinstance(a, tuple) and type(a) is type(b):
@@ -27,10 +27,10 @@ def same(a: Any, b: Any) -> bool:
 
 
 class Result:
-    """What was found, as a dataclass with ``frozen=True, eq=False, repr=False``.
+    """Base class of results, which are dataclasses with ``frozen=True, eq=False, repr=False``.
 
-    Two results are equal if they are of one class and all their fields hold the same, NaN being the same as
-    NaN. They have no hash, for arrays have none.
+    Two results are equal if they have the same class and equal fields, where NaN equals NaN. They have no
+    hash, because arrays have none.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -38,10 +38,10 @@ class Result:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and same(self, other)
 
-    __hash__ = None  # type: ignore[assignment]  # how Python says that there is none
+    __hash__ = None  # type: ignore[assignment]  # Python's way of saying that there is no hash
 
     def to_dict(self) -> dict[str, Any]:
-        """Every field as plain data that JSON can hold: arrays as lists, and None for what is not finite."""
+        """Every field as plain data for JSON: arrays as lists, and None for values that are not finite."""
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -56,7 +56,7 @@ class Result:
         return frames.frame(columns, *index)
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        """Columns of the table, by name; then the names of those that number its rows."""
+        """Columns of the table by name, then the names of those that form its index."""
         return ({field.name: getattr(self, field.name) for field in fields(self)},)
 
     def __repr__(self) -> str:
@@ -69,14 +69,14 @@ class Result:
 
 
 def points(axes: Mapping[str, Any], **arrays: Any) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-    """Columns with a row per point of a grid, and the names of its axes; arrays broadcast to the grid."""
+    """Columns with a row per grid point, and the names of the axes; arrays broadcast to the grid."""
     shape = tuple(map(len, axes.values()))
     columns = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True)) | arrays
     return {name: np.broadcast_to(each, shape).ravel() for name, each in columns.items()}, *axes
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it; exact fractions as text."""
+    """The value as plain JSON data; exact fractions as text."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, float):
@@ -91,7 +91,7 @@ def plain(value: Any) -> Any:
 
 
 def short(value: Any) -> str:
-    """The value in a few characters; of an array its range."""
+    """The value in a few characters; for an array its range."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
         return span(value) if value.ndim else short(value.item())
     if isinstance(value, np.ndarray) or (isinstance(value, tuple) and len(value) > 4):
@@ -100,7 +100,7 @@ def short(value: Any) -> str:
 
 
 def span(values: npt.NDArray[Any]) -> str:
-    """From the least value to the largest."""
+    """The range from the least to the largest value."""
     if not values.size:
         return "none"
     least, most = values.min(), values.max()
@@ -108,7 +108,7 @@ def span(values: npt.NDArray[Any]) -> str:
 
 
 def tally(holds: Iterable[bool | None]) -> str:
-    """At how many points the signs of Theorem 4.2 hold."""
+    """The number of points at which the signs of Theorem 4.2 hold."""
     found = list(holds)
     open_ = f", undecided at {found.count(None)}" if None in found else ""
     return f"signs hold at {found.count(True)} of {len(found)}{open_}"

@@ -1,8 +1,8 @@
-"""How the command ends when it is told to: quietly, with the shell's exit code, and with no half of a file.
+"""How the command ends on a signal: quietly, with the shell's exit code, and without partial files.
 
-The first signal raises KeyboardInterrupt, so that what is open is closed on the way out. A second one, or an
-interrupt that Python would report and forget, ends the process at once. Imports nothing heavy: a person may
-not wait for that either.
+The first signal raises KeyboardInterrupt, so that open resources are closed on the way out. A second one, or
+an interrupt that Python would report and ignore, ends the process at once. The module imports nothing heavy,
+so that an interrupt during imports works too.
 """
 
 import atexit
@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 unfinished: set[str] = set()
-"""Files that are being written, and are nothing until they have their name."""
+"""Temporary files being written, to be removed unless they are renamed."""
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -26,12 +26,12 @@ _told = 0
 
 
 def code() -> int:
-    """Exit code of an interrupted command, as shells count: 130 after Ctrl-C, 143 after SIGTERM."""
+    """Exit code of an interrupted command by shell convention: 130 after Ctrl-C, 143 after SIGTERM."""
     return 128 + (_told or signal.SIGINT)
 
 
 def check() -> None:
-    """Raise the interrupt again that somebody else's code has caught and dropped."""
+    """Raise again an interrupt that other code has caught and dropped."""
     if _told:
         raise KeyboardInterrupt
 
@@ -40,13 +40,13 @@ def is_command() -> bool:
     """Whether this process, now importing the package, is ``tokentree`` or ``python -m tokentree``."""
     if not 0 < len(sys.argv) <= len(sys.orig_argv):
         return False
-    # Python has taken its own options off `argv`, and the module's name where it was given one.
+    # Python has removed its own options from `argv`, and the module's name if one was given.
     program = os.path.basename(sys.orig_argv[-len(sys.argv)]).removeprefix("-m")
     return program.removesuffix(".exe") == __name__.partition(".")[0]
 
 
 def take_over() -> None:
-    """From now on signals end the process as the module says, but for those it was started to ignore."""
+    """From now on signals end the process as described above, except those it was started to ignore."""
     global _taken_over
     _taken_over = True
     sys.excepthook, sys.unraisablehook = _uncaught, _unraisable
@@ -56,16 +56,16 @@ def take_over() -> None:
 
 
 def leave(code: int) -> None:
-    """End the process with this code, if it was taken over."""
+    """End the process with this code, if its signals were taken over."""
     if _taken_over:
-        # Python would let go of the signals first, and then take its time.
+        # Python would release the signals first, and then take its time.
         atexit._run_exitfuncs()
         os._exit(code)
 
 
 @contextlib.contextmanager
 def postponed() -> Iterator[None]:
-    """Handle signals that arrive inside the block at its end."""
+    """Defer signals that arrive inside the block to its end."""
     came: list[tuple[int, FrameType | None]] = []
     handlers: dict[int, Any] = {}
     try:
@@ -96,13 +96,13 @@ def _end() -> NoReturn:
             os.unlink(part)
     with contextlib.suppress(OSError):
         if os.isatty(2):
-            # A progress bar has hidden the cursor.
+            # A progress bar may have hidden the cursor.
             os.write(2, b"\x1b[?25h\n")
     os._exit(code())
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
-    # Extension modules turn an interrupt of their import into an ImportError.
+    # Extension modules turn an interrupt during their import into an ImportError.
     if _told:
         _end()
     sys.__excepthook__(kind, error, where)

@@ -1,4 +1,4 @@
-"""Definitions 3.5 and 3.6: how much data undoes an alignment."""
+"""Definitions 3.5 and 3.6: the amount of data that undoes an alignment."""
 
 import math
 from collections.abc import Mapping
@@ -30,27 +30,28 @@ from .regimes import Regime
 Distance = Literal["total variation", "kl", "rate"]
 
 LEAST_EPSILON = 1e-100
-"""Smallest epsilon above zero; budgets then stay well inside float64."""
+"""Smallest epsilon above zero; budgets then stay well within the range of float64."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AlignmentBudget(Result):
-    """Least data that undoes an alignment; made by `inverse_alignment_budget` and `least_alignment_budget`.
+    """Least data that undo an alignment; made by `inverse_alignment_budget` and `least_alignment_budget`.
 
-    `to_frame` has one row, with all but `data`.
+    `to_frame` has one row, with all fields except `data`.
 
     Attributes
     ----------
     distance, regime : str
-        What was asked.
+        The requested distance and regime.
     epsilon : float
-        How near the model must come to what it was; in the unit of the distance, as are `before` and `limit`.
+        Largest allowed distance from the model before alignment, in the unit of the distance, as are `before`
+        and `limit`.
     size : float
-        Least |D_b|; 0 if the alignment moved the model by no more than epsilon, inf if none is enough.
+        Least |D_b|; 0 if the alignment moved the model by no more than epsilon, inf if no size suffices.
     ratio : float
-        ``size`` / |D_a|, which Definitions 3.5 and 3.6 ask to be << 1.
+        ``size`` / |D_a|, which is << 1 in Definitions 3.5 and 3.6.
     reachable : bool
-        Whether some finite |D_b| is enough.
+        Whether some finite |D_b| suffices.
     before : float
         Distance of the aligned model, without any D_b.
     limit : float
@@ -58,11 +59,11 @@ class AlignmentBudget(Result):
     limit_size : float
         The |D_b| at which the limit is reached; inf if it is only approached.
     data : float array, shape (M,), or None
-        How D_b is distributed. From `least_alignment_budget` the best for this budget; None where it needs
-        no data, or data on a leaf that the mixture does not have.
+        The distribution of D_b. From `least_alignment_budget`, the best one for this budget; None if it needs
+        no data, or data on a leaf outside the mixture.
     unexpanded : float
-        Largest share of a dataset above that nobody looked at. Above 0 all figures are those of the reading
-        that `Mixture.from_trees` makes, and neither they nor `reachable` are certain.
+        Largest unexpanded share of D_p, D_a and D_b. If it is > 0, all figures are those of the reading that
+        `Mixture.from_trees` makes, and neither they nor `reachable` are certain.
     """
 
     distance: str
@@ -93,24 +94,24 @@ def inverse_alignment_budget(
     step: float | None = None,
     base: float = 2,
 ) -> AlignmentBudget:
-    r"""Least |D_b| that brings the aligned model back within epsilon of what it was (Definition 3.5).
+    r"""Least |D_b| that brings the aligned model back to within epsilon of its start (Definition 3.5).
 
     Parameters
     ----------
     mixture : Mixture
-        Sizes of `pretrain` and `align` count; that of `inverse` and other datasets do not.
+        The sizes of `pretrain` and `align` matter; those of `inverse` and other datasets do not.
     epsilon : float
         0, or at least 1e-100.
     pretrain, align, inverse : int or str
-        Index or name of D_p, of D_a, and of the dataset that D_b is distributed as; that may be D_p.
+        Index or name of D_p, of D_a, and of the dataset with the distribution of D_b, which may be D_p.
     distance : {"total variation", "kl", "rate"}
-        How far q is from q_0 = p_p: half of sum \|q - q_0\|; KL(q_0 \|\| q), which is what the rate of D_p
-        has risen by; or how far the rate of D_a is from its rate under q_0. The last two are per block.
+        Distance of q from q_0 = p_p: half of sum \|q - q_0\|; KL(q_0 \|\| q), the increase of the rate of
+        D_p; or the difference of the rate of D_a from its rate under q_0. The last two are per block.
     regime : {"counts", "fine-tuning"}
         Joint training of all data, or fixed steps: |D_a| of them, then |D_b|.
     step : float, optional
         Fraction of the way that one example moves the model, between 0 and 1; needed for fine-tuning, where
-        |D_p| then plays no part.
+        |D_p| then has no effect.
     base : float
         2 for bits, ``math.e`` for nats.
 
@@ -125,16 +126,16 @@ def inverse_alignment_budget(
         If `epsilon`, `step` or `base` is out of range, a dataset is unknown, `pretrain` is `align`, or
         `distance` or `regime` is unknown.
     TypeError
-        If `mixture` is not a Mixture or a number is not one.
+        If `mixture` is not a Mixture or an argument is not a number.
 
     Notes
     -----
     Total variation and KL are convex in s, so they fall to a minimum and rise again: the minimum is found
-    first, then the root before it. The rate of D_a crosses epsilon once. Whether q can be exactly q_0 is
-    decided in integers; float rows are read as the dyadic rationals that they are. Where D_a has leaves that
-    D_p lacks, its rate before the alignment is infinite: then the distance is inf for every |D_b|. By counts,
-    with D_b distributed as D_p, total variation takes |D_a| TV(p_a, p_p) / epsilon - T. About a hundred
-    passes over the leaves.
+    first, then the root before it. The rate of D_a crosses epsilon once. Whether q can equal q_0 exactly is
+    decided in integers; float rows are read as dyadic rationals. If D_a has leaves that D_p lacks, its rate
+    before the alignment is infinite, and the distance is inf for every |D_b|. By counts, with D_b distributed
+    as D_p, total variation needs |D_a| TV(p_a, p_p) / epsilon - T. The cost is about a hundred passes over
+    the leaves.
 
     Examples
     --------
@@ -166,9 +167,9 @@ def inverse_alignment_budget(
         least = turn
         if epsilon > 0:
             least = crossing(lambda t: log_excess(aligned.distance(distance, t, target), allowed), turn)
-        # Floats cannot tell a distance of zero from a faint one.
+        # Floats cannot distinguish a distance of zero from a tiny one.
         attained = exact is not None or (epsilon > 0 and turn < math.inf)
-    # A limit that is only approached is not a distance that is reached.
+    # A limit that is only approached is not reached.
     reachable = before <= allowed or limit < allowed or (limit == allowed and attained)
     t = 0.0 if before <= allowed else min(least, turn) if reachable else math.inf
     asked = distance, regime, epsilon
@@ -187,7 +188,7 @@ def least_alignment_budget(
     step: float | None = None,
     base: float = 2,
 ) -> AlignmentBudget:
-    r"""Least |D_b| over all D_b, and the D_b that needs no more: what Definition 3.6 asks for.
+    r"""Least |D_b| over all distributions of D_b, and the D_b that attains it (Definition 3.6).
 
     Parameters
     ----------
@@ -197,15 +198,16 @@ def least_alignment_budget(
     Returns
     -------
     AlignmentBudget
-        No D_b of any distribution does it with less. The limit is 0 for total variation and KL. For epsilon =
-        0 the ratio, by counts, is max p_a / p_p - 1 = 2^D_inf(p_a \|\| p_p) - 1: inf where D_a has a leaf
-        that D_p lacks.
+        No distribution of D_b needs less. The limit is 0 for total variation and KL. For epsilon = 0 the
+        ratio, by counts, is max p_a / p_p - 1 = 2^D_inf(p_a \|\| p_p) - 1: inf if D_a has a leaf that D_p
+        lacks.
 
     Notes
     -----
     For total variation and KL the best D_b is (g p_p - p_a)_+ for some g, normalised. For the rate it is any
-    that shares no leaf with D_a, by counts of size T (2^(gain - epsilon) - 1), where gain is what the rate of
-    D_a fell by, in bits; `data` is then p_p off the leaves of D_a. About a hundred passes over the leaves.
+    D_b that shares no leaf with D_a, by counts of size T (2^(gain - epsilon) - 1), where gain is the decrease
+    of the rate of D_a in bits; `data` is then p_p restricted to leaves outside D_a. The cost is about a
+    hundred passes over the leaves.
 
     Examples
     --------

@@ -1,18 +1,18 @@
-r"""How far an aligned model lies from where it started, as inverse data move it on.
+r"""The distance of an aligned model from its start, as inverse data move it.
 
-The alignment takes p_p to q_a = (1 - c) p_p + c p_a, and inverse data takes q_a on to
+The alignment takes p_p to q_a = (1 - c) p_p + c p_a, and inverse data then take q_a to
 
     q = p_p + c ((p_a - p_p) + t (p_b - p_p)) / (1 + c t),     c t = s / (1 - s).
 
-By counts t = |D_b| / |D_a|. In the fixed-step regime |D_b| = log(1 + c t) / -log(1 - eta). Everything here
-is a question about t. Differences are formed from p_a - p_p and p_b - p_p, so a model that hardly moves keeps
-its digits.
+By counts t = |D_b| / |D_a|. In the fixed-step regime |D_b| = log(1 + c t) / -log(1 - eta). Everything here is
+a function of t. Differences are formed from p_a - p_p and p_b - p_p, so the digits are kept even if the model
+hardly moves.
 
-**The least over all D_b.** Whatever D_b is, q >= q_a / (1 + c t), leaf by leaf. Of the models that obey this,
-the one trained on D_b ~ (g p_p - p_a)_+ is nearest to p_p in every f-divergence: such data level up the
-leaves that the alignment has taken most from. In total variation what is left is
-c E_{1+t}(p_a || p_p) / (1 + c t), with E_g(p || q) = sum (p - g q)_+ the hockey-stick divergence, and nothing
-is left when t reaches max p_a / p_p - 1. Proofs are in ``docs/alignment.md``.
+**The least over all D_b.** For every D_b, q >= q_a / (1 + c t) on every leaf. Of the models that satisfy
+this, the one trained on D_b ~ (g p_p - p_a)_+ is nearest to p_p in every f-divergence: such data refill the
+leaves from which the alignment has taken most. The remaining total variation is c E_{1+t}(p_a || p_p) / (1 +
+c t), with E_g(p || q) = sum (p - g q)_+ the hockey-stick divergence; it is zero once t reaches max p_a / p_p
+- 1. Proofs are in ``docs/alignment.md``.
 """
 
 import math
@@ -29,12 +29,12 @@ from ..mixtures import Mixture
 from .regimes import REGIMES, move, roles_of, speed_of
 
 _REACH = 600.0
-"""Budgets are sought with log t between -600 and 600."""
+"""Budgets are sought with |log t| up to this value."""
 
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """The aligned model kept * p_p + moved * p_a, and the clock of what follows."""
+    """The aligned model kept * p_p + moved * p_a, and the regime of what follows."""
 
     pretrain: Float[np.ndarray, "leaves"]
     align: Float[np.ndarray, "leaves"]
@@ -44,7 +44,7 @@ class Aligned:
     speed: float | None
     """-log(1 - step); None for counts."""
     unexpanded: float
-    """Largest share of either dataset that nobody looked at."""
+    """Largest unexpanded share of either dataset."""
 
     def examples(self, t: float | Fraction) -> float:
         """|D_b|."""
@@ -69,7 +69,7 @@ class Aligned:
         return distance_between(distance, *self.shift(t, target), self.pretrain, self.align)
 
     def gain(self, t: float, target: Float[np.ndarray, "leaves"]) -> float:
-        """How far the rate of D_a lies below its rate under p_p, in nats."""
+        """Decrease of the rate of D_a from its rate under p_p, in nats."""
         return _gain(*self.shift(t, target), self.pretrain, self.align)
 
 
@@ -99,7 +99,7 @@ def distance_between(
     before: Float[np.ndarray, "leaves"],
     align: Float[np.ndarray, "leaves"],
 ) -> float:
-    """Distance from the model before, given the difference `shift` from it, in nats or as a share of mass."""
+    """Distance from the model `before`, given the difference `shift`, in nats or as a share of mass."""
     if distance == "total variation":
         return float(np.abs(shift).sum() / 2)
     if distance == "kl":
@@ -123,7 +123,7 @@ def _gain(
 
 
 def rate_limit(aligned: Aligned, target: Float[np.ndarray, "leaves"]) -> tuple[float, float]:
-    """Least distance of the rate of D_a, and the t of it: the gain is concave in s."""
+    """Least distance of the rate of D_a, and its t: the gain is concave in s."""
     first, last = aligned.gain(0.0, target), aligned.gain(math.inf, target)
     if last < 0:
         return 0.0, crossing(lambda t: aligned.gain(t, target))
@@ -131,25 +131,25 @@ def rate_limit(aligned: Aligned, target: Float[np.ndarray, "leaves"]) -> tuple[f
 
 
 def turning_point(aligned: Aligned, distance: str, target: Float[np.ndarray, "leaves"]) -> float:
-    """The t at which a convex distance is least; inf if it falls to the end."""
+    """The t at which a convex distance is least; inf if it decreases throughout."""
     u, v = aligned.align - aligned.pretrain, target - aligned.pretrain
     direction = v - aligned.moved * u
 
     def fall(t: float) -> float:
-        """Minus the slope of the distance, of the right sign."""
+        """Minus the slope of the distance, up to a positive factor."""
         shift, model = aligned.shift(t, target)
         with np.errstate(divide="ignore", invalid="ignore"):
-            # Where D_p has nothing all of the model is shift, also at t = 0, where both are 0.
+            # Where D_p has no mass the whole model is shift, also at t = 0, where both are 0.
             apart = np.divide(shift, model, out=np.ones_like(shift), where=shift != model)
             weight = np.sign(shift) if distance == "total variation" else apart
-            # Where the direction is 0 the model stays as it is, however far off.
+            # Where the direction is 0 the model does not move, however far it is.
             return -float(np.where(direction == 0, 0.0, weight * direction).sum())
 
     return crossing(fall) if fall(0.0) > 0 else 0.0
 
 
 def crossing(fall: Callable[[float], float], end: float | Fraction = math.inf) -> float:
-    """Least t up to `end` at which a function that starts positive is not; inf if there is none."""
+    """Least t up to `end` at which an initially positive function is <= 0; inf if there is none."""
     from scipy.optimize import brentq
 
     low, high = -_REACH, _REACH if end == math.inf else math.log(end) if end > 0 else -_REACH
@@ -165,7 +165,7 @@ def crossing(fall: Callable[[float], float], end: float | Fraction = math.inf) -
 
 
 def log_excess(value: float, allowed: float) -> float:
-    """log(value / allowed): distances are near powers of t, so this is near a line in log t."""
+    """log(value / allowed): distances are close to powers of t, so this is nearly linear in log t."""
     return math.log(value) - math.log(allowed) if value > 0 else -math.inf
 
 
@@ -175,7 +175,7 @@ def restoring_ratio(mixture: Mixture, pretrain: int | str, align: int | str, b: 
     p, a, target = (mixture.distributions[i] for i in roles)
     u, v = a - p, target - p
     x = int(np.abs(v).argmax())
-    # Most often floats can tell.
+    # Floats usually suffice.
     if v[x] == 0 or np.abs(u - v * (u[x] / v[x])).max() > 1e-9 * np.abs(u).max():
         return None
     c_p, c_a, c_b = (mixture.rows.integers[i].astype(object) for i in roles)
@@ -192,7 +192,7 @@ def largest_ratio(mixture: Mixture, pretrain: int | str, align: int | str) -> Fr
     if (after[before == 0] > 0).any():
         return None
     ratios = np.divide(after, before, out=np.zeros_like(after), where=before > 0)
-    # Up to eight roundings of a ratio on either side hide which one is largest.
+    # Up to eight roundings of a ratio on either side can hide which one is largest.
     near = ratios >= ratios.max() * (1 - 2.0**-49)
     counts, totals = mixture.rows.integers, mixture.rows.totals
     pairs = set(zip(counts[a, near].tolist(), counts[p, near].tolist(), strict=True))
@@ -202,11 +202,11 @@ def largest_ratio(mixture: Mixture, pretrain: int | str, align: int | str) -> Fr
 def filled(
     mixture: Mixture, pretrain: int | str, align: int | str, top: Fraction
 ) -> Float[np.ndarray, "leaves"]:
-    """The largest p_a / p_p times p_p, less p_a; in integers where floats nearly agree."""
+    """max(p_a / p_p) p_p - p_a; in integers where floats nearly agree."""
     p, a = mixture.index(pretrain), mixture.index(align)
     fill: Float[np.ndarray, "leaves"] = float(top) * mixture.distributions[p] - mixture.distributions[a]
     counts, totals = mixture.rows.integers, mixture.rows.totals
-    # Each row of floats may be off by the tolerance of its sum.
+    # Each row of floats may be off by the tolerance on its sum.
     near = np.abs(fill) < 4 * checks.SUM_TOLERANCE * mixture.distributions[a]
     for x in np.flatnonzero(near).tolist():
         had, has = (Fraction(int(counts[i, x]), totals[i]) for i in (p, a))
@@ -217,7 +217,7 @@ def filled(
 def levelled(
     aligned: Aligned, level: float
 ) -> tuple[Float[np.ndarray, "leaves"], Float[np.ndarray, "leaves"], Float[np.ndarray, "leaves"]]:
-    """Q - p_p, q and t p_b for the best D_b: leaves where p_a < level * p_p filled up to that."""
+    """Q - p_p, q and t p_b for the best D_b, which fills leaves with p_a < level * p_p up to that level."""
     p, a = aligned.pretrain, aligned.align
     fill, rest = np.maximum(level * p - a, 0.0), np.maximum(a - level * p, 0.0)
     left = 1 / (1 + aligned.moved * fill.sum())

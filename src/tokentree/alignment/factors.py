@@ -1,4 +1,4 @@
-"""Section 5.3: rebound against depth and against the amount of pre-training data."""
+"""Section 5.3: rebound as a function of depth and of the amount of pre-training data."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class PowerLaw(Result):
     amplitude, exponent : float
         NaN where some R is not positive.
     amplitude_error, exponent_error : float
-        Standard errors. They measure how far the points are from a power law, not noise: the model has none.
+        Standard errors. They measure deviations from a power law, not noise: the model has none.
     """
 
     amplitude: float
@@ -38,15 +38,15 @@ class PowerLaw(Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ReboundFactor(Result):
-    """Rebound against depth or |D_p|; made by `rebound_by_depth` and `rebound_by_pretraining`.
+    """Rebound as a function of depth or |D_p|; made by `rebound_by_depth` and `rebound_by_pretraining`.
 
     Arrays have axes regime, value, positive, negative in this order; regimes are `REGIMES`. `to_frame` has
-    one row per point of these axes, in which `unexpanded` is repeated; the values are named as the factor.
+    one row per point of these axes, in which `unexpanded` is repeated; the values are named after the factor.
 
     Attributes
     ----------
     factor : "depth" or "pretrain size"
-        What is varied.
+        The factor that is varied.
     values : float array, shape (V,)
         Its values.
     positive, negative : float arrays, shapes (P,) and (N,)
@@ -54,7 +54,7 @@ class ReboundFactor(Result):
     score, drop : float arrays, shape (2, V, P, N)
         As in `Rebound`.
     unexpanded : float array, shape (V,)
-        As in `Rebound`, at each value.
+        As in `Rebound`, for each value.
     """
 
     factor: str
@@ -77,12 +77,12 @@ class ReboundFactor(Result):
 
     @property
     def grows(self) -> Bool[np.ndarray, "2 positive"]:
-        """Whether R grows with every step of the factor, as the paper has it."""
+        """Whether R grows with every step of the factor, as the paper claims."""
         return np.asarray((np.diff(self.first_drop, axis=1) > 0).all(axis=1))
 
     @property
     def later_slower(self) -> Bool[np.ndarray, "2 positive"]:
-        """Whether the last drop shrinks with every step of the factor, as the paper has it."""
+        """Whether the last drop shrinks with every step of the factor, as the paper claims."""
         return np.asarray((np.diff(self.last_drop, axis=1) < 0).all(axis=1))
 
     def fit(self, regime: Regime, positive: int = 0) -> PowerLaw:
@@ -91,7 +91,7 @@ class ReboundFactor(Result):
         Parameters
         ----------
         regime : {"counts", "fine-tuning"}
-            Which regime.
+            The regime.
         positive : int
             Index into `positive`. Default: the fewest.
 
@@ -139,7 +139,7 @@ def rebound_by_depth(
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
 ) -> ReboundFactor:
-    r"""Section 5.3: rebound against the depth d that the model knows, Assumption 3.2's measure of its size.
+    r"""Section 5.3: rebound as a function of the depth d that the model knows, a measure of model size.
 
     Parameters
     ----------
@@ -159,12 +159,12 @@ def rebound_by_depth(
     Raises
     ------
     ValueError, TypeError
-        If `depths` is not as above, and as for `Mixture.from_trees`.
+        If `depths` is not increasing or has fewer than two entries, and as for `Mixture.from_trees`.
 
     Notes
     -----
-    Pruning merges leaves and can only bring the scores of p_a and p_t nearer to one another. O(V (nodes log
-    nodes + M)).
+    Assumption 3.2 links model size to depth. Pruning merges leaves and can only bring the scores of p_a and
+    p_t closer together. O(V (nodes log nodes + M)).
 
     Examples
     --------
@@ -200,7 +200,7 @@ def rebound_by_pretraining(
     negative: Annotated[Numbers, "negative"] = NEGATIVE,
     step: float = 1e-3,
 ) -> ReboundFactor:
-    r"""Section 5.3: rebound against the amount of pre-training data.
+    r"""Section 5.3: rebound as a function of the amount of pre-training data.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def rebound_by_pretraining(
     pretrain, align, perturb : int or str
         As in `simulate_rebound`, whose errors this shares.
     sizes : array_like, shape (V,), optional
-        |D_p|, increasing, at least two. Default: 1, 1.25 and 1.5 times that of the mixture, as the paper's
+        |D_p|, increasing, at least two. Default: 1, 1.25 and 1.5 times that of the mixture, like the paper's
         2.0T, 2.5T and 3.0T tokens.
     positive, negative, step
         As in `simulate_rebound`.
@@ -220,7 +220,7 @@ def rebound_by_pretraining(
 
     Notes
     -----
-    Fixed steps know nothing of |D_p|: there R is constant and its exponent 0.
+    With fixed steps |D_p| has no effect: R is constant and its exponent 0.
 
     Examples
     --------

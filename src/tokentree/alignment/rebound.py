@@ -32,18 +32,19 @@ class Rebound(Result):
     positive, negative : float arrays, shapes (P,) and (N,)
         Examples distributed as D_a that the model was aligned on, then as D_t.
     score, drop : float arrays, shape (2, P, N)
-        Share of D_a in the model, and how far it is below that without negative data; the drop is formed
+        Share of D_a in the model, and its decrease from that without negative data; the drop is formed
         without cancellation, and is negative where the score rises.
     needed : float array, shape (2, P)
-        Negative examples that bring the score down to `level`: 0 where it is there, inf where it stays above.
+        Negative examples that bring the score down to `level`: 0 if it is there already, inf if it stays
+        above.
     level : float
-        The score before the alignment unless another was asked for.
+        The score before the alignment, unless given.
     score_pretrain, score_align, score_perturb : float
-        Scores of p_p, p_a and p_t themselves; the first NaN where D_p has no leaf of either.
+        Scores of p_p, p_a and p_t themselves; the first is NaN if D_p has no leaf of D_a or D_t.
     step : float
-        Of the fixed-step regime.
+        Step size of the fixed-step regime.
     unexpanded : float
-        As in `AlignmentBudget`: above 0 scores are those of what was read, and none is certain.
+        As in `AlignmentBudget`: if > 0, scores are those of the part that was read, and none is certain.
     """
 
     positive: Float[np.ndarray, "positive"]
@@ -60,26 +61,26 @@ class Rebound(Result):
 
     @property
     def first_drop(self) -> Float[np.ndarray, "2 positive"]:
-        """R: how far the score falls over the first negative examples, 100 of them in the paper."""
+        """R: the fall of the score over the first negative examples, 100 in the paper."""
         return np.asarray(self.drop[..., 1] - self.drop[..., 0])
 
     @property
     def falls_faster(self) -> Bool[np.ndarray, "2"]:
-        """Rebound: whether every further positive example makes the first drop larger."""
+        """Rebound: whether more positive examples always make the first drop larger."""
         return np.asarray((np.diff(self.first_drop, axis=1) > 0).all(axis=1))
 
     @property
     def levels_off(self) -> Bool[np.ndarray, "2"]:
-        """Whether the score falls, and more slowly, per example, the farther it has fallen.
+        """Whether the score falls, and the more slowly per example, the farther it has fallen.
 
         The second follows from the first: lambda is strictly concave in the number of negative examples, in
-        both regimes (docs/alignment.md). Differences of drops would not show it where D_p is very large.
+        both regimes (docs/alignment.md). Differences of drops would not show this if D_p is very large.
         """
         return np.asarray((self.drop[..., -1] > 0).all(axis=1))
 
     @property
     def needed_falls(self) -> Bool[np.ndarray, "2"]:
-        """Whether more positive data lets fewer negative examples do, as in the paper's Table 3."""
+        """Whether fewer negative examples suffice after more positive data, as in the paper's Table 3."""
         return np.asarray((self.needed[:, 1:] < self.needed[:, :-1]).all(axis=1))
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
@@ -98,12 +99,12 @@ def simulate_rebound(
     step: float = 1e-3,
     level: float | None = None,
 ) -> Rebound:
-    r"""Section 5.2: how far negative data bring down what positive data have built.
+    r"""Section 5.2: how far negative data reduce the score that positive data have raised.
 
     Parameters
     ----------
     mixture : Mixture
-        Only the size of D_p counts, and only in the regime of counts.
+        Only the size of D_p matters, and only in the regime of counts.
     pretrain, align, perturb : int or str
         Index or name of D_p, of the positive data D_a and of the negative data D_t.
     positive, negative : array_like, shapes (P,) and (N,)
@@ -112,7 +113,7 @@ def simulate_rebound(
     step : float
         Fraction of the way that one example moves the model in the fixed-step regime.
     level : float, optional
-        Score to be brought down to, for `Rebound.needed`. Default: the score before the alignment, or 1/2
+        Target score for `Rebound.needed`. Default: the score before the alignment, or 1/2
         where that is undefined.
 
     Returns
@@ -124,14 +125,14 @@ def simulate_rebound(
     Raises
     ------
     ValueError, TypeError
-        If a dataset, an array or a number is not as above.
+        If a dataset, an array or a number is not as described above.
 
     Notes
     -----
     The score relaxes to that of p_t: score = score_t + (score_0 - score_t)(1 - lambda), with lambda = s if
-    D_p has no leaves beside those of the other two. By counts, where the score falls under negative data, its
-    slope steepens with every positive example exactly while the score is below 1/2. Nothing is sampled. O(M)
-    and then O(P N).
+    D_p has no leaves other than those of D_a and D_t. By counts, if the score falls under negative data,
+    every positive example makes its slope steeper exactly while the score is below 1/2. Nothing is sampled.
+    O(M) and then O(P N).
 
     Examples
     --------
@@ -150,10 +151,10 @@ def simulate_rebound(
     positives, negatives = given
     p, a, t = mixture.distributions[roles]
     both = a + t
-    # A leaf counts 1/2 + tilt for D_a. Scores less 1/2 are means of tilts, and cancel as little as can be.
+    # A leaf counts 1/2 + tilt for D_a. Scores minus 1/2 are means of tilts, with the least cancellation.
     tilt = np.divide(a - t, 2 * both, out=np.zeros_like(a), where=both > 0)
     part, ours = float(p[both > 0].sum()), float(p @ tilt)
-    # Means over p_a and p_t are equal and opposite, for that over their sum is zero.
+    # Means over p_a and p_t are equal and opposite, because the mean over their sum is zero.
     top = float(both @ tilt**2)
     start = ours / part if part > 0 else math.nan
     if level is None:

@@ -1,11 +1,11 @@
-r"""How training moves a model: one line, two clocks.
+r"""How training moves a model: along one line, at two speeds.
 
 Training a model q on data distributed as p moves it along the straight segment from q to p, to
-(1 - s) q + s p. How far depends on the regime:
+(1 - s) q + s p. The distance depends on the regime:
 
 - *counts*, joint training: n examples after T others move it by s = n / (T + n);
 - *fine-tuning*, the natural-gradient flow with a fixed step eta: every example moves it by the fraction eta,
-  so s = 1 - (1 - eta)^n, whatever came before.
+  so s = 1 - (1 - eta)^n, independently of what came before.
 """
 
 import math
@@ -24,7 +24,7 @@ REGIMES: tuple[Regime, Regime] = ("counts", "fine-tuning")
 
 
 def roles_of(mixture: Mixture, *datasets: int | str) -> list[int]:
-    """Positions of D_p, D_a and, if asked for, D_t."""
+    """Positions of D_p, D_a and, if given, D_t."""
     if not isinstance(mixture, Mixture):
         no_mixture("mixture", mixture)
     return mixture.roles(**dict(zip(("pretrain", "align", "perturb"), datasets, strict=False)))
@@ -39,7 +39,7 @@ def speed_of(step: Any) -> float:
 
 
 def move(examples: Any, total: Any, speed: float | None) -> tuple[Any, Any]:
-    """1 - s and s after some examples, with `total` before them; arrays broadcast."""
+    """1 - s and s after `examples`, with `total` examples before them; arrays broadcast."""
     n = np.asarray(examples, np.float64)
     if speed is None:
         return total / (total + n), n / (total + n)

@@ -15,17 +15,18 @@ from ..mixtures import Mixture
 from .regimes import REGIMES, move, roles_of, speed_of
 
 DIRECTIONS = ("forward", "inverse")
-"""Which way a slice is retrained in `Resistance`."""
+"""Directions of retraining in `Resistance`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Resistance(Result):
     """Slices of an alignment run retrained on one another's answers; made by `simulate_resistance`.
 
-    Pairs (k, l) have k < l: forward trains theta_k on data distributed as theta_l, inverse the other way
-    round. Gaps are forward minus inverse, means over the run: positive where inverse alignment is easier.
-    Regimes are `REGIMES`, directions `DIRECTIONS`. `to_frame` has one row per regime, pair, direction and
-    number of examples; gaps are repeated in it, and entropies left out, which are of slices.
+    Pairs (k, l) have k < l: forward trains theta_k on data distributed as theta_l, inverse theta_l on data
+    distributed as theta_k. Gaps are forward minus inverse, averaged over the run: positive where inverse
+    alignment is easier. Regimes are `REGIMES`, directions `DIRECTIONS`. `to_frame` has one row per regime,
+    pair, direction and number of examples; gaps are repeated in it, and entropies, one per slice, are left
+    out.
 
     Attributes
     ----------
@@ -34,16 +35,17 @@ class Resistance(Result):
     examples : float array, shape (E,)
         Examples of retraining.
     entropy : float array, shape (2, S)
-        Of every slice's answers: no training loss on them is lower. Per block, as are all losses.
+        Entropy of every slice's answers, a lower bound on training losses on them. Per block, like all
+        losses.
     training_loss, excess_loss : float array, shape (2, P, 2, E)
-        Axes regime, pair, direction, examples. CE(target, q) and KL(target || q), their difference being the
-        target's entropy.
+        Axes regime, pair, direction, examples. CE(target, q) and KL(target || q), which differ by the entropy
+        of the target.
     entropy_gap, excess_gap : float array, shape (2, P)
         H(theta_l) - H(theta_k), formed without cancellation, and the gap of the excess loss.
     step : float
-        Of the fixed-step regime.
+        Step size of the fixed-step regime.
     unexpanded : float
-        As in `AlignmentBudget`: above 0 no gap and no sign of one is certain.
+        As in `AlignmentBudget`: if > 0, neither a gap nor its sign is certain.
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -58,17 +60,17 @@ class Resistance(Result):
 
     @property
     def loss_gap(self) -> Float[np.ndarray, "2 pairs"]:
-        """Gap of the training loss: the entropies' plus the excess losses'."""
+        """Gap of the training loss: the sum of the gaps of entropy and of excess loss."""
         return np.asarray(self.entropy_gap + self.excess_gap)
 
     @property
     def inverse_easier_by_loss(self) -> Bool[np.ndarray, "2 pairs"]:
-        """Whether the training loss says so, as the paper's Table 1 does for every pair."""
+        """Whether inverse alignment has the lower training loss, as in the paper's Table 1 for every pair."""
         return self.loss_gap > 0
 
     @property
     def inverse_easier_by_excess(self) -> Bool[np.ndarray, "2 pairs"]:
-        """Whether the excess loss says so, that is training itself."""
+        """Whether inverse alignment has the lower excess loss, which measures the training itself."""
         return self.excess_gap > 0
 
     @property
@@ -77,7 +79,7 @@ class Resistance(Result):
         return np.asarray(np.abs(self.entropy_gap) > np.abs(self.excess_gap))
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        # With leading zeros, the order of the words is that of the pairs.
+        # With leading zeros, the alphabetical order is that of the pairs.
         width = len(str(self.entropy.shape[1]))
         pairs = [f"{k:0{width}}-{l:0{width}}" for k, l in self.pairs]
         return points(
@@ -101,8 +103,8 @@ def simulate_resistance(
 ) -> Resistance:
     r"""Section 5.1: slices of an alignment run, retrained forward and backward.
 
-    The model pre-trained on D_p is aligned on D_a and kept after every |D_a| / slices examples, as theta_1,
-    theta_2, and so on. Each is then trained on what another one says, |D_a| / slices examples of it.
+    The model pre-trained on D_p is aligned on D_a and saved after every |D_a| / slices examples, as theta_1,
+    theta_2, and so on. Each is then trained on |D_a| / slices answers of another one.
 
     Parameters
     ----------
@@ -113,8 +115,8 @@ def simulate_resistance(
     slices : int
         At least 2.
     step : float, optional
-        Of the fixed-step regime. Default: 1 / |D_a|, so that the whole run moves the model by about 1 - 1/e
-        of the way, but at most 1/2.
+        Step size of the fixed-step regime. Default: 1 / |D_a|, but at most 1/2, so that the whole run moves
+        the model about 1 - 1/e of the way.
     points : int
         Number of points on each path, at least 2.
     base : float
@@ -127,15 +129,15 @@ def simulate_resistance(
     Raises
     ------
     ValueError, TypeError
-        If a dataset, a number or the base is not as above.
+        If a dataset, a number or the base is not as described above.
 
     Notes
     -----
-    theta_k says exactly its own distribution q_k: no sampling, no seed. The training loss is H(target) +
-    KL(target \|\| q). Between near slices the KL is of second order in the distance and its asymmetry of
-    third, the difference of the entropies of first: so as a rule the training loss tells which of two slices
-    has the lower entropy. The rule fails where the entropies are nearly equal, and leaves that D_p lacks make
-    the asymmetry first order too: see ``docs/alignment.md``. O(points slices^2 M).
+    The answers of theta_k follow its distribution q_k exactly: there is no sampling and no seed. The training
+    loss is H(target) + KL(target \|\| q). For nearby slices the KL is of second order in the distance and its
+    asymmetry of third order, but the difference of entropies is of first order: so the training loss usually
+    shows which of two slices has the lower entropy. This fails if the entropies are nearly equal, and leaves
+    that D_p lacks make the asymmetry first order too: see ``docs/alignment.md``. O(points slices^2 M).
 
     Examples
     --------
@@ -161,7 +163,8 @@ def simulate_resistance(
         models = np.multiply.outer(kept, before) + np.multiply.outer(moved, after)
         entropies[r] = entropy(models, base)
         for i, (k, l) in enumerate(pairs):
-            # How much farther theta_l has gone: what theta_k still kept, times the share lost since.
+            # How much farther theta_l has moved: the share that theta_k still kept, times the fraction lost
+            # since.
             gap = float(kept[k - 1] * move((l - k) * chunk, n_p + k * chunk, speed)[1])
             for d, (start, end) in enumerate(((k, l), (l, k))):
                 target, ahead = models[end - 1], (gap if d == 0 else -gap) * u

@@ -1,13 +1,13 @@
 """The paper's claims, decided: each one run on real text and on synthetic Pareto trees.
 
-`verify` returns a `Ledger`, one `Finding` a claim. A finding says what is claimed and where, what was found
-and on what grounds, the figures, and a witness: a short Python program that shows the finding on its own and
-fails if it is wrong.
+`verify` returns a `Ledger` with one `Finding` per claim. A finding says what is claimed and where, what was
+found and on what grounds, the figures, and a witness: a short Python program that shows the finding on its
+own and fails if it is wrong.
 
 Grounds are one of three. A *proof* covers every case, and the figures only illustrate it. An *exact
 computation* settles the case at hand: a counterexample, or an identity between integers. Everything else is
-said to hold *on the cases tried*, and never simply to hold. Where Coq has checked a proof, or a
-part of it, the finding names the theorems.
+said to hold *on the cases tried*, never simply to hold. Where Coq has checked a proof, or part of it, the
+finding names the theorems.
 """
 
 from .appendix import text_masses as text_masses

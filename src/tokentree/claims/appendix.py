@@ -14,7 +14,7 @@ from .ledger import Figure, Finding, Verdict
 from .witness import witness
 
 REPLICATES = 50
-"""Of each fit, for its p-value."""
+"""Bootstrap replicates per fit, for its p-value."""
 
 
 def text_masses() -> dict[str, Num[np.ndarray, "leaves"]]:
@@ -41,7 +41,7 @@ def text_masses() -> dict[str, Num[np.ndarray, "leaves"]]:
 
 
 def assumption_a_7(evidence: Evidence) -> Finding:
-    """Assumption A.7, on all leaves as it is stated, and on the heaviest only."""
+    """Assumption A.7, as stated on all leaves, and on the heaviest alone."""
     rng = np.random.default_rng(evidence.seed)
     figures: dict[str, Figure] = {}
     exponents, rejected, plausible = [], 0, 0
@@ -76,11 +76,11 @@ def assumption_a_7(evidence: Evidence) -> Finding:
         "Leaf masses of real datasets follow a Pareto distribution.",
         "Assumption A.7",
         Verdict.FAILS if fails else Verdict.UNDECIDED,
-        "On the cases tried. Fitted to all leaves that were seen, as stated, a Pareto law is rejected on "
-        "every tree that was tried, and its exponent is at most 1, where its mean is infinite. Of the "
-        "heaviest leaves alone it is mostly not rejected; of ten leaves, that says little. Of a trained "
-        "model's whole vocabulary it is rejected after each of three prompts; of the tokens with nearly all "
-        "the mass it is plausible after two of them, with an exponent below 1.",
+        "On the cases tried. Fitted to all observed leaves, as stated, a Pareto law is rejected on every "
+        "tree tried, and its exponent is at most 1, so that its mean is infinite. Fitted to the heaviest "
+        "leaves alone it is mostly not rejected, which says little where the tail has only ten leaves. Over "
+        "a trained model's whole vocabulary it is rejected after each of three prompts; over the tokens "
+        "with nearly all the mass it is plausible after two of them, with an exponent below 1.",
         "on the cases tried: trees of one text, Python's help, and of a model of it; maximum likelihood, "
         f"Kolmogorov-Smirnov distance, p-value of {REPLICATES} replicates (Clauset, Shalizi and Newman "
         "2009); SmolLM2-135M-Instruct as kept in real_model.csv, made by notebooks/real_model.py",

@@ -14,21 +14,21 @@ from ..trees import TokenTree, leaf_distributions
 from .network import DECAY, HIDDEN, SIZES, Optimum, network_of
 
 TEXT_DEPTH = 16
-"""Bits in a block of real text: two bytes."""
+"""Bits per block of real text: two bytes."""
 
 PARETO_DEPTH, PARETO_ALPHA, PARETO_COUNT = 12, 2.5, 10**7
 """Depth, exponent and responses of a synthetic tree."""
 
 LETTERS, LETTERS_DEPTH = 2**14, 12
-"""Symbols of the text that models of growing size are compared on, and the length of its windows."""
+"""Symbols of the text on which models of growing size are compared, and the length of its windows."""
 
 CLASSES = (b"aeiou", b"tnshrdlc", b"bfgjkmpqvwxyz", b"0123456789", b" \t\n\r")
-"""Characters that are one symbol each for the trained transformer; all others are the next one."""
+"""Classes of characters, each one symbol to the trained transformer; all other characters are one more."""
 
 CLASSES_LENGTH, CLASSES_DEPTH = 2**19, 4
-"""Symbols read of each text that the transformer is trained on, and the length of its windows."""
+"""Symbols read from each text that the transformer is trained on, and the length of its windows."""
 
-# Not library code as a reader knows it: test suites, and what only one operating system ships.
+# Not ordinary library code: test suites, and what only one operating system ships.
 _SKIPPED = {
     "site-packages",
     "dist-packages",
@@ -55,21 +55,22 @@ class Corpus:
 
     @cached_property
     def disjoint(self) -> Int[np.ndarray, "3 leaves"]:
-        """Counts over the joint tree when every dataset is told apart by a first token of its own."""
+        """Counts over the joint tree when every dataset has a first token of its own."""
         return apart(*(tree.leaves().weight for tree in self.trees))
 
 
 def apart(*rows: Int[np.ndarray, "_"]) -> Int[np.ndarray, "datasets leaves"]:
-    """Counts over leaves of which no two datasets have one in common."""
+    """Counts over leaves, where no two datasets share a leaf."""
     from scipy.linalg import block_diag
 
     return np.asarray(block_diag(*rows))
 
 
 def first_ones(corpus: Corpus) -> tuple[Int[np.ndarray, "3 leaves"], Int[np.ndarray, "leaves"]]:
-    """Counts of responses that end with their first 1, or else after d tokens, and their numbers of tokens.
+    """Counts of responses that end with their first 1, or else after d tokens, and their lengths in tokens.
 
-    Blocks have one length but for the last; what rates per response and per token differ by is lengths.
+    All blocks but the last have the same length; rates per response and per token differ only through
+    lengths.
     """
     depth = corpus.trees[0].depth
     ended = [[tree.weight("0" * j + "1") for j in range(depth)] for tree in corpus.trees]
@@ -78,7 +79,7 @@ def first_ones(corpus: Corpus) -> tuple[Int[np.ndarray, "3 leaves"], Int[np.ndar
 
 
 def python_text() -> dict[str, tuple[Path, ...]]:
-    """Python's own text: its library's sources, the help topics of `pydoc_data`, and the package `encodings`.
+    """Python's own text: its library sources, the help topics of `pydoc_data`, and the package `encodings`.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def python_text() -> dict[str, tuple[Path, ...]]:
     Raises
     ------
     FileNotFoundError
-        If this Python keeps no sources on disk.
+        If this Python has no sources on disk.
     """
     library = Path(sysconfig.get_path("stdlib"))
     files = {
@@ -106,7 +107,7 @@ def python_text() -> dict[str, tuple[Path, ...]]:
 
 @cache
 def _sources(library: Path) -> tuple[Path, ...]:
-    """Some thousands of files, so looked for once."""
+    """Found once, for there are thousands of files."""
     return tuple(
         path
         for path in sorted(library.rglob("*.py"))
@@ -124,9 +125,9 @@ def text_corpus(depth: int = TEXT_DEPTH) -> Corpus:
 
 
 def letter_windows(length: int = LETTERS, depth: int = LETTERS_DEPTH) -> Int[np.ndarray, "windows depth"]:
-    """All windows of `depth` symbols of the beginning of the help topics, in 27 symbols.
+    """All windows of `depth` symbols from the beginning of the help topics, over 27 symbols.
 
-    The letters a to z, whatever their case, are 0 to 25; each run of anything else is one symbol, 26.
+    The letters a to z, in either case, are 0 to 25; each run of other characters is one symbol, 26.
     """
     text = b"".join(path.read_bytes() for path in python_text()["topics"]).lower()
     symbols = np.frombuffer(re.sub(rb"[^a-z]+", b"{", text), dtype=np.uint8)[:length] - ord("a")
@@ -139,8 +140,8 @@ def class_trees() -> dict[str, TokenTree]:
     Returns
     -------
     dict of str to TokenTree
-        Of "sources", "topics" and "encodings": every window of `CLASSES_DEPTH` symbols of the first
-        `CLASSES_LENGTH`, counted. So the three trees weigh the same.
+        Counts of "sources", "topics" and "encodings": every window of `CLASSES_DEPTH` symbols within the
+        first `CLASSES_LENGTH`. So the three trees have the same total weight.
     """
     kinds = np.full(256, len(CLASSES), dtype=np.int64)
     for symbol, characters in enumerate(CLASSES):
@@ -177,7 +178,7 @@ def pareto_corpus(rng: np.random.Generator) -> Corpus:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the claims are decided on."""
+    """The data on which the claims are decided."""
 
     seed: int = 0
 

@@ -1,7 +1,7 @@
 """Section 5 by gradient descent: small transformers pre-trained, aligned and trained back.
 
-What was measured is kept in a table (`experiments.fine_tuned`), with standard errors over six seeds. A
-difference counts where it is beyond two of them.
+The measurements are kept in a table (`experiments.fine_tuned`), with standard errors over six seeds. A
+difference counts if it exceeds two of them.
 """
 
 import math
@@ -25,7 +25,7 @@ _GROUNDS = (
 
 
 class _Setting(NamedTuple):
-    """What the models were aligned on, and how they were trained."""
+    """The data that models were aligned on, and how the models were trained."""
 
     positive: str
     method: str
@@ -85,14 +85,14 @@ def resistance_by_descent(evidence: Evidence) -> Finding:
     decided = 0 < easier < clear and agree == clear
     return Finding(
         "section-5.1/gradient-descent",
-        "Inverse alignment has the lower training loss, for every pair of slices of a real model.",
+        "Inverse alignment has the lower training loss for every pair of slices of a real model.",
         "Section 5.1, Table 1",
         Verdict.UNDER_A_CONDITION if decided else Verdict.UNDECIDED,
         "The entropies of the targets decide, as in the token tree. Where alignment made the answers less "
-        "varied, inverse alignment has the higher loss; where it made them more varied, one pair of one text "
-        "shows the paper's direction beyond two errors, about what chance gives among so many. Less the "
-        "entropies, no pair shows resistance.",
-        f"{_GROUNDS}; gaps are forward less inverse, nats per window, with standard errors",
+        "varied, inverse alignment has the higher loss; where it made them more varied, one pair of one "
+        "text shows the paper's direction beyond two standard errors, about as many as chance would give. "
+        "With the entropies subtracted, no pair shows resistance.",
+        f"{_GROUNDS}; gaps are forward minus inverse, in nats per window, with standard errors",
         figures,
         witness("section-5.1/gradient-descent"),
         short=f"the entropies decide {agree} of {clear} pairs",
@@ -100,7 +100,7 @@ def resistance_by_descent(evidence: Evidence) -> Finding:
 
 
 def rebound_by_descent(evidence: Evidence) -> Finding:
-    """Section 5.2: how fast the score falls first, and then."""
+    """Section 5.2: how fast the score falls at first, and later."""
     del evidence
     table = _Table(fine_tuned())
     figures: dict[str, Figure] = {}
@@ -135,21 +135,21 @@ def rebound_by_descent(evidence: Evidence) -> Finding:
     both = turns["SFT", 1] > 0 < turns["SFT", -1]
     return Finding(
         "section-5.2/gradient-descent",
-        "By gradient descent the score falls faster first after more positive data, and then more slowly.",
+        "By gradient descent the score falls faster at first after more positive data, and then more slowly.",
         "Section 5.2",
         Verdict.UNDER_A_CONDITION if slower["SFT"] == cases["SFT"] and both else Verdict.UNDECIDED,
-        "After SFT the fall always slows down; after DPO it mostly speeds up, from next to nothing. Its "
-        "beginning is clearly faster after more positive data in one setting of SFT, as fixed steps have it, "
-        "and clearly slower in five, as counts have it for a score above 1/2; after DPO it is slower.",
+        "After SFT the fall always slows down; after DPO it mostly speeds up, from almost nothing. The "
+        "first fall is clearly faster after more positive data in one setting of SFT, as with fixed steps, "
+        "and clearly slower in five, as by counts with a score above 1/2; after DPO it is slower.",
         f"{_GROUNDS}; score is the mean probability that samples are of the positive kind, and first falls, "
         "with standard errors, are over 100 negative examples",
         figures,
         witness("section-5.2/gradient-descent"),
         short=f"SFT slows down in {slower['SFT']} of {cases['SFT']}; faster first in {turns['SFT', 1]} of "
         f"{len(odds)} settings",
-        charitable="A probability is bounded, and must saturate; the paper's cost score is not. In log-odds "
+        charitable="A probability is bounded and must saturate; the paper's cost score is not. In log-odds "
         f"of the mean score the first fall after SFT grows in {grown} of {len(odds)} settings, in many by "
-        "less than two errors.",
+        "less than two standard errors.",
     )
 
 
@@ -190,14 +190,14 @@ def needed_by_descent(evidence: Evidence) -> Finding:
     ] = ", ".join(str(changes.count(sign)) for sign in (1, -1, 0))
     return Finding(
         "section-5.2/table-3-gradient-descent",
-        "By gradient descent, too, more positive data let fewer negative examples bring the model back.",
+        "By gradient descent, too, after more positive data fewer negative examples bring the model back.",
         "Table 3",
         Verdict.FAILS if grows == len(found) and -1 not in changes else Verdict.UNDECIDED,
-        f"Back to the score before, more positive data need more negative ones in every setting: {most} "
-        "times as many for ten times the positive data, more than fixed steps ask of the token tree and less "
-        "than counts. By the KL to the base model, which the paper counts by, hardly any of these models "
-        "comes as "
-        "near it as the paper's; to four fifths of where it starts the number grows or stays.",
+        "For a return to the score before alignment, more positive data require more negative data in every "
+        "setting: {most} times as many for ten times the positive data, more than fixed steps require of "
+        "the token tree and less than counts do. Measured by the KL to the base model, as in the paper, "
+        "hardly any of these models comes as close as the paper's do; the number that reduces the KL to "
+        "four fifths of its start grows or stays the same.",
         f"{_GROUNDS}; with standard errors over the seeds that arrived within 2000",
         figures,
         witness("section-5.2/table-3-gradient-descent"),
@@ -233,13 +233,12 @@ def factors_by_descent(evidence: Evidence) -> Finding:
         "is slower.",
         "Section 5.3",
         Verdict.FAILS if agrees and later.count(1) > 0 == later.count(-1) else Verdict.UNDECIDED,
-        "The first half agrees from end to end: the largest model, and the longest pre-training, fall "
-        "faster first than the smallest, though not at every step. The second half does not: no later "
-        "decline is clearly slower, and some are clearly faster. Pre-training also moves the score from "
-        "which "
-        "both begin.",
+        "The first half agrees from end to end: the first fall is faster for the largest model, and after "
+        "the longest pre-training, than for the smallest and shortest, though not at every step. The second "
+        "half does not: no later decline is clearly slower, and some are clearly faster. Pre-training also "
+        "moves the score from which both begin.",
         f"{_GROUNDS}; after 1000 positive examples, widths 8 to 32 and 16,000 to 144,000 windows; "
-        "differences count beyond two errors, taken as independent",
+        "differences count beyond two standard errors, taken as independent",
         figures,
         witness("section-5.3/gradient-descent"),
         short="the first fall agrees, the later decline does not",
@@ -247,7 +246,7 @@ def factors_by_descent(evidence: Evidence) -> Finding:
 
 
 def _grows(one: FineTuned, two: FineTuned) -> int:
-    """Sign of the difference of two means, where it is beyond two errors."""
+    """Sign of the difference of two means, or 0 within two standard errors."""
     return _sign(two._replace(mean=two.mean - one.mean, error=math.hypot(one.error, two.error)))
 
 
@@ -257,7 +256,7 @@ def _ends(series: dict[int, FineTuned]) -> tuple[FineTuned, FineTuned]:
 
 
 def _by_factor(rows: list[FineTuned]) -> dict[str, dict[int, FineTuned]]:
-    """Rows over widths, and over pre-training, by what they have in common."""
+    """Rows over widths, and over pre-training sizes, grouped by what they have in common."""
     widest, most = max(row.width for row in rows), max(row.pretrained for row in rows)
     found: dict[str, dict[int, FineTuned]] = {}
     for row in sorted(rows, key=lambda row: (row.width, row.pretrained)):
@@ -272,7 +271,7 @@ def _by_factor(rows: list[FineTuned]) -> dict[str, dict[int, FineTuned]]:
 
 
 def _sign(row: FineTuned) -> int:
-    """Of a mean that is beyond two errors, or 0."""
+    """Sign of a mean, or 0 within two standard errors."""
     return (row.mean > _ERRORS * row.error) - (row.mean < -_ERRORS * row.error)
 
 

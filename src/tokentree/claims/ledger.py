@@ -1,4 +1,4 @@
-"""What is said of a claim: a verdict with its grounds, figures and witness, and the ledger of them all."""
+"""The finding on a claim, a verdict with grounds, figures and witness, and the ledger of all findings."""
 
 import json
 import math
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What was found of a claim."""
+    """What was found about a claim."""
 
     HOLDS = "holds"
     IN_A_LIMIT = "holds in a limit"
@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 Figure = float | int | str | bool
 
 BASES = ("proof", "exact computation", "cases tried")
-"""What grounds begin with."""
+"""How grounds begin."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,15 +56,15 @@ class Finding:
     figures : dict
         Named figures; lengths and rates in bits per block.
     witness : str
-        A Python program that asserts the finding. For a verdict other than
-        "holds" it is plain Python, with nothing of this library in it, and small enough to check by hand.
+        A Python program that asserts the finding. For any verdict other than "holds" it is plain Python,
+        without this library, and small enough to check by hand.
     short : str
-        The reason in a few words, for a ledger of one screen.
+        The reason in a few words, for a ledger that fits on one screen.
     charitable : str
-        What holds of the claim when it is read charitably, where that differs from its letter.
+        What is true of the claim on a charitable reading, where that differs from its letter.
     theorems : tuple of str
-        Theorems of ``docs/proofs/`` that Coq has checked and that the finding, or a part of its proof, rests
-        on, each as "File.theorem". What they do not say is proved in prose, or not at all.
+        Theorems of ``docs/proofs/``, checked by Coq, on which the finding or part of its proof rests, each as
+        "File.theorem". Anything beyond them is proved in prose, or not at all.
     """
 
     id: str
@@ -81,13 +81,13 @@ class Finding:
 
     @property
     def basis(self) -> str:
-        """What the verdict rests on first: "proof", "exact computation" or "cases tried", else ""."""
+        """The main basis of the verdict: "proof", "exact computation" or "cases tried", else ""."""
         starts = (basis for basis in BASES if self.grounds.startswith((basis, f"on the {basis}")))
         return next(starts, "")
 
     @property
     def anchor(self) -> str:
-        """Of its section on the ledger's page, as the usual Markdown renderers make it."""
+        """Anchor of its section on the ledger's page, as common Markdown renderers form it."""
         # Lower case, punctuation dropped, spaces to hyphens.
         return "".join(c for c in self.id.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
@@ -130,7 +130,7 @@ class Ledger(Sequence[Finding]):
 
     @property
     def decided(self) -> bool:
-        """Whether every verdict was reached, whatever it says; "undecided" is none."""
+        """Whether every claim has a verdict other than "undecided"."""
         return all(finding.verdict is not Verdict.UNDECIDED for finding in self.findings)
 
     def __len__(self) -> int:
@@ -163,12 +163,13 @@ class Ledger(Sequence[Finding]):
         return table(header, len(self), row, repr(self), limit=100)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The findings as a pandas table, one row each; their figures, witnesses and theorems are not in it.
+        """The findings as a pandas table, one row each, without their figures, witnesses and theorems.
 
         Returns
         -------
         pandas.DataFrame
-            Index id; columns claim, where, verdict, basis, short, reason, charitable and grounds, all text.
+            Index id; columns claim, where, verdict, basis, short, reason, charitable and grounds, all of them
+            text.
 
         Raises
         ------
@@ -214,7 +215,7 @@ class Ledger(Sequence[Finding]):
         return "\n".join(lines) + "\n"
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_dict` to a file, as JSON. A file that is there is replaced, once all is on disk."""
+        """Write `to_dict` to a file as JSON. An existing file is replaced only once all data are on disk."""
         with replacing(path) as (file,):
             file.write(as_json(self))
 
@@ -232,10 +233,10 @@ def as_json(ledger: Ledger) -> bytes:
 
 
 def shown(figure: Figure) -> str:
-    """A figure as people read it, to six digits."""
+    """A figure for readers, to six digits."""
     return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
 
 
 def cell(text: str) -> str:
-    """Text for a table's cell."""
+    """Text for the cell of a table."""
     return text.replace("|", r"\|")

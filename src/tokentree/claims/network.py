@@ -1,8 +1,8 @@
-"""A small network in NumPy alone, trained to an optimum in milliseconds: an independent `TrainedMixture`.
+"""A small network in NumPy alone, trained to its optimum in milliseconds, to check `TrainedMixture`.
 
-It scores every leaf x of a token tree of depth d by v . tanh(W x + b), x in {-1, 1}^d, and gives it the share
+It scores every leaf x of a token tree of depth d by v . tanh(W x + b), x in {-1, 1}^d, and gives it a share
 q(x) proportional to the exponential of the score. The loss of a dataset is its cross-entropy. Second
-derivatives are those of the gradient along imaginary steps, exact up to rounding.
+derivatives come from the gradient at imaginary steps, and are exact up to rounding.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from ..trees import TokenTree, leaf_distributions, merge
 
 DEPTH, HIDDEN, DECAY = 6, 3, 0.1
 SIZES = np.array([10.0, 1.0, 0.3])
-"""Of D_p, D_a and D_t."""
+"""Sizes of D_p, D_a and D_t."""
 
 STEP = 1e-4
-"""Share of its size by which a dataset grows and shrinks where a response is measured."""
+"""Relative change of a dataset's size, up and down, for measuring a response."""
 
 _IMAGINARY = 1e-30
 _NEWTON = 30
@@ -32,9 +32,9 @@ Parameters = Float[np.ndarray, "parameters"]
 
 @dataclass(frozen=True)
 class Network:
-    """Hidden units, the leaves, and the datasets' shares of them; rates are in nats per block.
+    """Hidden units, leaves, and each dataset's distribution over the leaves; rates are in nats per block.
 
-    With a hidden layer `frozen`, its W and b in one row, the v alone are trained.
+    If `frozen` holds the hidden layer, W and b in one row, only v is trained.
     """
 
     hidden: int
@@ -48,11 +48,11 @@ class Network:
 
     @property
     def size(self) -> int:
-        """Number of parameters: those of the hidden layer, then the v, one for each hidden unit."""
+        """Number of parameters: those of the hidden layer, then v with one entry per hidden unit."""
         return self.hidden * (1 if self.frozen is not None else self.bits.shape[1] + 2)
 
     def _scored(self, theta: Complex[np.ndarray, "parameters"] | Parameters) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of the leaves, and their derivatives by every parameter."""
+        """Scores of the leaves, and their derivatives with respect to every parameter."""
         x, h = self.bits, self.hidden
         theta = theta if self.frozen is None else np.concatenate([self.frozen, theta])
         inner, bias, outer = np.split(theta, [x.shape[1] * h, (x.shape[1] + 1) * h])
@@ -68,16 +68,16 @@ class Network:
         return np.asarray(-self.shares @ (scores - np.log(np.exp(scores).sum())))
 
     def gradients(self, theta: np.ndarray) -> np.ndarray:
-        """Of the rates, shape (parameters, datasets)."""
+        """Gradients of the rates, shape (parameters, datasets)."""
         scores, slopes = self._scored(theta)
-        # Only the real part is shifted, for an imaginary step must stay one.
+        # Only the real part is shifted, so that the step stays imaginary.
         q = np.exp(scores - scores.real.max())
         return np.asarray(slopes.T @ (q / q.sum() - self.shares).T)
 
     def hessian(
         self, theta: Parameters, sizes: Rates, decay: float
     ) -> Float[np.ndarray, "parameters parameters"]:
-        """Of the total loss, with `decay` times half the square of theta."""
+        """Hessian of the total loss, which includes `decay` times half the square of theta."""
         steps = theta + 1j * _IMAGINARY * np.eye(self.size)
         found = np.array([(self.gradients(step) @ sizes).imag / _IMAGINARY for step in steps])
         hessian: Float[np.ndarray, "parameters parameters"] = (found + found.T) / 2
@@ -99,7 +99,7 @@ class Network:
         start: Parameters | None = None,
         steps: int = 1000,
     ) -> Parameters:
-        """Parameters at a minimum of the total loss, or after so many steps towards it."""
+        """Parameters at a minimum of the total loss, or after fewer than 1000 `steps` towards it."""
         theta = 0.5 * np.random.default_rng(0).standard_normal(self.size) if start is None else start
         options = {"maxiter": steps, "gtol": 1e-8 * sizes.sum()}
         given: Any = {"jac": self.slope, "hess": self.hessian, "options": options}
@@ -114,13 +114,13 @@ class Network:
         start: Parameters,
         left: Parameters | float = 0.0,
     ) -> Parameters:
-        """Newton's method for a gradient of `left`."""
+        """Parameters at which the gradient is `left`, by Newton's method."""
         theta = start
         for _ in range(_NEWTON):
             off = self.slope(theta, sizes, decay) - left
             step = np.linalg.solve(self.hessian(theta, sizes, decay), off)
             theta = theta - step
-            # The next step would be the square of this one, below rounding.
+            # The next step would be about the square of this one, below rounding.
             if np.linalg.norm(step) <= 1e-9 * np.linalg.norm(theta):
                 break
         return theta
@@ -128,7 +128,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Optimum:
-    """A network that is trained, at its optimum unless that is said otherwise, with its weight decay."""
+    """A trained network with its weight decay, at its optimum unless stated otherwise."""
 
     network: Network
     theta: Parameters
@@ -169,13 +169,13 @@ class Optimum:
 
     @cached_property
     def left(self) -> Parameters:
-        """The gradient of the total loss, nothing but rounding at an optimum."""
+        """The gradient of the total loss; at an optimum, only rounding."""
         return self.network.slope(self.theta, self.sizes, self.decay)
 
     def beside(self, t: int) -> tuple["Optimum", "Optimum", float]:
-        """The models of a little less and a little more of D_t, and the difference of its sizes.
+        """The models for slightly less and slightly more of D_t, and the difference of its sizes.
 
-        Both are trained to the gradient that is left here.
+        Both are trained to the gradient that remains here.
         """
         step = STEP * self.sizes[t] * np.eye(len(self.sizes))[t]
         found = []
@@ -186,19 +186,19 @@ class Optimum:
 
     @cached_property
     def around(self) -> list[tuple["Optimum", "Optimum", float]]:
-        """Those beside it, for every dataset."""
+        """The result of `beside` for every dataset."""
         return [self.beside(t) for t in range(len(self.sizes))]
 
     @property
     def measured(self) -> Float[np.ndarray, "datasets datasets"]:
-        """The response by training again."""
+        """The response, measured by retraining."""
         return np.stack([(more.rates - less.rates) / apart for less, more, apart in self.around], axis=1)
 
 
 def network_of(trees: Sequence[TokenTree], hidden: int) -> Network:
-    """A network for the first levels of some trees of bits."""
+    """A network for the first levels of binary trees."""
     pruned = [tree.prune(DEPTH) for tree in trees]
-    # What comes after the end of a response is zero.
+    # Positions after the end of a response are zero.
     bits = [
         [*(2.0 * bit - 1 for bit in leaf.prefix), *[0.0] * (DEPTH - len(leaf.prefix))]
         for leaf in merge(pruned).leaves()

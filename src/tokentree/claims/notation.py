@@ -1,11 +1,11 @@
-"""The plain formulas of the ledger as TeX: a terminal shows "gamma_p' < 0", a page the formula."""
+"""The ledger's plain formulas as TeX: a terminal shows "gamma_p' < 0", a page the typeset formula."""
 
 import re
 
 _GREEK = "alpha|beta|gamma|delta|epsilon|eta|theta|lambda|sigma|tau|Delta|Gamma|Omega|Phi|Theta"
 _NUMBER = r"\d+(?:[.,]\d+)*(?:e-?\d+)?"
 _INDEX = r"_(?:\{[^}]*\}|<?[A-Za-z0-9]+)"
-# Single letters but for "a" and "I", which are words, and "A", which begins sentences; and powers of words.
+# Single letters, except the words "a" and "I", and "A", which begins sentences; and powers of words.
 _NAME = (
     rf"(?:d(?={_GREEK}|[A-Z](?![a-z])|[a-z]_))?(?:(?:{_GREEK})(?![a-z])|[A-Z][a-z]+(?=\^)|[B-HJ-Zb-z]|A(?=_))"
     rf"(?:'?{_INDEX})?(?:'|\*(?![\w*])|\^\{{[^}}]*\}})?"
@@ -42,7 +42,7 @@ def as_tex(text: str) -> str:
 
 
 def _marked(run: str) -> str:
-    """A run of symbols with its formula marked, without brackets and signs that lack their other half."""
+    """A run of symbols with its formula marked, without unmatched brackets and dangling signs."""
     start, stop = 0, len(run)
     while (stray := _stray(run, start, stop)) is not None:
         start, stop = (stray + 1, stop) if run[stray] in "([" else (start, stray)
@@ -56,7 +56,7 @@ def _marked(run: str) -> str:
 
 
 def _stray(run: str, start: int, stop: int) -> int | None:
-    """Where a bracket without its other half stands, the last one that opens or the first that closes."""
+    """Position of an unmatched bracket, the last opening one or the first closing one."""
     opened: list[int] = []
     for i in range(start, stop):
         if run[i] in "([":

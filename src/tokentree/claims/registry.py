@@ -1,4 +1,4 @@
-"""The claims that are decided, by id, and deciding them."""
+"""The claims by id, and the function that decides them."""
 
 from collections.abc import Callable, Iterable
 
@@ -98,8 +98,7 @@ def verify(seed: int = 0, progress: bool = False, claims: Iterable[str] | None =
     progress : bool
         Show a progress bar on the terminal.
     claims : iterable of str, optional
-        Ids of the claims to decide. A claim's finding does not depend on which others are decided. Default:
-        all.
+        Ids of the claims to decide; the finding on a claim does not depend on the others. Default: all.
 
     Returns
     -------
@@ -109,13 +108,13 @@ def verify(seed: int = 0, progress: bool = False, claims: Iterable[str] | None =
     Raises
     ------
     ValueError
-        If there is no claim of that id, before any is decided.
+        If no claim has one of the ids; raised before any claim is decided.
     FileNotFoundError
-        If this Python keeps no sources on disk to read.
+        If this Python has no sources on disk to read.
 
     Notes
     -----
-    All claims take some seconds and less than 1 GiB.
+    All claims together take some seconds and less than 1 GiB.
 
     Examples
     --------

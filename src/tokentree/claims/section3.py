@@ -1,4 +1,4 @@
-"""Section 3 of the paper: token trees, the compression protocol, and what rates are."""
+"""Section 3 of the paper: token trees, the compression protocol, and the definition of rates."""
 
 from typing import Literal
 
@@ -24,7 +24,7 @@ from .ledger import Figure, Finding, Verdict
 from .witness import witness
 
 _ROUNDING, _EXACT = 1e-9, 1e-12
-"""Differences that a finding allows: in bits or as a share of what is compared."""
+"""Differences that a finding allows, in bits or relative to the compared values."""
 
 
 def theorem_3_4(evidence: Evidence) -> Finding:
@@ -37,7 +37,7 @@ def theorem_3_4(evidence: Evidence) -> Finding:
     topics = b"".join(path.read_bytes() for path in python_text()["topics"])
     codec = BlockCodec(evidence.corpora[0].trees[1])
     bits = np.unpackbits(np.frombuffer(topics, dtype=np.uint8))
-    figures["text align: bits per block that the codec really writes"] = codec.code_length(bits) / (
+    figures["text align: bits per block that the codec writes"] = codec.code_length(bits) / (
         len(bits) // codec.depth + 1
     )
     figures["text align: ceil(H)"] = ideal_code_length(codec.tree, length=codec.depth)
@@ -51,8 +51,8 @@ def theorem_3_4(evidence: Evidence) -> Finding:
         "E[L(x)] = ceil(|x| / d) ceil(H(pruned leaves)).",
         "Theorem 3.4",
         Verdict.FAILS if fails else Verdict.UNDECIDED,
-        "The Huffman length of a block lies in [H, H + 1), on either side of ceil(H): counts 1, 1, 1 need "
-        "5/3 bits where ceil(H) = 2, and counts 7, 1, 1 need 11/9 bits where ceil(H) = 1.",
+        "The expected Huffman length per block lies in [H, H + 1), on either side of ceil(H): counts 1, 1, "
+        "1 need 5/3 bits where ceil(H) = 2, and counts 7, 1, 1 need 11/9 bits where ceil(H) = 1.",
         "exact computation (two counterexamples)",
         figures,
         witness("theorem-3.4"),
@@ -61,7 +61,7 @@ def theorem_3_4(evidence: Evidence) -> Finding:
 
 
 def theorem_3_4_plain(evidence: Evidence) -> Finding:
-    """Theorem 3.4 with the bracket as the review prints it, without a ceiling."""
+    """Theorem 3.4 as the review prints it, without a ceiling on the bracket."""
     figures: dict[str, Figure] = {}
     ideal = within = True
     for corpus in evidence.corpora:
@@ -78,15 +78,15 @@ def theorem_3_4_plain(evidence: Evidence) -> Finding:
         "E[L(x)] = ceil(|x| / d) [-sum p log p], p being the masses of the pruned tree's leaves.",
         "Theorem 3.4",
         Verdict.UNDER_A_CONDITION if ideal and within else Verdict.FAILS,
-        "As the review prints it, only |x| / d is rounded. Where every block is distributed as the leaves, "
-        "it is the length of the ideal code, -log2 p on a leaf. Huffman's code, which the protocol uses, "
-        "needs L with H <= L < H + 1 a block, and L = H exactly where every p is a power of 1/2.",
+        "As the review prints it, only |x| / d is rounded up. If every block is distributed as the leaves, "
+        "this is the expected length of the ideal code, with -log2 p bits for a leaf. Huffman's code, which "
+        "the protocol uses, needs L bits per block with H <= L < H + 1, and L = H exactly if every p is a "
+        "power of 1/2.",
         "proof (Shannon 1948, Huffman 1952); measured on the first block of 6 pruned trees",
         figures,
         witness("theorem-3.4/plain-bracket"),
         short="the ideal code; Huffman in [H, H + 1)",
-        charitable="An equality for the ideal code, and for Huffman's an estimate within one bit per "
-        "block, from above.",
+        charitable="An equality for the ideal code; for Huffman's, a lower bound within one bit per block.",
         theorems=(
             "CodeLength.entropy_le_huffman",
             "CodeLength.huffman_lt_entropy",
@@ -96,7 +96,7 @@ def theorem_3_4_plain(evidence: Evidence) -> Finding:
 
 
 def _ideal_length(tree: TokenTree) -> float:
-    """Mean of -log2 p(token | tokens before) over the paths of the tree."""
+    """Mean of -log2 p(token | preceding tokens) over the paths of the tree."""
     bits = 0.0
     for depth in range(1, tree.depth + 1):
         here, up = tree.level(depth), tree.parents[tree.level(depth)]
@@ -115,12 +115,12 @@ def theorem_3_4_within_a_bit(evidence: Evidence) -> Finding:
             figures[f"{corpus.name}, d = {depth}: L - ceil(H)"] = length - float(np.ceil(entropy(p)))
     return Finding(
         "theorem-3.4/within-a-bit",
-        "E[L(x)] is ceil(|x| / d) ceil(H(pruned leaves)) to within one bit per block.",
+        "E[L(x)] equals ceil(|x| / d) ceil(H(pruned leaves)) to within one bit per block.",
         "Theorem 3.4",
         Verdict.UNDER_A_CONDITION if all(abs(float(gap)) < 1 for gap in figures.values()) else Verdict.FAILS,
-        "If every block is distributed as the leaves of the pruned tree: then L and ceil(H) both lie in "
-        "[H, H + 1). Later blocks of a response need not be. The tree of 0011 has one leaf at depth 2 and "
-        "H = 0, but the blocks 11 and end-of-sequence are not in it.",
+        "If every block is distributed as the leaves of the pruned tree, L and ceil(H) both lie in [H, H + "
+        "1). Later blocks of a response need not be so distributed: the tree of 0011 has one leaf at depth "
+        "2 and H = 0, but the blocks 11 and end-of-sequence are not in it.",
         "proof; measured on the first block of 6 pruned trees",
         figures,
         witness("theorem-3.4/within-a-bit"),
@@ -130,7 +130,7 @@ def theorem_3_4_within_a_bit(evidence: Evidence) -> Finding:
 
 
 def mixture_formula(evidence: Evidence) -> Finding:
-    """Section 3.2: weights of the joint tree, by really merging the trees."""
+    """Section 3.2: weights of the joint tree, by actually merging the trees."""
     figures: dict[str, Figure] = {}
     equal = True
     for corpus in evidence.corpora:
@@ -147,11 +147,11 @@ def mixture_formula(evidence: Evidence) -> Finding:
         "The joint tree's weights are p^D = sum p^{D_i} |D_i| / sum |D_i|.",
         "Section 3.2",
         Verdict.HOLDS if equal else Verdict.FAILS,
-        "A node's weight counts responses, and counts of separate datasets add.",
-        "proof; equal integer by integer, at every node, to the tree of all responses counted together",
+        "A node's weight counts responses, and the counts of separate datasets add.",
+        "proof; at every node, the same integers as in the tree counted from all responses together",
         figures,
         witness("mixture-formula"),
-        short="integer by integer, merged trees",
+        short="equal integers at every node of the merged trees",
         theorems=("TokenTree.merge_all", "TokenTree.merge_weight", "TokenTree.merged_is_joint"),
     )
 
@@ -184,18 +184,17 @@ def printed_rate(evidence: Evidence) -> Finding:
         "The compression rate of D_i is Theta(-sum p_i log p_i / d).",
         "Section 3.2",
         verdict,
-        "H(p_i) <= gamma_i <= H(p_i) + log(1 / w_i) per block, w_i being D_i's share of the data. So, for "
-        "responses of the order of d tokens, it holds while the shares w_i and the entropies H(p_i) stay "
-        "above a bound, and not uniformly in the "
-        "sizes: as w_i falls the rate can grow for ever. As the review prints it, the formula has no other "
-        "dataset in it; no perturbation could change it, and Theorem 4.2 is about nothing but such "
-        "changes. The rate under the joint code is the cross-entropy -sum p_i log q; another transcription "
-        "of the paper prints that.",
+        "H(p_i) <= gamma_i <= H(p_i) + log(1 / w_i) per block, where w_i is the share of D_i in the data. "
+        "So, for responses of the order of d tokens, it holds while the shares w_i and the entropies H(p_i) "
+        "stay bounded away from 0, but not uniformly in the sizes: as w_i falls, the rate can grow without "
+        "bound. As the review prints it, the formula contains no other dataset, so no perturbation could "
+        "change it, although Theorem 4.2 is about just such changes. The rate under the joint code is the "
+        "cross-entropy -sum p_i log q, which another transcription of the paper prints.",
         "proof (q >= w_i p_i, and Gibbs' inequality); measured on both corpora; exact counterexample to a "
         "bound uniform in the sizes in the witness",
         figures,
         witness("rate-as-printed"),
-        short="at fixed shares; its derivative is lost",
+        short="at fixed shares; it loses the response to sizes",
         charitable="With p_D under the logarithm, as another transcription has it, it is the rate itself, "
         "the cross-entropy.",
         theorems=("Rates.rate_split", "Rates.gibbs"),
@@ -203,14 +202,14 @@ def printed_rate(evidence: Evidence) -> Finding:
 
 
 def _slopes(mixture: Mixture, weights: Float[np.ndarray, "leaves"]) -> Float[np.ndarray, "datasets"]:
-    """Derivatives in n_t of -sum weights p_i log q, in nats."""
+    """Derivatives of -sum weights p_i log q with respect to n_t, in nats."""
     p, q = mixture.distributions, mixture.joint
     excess = np.divide(p[-1] - q, q, out=np.zeros_like(q), where=q > 0)
     return np.asarray(-(p * weights) @ excess / mixture.total_size)
 
 
 def rate_per_response(evidence: Evidence) -> Finding:
-    """Section 3.2: the rate as the review defines it, a mean of lengths over each response's own length."""
+    """Section 3.2: the rate as the review defines it, the mean of L / |x| over responses."""
     figures: dict[str, Figure] = {}
     breaks = exact = True
     for corpus in evidence.corpora:
@@ -232,26 +231,26 @@ def rate_per_response(evidence: Evidence) -> Finding:
     figures["sum n_i gamma_i' is E_q[1 / |x|] - E_t[1 / |x|] to 10^-9"] = exact
     return Finding(
         "rate-per-response",
-        "gamma_i = E[L / |x|], every response's bits over its own tokens, moves in inverse proportion to "
-        "|D_i|.",
+        "gamma_i = E[L / |x|], each response's bits divided by its own length, changes in inverse "
+        "proportion to |D_i|.",
         "Section 3.2, with Theorem 4.2",
         Verdict.FAILS if breaks and exact else Verdict.UNDECIDED,
-        "sum n_i gamma_i' = E_q[1 / |x|] - E_t[1 / |x|], in nats: 0 only where 1 / |x| has one mean under "
-        "the perturbation and under the mixture. In the published form with disjoint parts of lengths 1, "
-        "1, 2 both rates rise at k = 1000, l = 0.01, and with lengths 2, 1, 1 the ratio is 0.006 instead "
+        "sum n_i gamma_i' = E_q[1 / |x|] - E_t[1 / |x|], in nats: 0 only where 1 / |x| has the same mean "
+        "under the perturbation and under the mixture. In the published form with disjoint parts of lengths "
+        "1, 1, 2 both rates rise at k = 1000, l = 0.01, and with lengths 2, 1, 1 the ratio is 0.006 instead "
         "of 1.02.",
-        "proof (the sum is that of (q - p_t) / |x|, since sum n_i p_i = T q); exact counterexamples in the "
-        "witness; measured on both corpora in responses that end with their first 1, k = 1000, l = 0.01",
+        "proof (the sum equals that of (q - p_t) / |x|, since sum n_i p_i = T q); exact counterexamples in "
+        "the witness; measured on both corpora with responses that end at their first 1, k = 1000, l = 0.01",
         figures,
         witness("rate-per-response"),
         short="lengths 1, 1, 2: both rates rise",
-        charitable="Of the code that minimises it, with q proportional to p / |x|, E[L / |x|] obeys the "
-        "law; of the tree's own code, E[L] per block does, and E[L] / E|x| per token.",
+        charitable="E[L / |x|] obeys the law for the code that minimises it, with q proportional to p / "
+        "|x|; for the tree's own code, E[L] per block and E[L] / E|x| per token do.",
     )
 
 
 def rate(evidence: Evidence) -> Finding:
-    """Section 3.2: the compression rate as it must be."""
+    """Section 3.2: the corrected compression rate."""
     figures: dict[str, Figure] = {}
     between = True
     for corpus in evidence.corpora:
@@ -270,8 +269,8 @@ def rate(evidence: Evidence) -> Finding:
         "The rate of D_i under the joint code is -sum p_i log q, the slope of T H(q) in |D_i|.",
         "Section 3.2, corrected",
         Verdict.HOLDS if between else Verdict.FAILS,
-        "The ideal code for q spends -log q on a leaf. The joint length T H(q) is concave in the sizes, so"
-        " its slope over a step lies between the rates at the step's two ends, as the figures show.",
+        "The ideal code for q spends -log q on a leaf. The joint length T H(q) is concave in the sizes, so "
+        "its slope over a step lies between the rates at the two ends of the step, as the figures show.",
         "proof; measured on both corpora",
         figures,
         witness("rate-as-it-must-be"),
@@ -288,7 +287,7 @@ def rate_per_token(evidence: Evidence) -> Finding:
         rows, tokens = first_ones(corpus)
         means = rows @ tokens / rows.sum(axis=1)
         mixture = Mixture(rows, [1000, 1, 1])
-        # Of bits per token in numbers of tokens.
+        # Derivatives of bits per token with respect to numbers of tokens.
         response = mixture.response() / np.outer(means, means)
         sizes = mixture.sizes * means
         worst = max(worst, float(np.max(np.abs(sizes @ response) / (sizes @ np.abs(response)))))
@@ -307,10 +306,11 @@ def rate_per_token(evidence: Evidence) -> Finding:
         "E[L] / E|x|, bits per token, obeys the law of inverse proportion with |D_i| in tokens.",
         "Sections 3.2 and 4.2, corrected",
         Verdict.HOLDS if worst < _EXACT and missed < _EXACT else Verdict.FAILS,
-        "Size and rate are rescaled by the same E_i|x|, which no size changes: N_i = n_i E_i|x| tokens at "
-        "gamma_i / E_i|x| bits each. So sum N_i dGamma_i = 0 exactly, the response stays symmetric, and "
-        "the ratio of Theorem 4.2 is the same number. Section 4.2 counts tokens and needs this reading.",
-        "proof (the conservation law, rescaled); measured on both corpora in responses that end with their "
+        "Size and rate are rescaled by the same E_i|x|, which does not depend on the sizes: N_i = n_i "
+        "E_i|x| tokens at gamma_i / E_i|x| bits each. So sum N_i dGamma_i = 0 exactly, the response stays "
+        "symmetric, and the ratio of Theorem 4.2 is unchanged. Section 4.2 counts tokens and needs this "
+        "reading.",
+        "proof (the conservation law, rescaled); measured on both corpora with responses that end at their "
         "first 1",
         figures,
         witness("rate-per-token"),
@@ -336,18 +336,18 @@ def definition_3_1(evidence: Evidence) -> Finding:
         "In a token tree the weight of every node is the sum of its children's.",
         "Definition 3.1",
         Verdict.HOLDS if adds_up else Verdict.FAILS,
-        "Every response through a node goes on through exactly one child, or ends there, which is a child "
+        "Every response through a node continues through exactly one child, or ends there, which is a child "
         "too.",
-        "proof; equal integer by integer at every node of 6 trees",
+        "proof; equal integers at every node of 6 trees",
         figures,
         witness("definition-3.1"),
-        short="integer by integer, 6 trees",
+        short="equal integers at every node of 6 trees",
         theorems=("TokenTree.weights_add_up_data", "TokenTree.weights_add_up"),
     )
 
 
 def definition_3_3(evidence: Evidence) -> Finding:
-    """Definition 3.3: the protocol is lossless."""
+    """Definition 3.3: whether the protocol is lossless."""
     figures: dict[str, Figure] = {}
     lossless = True
     rng = np.random.default_rng(evidence.seed)
@@ -364,21 +364,21 @@ def definition_3_3(evidence: Evidence) -> Finding:
         "Pruning to depth d and Huffman-coding the leaves compresses without loss.",
         "Definition 3.3",
         Verdict.UNDER_A_CONDITION if lossless else Verdict.FAILS,
-        "For responses all of whose blocks are leaves of the tree, as printed. A block that the data never"
-        " showed has no codeword; the library's codec gives every token one, and is lossless for all "
+        "As printed, for responses whose blocks are all leaves of the tree. A block that does not occur in "
+        "the data has no codeword; the library's codec gives every token one, and is lossless for all "
         "responses.",
         "proof (a prefix code decodes uniquely); round trips of seen blocks and of coin flips",
         figures,
         witness("definition-3.3"),
-        short="when every block was seen",
+        short="if every block was seen",
     )
 
 
 ORDERS = range(1, 9)
-"""Orders of the n-gram models that Assumption 3.2 is measured on."""
+"""Orders of the n-gram models on which Assumption 3.2 is measured."""
 
 N_GRAM_LETTERS = 2**11
-"""Letters that they are fitted to."""
+"""Number of letters to which they are fitted."""
 
 
 def assumption_3_2(evidence: Evidence) -> Finding:
@@ -392,7 +392,7 @@ def assumption_3_2(evidence: Evidence) -> Finding:
     figures: dict[str, Figure] = {
         f"n-gram models of order 1 to {ORDERS[-1]}, {name}: depth within 1 bit": _listed(found)
         for name, found in (
-            ("Witten-Bell, on what they were fitted to", grown),
+            ("Witten-Bell, on the text they were fitted to", grown),
             ("Kneser-Ney, on the same", fallen),
             ("Witten-Bell, on the text that follows", unseen),
         )
@@ -407,7 +407,7 @@ def assumption_3_2(evidence: Evidence) -> Finding:
         figures[f"transformers of {_listed(sizes)} parameters: depth within {bits:g} bits"] = _listed(found)
     kept = [row for row in real_model() if row.assumption == "3.2"]
     deepest, most = (max(getattr(row, name) for row in kept) for name in ("depth", "parameters"))
-    for case, name in ("fitted", "what these were fitted to"), ("following", "the text that follows"):
+    for case, name in ("fitted", "the text these were fitted to"), ("following", "the text that follows"):
         rows = [row for row in kept if row.case == case]
         last = [f"{row.distance:.3g}" for row in rows if row.depth == deepest]
         within = [
@@ -426,9 +426,10 @@ def assumption_3_2(evidence: Evidence) -> Finding:
         "Assumption 3.2",
         Verdict.UNDER_A_CONDITION if grows and not_always else Verdict.UNDECIDED,
         "Taken as the largest depth at which the model is within a tolerance of the data's tree, in bits of "
-        "KL a block, it grows on the data that the models were fitted to, with enough tolerance. With other "
-        "smoothing, a small tolerance or new text it also falls: a larger model can be farther away. So is a "
-        "trained one of 135 million parameters, which was fitted to other text and begins each window anew.",
+        "KL per block, it grows on the data to which the models were fitted, if the tolerance is large "
+        "enough. With other smoothing, a small tolerance or new text it also falls: a larger model can be "
+        "farther away. So is a trained model of 135 million parameters, which was fitted to other text and "
+        "starts each window afresh.",
         f"on the cases tried: {len(fitted):,} windows of {LETTERS_DEPTH} letters of Python's help; the "
         "transformers as kept in growing_transformers.csv, made by notebooks/growing_transformers.py; "
         "SmolLM2 as kept in real_model.csv, made by notebooks/real_model.py; exact counterexample in the "
@@ -444,7 +445,7 @@ def _n_gram_depths(
     data: Int[np.ndarray, "others depth"],
     smoothing: Literal["witten-bell", "kneser-ney"],
 ) -> list[int]:
-    """Depth to which the model of each order knows the tree of the data."""
+    """Depth to which the model of each order knows the data's tree."""
     from ..adapters import read_along
     from ..models import NGramModel
 

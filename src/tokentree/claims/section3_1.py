@@ -11,7 +11,7 @@ from .witness import witness
 
 
 def source_coding(evidence: Evidence) -> Finding:
-    """Section 3.1: no uniquely decodable code is shorter than the entropy; Huffman's is within a bit."""
+    """Section 3.1: no uniquely decodable code is shorter than the entropy; Huffman's is within one bit."""
     figures: dict[str, Figure] = {}
     within = True
     for corpus in evidence.corpora:
@@ -25,8 +25,8 @@ def source_coding(evidence: Evidence) -> Finding:
         "Every uniquely decodable code has length L >= H(p); Huffman's has H <= L < H + 1 where p > 0.",
         "Section 3.1",
         Verdict.HOLDS if within else Verdict.FAILS,
-        "Kraft's inequality bounds every decodable code by the entropy; Huffman's is no longer than "
-        "Shannon's.",
+        "By Kraft's inequality no uniquely decodable code is shorter than the entropy; Huffman's is no "
+        "longer than Shannon's.",
         "proof (Shannon 1948, McMillan 1956); measured on 6 trees",
         figures,
         witness("source-coding"),
@@ -59,10 +59,11 @@ def log_loss(evidence: Evidence) -> Finding:
         " it.",
         "Section 3.1",
         Verdict.HOLDS if worst < 1e-12 else Verdict.FAILS,
-        "The product of the conditional probabilities along a path telescopes to the leaf's probability. "
-        "In exact arithmetic a coder is within 2 bits per message of -log2 p (Witten, Neal and Cleary 1987);"
-        " the page on real codes measures one.",
-        "proof (telescoping product); to rounding on every path of two trees, without running a coder",
+        "The product of the conditional probabilities along a path telescopes to the leaf's probability. In "
+        "exact arithmetic a coder is within 2 bits per message of -log2 p (Witten, Neal and Cleary 1987); "
+        "the page on real codes measures a coder.",
+        "proof (telescoping product); checked up to rounding on every path of two trees, without running a "
+        "coder",
         figures,
         witness("section-3.1/log-loss"),
         short=f"equal to {worst:.0e} bits on every path",
@@ -85,18 +86,18 @@ def sft_loss(evidence: Evidence) -> Finding:
         Verdict.FAILS
         if figures["loss, bits"] != figures["KL(p_theta || p_SFT), bits"]
         else Verdict.UNDECIDED,
-        "The arguments are the wrong way round: the loss is KL(p_SFT || p_theta) + H(p_SFT). As printed it"
-        " would be infinite for any model that gives mass to something outside the data.",
+        "The arguments are in the wrong order: the loss is KL(p_SFT || p_theta) + H(p_SFT). As printed it "
+        "would be infinite for any model that gives mass to anything outside the data.",
         "exact computation (a counterexample), proof of the corrected identity",
         figures,
         witness("section-3.1/sft-loss"),
-        short="the divergence is the other way round",
+        short="the arguments are in the wrong order",
         theorems=("Rates.cross_entropy_split",),
     )
 
 
 def loss_and_rate(evidence: Evidence) -> Finding:
-    """Sections 3.1 and 3.2: one model minimises the loss and the rate."""
+    """Sections 3.1 and 3.2: whether one model minimises both the loss and the rate."""
     figures: dict[str, Figure] = {}
     differ = True
     for corpus in evidence.corpora:
@@ -113,22 +114,22 @@ def loss_and_rate(evidence: Evidence) -> Finding:
         "Minimising the log-loss is minimising the compression rate.",
         "Sections 3.1 and 3.2",
         Verdict.UNDER_A_CONDITION if differ else Verdict.UNDECIDED,
-        "Where the rate is E[L], bits per block, or E[L] / E|x|, bits per token: no model changes E|x|, so "
-        "the two are one objective, for models of any kind. Of E[L / |x|], as section 3.2 prints the rate, "
-        "the minimiser is q proportional to p / |x|, and the data's own distribution only where all "
-        "responses have one length.",
-        "proof (Gibbs' inequality for p, and for p / |x| normalised); measured on both corpora in "
-        "responses that end with their first 1",
+        "If the rate is E[L], in bits per block, or E[L] / E|x|, in bits per token: E|x| does not depend on "
+        "the model, so the two objectives agree for models of any kind. For E[L / |x|], as section 3.2 "
+        "prints the rate, the minimiser is q proportional to p / |x|, which is the data's own distribution "
+        "only if all responses have the same length.",
+        "proof (Gibbs' inequality for p, and for p / |x| normalised); measured on both corpora with "
+        "responses that end at their first 1",
         figures,
         witness("section-3.1/loss-and-rate"),
         short="E[L], not E[L / |x|]",
-        charitable="They are one objective where the rate is all bits over all tokens.",
+        charitable="They are one objective if the rate is all bits divided by all tokens.",
         theorems=("Rates.gibbs", "Rates.gibbs_equality"),
     )
 
 
 def extension(evidence: Evidence) -> Finding:
-    """Real codes come as near the ideal rate as one likes."""
+    """Real codes come arbitrarily close to the ideal rate."""
     del evidence
     mixture = Mixture([[7, 2, 1], [1, 1, 8]], [9, 1])
     ideal = mixture.potential() / mixture.total_size
@@ -139,11 +140,11 @@ def extension(evidence: Evidence) -> Finding:
     within = all(0 <= gap < 1 / b for b, gap in gaps.items())
     return Finding(
         "section-3.1/extension",
-        "Huffman coding of b leaves at once costs leaves drawn from q H(q) to H(q) + 1/b bits each.",
+        "For leaves drawn from q, Huffman coding of b leaves at once costs H(q) to H(q) + 1/b bits per leaf.",
         "Section 3.1",
         Verdict.HOLDS if within else Verdict.FAILS,
-        "The code is optimal for q^b, whose entropy is b H(q), and loses less than a bit on each b leaves."
-        " An arithmetic coder gets there on real text: see the page on real codes.",
+        "The code is optimal for q^b, which has the entropy b H(q), and loses less than one bit per b "
+        "leaves. An arithmetic coder reaches the ideal rate on real text: see the page on real codes.",
         "proof; measured for b = 1 to 8",
         figures,
         witness("section-3.1/extension"),

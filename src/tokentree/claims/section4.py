@@ -1,4 +1,4 @@
-"""Section 4 of the paper beside Theorem 4.2: what lies behind it, and what is read from it."""
+"""Section 4 of the paper apart from Theorem 4.2: what it rests on, and what is concluded from it."""
 
 import math
 from collections.abc import Sequence
@@ -49,10 +49,10 @@ def thermodynamics(evidence: Evidence) -> Finding:
         "R = d gamma_i / d n_t is symmetric, negative semidefinite, and R n = 0: sum n_i d gamma_i = 0.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if holds else Verdict.FAILS,
-        "gamma is the gradient of T H(q), which is homogeneous of degree 1 and concave in the sizes. So "
-        "for any datasets at any depth the moves of the rates, each weighted by its dataset's size, add up"
-        " to zero.",
-        "proof; the library's R agrees with rationals on both corpora pruned to depth 4",
+        "gamma is the gradient of T H(q), which is homogeneous of degree 1 and concave in the sizes. So for "
+        "any datasets at any depth the changes of the rates, each weighted by the size of its dataset, sum "
+        "to zero.",
+        "proof; the library's R agrees with exact rationals on both corpora pruned to depth 4",
         figures,
         witness("gibbs-duhem"),
         short="sum n_i dgamma_i = 0, for any datasets",
@@ -81,13 +81,13 @@ def definition_4_1(evidence: Evidence) -> Finding:
     figures["Pareto in the limit of many leaves, bits"] = ParetoMass(PARETO_ALPHA).normalized_self_rate()
     return Finding(
         "definition-4.1",
-        "The normalised rate gamma_i - log M_i moves as the rate does, M_i being the number of leaves.",
+        "The normalised rate gamma_i - log M_i, with M_i the number of leaves, changes as the rate does.",
         "Definition 4.1",
         Verdict.HOLDS if same else Verdict.FAILS,
-        "M_i does not depend on any size, so every derivative of the normalised rate is that of the rate. "
-        "The normalised rate of a dataset alone is minus its divergence from the uniform distribution on "
+        "M_i does not depend on the sizes, so the normalised rate and the rate have the same derivatives. "
+        "The normalised rate of a dataset alone is minus its KL divergence from the uniform distribution on "
         "its leaves.",
-        "proof; on both corpora the shift stays as the perturbation doubles",
+        "proof; on both corpora the shift does not change when the perturbation doubles",
         figures,
         witness("definition-4.1"),
         short="log M_i has no derivative",
@@ -95,7 +95,7 @@ def definition_4_1(evidence: Evidence) -> Finding:
 
 
 def comparable(evidence: Evidence) -> Finding:
-    """Definition 4.1: whether normalised rates compare datasets."""
+    """Definition 4.1: whether normalised rates are comparable across datasets."""
     figures: dict[str, Figure] = {}
     for corpus in evidence.corpora:
         mixture = Mixture(corpus.counts, [1, 1, 1])
@@ -111,26 +111,27 @@ def comparable(evidence: Evidence) -> Finding:
     reversed_ = bool(rates[0] > rates[1] and divergences[0] < divergences[1])
     return Finding(
         "definition-4.1/comparable",
-        "Normalised rates compare datasets: the smaller, the better the model compresses that dataset.",
+        "Normalised rates are comparable across datasets: the smaller, the better the model compresses the "
+        "dataset.",
         "Definition 4.1",
         Verdict.FAILS if reversed_ else Verdict.UNDECIDED,
-        "The normalised rate is KL(D_i || model) less the divergence of D_i from the uniform distribution "
-        "on its own leaves. The second is a property of the data alone, so a dataset that is far from "
-        "uniform has a small normalised rate under a model that fits it badly. KL(D_i || model), gamma_i - "
-        "H(p_i), is comparable: it is 0 exactly where the model fits.",
+        "The normalised rate is KL(D_i || model) minus the divergence of D_i from the uniform distribution "
+        "on its own leaves. The second term is a property of the data alone, so a dataset far from uniform "
+        "can have a small normalised rate under a model that fits it badly. KL(D_i || model) = gamma_i - "
+        "H(p_i) is comparable: it is 0 exactly if the model fits.",
         "proof (gamma_i - log M_i = KL_i - (log M_i - H(p_i))); exact counterexample in the witness; "
         "measured on both corpora",
         figures,
         witness("definition-4.1/comparable"),
         short="not as a measure of fit; KL is",
-        charitable="It compares what the model saves against a uniform code on each dataset's own leaves, "
-        "and for one dataset it orders models as the KL does.",
+        charitable="It compares the savings of the model over a uniform code on each dataset's own leaves, "
+        "and for one dataset it orders models as the KL divergence does.",
         theorems=("Rates.rate_split",),
     )
 
 
 def larger_dataset(evidence: Evidence) -> Finding:
-    """Section 4: outputs are at least as likely under the larger dataset."""
+    """Section 4: whether outputs are at least as likely under the larger dataset."""
     figures: dict[str, Figure] = {}
     fails = balanced = True
     for corpus in evidence.corpora:
@@ -148,25 +149,25 @@ def larger_dataset(evidence: Evidence) -> Finding:
     figures["n_L (P_L(S) - q(S)) = -n_S (P_S(S) - q(S)) at all of them, to 10^-9"] = balanced
     return Finding(
         "section-4/larger-dataset",
-        "P(S | D_L) >= P(S | D_S) for every set S of outputs, D_L being the larger dataset.",
+        "P(S | D_L) >= P(S | D_S) for every set S of outputs, where D_L is the larger dataset.",
         "Section 4",
         Verdict.FAILS if fails and balanced else Verdict.UNDECIDED,
-        "What S gains its complement loses: with both, the inequality is an equality for every S, and the "
-        "two datasets are alike. Of sets that are called representative because they are likelier under D_L "
-        "it is true by choice, and of those likelier under D_S its converse. The size of a dataset says "
-        "nothing about its distribution.",
+        "What S gains, its complement loses: applied to both, the inequality becomes an equality for every "
+        "S, and the two datasets have the same distribution. For sets called representative because they "
+        "are likelier under D_L it is true by choice; for those likelier under D_S its converse is. The "
+        "size of a dataset says nothing about its distribution.",
         "proof (S and its complement); exact counterexample in the witness; counted on both corpora",
         figures,
         witness("section-4/larger-dataset"),
         short="complements force equality",
-        charitable="The model of both keeps nearer to the larger one, exactly and for every S: n_L (P_L(S) - "
-        "q(S)) = -n_S (P_S(S) - q(S)).",
+        charitable="The joint model stays closer to the larger dataset, exactly and for every S: n_L "
+        "(P_L(S) - q(S)) = -n_S (P_S(S) - q(S)).",
         theorems=("Springs.balance_on_sets", "Springs.two_springs"),
     )
 
 
 def equation_3(evidence: Evidence) -> Finding:
-    """Section 4.3, equation (3), with the divergence as printed."""
+    """Section 4.3, equation (3), with the KL divergence as printed."""
     figures: dict[str, Figure] = {}
     worst = 0.0
     for corpus in evidence.corpora:
@@ -185,34 +186,36 @@ def equation_3(evidence: Evidence) -> Finding:
         "Section 4.3, equation (3)",
         Verdict.FAILS if all(infinite) else Verdict.UNDECIDED,
         "The model gives mass to leaves that D_i lacks, so KL(model || D_i) is infinite for disjoint "
-        "datasets, whatever the sizes, and has no change.",
-        "exact computation (a counterexample); what holds instead is proved in docs/training.md, "
-        "special cases, and measured on the leaves that D_p and D_a share",
+        "datasets of any sizes, and its change is undefined.",
+        "exact computation (a counterexample); the correct statement is proved in docs/training.md, special "
+        "cases, and measured on the leaves that D_p and D_a share",
         figures,
         witness("equation-3/as-printed"),
         short="KL(model || D_i) is infinite",
-        charitable="For models that minimise sum n_i KL(model || D_i), of data with one support, sum n_i "
-        "dKL(model || D_i) = 0: for two datasets it is exact, up to sign, and for more it is this sum.",
+        charitable="For models that minimise sum n_i KL(model || D_i) for data with a common support, sum "
+        "n_i dKL(model || D_i) = 0: for two datasets the claim is exact up to sign, and for more it becomes "
+        "this sum.",
     )
 
 
 def _reverse_moves(
     counts: Int[np.ndarray, "datasets leaves"], sizes: Float[np.ndarray, "datasets"]
 ) -> Float[np.ndarray, "datasets"]:
-    """N_i dKL(x || p_i) / dn_1, x being the model of least sum n_i KL(x || p_i) on the common leaves."""
+    """N_i dKL(x || p_i) / dn_1, where x minimises sum n_i KL(x || p_i) on the common leaves."""
     shared = counts[:, (counts > 0).all(axis=0)]
     logs = np.log(shared / shared.sum(axis=1, keepdims=True))
     weights = sizes / sizes.sum()
     x = np.exp(weights @ logs)
     x /= x.sum()
     apart = np.log(x) - logs
-    # The model moves by x (log p_1 - its mean) / T as D_1 grows, and KL by the sum of that times log x / p_i.
+    # As D_1 grows the model changes by x (log p_1 - its mean) / T, and KL by the sum of that times log x /
+    # p_i.
     moved = x * (x @ apart[1] - apart[1]) / sizes.sum()
     return np.asarray(sizes * (apart @ moved))
 
 
 def equation_3_reversed(evidence: Evidence) -> Finding:
-    """Section 4.3, equation (3), with the divergence the right way round."""
+    """Section 4.3, equation (3), with the arguments of the KL divergence in the right order."""
     figures: dict[str, Figure] = {}
     tends = True
     for corpus, l in product(evidence.corpora, (0.1, 0.001)):
@@ -225,8 +228,8 @@ def equation_3_reversed(evidence: Evidence) -> Finding:
         "|D_i| Delta KL(D_i || model) is the same for D_p and D_a, up to sign.",
         "Section 4.3, equation (3)",
         Verdict.IN_A_LIMIT if tends else Verdict.FAILS,
-        "As l -> 0, in the published form. KL(D_i || model) is gamma_i - H(p_i), so its change is the "
-        "rate's, and the conservation law says that the two differ by l gamma_t' alone.",
+        "As l -> 0, in the published form. KL(D_i || model) is gamma_i - H(p_i), so it changes as the rate "
+        "does, and by the conservation law the two weighted changes cancel up to l gamma_t'.",
         "proof (conservation law); measured at k = 1000",
         figures,
         witness("equation-3/reversed"),
@@ -243,7 +246,7 @@ def springs_in_series(evidence: Evidence) -> Finding:
         "Springs in series: extension F sum 1/k_i, stiffness (sum 1/k_i)^-1, and k_1 dl_1 = k_2 dl_2 = F.",
         "Sections 1 and 4.3",
         Verdict.HOLDS,
-        "The same force acts in every spring, and extensions add.",
+        "The same force acts in every spring, and the extensions add.",
         "proof (Hooke's law)",
         {},
         witness("introduction/springs"),
@@ -257,7 +260,7 @@ def springs_in_series(evidence: Evidence) -> Finding:
 
 
 def _exact_response(counts: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[list[Fraction]]:
-    """R in nats by its definition (1 - S_it) / T, in rationals."""
+    """R in nats by its definition (1 - S_it) / T, in exact rationals."""
     p = [[Fraction(count, sum(row)) for count in row] for row in counts]
     whole = sum(sizes)
     q = [

@@ -1,7 +1,7 @@
-"""Definitions 3.5 and 3.6 and section 5: training after training, by counts and with fixed steps.
+"""Definitions 3.5 and 3.6 and section 5: successive training stages, by counts and with fixed steps.
 
-The paper measured real language models. What is decided here is what the token-tree model says: whether its
-definitions can hold, and whether its findings follow.
+The paper measured real language models. Decided here is what the token-tree model implies: whether the
+definitions can be satisfied, and whether the paper's findings follow.
 """
 
 import math
@@ -30,13 +30,13 @@ from .ledger import Figure, Finding, Verdict
 from .witness import witness
 
 K = 1000
-"""|D_p| / |D_a| where a simulation needs one."""
+"""|D_p| / |D_a| in the simulations."""
 
 STEP = 1e-3
-"""Of the fixed-step regime."""
+"""Step size eta of the fixed-step regime."""
 
 NEAR = 0.01
-"""KL to the base model below which the paper's Table 3 calls a model back."""
+"""KL to the base model below which the paper's Table 3 counts a model as restored."""
 
 PAPER_KL = {"Llama2-7B": (0.21, 0.22, 0.26, 0.27), "Gemma-2B": (0.18, 0.21, 0.24, 0.25)}
 """The paper's Table 3: KL to the base model after `POSITIVE` safe examples."""
@@ -48,7 +48,7 @@ def _aligned(corpus: Corpus) -> Mixture:
 
 
 def definition_3_5(evidence: Evidence) -> Finding:
-    """Definition 3.5: the least data that undo half of the alignment, in total variation."""
+    """Definition 3.5: the least amount of data that undoes half of the alignment, in total variation."""
     figures: dict[str, Figure] = {}
     costly, cheap = True, True
     for corpus in evidence.corpora:
@@ -70,13 +70,13 @@ def definition_3_5(evidence: Evidence) -> Finding:
         cheap &= ratio < 0.01
     return Finding(
         "definition-3.5",
-        "Inverse alignment: some D_b, |D_b| << |D_a|, brings the aligned model back within epsilon.",
+        "Inverse alignment: some D_b with |D_b| << |D_a| brings the aligned model back to within epsilon.",
         "Definition 3.5",
         Verdict.UNDER_A_CONDITION if costly and cheap else Verdict.UNDECIDED,
-        "In total variation. By counts, undoing a share 1 - f of the distance takes every D_b at least "
-        "(1 - f) TV / (1 + f TV) of |D_a|, TV being that between p_a and p_p: it can be << |D_a| only if the "
-        "two are close. With fixed steps it is, after an alignment that is long beside 1 / eta: the model "
-        "forgets.",
+        "In total variation. By counts, every D_b that undoes a share 1 - f of the distance has at least (1 "
+        "- f) TV / (1 + f TV) times the size of D_a, where TV is between p_a and p_p: it can be much "
+        "smaller than |D_a| only if the two are close. With fixed steps it is, after an alignment that is "
+        "long compared with 1 / eta: the model forgets.",
         "proof (docs/alignment.md); measured on both corpora",
         figures,
         witness("definition-3.5"),
@@ -102,10 +102,10 @@ def definition_3_6(evidence: Evidence) -> Finding:
         "Elasticity: a simple operation with |D_b| << |D_a| undoes the alignment to within a constant.",
         "Definition 3.6",
         Verdict.UNDER_A_CONDITION if abs(gain - 2) < 1e-9 else Verdict.UNDECIDED,
-        "By counts exact restoration takes at least max(p_a / p_p) - 1 times |D_a|, with the best of all D_b;"
-        " in the published form undoing the gain of gamma_a by D_t takes m - 1 times |D_a|, 2 in the paper, "
-        "whatever k. So the theorem's rates do not give the definition. Fixed-step fine-tuning does, once "
-        "eta |D_a| >> 1, for a reason of its own.",
+        "By counts exact restoration takes at least max(p_a / p_p) - 1 times |D_a|, with the best D_b; in "
+        "the published form undoing the gain of gamma_a by D_t takes m - 1 times |D_a|, 2 in the paper, at "
+        "any k. So the rates of the theorem do not imply the definition. Fixed-step fine-tuning satisfies "
+        "it, once eta |D_a| >> 1, for another reason.",
         "proof (docs/alignment.md); exact counterexample in the witness",
         figures,
         witness("definition-3.6"),
@@ -115,7 +115,7 @@ def definition_3_6(evidence: Evidence) -> Finding:
 
 
 def near_the_start(evidence: Evidence) -> Finding:
-    """Section 5: the model after training stays within epsilon of the model before, leaf by leaf."""
+    """Section 5: whether the model after training stays within epsilon of the model before, on every leaf."""
     figures: dict[str, Figure] = {}
     near, far = True, True
     for corpus in evidence.corpora:
@@ -135,12 +135,12 @@ def near_the_start(evidence: Evidence) -> Finding:
         far &= moved * apart > share
     return Finding(
         "section-5/near-the-start",
-        "|P_post(x) - P_0(x)| <= epsilon for all x: alignment leaves the model near its start.",
+        "|P_post(x) - P_0(x)| <= epsilon for all x: after alignment the model remains near its start.",
         "Section 5",
         Verdict.UNDER_A_CONDITION if near and far else Verdict.UNDECIDED,
-        "By counts, with epsilon = n_a / T: P_post - P_0 = (n_a / T)(p_a - p_0). With fixed steps the "
-        "share is 1 - (1 - eta)^n_a instead, small only while eta n_a is, whatever the pre-training was: "
-        "it tends to 1, and the model to p_a.",
+        "By counts, with epsilon = n_a / T: P_post - P_0 = (n_a / T)(p_a - p_0). With fixed steps the share "
+        "is 1 - (1 - eta)^n_a instead, which is small only while eta n_a is small, whatever the "
+        "pre-training was: it tends to 1, and the model to p_a.",
         "proof (the model is (1 - c) p_0 + c p_a); measured on both corpora at |D_p| = 10^6, |D_a| = 1000, "
         f"and with steps of {STEP:g}",
         figures,
@@ -150,7 +150,7 @@ def near_the_start(evidence: Evidence) -> Finding:
 
 
 def back_to_the_start(evidence: Evidence) -> Finding:
-    """Section 5: training on opposite data brings the model back to where pre-training left it."""
+    """Section 5: whether training on opposite data brings the model back to its pre-trained state."""
     figures: dict[str, Figure] = {}
     elsewhere = turns = True
     for corpus in evidence.corpora:
@@ -170,19 +170,19 @@ def back_to_the_start(evidence: Evidence) -> Finding:
         figures[f"{corpus.name}: its limit, the distance of p_t from p_p"] = limit
     return Finding(
         "section-5/back-to-the-start",
-        "P_t -> P_0 and KL(P_t || P_0) -> 0 as fine-tuning in the opposite direction goes on.",
+        "P_t -> P_0 and KL(P_t || P_0) -> 0 as fine-tuning in the opposite direction continues.",
         "Section 5",
         Verdict.FAILS if elsewhere and turns else Verdict.UNDECIDED,
-        "The model tends to the distribution p_b of the new data, by counts and with fixed steps: to P_0 "
-        "only if p_b = P_0. On the way the distance can fall, and rise again. KL(P_t || P_0) is infinite "
-        "throughout if D_a or D_b has a leaf that D_p lacks.",
+        "The model tends to the distribution p_b of the new data, both by counts and with fixed steps, and "
+        "thus to P_0 only if p_b = P_0. On the way the distance can fall and then rise again. KL(P_t || "
+        "P_0) is infinite throughout if D_a or D_b has a leaf that D_p lacks.",
         "proof (the model is (1 - s) q_a + s p_b, and s -> 1); exact counterexample in the witness; "
         f"measured on both corpora in total variation after 1000 examples of D_a, with steps of {STEP:g}",
         figures,
         witness("section-5/back-to-the-start"),
         short="the limit is p_b, not P_0",
-        charitable="P_t -> P_0 exactly if the new data are distributed as D_p, and KL(P_t || P_0) -> 0 if "
-        "D_p also has every leaf of D_a.",
+        charitable="P_t -> P_0 if and only if the new data are distributed as D_p, and KL(P_t || P_0) -> 0 "
+        "if D_p also has every leaf of D_a.",
     )
 
 
@@ -203,15 +203,15 @@ def resistance(evidence: Evidence) -> Finding:
         "Inverse alignment is easier than forward alignment.",
         "Section 5.1, Table 1",
         Verdict.UNDER_A_CONDITION if entropies else Verdict.UNDECIDED,
-        "By training loss, which Table 1 compares, the entropies of the targets decide as a rule: inverse "
+        "By training loss, which Table 1 compares, the entropies of the targets usually decide: inverse "
         "alignment looks easier where alignment made the answers more varied, and harder where it made them "
-        "less. By excess loss, the training itself, it is easier by counts with k >> 1 where D_p has all "
-        "leaves of D_a and p_a / p_p is skewed to the right.",
+        "less varied. By excess loss, which measures the training itself, it is easier by counts with k >> "
+        "1 if D_p has all leaves of D_a and p_a / p_p is skewed to the right.",
         "proof to leading order (docs/alignment.md); on the cases tried, both corpora, the entropies decide "
-        "every pair; gaps in bits per block, positive where inverse alignment is easier",
+        "for every pair; gaps in bits per block, positive where inverse alignment is easier",
         figures,
         witness("section-5.1/resistance"),
-        short="as a rule the entropies decide",
+        short="the entropies usually decide",
     )
 
 
@@ -228,15 +228,16 @@ def rebound(evidence: Evidence) -> Finding:
         figures[f"{corpus.name}: score before the alignment"] = found.score_pretrain
     return Finding(
         "section-5.2/rebound",
-        "The more positive data a model was aligned on, the faster its score falls under negative data, and "
-        "then the fall slows down.",
+        "The more positive data a model was aligned on, the faster its score falls at first under negative "
+        "data, before the fall slows down.",
         "Section 5.2",
         Verdict.UNDER_A_CONDITION if level else Verdict.UNDECIDED,
-        "The fall slows down in both regimes. By counts, where the score falls, more positive data make "
-        "its beginning faster exactly while the score is below 1/2, and slower above. With fixed steps "
-        "they do where D_p has no leaves beside those of D_a and D_t, and alignment raised the score.",
-        "proof (docs/alignment.md); measured on both corpora, score being D_a's share of the model's mass on "
-        "the leaves of D_a and D_t",
+        "The fall slows down in both regimes. By counts, if the score falls, more positive data make the "
+        "first fall faster exactly while the score is below 1/2, and slower above. With fixed steps they "
+        "make it faster if D_p has no leaves other than those of D_a and D_t, and alignment raised the "
+        "score.",
+        "proof (docs/alignment.md); measured on both corpora, where the score is the share of D_a in the "
+        "model's mass on the leaves of D_a and D_t",
         figures,
         witness("section-5.2/rebound"),
         short="by counts while the score is below 1/2",
@@ -244,7 +245,7 @@ def rebound(evidence: Evidence) -> Finding:
 
 
 def needed(evidence: Evidence) -> Finding:
-    """Table 3: negative examples needed after more positive ones."""
+    """Table 3: how many negative examples are needed after more positive ones."""
     after = f"after {', '.join(map(str, POSITIVE))}"
     figures: dict[str, Figure] = {}
     for model, examples in PAPER_NEEDED.items():
@@ -270,18 +271,18 @@ def needed(evidence: Evidence) -> Finding:
             )
     return Finding(
         "section-5.2/table-3",
-        "The more positive data a model was aligned on, the fewer negative examples bring it back.",
+        "The more positive data a model was aligned on, the fewer negative examples are needed to bring it "
+        "back.",
         "Table 3",
         Verdict.UNDECIDED if falls else Verdict.FAILS,
         "Not reproduced. The paper counts examples until the KL to the base model is below 0.01. In the "
-        "token tree that number, taken as real, cannot fall, on any data, on either clock: not by KL or "
-        "any other "
-        "f-divergence, in either order, nor back to the score before. By counts it grows at least in "
-        "proportion to the positive data. What makes it fall in the paper's models is not in the token "
-        "tree.",
+        "token tree that number, taken as a real number, cannot fall, for any data, by counts or with fixed "
+        "steps: not for KL or any other f-divergence, in either order, nor for return to the earlier score. "
+        "By counts it grows at least in proportion to the positive data. The cause of its fall in the "
+        "paper's models is absent from the token tree.",
         "proof (docs/alignment.md); measured on both corpora: KL(base || model) in nats with |D_p| = 1000 "
-        f"and steps of {STEP:g}, the score with |D_p| = 10^6; inf where no number is enough; the paper's "
-        "figures from a secondary note",
+        f"and steps of {STEP:g}, the score with |D_p| = 10^6; inf where no number suffices; the paper's "
+        "figures are taken from a secondary note",
         figures,
         witness("section-5.2/table-3"),
         short="more positive data need more negative",
@@ -290,7 +291,7 @@ def needed(evidence: Evidence) -> Finding:
 
 
 def _until_near(corpus: Corpus, positive: int, data: int, regime: Regime) -> AlignmentBudget:
-    """Examples until KL(base || model) is below 0.01 nats, |D_p| being such that it is above before."""
+    """Examples until KL(base || model) is below 0.01 nats; |D_p| is such that it starts above."""
     step = STEP if regime == "fine-tuning" else None
     mixture = Mixture(corpus.counts, [1000, positive, 1])
     return inverse_alignment_budget(
@@ -299,7 +300,7 @@ def _until_near(corpus: Corpus, positive: int, data: int, regime: Regime) -> Ali
 
 
 def rebound_factors(evidence: Evidence) -> Finding:
-    """Section 5.3: rebound against depth and against |D_p|."""
+    """Section 5.3: rebound as a function of depth and of |D_p|."""
     figures: dict[str, Figure] = {}
     data_grow = False
     for corpus in evidence.corpora:
@@ -318,9 +319,9 @@ def rebound_factors(evidence: Evidence) -> Finding:
         "Section 5.3",
         Verdict.UNDECIDED if data_grow else Verdict.FAILS,
         "With pre-training data it does not: by counts the first fall is inversely proportional to |D_p| "
-        "once D_p has many times as many examples on the leaves of D_a and D_t as they have, and with fixed "
-        "steps it does not depend on it. With the depth of the tree, for a model's size, it grows "
-        "mostly, not at every step.",
+        "once D_p has many times more examples on the leaves of D_a and D_t than these have, and with fixed "
+        "steps it does not depend on |D_p|. With the depth of the tree, which stands for model size, it "
+        "mostly grows, but not at every step.",
         "proof for |D_p| (docs/alignment.md); exact counterexample in the witness; measured on both corpora",
         figures,
         witness("section-5.3/factors"),
@@ -329,7 +330,7 @@ def rebound_factors(evidence: Evidence) -> Finding:
 
 
 def later_decline(evidence: Evidence) -> Finding:
-    """Section 5.3: the later decline against depth and against |D_p|."""
+    """Section 5.3: the later decline as a function of depth and of |D_p|."""
     figures: dict[str, Figure] = {}
     slower, steady = False, True
     for corpus in evidence.corpora:
@@ -343,31 +344,32 @@ def later_decline(evidence: Evidence) -> Finding:
                 figures[
                     f"{corpus.name}, {regime}: first and later fall at the largest {name} over the least"
                 ] = f"{first:.4g}, {last:.4g}"
-        # By counts with |D_p| >> n_a + n the score falls at one rate.
+        # By counts with |D_p| >> n_a + n the score falls at a constant rate.
         steady &= bool(np.allclose(data.last_drop[0, -1] / data.first_drop[0, -1], 10, rtol=1e-2))
     figures["by counts, |D_p| = 10^7: the later fall is ten times the first, to 1 %"] = steady
     return Finding(
         "section-5.3/later-decline",
-        "The larger the model and the more its pre-training data, the slower the later decline, after a "
-        "faster first one.",
+        "The larger the model and its pre-training data, the slower the later decline, after a faster first "
+        "one.",
         "Section 5.3, Figures 5 and 6",
         Verdict.UNDECIDED if slower or not steady else Verdict.FAILS,
-        "By counts with |D_p| >> n_a + n the score falls at one steady rate, so both declines are faster, "
-        "or both slower: with |D_p| both are slower, in inverse proportion. With fixed steps neither "
+        "By counts with |D_p| >> n_a + n the score falls at a constant rate, so both declines are faster, "
+        "or both are slower: as |D_p| grows both slow down in inverse proportion. With fixed steps neither "
         "depends on |D_p|, and after a long alignment both grow with the depth of the tree, as Delta does. "
-        "On both corpora, too, the later decline is faster at more depth.",
+        "On both corpora, too, the later decline is faster at greater depth.",
         "proof of the two limits (docs/alignment.md); exact counterexamples in the witness; measured on "
-        "both corpora after 1000 positive examples, falls over negative examples 0 to 100 and 1000 to 2000",
+        "both corpora after 1000 positive examples, as falls over negative examples 0 to 100 and 1000 to "
+        "2000",
         figures,
         witness("section-5.3/later-decline"),
         short="both faster, or both slower",
-        charitable="After a short alignment with fixed steps it can be so, where more depth takes D_p off "
-        "the leaves of D_a and D_t: then the first fall is faster and the later one slower.",
+        charitable="It can be true after a short alignment with fixed steps, where greater depth separates "
+        "D_p from the leaves of D_a and D_t: then the first fall is faster and the later one slower.",
     )
 
 
 def additive_law(evidence: Evidence) -> Finding:
-    """Section 5.3: rebound as a sum of a power of size and a power of data."""
+    """Section 5.3: whether rebound is the sum of a power of size and a power of data."""
     figures: dict[str, Figure] = {}
     product = True
     for corpus in evidence.corpora:
@@ -384,18 +386,18 @@ def additive_law(evidence: Evidence) -> Finding:
         figures[f"{corpus.name}: R + R' - R - R' over the first R, 0 for a sum"] = (a + d - b - c) / a
     return Finding(
         "section-5.3/additive-law",
-        "Rebound is about a sum, R = alpha Size^beta + gamma Data^delta.",
+        "Rebound is approximately a sum, R = alpha Size^beta + gamma Data^delta.",
         "Section 5.3",
         Verdict.FAILS if product else Verdict.UNDECIDED,
-        "By counts R tends to 0 as |D_p| grows, at every depth. Then gamma Data^delta, which knows no "
-        "depth, tends to -alpha Size^beta at every depth, and a sum could not depend on depth at all; R "
-        "does. To leading order R is a product, n (sigma_0 - 1/2 + Delta) / (B |D_p|): a factor of depth "
-        "and a factor of data. With fixed steps R does not depend on |D_p|.",
+        "By counts R tends to 0 as |D_p| grows, at every depth. Then gamma Data^delta, which does not "
+        "depend on depth, tends to -alpha Size^beta at every depth, so the sum could not depend on depth at "
+        "all; but R does. To leading order R is a product, n (sigma_0 - 1/2 + Delta) / (B |D_p|): a "
+        "function of depth times a function of data. With fixed steps R does not depend on |D_p|.",
         "proof (R is at most n / (B |D_p| + n_a + n)); exact counterexample in the witness; measured on "
         "both corpora by counts, at half and at full depth",
         figures,
         witness("section-5.3/additive-law"),
         short="a product, by counts",
-        charitable="R is close to a product of a function of size and a power -1 of data, by counts; with "
-        "fixed steps it is a function of size alone, which is the sum with gamma = 0.",
+        charitable="By counts R is close to a function of size times the power -1 of data; with fixed steps "
+        "it is a function of size alone, which is the sum with gamma = 0.",
     )

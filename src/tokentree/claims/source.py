@@ -1,8 +1,8 @@
-"""The map of the source: what each section says that can be checked, and the claims that decide it.
+"""The map of the source: the checkable statements of each section, and the claims that decide them.
 
-The source is a review of the paper, and some sentences may be the review's own. They are in our words. What
-says again what another sentence says is listed once, under the section that says it most exactly; motivation
-and reports of others' work are not listed.
+The source is a review of the paper, and some sentences may be the review's own. The wording is ours. A
+statement that is repeated is listed once, under the section that states it most precisely; motivation and
+reports of others' work are not listed.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
     ),
     "3.1 Preliminaries": (
         Statement("The SFT loss is KL(p_theta || p_SFT) plus a constant.", ("section-3.1/sft-loss",)),
-        Statement("No code that can be decoded uniquely is shorter than the entropy.", ("source-coding",)),
+        Statement("No uniquely decodable code is shorter than the entropy.", ("source-coding",)),
         Statement(
             "Arithmetic coding with a model costs its log-loss.",
             ("section-3.1/log-loss", "section-3.1/extension"),
@@ -41,7 +41,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
         ),
     ),
     "3.2 The compression protocol": (
-        Statement("A node of a token tree weighs what its children weigh.", ("definition-3.1",)),
+        Statement("The weight of a node of a token tree is the sum of its children's.", ("definition-3.1",)),
         Statement(
             "The depth to which a model knows the tree grows with its size (Assumption 3.2).",
             ("assumption-3.2",),
@@ -54,15 +54,19 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
             "The expected code length of a response is that of Theorem 3.4.",
             ("theorem-3.4", "theorem-3.4/plain-bracket", "theorem-3.4/within-a-bit"),
         ),
-        Statement("The joint tree's weights are the mean by size.", ("mixture-formula",)),
+        Statement("The joint tree's weights are the mean weighted by size.", ("mixture-formula",)),
         Statement(
             "The compression rate is E[L / |x|], of the order of -sum p_i log p_i / d.",
             ("rate-per-response", "rate-as-printed", "rate-as-it-must-be", "rate-per-token"),
         ),
     ),
     "3.3 The definition of elasticity": (
-        Statement("Inverse alignment: some D_b much smaller than D_a undoes it.", ("definition-3.5",)),
-        Statement("Elasticity: a simple operation does so to within a constant.", ("definition-3.6",)),
+        Statement(
+            "Inverse alignment: some D_b much smaller than D_a undoes the alignment.", ("definition-3.5",)
+        ),
+        Statement(
+            "Elasticity: a simple operation undoes the alignment to within a constant.", ("definition-3.6",)
+        ),
     ),
     "4 Why elasticity affects alignment": (
         Statement(
@@ -77,7 +81,7 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
     "4.1 Formal derivation": (
         Statement("The normalised rate is gamma_i - log M_i.", ("definition-4.1",)),
         Statement(
-            "Normalised rates compare datasets: the smaller, the better compressed.",
+            "Normalised rates are comparable across datasets: the smaller, the better compressed.",
             ("definition-4.1/comparable",),
         ),
         Statement(
@@ -99,11 +103,12 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
     ),
     "4.2 Elasticity and inverse alignment": (
         Statement("The smaller a dataset, the larger its change.", ("section-4.2/smaller-moves-more",)),
-        Statement("10^9 tokens against 10^6: changes are as 1 to 10^3.", ("section-4.2/example",)),
+        Statement("10^9 tokens and 10^6: the changes are as 1 to 10^3.", ("section-4.2/example",)),
     ),
     "4.3 Elasticity and Hooke's law": (
         Statement(
-            "|D_i| times the change of KL(model || D_i), or KL itself, is one force for all (equation 3).",
+            "|D_i| times the change of KL(model || D_i), or the KL itself, is the same force for all "
+            "(equation 3).",
             ("equation-3/as-printed", "equation-3/reversed"),
         ),
     ),
@@ -115,21 +120,22 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
     ),
     "5.1 Resistance": (
         Statement(
-            "Inverse alignment has the lower training loss, for every pair of slices (Table 1).",
+            "Inverse alignment has the lower training loss for every pair of slices (Table 1).",
             ("section-5.1/resistance", "section-5.1/gradient-descent"),
         ),
     ),
     "5.2 Rebound": (
         Statement(
-            "More positive data, a faster first fall, which then slows down.",
+            "After more positive data the first fall is faster, and then slows down.",
             ("section-5.2/rebound", "section-5.2/gradient-descent"),
         ),
         Statement(
-            "It levels off because the model nears its pre-training.", ("section-5/back-to-the-start",)
+            "It levels off because the model approaches its pre-trained state.",
+            ("section-5/back-to-the-start",),
         ),
-        Statement("Other algorithms, DPO among them, rebound alike.", ("section-5.2/gradient-descent",)),
+        Statement("Other algorithms, among them DPO, rebound similarly.", ("section-5.2/gradient-descent",)),
         Statement(
-            "More positive data, fewer negative examples to go back (Table 3).",
+            "After more positive data fewer negative examples bring the model back (Table 3).",
             ("section-5.2/table-3", "section-5.2/table-3-gradient-descent"),
         ),
     ),
@@ -139,25 +145,25 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
             ("section-5.3/factors", "section-5.3/gradient-descent"),
         ),
         Statement("Their later decline is slower.", ("section-5.3/later-decline",)),
-        Statement("R is about alpha Size^beta + gamma Data^delta.", ("section-5.3/additive-law",)),
+        Statement("R is approximately alpha Size^beta + gamma Data^delta.", ("section-5.3/additive-law",)),
         Statement(
             "Larger models are more elastic.",
             ("section-5.3/factors", "section-5.3/gradient-descent", "training-runs/elasticity-and-scale"),
         ),
         Statement(
-            "More pre-training makes a stronger rebound, as Theorem 4.2 has it.",
+            "More pre-training gives a stronger rebound, in agreement with Theorem 4.2.",
             ("theorem-4.2/published", "limitations/threshold", "section-5.3/factors"),
         ),
     ),
     "Limitations": (
         Statement(
-            "There may be an amount of pre-training data from which on elasticity appears (future work).",
+            "There may be a threshold of pre-training data above which elasticity appears (future work).",
             ("limitations/threshold",),
         ),
     ),
     "Appendix": (Statement("Leaf masses are Pareto (Assumption A.7).", ("assumption-A.7",)),),
     "What lies behind": (
-        Statement("Changes of rates balance, and respond symmetrically.", ("gibbs-duhem",)),
+        Statement("Changes of rates balance, and the response is symmetric.", ("gibbs-duhem",)),
         Statement("Verdicts do not depend on the depth of pruning.", ("theorem-4.2/depth",)),
         Statement("A model that contains another responds at least as strongly.", ("trained/le-chatelier",)),
         Statement(
@@ -173,11 +179,11 @@ SOURCE: dict[str, tuple[Statement, ...]] = {
         ),
     ),
 }
-"""Statements by section, in the order of the source; the last is what this library adds."""
+"""Statements by section, in the order of the source; the last section is added by this library."""
 
 
 def in_section(section: str) -> tuple[str, ...]:
-    """Claims of the sections whose number begins so, or whose heading has these words.
+    """Claims of the sections whose number begins with `section`, or whose heading contains it.
 
     Raises
     ------
@@ -196,7 +202,7 @@ def in_section(section: str) -> tuple[str, ...]:
 
 
 def as_map(ledger: Ledger) -> str:
-    """The map as a page of documentation: every statement beside the verdicts on it."""
+    """The map as a page of documentation: every statement with the verdicts on it."""
     lines = []
     for heading, statements in SOURCE.items():
         lines += [f"## {heading}", "", "| it says | decided by | verdict |", "| --- | --- | --- |"]

@@ -1,4 +1,4 @@
-"""Theorem 4.2 in every form in which it is stated."""
+"""Theorem 4.2 in each of its stated forms."""
 
 from fractions import Fraction
 from functools import partial
@@ -28,7 +28,7 @@ K_GRID = tuple(10**e for e in range(1, 10))
 L_GRID = tuple(map(Fraction, ("0.001", "0.01", "0.1", "0.3", "0.49", "0.5", "0.51", "0.6")))
 
 _CLOSE = 1e-9
-"""Relative difference from a closed form that a finding allows: far above rounding, far below an error."""
+"""Relative difference from a closed form that a finding allows: far above rounding, far below any mistake."""
 
 
 def published(evidence: Evidence) -> Finding:
@@ -56,13 +56,14 @@ def published(evidence: Evidence) -> Finding:
         verdict = Verdict.HOLDS if agree == cases and worst < _CLOSE else Verdict.FAILS
     return Finding(
         "theorem-4.2/published",
-        "gamma_p' < 0 < gamma_a' for l << 1 << k, D_p being three disjoint parts, D_a and D_t more of two.",
+        "gamma_p' < 0 < gamma_a' for l << 1 << k, if D_p is three disjoint parts, and D_a and D_t more of "
+        "two.",
         "Theorem 4.2",
         verdict,
-        "The signs hold exactly for l < 1/2, at any k, so l << 1 is more than enough. In nats gamma_a' = "
+        "The signs hold if and only if l < 1/2, at any k, so l << 1 is more than enough. In nats gamma_a' = "
         "1/(k + 1 + l) > 0 always, and gamma_p' = -(1 - 2l) / ((k + 3l)(k + 1 + l)), whatever the parts' "
         "distributions.",
-        "proof (closed form); exact signs on every case tried, zero at l = 1/2 included",
+        "proof (closed form); exact signs on every case tried, including zero at l = 1/2",
         figures,
         witness("theorem-4.2/published"),
         short=f"l < 1/2; {certified} of {cases} signs certified",
@@ -71,7 +72,7 @@ def published(evidence: Evidence) -> Finding:
 
 
 def published_overlapping(evidence: Evidence) -> Finding:
-    """Theorem 4.2 in the published form when the parts overlap, as real texts do."""
+    """Theorem 4.2 in the published form when the parts overlap, as parts of real texts do."""
     from scipy.optimize import brentq
 
     figures: dict[str, Figure] = {}
@@ -95,11 +96,11 @@ def published_overlapping(evidence: Evidence) -> Finding:
         "gamma_p' < 0 < gamma_a' for l << 1 << k in the published form when the three parts overlap.",
         "Theorem 4.2",
         verdict,
-        "Exactly when S_pt > 1, where S_it = sum p_i p_t / q; then S_at < 1 follows, since the weighted "
-        "moves balance and gamma_t' <= 0. That is for l < l* at every k, and for no larger l as k grows, "
-        "where l* = (1 - A_at) / (A_tt - 1) and A_jt = sum p_j p_t / p_p. If A_at >= 1 and p_t is not p_p, "
-        "alignment and perturbation being nearer to each other than to the rest, there is no such l: so it "
-        "is in two orders of the text.",
+        "If and only if S_pt > 1, where S_it = sum p_i p_t / q; then S_at < 1 follows, since the weighted "
+        "changes balance and gamma_t' <= 0. That is the case for l < l* at every k, and for no larger l as "
+        "k grows, where l* = (1 - A_at) / (A_tt - 1) and A_jt = sum p_j p_t / p_p. If A_at >= 1 and p_t is "
+        "not p_p, so that alignment and perturbation are closer to each other than to the rest, there is no "
+        "such l; this happens in two orders of the text.",
         "proof (docs/theory.md); certified 0.1 % on either side of the limit at three k",
         figures,
         witness("theorem-4.2/published-overlapping"),
@@ -115,7 +116,7 @@ def published_overlapping(evidence: Evidence) -> Finding:
 
 
 def _turn(corpus: Corpus, k: int, l: float) -> float:
-    """Zero where gamma_p' changes its sign."""
+    """A function that is zero where gamma_p' changes sign."""
     found = _published(corpus, k, l)
     return found.dgamma_pretrain / found.dgamma_align
 
@@ -148,10 +149,10 @@ def ratio(evidence: Evidence) -> Finding:
         "Theorem 4.2 and section 4.2",
         Verdict.UNDER_A_CONDITION if worst < _CLOSE and law < _CLOSE and bounded else Verdict.FAILS,
         "k gamma_p' + gamma_a' + l gamma_t' = 0 always, so the ratio is 1 up to the perturbation's own "
-        "share. In the published form with disjoint parts it is (1 + 3l/k) / (1 - 2l): between constants "
-        "for l up to any l_0 < 1/2, as Theta asks, 1 to 2.15 for l <= 1/4 and k >= 10; 1 as l -> 0; and "
-        "without bound at l = 1/2.",
-        "proof (conservation law, closed form); measured at k = 1000, and at its largest, k = 10",
+        "term. In the published form with disjoint parts it is (1 + 3l/k) / (1 - 2l): bounded between "
+        "constants for l up to any l_0 < 1/2, as Theta requires, 1 to 2.15 for l <= 1/4 and k >= 10; it "
+        "tends to 1 as l -> 0, and is unbounded as l -> 1/2.",
+        "proof (conservation law, closed form); measured at k = 1000, and at k = 10, where it is largest",
         figures,
         witness("theorem-4.2/ratio"),
         short="l <= l_0 < 1/2; -> 1 as l -> 0",
@@ -165,7 +166,7 @@ def ratio(evidence: Evidence) -> Finding:
 
 
 def three_datasets(evidence: Evidence) -> Finding:
-    """The theorem restated for three separate datasets. It fails."""
+    """The theorem restated for three separate datasets, where it fails."""
     figures: dict[str, Figure] = {}
     verdict = Verdict.FAILS
     text, pareto = evidence.corpora
@@ -177,7 +178,7 @@ def three_datasets(evidence: Evidence) -> Finding:
     ):
         for k, l in ((10**3, Fraction(1, 10)), (10**6, Fraction(1, 1000))):
             found = elasticity(three_dataset_form(rows, k, l))
-            # The verdict rests on the Pareto masses that the theorem supposes; text has its own.
+            # The verdict rests on the Pareto masses that the theorem assumes; text has other masses.
             if signs is not None and found.signs != signs:
                 verdict = Verdict.UNDECIDED
             shown = " ".join("?" if sign is None else "-0+"[sign + 1] for sign in found.signs)
@@ -187,9 +188,9 @@ def three_datasets(evidence: Evidence) -> Finding:
         "gamma_1' < 0 < gamma_2' for l << 1 << k and any three separate datasets with Pareto masses.",
         "Theorem 4.2 as restated",
         verdict,
-        "A common restatement drops the published form. Disjoint datasets: both rates rise alike, by 1/(k "
-        "+ 1 + l) nats. Independent Pareto masses over the same leaves, k large: both signs come out "
-        "reversed.",
+        "A common restatement drops the published form. For disjoint datasets both rates rise equally, by "
+        "1/(k + 1 + l) nats. For independent Pareto masses over the same leaves and large k, both signs "
+        "come out reversed.",
         "exact computation (counterexamples, signs certified)",
         figures,
         witness("theorem-4.2/three-datasets"),
@@ -199,7 +200,7 @@ def three_datasets(evidence: Evidence) -> Finding:
 
 
 def three_datasets_condition(evidence: Evidence) -> Finding:
-    """Where the restated form holds."""
+    """When the restated form holds."""
     figures: dict[str, Figure] = {}
     cases = agree = 0
     worst = 0.0
@@ -227,10 +228,10 @@ def three_datasets_condition(evidence: Evidence) -> Finding:
         "gamma_1' < 0 < gamma_2' for three separate datasets, with a suitable perturbation.",
         "Theorem 4.2 as restated",
         Verdict.UNDER_A_CONDITION if agree == cases and worst < _CLOSE and decides else Verdict.FAILS,
-        "Exactly when S_13 > 1; as an angle, when S_23 - 1 < -l (S_33 - 1): the perturbation must be "
-        "turned away from D_2. That it resembles D_1 does not decide: 0.00005 from D_1 in total variation "
-        "the signs can fail, and 0.99 away they can hold. It is enough that D_3 is distributed as D_1 and "
-        "D_2 is not, overlapping or not, at any k and l; the ratio is then (k + l)/k.",
+        "If and only if S_13 > 1; in terms of an angle, S_23 - 1 < -l (S_33 - 1): the perturbation must "
+        "point away from D_2. Resemblance to D_1 does not decide: at total variation 0.00005 from D_1 the "
+        "signs can fail, and at 0.99 they can hold. It suffices that D_3 is distributed as D_1 and D_2 is "
+        "not, overlapping or not, at any k and l; the ratio is then (k + l)/k.",
         "proof (sign rule); certified on every case tried",
         figures,
         witness("theorem-4.2/three-datasets-condition"),
@@ -245,7 +246,7 @@ def three_datasets_condition(evidence: Evidence) -> Finding:
 
 
 def threshold(evidence: Evidence) -> Finding:
-    """Limitations: an amount of pre-training data from which on elasticity appears."""
+    """Limitations: whether elasticity appears above a threshold of pre-training data."""
     figures: dict[str, Figure] = {}
     appears = False
     alike = True
@@ -266,19 +267,19 @@ def threshold(evidence: Evidence) -> Finding:
         )
     return Finding(
         "limitations/threshold",
-        "There is an amount of pre-training data from which on elasticity appears.",
+        "There is a threshold of pre-training data above which elasticity appears.",
         "Limitations",
         Verdict.FAILS if alike and not appears else Verdict.UNDECIDED,
         "In the published form with disjoint parts the signs hold for l < 1/(m - 1) at any |D_p|. For any "
-        "three datasets more pre-training data, of one distribution, never bring the signs: k at which "
-        "they hold are an interval from 0 on. They can only be lost, so if there is a threshold in |D_p|, "
-        "elasticity ends there. The threshold is in the perturbation.",
+        "three datasets, more pre-training data of the same distribution never create the signs: the k at "
+        "which they hold form an interval starting at 0. The signs can only be lost, so if there is a "
+        "threshold in |D_p|, elasticity ends there. The threshold that matters is in the perturbation.",
         "proof (docs/theory.md); signs certified on both corpora at six k",
         figures,
         witness("limitations/threshold"),
         short="none in |D_p|; l < 1/(m - 1)",
-        charitable="For disjoint parts the threshold that there is bounds the perturbation, |D_t| < |D_a| "
-        "/ (m - 1); what grows with |D_p| is the contrast k of the two changes.",
+        charitable="For disjoint parts there is a threshold on the perturbation, |D_t| < |D_a| / (m - 1); "
+        "what grows with |D_p| is the contrast k of the two changes.",
         theorems=("PublishedForm.published_signs", "ThreeDatasets.signs_overlap"),
     )
 
@@ -291,7 +292,7 @@ def huffman_inequality(evidence: Evidence) -> Finding:
         counts = leaf_distributions(corpus.trees, corpus.trees[0].depth, weights=True)
         moves = cases = 0
         for share in (1000, 100, 10, 1):
-            # Work in whole numbers: scale every dataset to n_i responses with n_i p_i an integer.
+            # Work in integers: scale every dataset to n_i responses with n_i p_i an integer.
             delta = Fraction(1, share)
             code, other = (
                 HuffmanCode.from_weights((counts * factor[:, None]).sum(axis=0)).lengths
@@ -310,9 +311,9 @@ def huffman_inequality(evidence: Evidence) -> Finding:
         "Theorem 4.2 and Definition 3.3",
         Verdict.HOLDS if holds else Verdict.FAILS,
         "Each code is optimal for its own sizes, so neither gains by taking the other's lengths. Rates "
-        "move in steps: between steps every derivative is zero; at a step inverse proportion holds up to "
-        "that sliver.",
-        "proof; in whole numbers on every perturbation tried",
+        "change in steps: between steps every derivative is zero; at a step inverse proportion holds to "
+        "within these bounds.",
+        "proof; checked in integers on every perturbation tried",
         figures,
         witness("theorem-4.2/huffman"),
         short="two-sided inequality",
@@ -354,20 +355,20 @@ def many_leaves(evidence: Evidence) -> Finding:
         "Under Assumption A.7 gamma_p' < 0 < gamma_a' for l << 1 << k, in the limit of many leaves.",
         "Theorem 4.2 and Assumption A.7",
         Verdict.UNDER_A_CONDITION if proved else Verdict.FAILS,
-        "In the published form with parts of one exponent: for every l < 1/2, at any k, exponent and share "
-        "of common leaves, and for no larger l as k grows. Parts of unequal exponents can reverse the "
-        "signs. Restated for three separate datasets of one exponent it fails for every k >= 1. Of the "
-        "Pareto law only this is used, that the parts' masses are independent draws of one law, not a "
+        "In the published form with parts of equal exponents: for every l < 1/2, at any k, exponent and "
+        "share of common leaves, and for no larger l as k grows. Parts of unequal exponents can reverse the "
+        "signs. Restated for three separate datasets of equal exponents it fails for every k >= 1. The "
+        "Pareto law is used only in that the parts' masses are independent draws from one law, not a "
         "constant.",
         "proof (exchangeability: the docstring of tokentree.pareto.signs); computed by quadrature on a grid",
         figures,
         witness("theorem-4.2/many-leaves"),
-        short="l < 1/2, parts of one exponent",
+        short="l < 1/2, parts of equal exponents",
     )
 
 
 def depth(evidence: Evidence) -> Finding:
-    """What pruning does to the verdict."""
+    """Effect of pruning on the verdict."""
     text = evidence.corpora[0]
     curve = depth_curve(text.trees)
     held = [int(d) for d, holds in zip(curve.depths, curve.holds, strict=True) if holds]
@@ -386,12 +387,12 @@ def depth(evidence: Evidence) -> Finding:
         "The verdict on a mixture does not depend on the depth d at which the joint tree is pruned.",
         "Definition 3.3 and Theorem 4.2",
         Verdict.FAILS if flips == [[False, True], [True, False]] else Verdict.UNDECIDED,
-        "Pruning shrinks S - 1 as a matrix, in the semidefinite order, so every S_ii falls toward 1. A "
-        "single S_ij need not move toward 1, and the verdict can flip either way.",
+        "Pruning shrinks S - 1 as a matrix, in the semidefinite order, so every S_ii decreases towards 1. A "
+        "single S_ij need not move towards 1, and the verdict can flip in either direction.",
         "exact computation (a flip in each direction), proof of the matrix order",
         figures,
         witness("theorem-4.2/depth"),
-        short="it flips, either way",
+        short="it flips, in either direction",
     )
 
 

@@ -1,4 +1,4 @@
-"""The law for trained models: the theorems of docs/training.md, each tried on a small network."""
+"""The law for trained models: the theorems of docs/training.md, each tested on a small network."""
 
 import itertools
 from typing import NamedTuple
@@ -14,14 +14,14 @@ from .network import DECAY, HIDDEN, SIZES, Optimum, Rates, network_of
 from .witness import witness
 
 FEW = 20
-"""Steps of training that stop short of an optimum."""
+"""Number of training steps that stop short of an optimum."""
 CLOSE = 1e-6
-"""Relative difference from what is measured so: a step's square, and rounding over the step."""
+"""Relative difference allowed from finite differences: the step squared, and rounding divided by the step."""
 EXACT = 1e-9
 
 
 def slopes(evidence: Evidence) -> Finding:
-    """T1: rates are the slopes of the least total loss."""
+    """T1: rates are the slopes of the minimal total loss."""
     figures: dict[str, Figure] = {}
     worst = 0.0
     for name, trained in evidence.networks.items():
@@ -31,12 +31,12 @@ def slopes(evidence: Evidence) -> Finding:
     figures["rates are its slopes to 10^-6"] = worst < CLOSE
     return Finding(
         "trained/slopes",
-        "The rate of a dataset is the slope of the least total loss in its size, for models of any kind.",
+        "The rate of a dataset is the slope of the minimal total loss in its size, for models of any kind.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
-        "The least of functions that are linear in the sizes is concave and homogeneous of degree 1, and its "
-        "slope is the losses of the model that attains it. Nothing is asked of the models; where two attain "
-        "it the slope jumps between their losses.",
+        "A minimum of functions linear in the sizes is concave and homogeneous of degree 1, and its "
+        "gradient is the vector of losses of the model that attains it. Nothing is assumed about the "
+        "models; where two attain the minimum, the slope jumps between their losses.",
         f"proof (docs/training.md); on two networks of {_parameters(evidence)} parameters, trained here",
         figures,
         witness("trained/slopes"),
@@ -58,24 +58,24 @@ def response(evidence: Evidence) -> Finding:
     figures["training again gives the same, symmetric, to 10^-6 of the largest"] = worst < CLOSE
     return Finding(
         "trained/response",
-        "The rates of a model at a smooth optimum respond by -G^T H^-1 G: symmetric, negative semidefinite.",
+        "The response of a model's rates at a smooth optimum is -G^T H^-1 G: symmetric, negative "
+        "semidefinite.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
-        "Losses are to be twice differentiable and H positive definite. The optimum moves by -H^-1 g_t as "
-        "D_t "
-        "grows. So D_t changes the rate of D_i as D_i changes that of "
-        "D_t, and no dataset is harmed by more of its own kind. Where H is singular by the symmetries of a "
-        "network the pseudo-inverse gives the same.",
-        f"proof (docs/training.md); on two networks of {_parameters(evidence)} parameters, trained "
-        "again at sizes moved by 10^-4",
+        "Losses must be twice differentiable and H positive definite. The optimum moves by -H^-1 g_t as D_t "
+        "grows. So D_t changes the rate of D_i as D_i changes that of D_t, and more data of its own kind "
+        "raise no dataset's rate. If H is singular because of a network's symmetries, the pseudo-inverse "
+        "gives the same response.",
+        f"proof (docs/training.md); on two networks of {_parameters(evidence)} parameters, retrained at "
+        "sizes changed by 10^-4",
         figures,
         witness("trained/response"),
-        short="the influence function, datasets for examples",
+        short="the influence function, for datasets instead of examples",
     )
 
 
 def regularizer(evidence: Evidence) -> Finding:
-    """T4: a regularizer is one more spring."""
+    """T4: a regularizer acts as one more spring."""
     figures: dict[str, Figure] = {}
     worst = 0.0
     for name, trained in evidence.networks.items():
@@ -87,21 +87,22 @@ def regularizer(evidence: Evidence) -> Finding:
     figures["the decay takes as much, to 10^-6"] = worst < CLOSE
     return Finding(
         "trained/regularizer",
-        "A regularizer is one more dataset: it takes its part of the balance, and the data keep the rest.",
+        "A regularizer acts as one more dataset: it contributes its term to the balance, the data the rest.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
-        "Its weight is its size, its value its loss. So sum_i n_i dgamma_i = -lambda dOmega, and the data's "
-        "own response stays symmetric and negative semidefinite. With a KL penalty to a frozen model the "
-        "stiffness is the penalty's weight, not the size of what the model was trained on.",
+        "Its weight acts as its size, and its value as its loss. So sum_i n_i dgamma_i = -lambda dOmega, "
+        "and the response of the data alone stays symmetric and negative semidefinite. With a KL penalty to "
+        "a frozen model the stiffness is the weight of the penalty, not the size of that model's training "
+        "data.",
         f"proof (docs/training.md); on two networks with weight decay of {DECAY}",
         figures,
         witness("trained/regularizer"),
-        short="its weight is its size",
+        short="its weight acts as its size",
     )
 
 
 def stopped_early(evidence: Evidence) -> Finding:
-    """T5: the defect of a model that is not at an optimum."""
+    """T5: the defect in the balance of a model that is not at an optimum."""
     figures: dict[str, Figure] = {}
     worst = 0.0
     for name, trained in evidence.networks.items():
@@ -119,22 +120,22 @@ def stopped_early(evidence: Evidence) -> Finding:
     figures["with the decay's part it is the whole balance, to 10^-6"] = worst < CLOSE
     return Finding(
         "trained/stopped-early",
-        "A model that training left short of its optimum misses the balance by -e^T H^-1 g_t, e being the "
-        "gradient that is left.",
+        "For a model trained short of its optimum the balance is off by -e^T H^-1 g_t, where e is the "
+        "remaining gradient.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
-        "For sizes that change with e held fixed; then the response stays symmetric. Trained for a fixed "
-        "time, "
-        "a model keeps neither; one step of fine-tuning is symmetric, and knows no sizes.",
+        "This requires that e is held fixed as sizes change; then the response stays symmetric. A model "
+        "trained for a fixed time has neither property; the response to one step of fine-tuning is "
+        "symmetric and does not depend on sizes.",
         "proof (docs/training.md); on two networks after 20 steps of training",
         figures,
         witness("trained/stopped-early"),
-        short="the defect is known exactly",
+        short="the defect has an exact form",
     )
 
 
 def angle(evidence: Evidence) -> Finding:
-    """T6: what decides the signs of Theorem 4.2 for any model."""
+    """T6: the condition for the signs of Theorem 4.2 in any model."""
     agree = cases = holds = 0
     figures: dict[str, Figure] = {}
     for corpus in evidence.corpora:
@@ -158,13 +159,13 @@ def angle(evidence: Evidence) -> Finding:
     figures["the angle says the same"] = agree
     return Finding(
         "theorem-4.2/any-model",
-        "Three datasets, any model at a smooth optimum without a regularizer: the signs hold exactly if "
-        "<g_a, g_t> < -l <g_t, g_t>, with <x, y> = x^T H^-1 y, whatever k.",
+        "For three datasets and any model at a smooth optimum without a regularizer, the signs hold if and "
+        "only if <g_a, g_t> < -l <g_t, g_t>, with <x, y> = x^T H^-1 y, at any k.",
         "Theorem 4.2",
         Verdict.HOLDS if agree == cases else Verdict.FAILS,
         "The gradients balance, k g_p + g_a + l g_t = 0. So the angle between alignment and perturbation "
-        "decides, not how near the perturbation is to the pre-training data; and k does not enter beyond "
-        "what it does to the model. For a token tree this is the sign rule.",
+        "decides, not the distance of the perturbation from the pre-training data; and k enters only "
+        "through the model. For a token tree this is the sign rule.",
         "proof (docs/training.md); on the cases tried, networks with a frozen hidden layer",
         figures,
         witness("theorem-4.2/any-model"),
@@ -220,11 +221,11 @@ def transformer(evidence: Evidence) -> Finding:
         "gamma_p' < 0 < gamma_a' for a transformer at its optimum, as a small perturbation grows.",
         "Theorem 4.2",
         Verdict.UNDER_A_CONDITION if agree and verdicts == {True, False} else Verdict.UNDECIDED,
-        "Where the angle between alignment and perturbation in the metric of its Hessian allows it, and the "
-        "pull of its weight decay. That is often not where the token tree of the same depth has the signs: "
-        "this model does not keep the tree's limit l*. Its decay, 0.01 of the total size, is as large as the "
-        "alignment data at k = 100. Training again moved rates as gradients say, in all mixtures where it "
-        "came to a minimum.",
+        "Where the angle between alignment and perturbation in the metric of its Hessian, and the pull of "
+        "its weight decay, allow it. The token tree of the same depth often has the signs elsewhere: this "
+        "model does not respect the tree's limit l*. Its decay, 0.01 of the total size, is as large as the "
+        "alignment data at k = 100. Retraining changed the rates as the gradients predict, in all mixtures "
+        "where it reached a minimum.",
         "on the cases tried: one block of attention and MLP, 238 parameters, on token trees of three texts "
         "of Python, as kept in trained_transformer.csv, made by notebooks/trained_transformer.py",
         figures,
@@ -234,7 +235,7 @@ def transformer(evidence: Evidence) -> Finding:
 
 
 def le_chatelier(evidence: Evidence) -> Finding:
-    """T7: a part of a model responds less than the whole."""
+    """T7: part of a model responds less than the whole."""
     figures: dict[str, Figure] = {}
     highest = -np.inf
     for name, trained in evidence.networks.items():
@@ -251,13 +252,13 @@ def le_chatelier(evidence: Evidence) -> Finding:
         "A model that contains another, with the same optimum, responds at least as strongly.",
         "Sections 2 and 5.3: larger models",
         Verdict.HOLDS if highest < EXACT else Verdict.FAILS,
-        "R of the larger is below that of the smaller in the semidefinite order, where both have one: to "
-        "freeze layers, or to prune a tree, only weakens the response. Without the common optimum "
+        "R of the larger is below that of the smaller in the semidefinite order, if both have a common "
+        "optimum: freezing layers, or pruning a tree, only weakens the response. Without a common optimum "
         "nothing follows: a model large enough for all its data does not respond at all.",
-        "proof (docs/training.md); on two networks and the same with their hidden layer frozen",
+        "proof (docs/training.md); on two networks, each with and without a frozen hidden layer",
         figures,
         witness("trained/le-chatelier"),
-        short="where both have one optimum",
+        short="if both have the same optimum",
     )
 
 
@@ -266,7 +267,7 @@ def temperature(evidence: Evidence) -> Finding:
     network = network_of(evidence.corpora[0].trees, 2)
     network = network.freeze(np.random.default_rng(0).standard_normal(network.size))
     trained = Optimum(network, network.trained(SIZES, DECAY), SIZES, DECAY)
-    # A grid of models is a class of models, so nothing is lost by its being one.
+    # A grid of models is a class of models too, so a grid loses no generality.
     spread = np.linalg.cholesky(np.linalg.inv(network.hessian(trained.theta, SIZES, DECAY)))
     grid = np.linspace(-6, 6, 33)
     directions = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2) @ spread.T
@@ -276,14 +277,14 @@ def temperature(evidence: Evidence) -> Finding:
     far = []
     for tau in (1e-2, 1e-3, 1e-4):
         thetas = trained.theta + np.sqrt(tau) * directions
-        # Over those of the optimum, for tau divides their rounding.
+        # Relative to the losses at the optimum, because rounding errors are divided by tau.
         losses = np.array([network.rates(theta) for theta in thetas]) - trained.rates
         penalties = (thetas**2).sum(axis=1) / 2 - trained.penalty
         heated = _Heated(np.column_stack([losses, penalties]), tau)
         sizes = np.append(SIZES, DECAY)
         covariance = heated.response(sizes)
         for t, size in enumerate(SIZES):
-            # As fine as the models' spread.
+            # On the scale of the models' spread.
             step = 1e-3 * np.sqrt(tau) * size * np.eye(len(sizes))[t]
             (less, low), (more, high) = (heated.at(sizes + sign * step) for sign in (-1, 1))
             slope, heat = ((end - begin) / (2 * step[t]) for begin, end in ((less, more), (low, high)))
@@ -297,27 +298,28 @@ def temperature(evidence: Evidence) -> Finding:
     exact = max(by_slope, by_entropy) < CLOSE and far == sorted(far, reverse=True)
     return Finding(
         "trained/temperature",
-        "Of models drawn at a temperature tau, R_it = -Cov(L_i, L_t) / tau, and sum_i n_i dgamma_i = tau dS.",
+        "For models drawn at a temperature tau, R_it = -Cov(L_i, L_t) / tau, and sum_i n_i dgamma_i = tau "
+        "dS.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if exact else Verdict.FAILS,
-        "Mean losses are the slopes of the free energy, and its second derivatives are covariances: it takes "
-        "no Hessian, and the balance is the Gibbs-Duhem relation of thermodynamics, entropy included, with "
-        "regularizers among the losses. As tau falls it becomes the response at the optimum.",
-        "proof (docs/training.md); exact sums over 1,089 networks of text",
+        "Mean losses are the slopes of the free energy, and its second derivatives are covariances: no "
+        "Hessian is needed, and the balance is the Gibbs-Duhem relation of thermodynamics, including "
+        "entropy, with regularizers among the losses. As tau -> 0 the response tends to that at the optimum.",
+        "proof (docs/training.md); exact sums over 1,089 networks on text",
         figures,
         witness("trained/temperature"),
-        short="the balance's defect is entropy",
+        short="the defect of the balance is entropy",
     )
 
 
 class _Heated(NamedTuple):
-    """Models by their losses, drawn at a temperature."""
+    """Models, given by their losses, drawn at a temperature."""
 
     losses: Float[np.ndarray, "models losses"]
     tau: float
 
     def _drawn(self, sizes: Rates) -> tuple[Float[np.ndarray, "models"], float]:
-        """Probability of each model, and the entropy."""
+        """The probability of each model, and the entropy."""
         logs = -self.losses @ sizes / self.tau
         logs = logs - logsumexp(logs)
         return np.exp(logs), float(-np.exp(logs) @ logs)

@@ -1,4 +1,4 @@
-"""Theorem 4.2 on training runs: on networks that were trained on mixtures, without any token tree."""
+"""Theorem 4.2 on training runs: networks trained on mixtures, without any token tree."""
 
 import itertools
 
@@ -10,11 +10,11 @@ from .ledger import Figure, Finding, Verdict
 from .witness import witness
 
 LEAVES, SMOOTHING = 6, 1e-3
-"""Of the joint law: given, for choosing them takes a minute."""
+"""Settings of the joint law, given because choosing them takes a minute."""
 
 
 def runs_obey(evidence: Evidence) -> Finding:
-    """The law in finite changes, which asks nothing of the models but that they are minimisers."""
+    """The law for finite changes, which assumes only that the models are minimisers."""
     del evidence
     figures: dict[str, Figure] = {}
     holds = True
@@ -32,13 +32,13 @@ def runs_obey(evidence: Evidence) -> Finding:
         holds &= found.holds
     return Finding(
         "training-runs/law",
-        "Of any models trained to their optimum: (n' - n) . (gamma' - gamma) <= 0 for every two runs.",
+        "For any models trained to their optimum, (n' - n) . (gamma' - gamma) <= 0 for every two runs.",
         "Behind Theorem 4.2",
         Verdict.HOLDS if holds else Verdict.FAILS,
-        "Each model is the best for its own sizes, so neither gains by taking the other's losses. No tree, no"
-        " derivative, and not even a convex loss is asked for. Runs that are short of their optimum by e and "
-        "e' may exceed zero by e + e'; these, some of them short by 0.02 nats, do not.",
-        "proof (n . (gamma' - gamma) compares two models on one objective); on every pair of 220 small "
+        "Each model is the best for its own sizes, so neither gains by taking the other's losses. No tree, "
+        "no derivative, and not even a convex loss is required. Runs that are short of their optimum by e "
+        "and e' may exceed zero by e + e'; these, some of them short by 0.02 nats, do not.",
+        "proof (n . (gamma' - gamma) compares two models on the same objective); on every pair of 220 small "
         "networks, as kept in training/own_runs.csv, made by notebooks/training_runs.py",
         figures,
         witness("training-runs/law"),
@@ -47,7 +47,7 @@ def runs_obey(evidence: Evidence) -> Finding:
 
 
 def inverse_proportion(evidence: Evidence) -> Finding:
-    """Inverse proportion of two datasets, along paths of trained networks."""
+    """Inverse proportion for two datasets, along paths of trained networks."""
     del evidence
     figures: dict[str, Figure] = {}
     holds = True
@@ -62,13 +62,14 @@ def inverse_proportion(evidence: Evidence) -> Finding:
         holds &= all(low <= 1 <= high for low, high in bounds)
     return Finding(
         "training-runs/inverse-proportion",
-        "Two datasets: n_2 dgamma_2 = -n_1 dgamma_1 along a path of trained models, of whatever kind.",
+        "For two datasets, n_2 dgamma_2 = -n_1 dgamma_1 along a path of trained models of any kind.",
         "Theorem 4.2",
         Verdict.IN_A_LIMIT if holds else Verdict.FAILS,
         "In the limit of small steps, for models at their optimum. Over a path of finite steps the ratio "
-        "taken with the sizes before each step is on one side of 1, and that with the sizes after it on "
-        "the other. So it is on every path here, and the ratio with the mean of both sizes is near 1.",
-        "proof (two sides of the law in finite changes); on 20 paths of 5 mixtures, as kept in "
+        "taken with the sizes before each step lies on one side of 1, and that with the sizes after it on "
+        "the other. This is the case on every path here, and the ratio with the mean of both sizes is close "
+        "to 1.",
+        "proof (both sides of the law for finite changes); on 20 paths of 5 mixtures, as kept in "
         "training/own_runs.csv",
         figures,
         witness("training-runs/inverse-proportion"),
@@ -77,7 +78,7 @@ def inverse_proportion(evidence: Evidence) -> Finding:
 
 
 def elasticity_and_scale(evidence: Evidence) -> Finding:
-    """How strongly rates answer to shares, at two model sizes."""
+    """How strongly rates respond to shares, at two model sizes."""
     del evidence
     runs = own_runs()
     by_size = _by_size(runs)
@@ -95,11 +96,12 @@ def elasticity_and_scale(evidence: Evidence) -> Finding:
         "The larger a model, the more its rates respond to the proportions of its data.",
         "Section 5.3 and the limitations",
         verdict,
-        "In joint training there is no such law. A larger class responds more where both have a minimum in "
-        "common; one that can serve all data at once responds less, in the end not at all. These networks, "
-        "too small for five texts, respond more with size; published runs of 122M to 680M parameters "
-        "(Shukor et al. 2025) less: the same law's exponent there is -0.05. Section 5.3 is about "
-        "fine-tuning, by steps from a model already trained: this neither contradicts nor supports it.",
+        "In joint training there is no such law. A larger class responds more if both classes have a common "
+        "minimum; one that can fit all data at once responds less, and in the end not at all. These "
+        "networks, too small for five texts, respond more with size; published runs of 122M to 680M "
+        "parameters (Shukor et al. 2025) less: there the exponent of the same law is -0.05. Section 5.3 is "
+        "about fine-tuning, by steps from a model already trained: this finding neither contradicts nor "
+        "supports it.",
         "exact computation (a counterexample); on the cases tried, 110 mixtures at two sizes, as kept in "
         "training/own_runs.csv, made by notebooks/training_runs.py",
         {
@@ -117,20 +119,20 @@ def elasticity_and_scale(evidence: Evidence) -> Finding:
 
 
 def _by_size(runs: TrainingRuns) -> dict[str, TrainingRuns]:
-    """Runs of each model size, the smallest first."""
+    """Runs of each model size, smallest first."""
     sizes = runs.parameters
     assert sizes is not None
     return {f"{size:.0f} parameters": runs.subset(sizes == size) for size in np.unique(sizes)}
 
 
 def _answer(runs: TrainingRuns) -> float:
-    """Mean of -(w' - w) . (g' - g) over all pairs: twice the trace of minus the covariance."""
+    """Mean of -(w' - w) . (g' - g) over all pairs: minus twice the trace of the covariance."""
     centred = runs.rates - runs.rates.mean(axis=0)
     return float(-2 * (runs.weights * centred).sum() / (runs.n_runs - 1))
 
 
 def _bounds(runs: TrainingRuns, i: int, j: int) -> tuple[float, float]:
-    """The ratio of `TrainingRuns.balance` with the sizes before each step, and after it; the lesser first."""
+    """The ratio of `TrainingRuns.balance` with the sizes before and after each step; the smaller first."""
     weights, rates = runs.path(i, j)
     found = [(n * np.diff(rates, axis=0)).sum(axis=0) for n in (weights[:-1], weights[1:])]
     low, high = sorted(-won / paid for paid, won in found)

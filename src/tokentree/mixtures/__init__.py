@@ -1,4 +1,4 @@
-"""Joint compression (section 3.2): datasets coded together, their rates and how these respond to sizes."""
+"""Joint compression (section 3.2): datasets coded together, their rates, and the response to sizes."""
 
 from .blocks import BLOCK as BLOCK, SCALE as SCALE, inverse_root as inverse_root
 from .excess import (

@@ -1,6 +1,6 @@
-"""Leaves in blocks that stay in cache: the work space is O(N) per leaf of one block, for N datasets.
+"""Leaves in blocks that fit in cache: the work space is O(N) per leaf of one block, for N datasets.
 
-Inside a block masses are multiplied by 2^512, which is exact: products of masses down to the smallest float64
+Within a block masses are multiplied by 2^512, which is exact: products of masses down to the smallest float64
 and weights down to 2^-400 / N then neither underflow nor lose digits.
 """
 
@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 BLOCK = 2**13
-"""Leaves visited at once."""
+"""Number of leaves per block."""
 
 SCALE = 2.0**512
-"""Exact factor on masses inside a block."""
+"""Exact factor on masses within a block."""
 
 
 def leaf_blocks(n_leaves: int) -> Iterator[slice]:
@@ -22,12 +22,12 @@ def leaf_blocks(n_leaves: int) -> Iterator[slice]:
 
 
 def inverse_root(q: Float[np.ndarray, "block"]) -> Float[np.ndarray, "block"]:
-    """1 / sqrt(q), and 1 where q = 0 and every mass is 0 too."""
+    """1 / sqrt(q), and 1 where q and every mass are 0."""
     return 1 / np.sqrt(np.where(q > 0, q, 1.0))
 
 
 def compensated_sum(parts: Iterable[Float[np.ndarray, "*shape"]]) -> Float[np.ndarray, "*shape"]:
-    """Sum of arrays to about the last digit of the sum of their sizes (Neumaier 1974)."""
+    """Sum of arrays, accurate to about the last digit of the sum of magnitudes (Neumaier 1974)."""
     total = lost = np.zeros(())
     for part in parts:
         new = total + part

@@ -13,13 +13,13 @@ from .excess import integer_factors
 from .rows import INT64_MAX, Rows, combination
 
 EXTENSION_LIMIT = 10**7
-"""Largest number of blocks of leaves that `Mixture` gives codewords to."""
+"""Largest number of blocks of leaves to which `Mixture` assigns codewords."""
 
 
 def ideal_lengths(
     rows: Rows, weights: Float[np.ndarray, "datasets"], joint: Float[np.ndarray, "leaves"]
 ) -> Float[np.ndarray, "leaves"]:
-    """-log q in nats, and 0 where q = 0; with its digits where q underflows, or is nearly 1."""
+    """-log q in nats, and 0 where q = 0; accurate even where q underflows or is nearly 1."""
     lengths: Float[np.ndarray, "leaves"] = -np.log(joint, out=np.zeros_like(joint), where=joint > 0)
     faint = np.flatnonzero(joint < 2.0**-960)
     scaled = weights @ (rows.probabilities[:, faint] * SCALE)
@@ -31,7 +31,7 @@ def ideal_lengths(
 
 
 def joint_counts(rows: Rows, sizes: Sequence[Fraction]) -> Shaped[np.ndarray, "leaves"]:
-    """Integers proportional to q, of rows of counts."""
+    """Integers proportional to q, for rows of counts."""
     return combination(integer_factors(rows, sizes), rows.values)
 
 
@@ -42,7 +42,7 @@ def codeword_lengths(weights: Shaped[np.ndarray, "support"], extension: int) -> 
             f"extension = {extension}: {weights.size} leaves make {weights.size}**{extension} blocks; "
             f"at most {EXTENSION_LIMIT} can have codewords"
         )
-    # Products are kept exact, or normal.
+    # Products are kept exact, or normal floats.
     if weights.dtype == np.int64 and int(weights.max()) ** extension > INT64_MAX:
         weights = weights.astype(object)
     elif weights.dtype == np.float64 and float(weights.min()) ** extension < 2.0**-1022:

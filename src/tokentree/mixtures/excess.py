@@ -1,4 +1,4 @@
-"""1 - S_it in integers: the second and third of the methods that `theorem.signs` describes and proves.
+"""1 - S_it in integers: the second and third methods described and proved in `theorem.signs`.
 
 `Mixture.response` takes entries from here where floating point would lose digits to cancellation.
 """
@@ -13,23 +13,23 @@ from typing import NamedTuple
 from .rows import Rows
 
 EXACT_LEAVES = 2**17
-"""Leaves up to which a value is computed in integers for its digits' sake: a second or so."""
+"""Number of leaves up to which integers are used for the digits of a value: about a second."""
 
 INTEGER_LEAVES = 2**22
-"""Leaves up to which one is computed in integers for its sign's sake: some seconds, 100 bytes per leaf."""
+"""Number of leaves up to which integers are used for a sign: some seconds, 100 bytes per leaf."""
 
 STEADY = 2.0**-10
-"""Size of a sum over the sizes of its terms, down to which float64 keeps 12 digits of it."""
+"""Magnitude of a sum relative to that of its terms, down to which float64 keeps 12 digits."""
 
 EARLY_BITS, LAST_BITS = 2**14, 2**24
-"""Bits in all denominators together up to which an exact sum comes first, or comes at all."""
+"""Total bits of all denominators up to which an exact sum is tried first, or at all."""
 
 PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
 """Fractional bits of the integer bound."""
 
 
 class Excess(NamedTuple):
-    """1 - S_it as a fraction of integers, exact or right to 60 bits, and the method that gave it."""
+    """1 - S_it as a fraction of integers, exact or accurate to 60 bits, and the method that gave it."""
 
     over: int
     under: int
@@ -37,7 +37,7 @@ class Excess(NamedTuple):
 
 
 def integer_excess(rows: Rows, sizes: Sequence[Fraction], i: int, t: int) -> Excess | None:
-    """1 - S_it with its sign proved, or None where the work would be too much."""
+    """1 - S_it with its sign proved, or None if that would take too long."""
     factor, quotients = _quotients(rows, sizes, i, t)
     work = sum(denominator.bit_length() for denominator in quotients)
     if work > EARLY_BITS:
@@ -77,11 +77,11 @@ def _quotients(rows: Rows, sizes: Sequence[Fraction], i: int, t: int) -> tuple[F
 
 
 def _bounded_excess(factor: Fraction, quotients: dict[int, int], bits: int) -> tuple[int, int] | None:
-    """1 - F sum of quotients as a numerator and denominator right to 60 bits, or None: method 2."""
+    """1 - F sum of quotients as a numerator and denominator accurate to 60 bits, or None: method 2."""
     shift = bits + max(0, factor.numerator.bit_length() - factor.denominator.bit_length())
     floored = sum((over << shift) // under for under, over in quotients.items())
     one = factor.denominator << shift
-    # Each quotient lost less than one unit, so the excess is above `least` and at most `most`.
+    # Each quotient lost less than one unit, so the excess is greater than `least` and at most `most`.
     most = one - factor.numerator * floored
     least = most - factor.numerator * len(quotients)
     if least < 0 <= most or (most - least) << 60 > min(abs(least), abs(most)):
@@ -90,7 +90,7 @@ def _bounded_excess(factor: Fraction, quotients: dict[int, int], bits: int) -> t
 
 
 def _exact_sum(quotients: dict[int, int]) -> tuple[int, int]:
-    """Sum of numerator / denominator, added in pairs so that the factors of each product are of like size."""
+    """Sum of numerator / denominator, added in pairs so that the factors of products are of similar size."""
     terms = sorted(((over, under) for under, over in quotients.items()), key=lambda term: term[1])
     while len(terms) > 1:
         paired = [(a * d + c * b, b * d) for (a, b), (c, d) in zip(terms[::2], terms[1::2], strict=False)]

@@ -1,8 +1,8 @@
-r"""Joint compression: datasets poured into one token tree and coded together.
+r"""Joint compression: datasets merged into one token tree and coded together.
 
-A mixture is two things: the datasets' leaf distributions p_i, which never change, and their sizes n_i > 0,
-which do. With T = sum n_i and w_i = n_i / T the model trained on the union is q = sum w_i p_i, and everything
-here is calculus of one function of the sizes, the joint length Phi(n) = T H(q):
+A mixture consists of the datasets' leaf distributions p_i, which are fixed, and their sizes n_i > 0, which
+vary. With T = sum n_i and w_i = n_i / T the model trained on the union is q = sum w_i p_i, and everything
+here follows from one function of the sizes, the joint length Phi(n) = T H(q):
 
 - the rate of dataset i is its slope, gamma_i = dPhi/dn_i = -sum p_i log q, a cross-entropy;
 - Phi is homogeneous of degree 1 and concave, so sum n_i gamma_i = Phi (Euler), the response
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 
 RATED = 2**22
-"""Masses of the largest mixture whose rates are computed to show it."""
+"""Largest number of masses for which a display computes rates."""
 
 
 class Unread(NamedTuple):
-    """What a mixture remembers of its trees where part of their mass was not looked at."""
+    """What a mixture keeps of its trees if part of their mass is unexpanded."""
 
     trees: tuple[TokenTree, ...]
-    """Pruned to the mixture's depth."""
+    """The trees, pruned to the mixture's depth."""
     means: tuple[tuple[Fraction, ...], ...] | None = None
-    """Share of every tree in each dataset; None where dataset i is tree i."""
+    """Share of every tree in each dataset; None if dataset i is tree i."""
 
     @property
     def shares(self) -> Float[np.ndarray, "datasets"]:
@@ -58,28 +58,28 @@ class Unread(NamedTuple):
 class Mixture:
     r"""Datasets compressed together: leaf distributions and sizes.
 
-    Immutable. Distributions given as float64 or int64 arrays are not copied: leave them alone afterwards.
+    Immutable. Distributions given as float64 or int64 arrays are not copied: do not change them afterwards.
 
     Parameters
     ----------
     distributions : array_like, shape (N, M), or a mapping from names to rows
-        Row i is dataset i's distribution over the M leaves of the joint tree, each read by itself. A row of
-        integers of any size is read as counts over their total, exactly; so is a row of Fractions. A row of
-        floats is kept as given and must sum to 1 within rounding; beside one, the masses of the others are
-        rounded to floats too.
+        Row i is the distribution of dataset i over the M leaves of the joint tree; each row is read
+        separately. A row of integers of any size is read exactly as counts divided by their total; so is a
+        row of Fractions. A row of floats is kept as given and must sum to 1 within rounding; if there is one,
+        the masses of the other rows are rounded to floats too.
     sizes : array_like or other sequence of N numbers
         The |D_i|: ints, floats, long doubles or Fractions between 2^-200 and 2^200, kept exactly.
-    names : N distinct strings in any sequence, optional
+    names : sequence of N distinct strings, optional
         Default: those of a mapping, else "D1", "D2", ...
     depth : int, optional
-        Depth d of the joint tree, needed for anything per token.
+        Depth d of the joint tree, needed for rates per token.
 
     Raises
     ------
     ValueError
-        If a shape, an entry, a row's sum, a size, the names or the depth is not as above.
+        If a shape, an entry, a row's sum, a size, the names or the depth is not as described above.
     TypeError
-        If an entry, a size, a name or the depth is not of the type above.
+        If an entry, a size, a name or the depth has the wrong type.
 
     Notes
     -----
@@ -133,7 +133,7 @@ class Mixture:
         Parameters
         ----------
         trees : sequence of N TokenTrees, or a mapping from names to them
-            One tree for each dataset. Or the trees one after another, `Mixture.from_trees(a, b, c)`.
+            One tree per dataset; or the trees one after another, `Mixture.from_trees(a, b, c)`.
         sizes : sequence of N numbers, optional
             Default: the trees' total weights.
         depth : int, optional
@@ -150,10 +150,10 @@ class Mixture:
         -----
         Counted trees keep their integer counts, so verdicts on them can be exact. O(nodes log nodes).
 
-        Every unexpanded leaf is one leaf, the same for all trees that have it: as if its mass lay on one
-        token that no tree lists. Rates, overlaps and all other figures are those of that reading. What is
-        certified holds wherever the mass lies (`elasticity`); `unexpanded` says how much there is, and
-        `unexpanded_bounds` what it can change. Rows handed to `Mixture` itself are taken as known.
+        Every unexpanded leaf is read as one leaf, the same for all trees that have it, as if its mass lay on
+        one token that no tree lists. Rates, overlaps and all other results are those of that reading.
+        Certified signs hold wherever the mass lies (`elasticity`); `unexpanded` gives its amount, and
+        `unexpanded_bounds` its possible effect. Rows passed to `Mixture` directly are taken as known.
 
         Examples
         --------
@@ -175,7 +175,7 @@ class Mixture:
             mixture._unread = Unread(tuple(trees))
         return mixture
 
-    # What was given
+    # The data
 
     @property
     def rows(self) -> "Rows":
@@ -214,14 +214,14 @@ class Mixture:
 
     @property
     def unread(self) -> Unread | None:
-        """The trees, where some of their mass is unexpanded."""
+        """The trees, if some of their mass is unexpanded."""
         return self._unread
 
     @property
     def unexpanded(self) -> Float[np.ndarray, "datasets"]:
-        """Share of each dataset's mass that nobody looked at, at this depth, shape (N,).
+        """Share of each dataset's mass that is unexpanded at this depth, shape (N,).
 
-        Zero for arrays and for trees of data.
+        Zero for arrays and for trees counted from data.
 
         Examples
         --------
@@ -268,7 +268,7 @@ class Mixture:
     def roles(self, **datasets: int | str) -> list[int]:
         """Positions of several datasets, all different, each given by position or name.
 
-        Errors call each by its keyword.
+        Errors name each by its keyword.
 
         Parameters
         ----------
@@ -309,7 +309,7 @@ class Mixture:
         return other
 
     def perturb(self, dataset: int | str, amount: float | Fraction) -> "Mixture":
-        """The mixture after `amount` of data distributed as `dataset` (index or name) is added, or removed.
+        """The mixture after `amount` of data distributed as `dataset` (index or name) is added or removed.
 
         Parameters
         ----------
@@ -355,14 +355,14 @@ class Mixture:
         base : float
             2 for bits, ``math.e`` for nats.
         code : "ideal" or "huffman"
-            Ideal: the cross-entropy -sum p_i log q. Huffman: p_i . lengths with an optimal binary prefix code
-            for q on the leaves where q > 0, built on exact integers where rows are exact.
+            Ideal: the cross-entropy -sum p_i log q. Huffman: p_i . lengths for an optimal binary prefix code
+            for q on the leaves with q > 0, built from exact integers if rows are exact.
         per : "block" or "token"
-            A block is one leaf, that is up to d tokens; per token divides by the depth d.
+            A block is one leaf, of up to d tokens; rates per token are divided by the depth d.
         extension : int
-            Number b of leaves that share a codeword. The Huffman code is then optimal for q^b, and the rate
-            its mean length over b independent leaves of D_i, divided by b. The ideal rate is the same for
-            every b.
+            Number b of leaves per codeword. The Huffman code is then optimal for q^b, and the rate is its
+            mean length over b independent leaves of D_i, divided by b. The ideal rate is the same for every
+            b.
 
         Returns
         -------
@@ -372,14 +372,14 @@ class Mixture:
         Raises
         ------
         ValueError
-            If ``base <= 1``, `code` or `per` is unknown, `per` is "token" and the depth is not known,
+            If ``base <= 1``, `code` or `per` is unknown, `per` is "token" and the depth is unknown,
             ``extension < 1``, or the Huffman code would have more than 10^7 codewords.
 
         Notes
         -----
-        O(N M); Huffman adds one sort, or takes O(N M^b) with an extension. Relative error a few units in the
-        last place, also where q is within rounding of 1 (there log q is taken from 1 - q). Definition 4.1,
-        with the cross-entropy where the paper prints -sum p_i log p_i.
+        O(N M); Huffman adds one sort, or takes O(N M^b) with an extension. The relative error is a few units
+        in the last place, even where q is within rounding of 1 (there log q is computed from 1 - q).
+        Definition 4.1, with the cross-entropy instead of the paper's -sum p_i log p_i.
 
         Examples
         --------
@@ -412,7 +412,7 @@ class Mixture:
         per: Literal["block", "token"] = "block",
         extension: int = 1,
     ) -> Float[np.ndarray, "datasets"]:
-        """Rates less log M_i, the rate of the uniform distribution on the dataset's own leaves.
+        """Rates minus log M_i, the rate of the uniform distribution on the dataset's own leaves.
 
         Parameters, units and errors are those of `rates`. Definition 4.1.
 
@@ -436,7 +436,7 @@ class Mixture:
         """Phi = T H(q), the ideal length of the joint data; dPhi/dn_i is the rate of dataset i, per block.
 
         With ``code="huffman"``, T times the mean length of a leaf drawn from q under the code of `rates`. It
-        is less than T / b bits above T H(q), b being the extension.
+        exceeds T H(q) by less than T / b bits, where b is the extension.
 
         Parameters
         ----------
@@ -469,10 +469,10 @@ class Mixture:
         return self.total_size * entropy / unit
 
     def kl(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
-        """KL(p_i || q), what each dataset loses by being coded jointly, per block, shape (N,).
+        """KL(p_i || q), the cost to each dataset of being coded jointly, per block, shape (N,).
 
-        p_i - q is formed as in `response`, so the divergence of a dataset that is nearly all of the mixture
-        keeps its digits, and so do those of datasets that nearly coincide. O(N M).
+        p_i - q is formed as in `response`, so the digits are kept for a dataset that is nearly all of the
+        mixture, and for datasets that nearly coincide. O(N M).
 
         Parameters
         ----------
@@ -494,7 +494,7 @@ class Mixture:
         return compensated_sum(terms) / (SCALE * unit)
 
     def tokens(self, per: str) -> int:
-        """Divisor that turns a figure per block into one per block (1) or per token (the depth)."""
+        """Divisor that converts a value per block to one per block (1) or per token (the depth)."""
         if per == "block":
             return 1
         if per != "token":
@@ -503,12 +503,12 @@ class Mixture:
             raise ValueError("per = 'token' needs the depth of the joint tree: give Mixture a depth")
         return self._depth
 
-    # How the rates respond
+    # Response of the rates
 
     def response(
         self, base: float = 2, *, per: Literal["block", "token"] = "block"
     ) -> Float[np.ndarray, "datasets datasets"]:
-        r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i moves as dataset t grows.
+        r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i changes as dataset t grows.
 
         Parameters
         ----------
@@ -530,12 +530,12 @@ class Mixture:
         Notes
         -----
         R_it = -(1/T) sum_x (p_i - q)(p_t - q) / q. In floating point its error is a few units in the last
-        place of (1/T) sum_x h_i h_t / q, with h_i = sum_{j != i} w_j (p_i + p_j). That is a relative error of
-        R_it itself however unequal the sizes, unless distributions nearly coincide, or positive and negative
-        leaves cancel as they must where R_it changes sign. Entries that cancel to less than 2^-10 of that
-        scale are computed in integers instead, and so are right to the last digit or so, and exactly zero
-        where they are zero; up to 2^17 leaves, and for float rows only if they sum to 1 exactly or nearly.
-        O(N^2 M) time, and up to a second for every entry computed in integers.
+        place of (1/T) sum_x h_i h_t / q, with h_i = sum_{j != i} w_j (p_i + p_j). That is a small relative
+        error of R_it itself however unequal the sizes, unless distributions nearly coincide, or positive and
+        negative leaves cancel, as they must where R_it changes sign. Entries that cancel to less than 2^-10
+        of that scale are computed in integers instead, and are then accurate to about the last digit, and
+        exactly zero where R_it is zero. This applies up to 2^17 leaves, and to float rows only if they sum to
+        1 exactly or nearly so. O(N^2 M) time, and up to a second for every entry computed in integers.
 
         Examples
         --------
@@ -552,7 +552,7 @@ class Mixture:
     def overlap(self) -> Float[np.ndarray, "datasets datasets"]:
         """S[i, t] = sum p_i p_t / q: 0 for disjoint datasets, sum_j w_j S_ij = 1, R = (1 - S) / T in nats.
 
-        O(N^2 M). Where 1 - S is wanted use `response`, which does not cancel.
+        O(N^2 M). For 1 - S use `response`, which avoids cancellation.
 
         Returns
         -------
@@ -567,10 +567,10 @@ class Mixture:
         return compensated_sum(gram(p, q) for p, q, _ in self.centred_blocks()) / SCALE
 
     def centred_blocks(self) -> Iterator[CentredBlock]:
-        """Blocks of p, q and p - q over the leaves, times SCALE; the last without cancellation.
+        """Blocks of p, q and p - q over the leaves, times SCALE; p - q is formed without cancellation.
 
-        The next block overwrites p and p - q, so be done with each before asking for another: fresh memory
-        would take longer than the work.
+        The next block overwrites p and p - q, so finish with each before requesting another: allocating
+        memory would take longer than the work.
 
         Returns
         -------
@@ -606,46 +606,46 @@ class Mixture:
         worst: bool = False,
         base: float = 2,
     ) -> BestSizes:
-        r"""Sizes of the datasets whose joint model codes a target best, with a proof of it.
+        r"""Sizes of the datasets whose joint model codes a target best, with a proof of optimality.
 
         Parameters
         ----------
         target : mapping of names to weights, or one name
-            Rates that count, each times its weight.
+            Rates in the objective, each times its weight.
         sources : iterable of int or str, optional
-            Datasets that may have a share, by position or name. Default: all. A target that is its own
-            source is coded best by itself alone, so leave it out where others are to stand in for it.
+            Datasets that may have a share, by position or name. Default: all. A target that is among the
+            sources is coded best by itself alone, so leave it out if others are to replace it.
         total : float
-            What the sizes sum to.
+            Sum of the sizes.
         lower, upper : float, mapping or array_like, optional
-            Bounds on shares, for all datasets, for some by name, or one each.
+            Bounds on shares: for all datasets, for some by name, or one per dataset.
         available : mapping or array_like, optional
-            Data there are of each dataset, in the unit of `total`.
+            Amount of each dataset, in the unit of `total`.
         repetitions : float
-            How often each of them may be seen.
+            How often each may be seen.
         prior, pull : array_like or mapping, float
-            A mixture that is pulled to, by `pull` times KL(shares \|\| prior).
+            A mixture towards which `pull` times KL(shares \|\| prior) pulls.
         worst : bool
-            The largest value instead, as a control.
+            Find the largest value instead, as a control.
         base : float
             Unit of the value, the gap and the pull: 2 for bits, ``math.e`` for nats.
 
         Returns
         -------
         BestSizes
-            Sizes, their value and the duality gap. A share of almost nothing is meant as none.
+            Sizes, their value and the duality gap. A tiny share means none.
 
         Raises
         ------
         ValueError
-            If a name is unknown, a weight or bound out of range, the bounds leave no mixture, or the target
-            has mass where no source has any, so that its rate is infinite.
+            If a name is unknown, a weight or bound is out of range, no mixture satisfies the bounds, or the
+            target has mass where no source has any, so that its rate is infinite.
 
         Notes
         -----
         min over w of sum_i v_i CE(p_i, sum_j w_j p_j) is Cover's log-optimal portfolio, convex in w. A Newton
-        step costs O(N^2 M), and some twenty are needed. For language models read along a target's data this
-        is the problem of MixMin (Thudi et al. 2025).
+        step costs O(N^2 M), and about twenty are needed. For language models read along a target's data this
+        is the MixMin problem (Thudi et al. 2025).
 
         Examples
         --------
@@ -665,7 +665,7 @@ class Mixture:
         )
         return BestSizes(self._names, total * found.shares, found.value / nats, found.gap / nats)
 
-    # For other tools
+    # Conversion
 
     def to_frame(self, base: float = 2, *, per: Literal["block", "token"] = "block") -> "pandas.DataFrame":
         """The datasets as a pandas table, one row each, by name.
@@ -673,7 +673,7 @@ class Mixture:
         Parameters
         ----------
         base, per
-            Unit of the rates, as in `rates`, whose errors this shares.
+            Unit of the rates, as in `rates`, including its errors.
 
         Returns
         -------
@@ -708,7 +708,7 @@ class Mixture:
         return frame(columns, "dataset")
 
     def __eq__(self, other: object) -> bool:
-        """Whether the same was given: rows in the same form, exact sizes, names, depth and unread trees."""
+        """Whether the data are equal: rows in the same form, exact sizes, names, depth and unread trees."""
         if not isinstance(other, Mixture):
             return NotImplemented
         return (
@@ -722,7 +722,7 @@ class Mixture:
         return hash((self._sizes, self._names, self._depth))
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was given, without what was computed from it.
+        # The data, without values computed from them.
         return {name: getattr(self, name) for name in ("_rows", "_sizes", "_names", "_depth", "_unread")}
 
     def _repr_html_(self) -> str:
@@ -749,9 +749,9 @@ class Mixture:
         return header, n, lambda i: [column[i] for column in columns], caption
 
     def _shown_sizes(self, first: int) -> Iterator[float | Fraction]:
-        """The first few sizes; one like 0.1 as that, not as the dyadic rational that it is."""
-        # No list: where types are checked, one of its items would be drawn by `random`, which the reprs of
-        # Hypothesis's examples must not touch.
+        """The first few sizes; one like 0.1 is shown as 0.1, not as its dyadic rational."""
+        # Not a list: type checkers would choose one of its items by `random`, which the reprs of Hypothesis's
+        # examples must not use.
         return (
             float(n) if n.denominator > 10**6 and Fraction(float(n)) == n else n for n in self._sizes[:first]
         )

@@ -1,4 +1,4 @@
-"""Where unexpanded mass may lie: the pools that several trees leave open."""
+"""Where unexpanded mass may lie: the pools of several trees."""
 
 import math
 from typing import NamedTuple
@@ -14,12 +14,12 @@ _U = 2.0**-52
 
 
 class _Known(NamedTuple):
-    """What the trees know at the leaves of their joint tree, masses times SCALE."""
+    """The known masses of the trees at the leaves of their joint tree, times SCALE."""
 
     p: Float[np.ndarray, "datasets leaves"]
     """Known masses, and zero where unknown."""
     pool: Int[np.ndarray, "datasets leaves"]
-    """Pool that an unknown mass comes from; -1 where the mass is known."""
+    """Pool from which an unknown mass comes; -1 where the mass is known."""
     rest: Float[np.ndarray, "datasets pools"]
     """Masses of the pools."""
     room: Float[np.ndarray, "datasets pools"]
@@ -34,7 +34,7 @@ def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
     rests = np.flatnonzero(union.symbols == REST)
     rank = np.full(union.n_nodes, -1)
     rank[rests] = np.arange(len(rests))
-    # Beside the listed leaves, one for every node below which some token is listed by nobody.
+    # In addition to the listed leaves, one for every node below which no tree lists some token.
     leaves = union._leaf_nodes[union.symbols[union._leaf_nodes] != REST]
     listed = np.bincount(above[1:], union.symbols[1:] != REST, union.n_nodes)
     inner = np.bincount(above[1:], minlength=union.n_nodes) > 0
@@ -45,7 +45,7 @@ def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
     rest, room = np.zeros((2, len(trees), len(rests)))
     for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
         weights = tree.weights[tree._leaf_nodes]
-        # Over their own sum, leaf masses that were rounded are a distribution again.
+        # Divided by their sum, rounded leaf masses are a distribution again.
         total = float(weights.sum() if weights.dtype.kind == "i" else math.fsum(weights))
         mass = np.zeros(union.n_nodes)
         mass[place] = tree.weights / total * SCALE
@@ -57,7 +57,7 @@ def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
 
         known = np.zeros(union.n_nodes, dtype=bool)
         known[place] = True
-        # The pool of what the tree does not list below a node.
+        # The pool of the mass that the tree does not list below a node.
         below = np.full(union.n_nodes, -1)
         below[above[place[own]]] = mine
         for level in range(1, union.depth + 1):
@@ -71,7 +71,7 @@ def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
 def _room(
     tree: TokenTree, own: Int[np.ndarray, "own"], d: int, q: int, name: str
 ) -> Float[np.ndarray, "own"]:
-    """Logarithm of the number of leaves, down to depth d, that each of the unexpanded leaves stands for."""
+    """Logarithm of the number of leaves, down to depth d, that each unexpanded leaf represents."""
     depths, above = tree._depths_and_parents()
     ends = tree.symbols == EOS
     spelled = np.bincount(above[1:], tree.symbols[1:] >= 0, tree.n_nodes)[above[own]]
@@ -85,16 +85,16 @@ def _room(
         prefix = tree._paths(above[own[[first]]])[0, : level[first] - 1]
         raise ValueError(
             f"{name} holds unexpanded mass {tree.weights[own[first]]} after prefix {tuple(prefix.tolist())}, "
-            "of which it lists every token"
+            "although it lists every token there"
         )
-    # Leaves below a node, by the levels that are left: 1, then end-of-sequence and q children of which each.
+    # Leaves below a node by remaining levels: 1, then end-of-sequence and q children, recursively.
     counts = [1]
     for _ in range(d):
         counts.append(1 + q * counts[-1])
     logs = np.array([math.log(count) for count in counts])
     below = logs[d - level]
     found = below + np.log(np.maximum(open_symbols, 1) + open_end * np.exp(-below))
-    # Where nothing but rounding is unexpanded it counts as one leaf.
+    # If only rounding is unexpanded it counts as one leaf.
     return np.where(open_symbols > 0, found, 0.0)
 
 
@@ -106,7 +106,7 @@ def _error(n: int) -> float:
 def _within(
     pick: np.ufunc, values: Float[np.ndarray, "leaves"], pool: Int[np.ndarray, "leaves"], n: int
 ) -> Float[np.ndarray, "pools"]:
-    """Least or largest of the values within reach of each pool; 0 where nothing is."""
+    """Least or largest of the values within reach of each pool; 0 if there are none."""
     near = np.flatnonzero(pool >= 0)
     found = np.zeros(n)
     found[pool[near]] = values[near]
@@ -132,13 +132,13 @@ class _Pools(NamedTuple):
     """Factor for the rounding of sums."""
 
     def level(self) -> Float[np.ndarray, "pools"]:
-        """The z of each pool at which sum max(0, m / z - q) is its budget, approached from below."""
+        """The z of each pool at which sum max(0, m / z - q) equals its budget, approached from below."""
         z: Float[np.ndarray, "pools"] = np.zeros(len(self.budget))
         pool, m, q = self.pool, self.m, self.q
         # No leaf can take more than the whole budget.
         np.maximum.at(z, pool, m / (self.budget[pool] + q))
         while True:
-            # Newton's step. Leaves only ever fall dry, so it ends.
+            # Newton steps. Leaves only ever become dry, so this ends.
             z = np.maximum(z, _ratio(_sums(pool, m, len(z)), self.budget + _sums(pool, q, len(z))))
             wet = m > z[pool] * q
             if wet.all():
@@ -147,7 +147,7 @@ class _Pools(NamedTuple):
         return z
 
     def hyperbolic(self, z: Float[np.ndarray, "pools"] | None = None) -> float:
-        """The most that the pools can add to sum (m^2 / q) beta / (q + beta), at their levels or at z."""
+        """Upper bound on what the pools add to sum (m^2 / q) beta / (q + beta), at their levels or at z."""
         if z is None:
             z = self.level()
         root = np.sqrt(self.q)
@@ -155,7 +155,7 @@ class _Pools(NamedTuple):
         return self.up * float((self.budget * z**2).sum() + dry.sum())
 
     def logarithmic(self) -> float:
-        """The most that the pools can add to sum m log(1 + beta / q)."""
+        """Upper bound on what the pools add to sum m log(1 + beta / q)."""
         z = self.level()
         t = np.minimum(z[self.pool] * self.q / self.m, 1.0)
         return self.up * float((self.budget * z).sum() + (self.m * (t - 1 - np.log(t))).sum())
@@ -168,14 +168,14 @@ def _pools(
     m: Float[np.ndarray, "leaves"],
     q: Float[np.ndarray, "leaves"],
 ) -> _Pools:
-    """The pools of dataset c and what they reach, m a little larger and q a little smaller than they are."""
+    """The pools of dataset c and the leaves they reach, with m rounded up and q rounded down."""
     near = np.flatnonzero((known.pool[c] >= 0) & (m > 0))
     off, up = 4 * _error(len(w)), 1 + (len(m) + 100) * _U
     return _Pools(w[c] * known.rest[c], known.pool[c][near], m[near] * (1 + off), q[near] * (1 - off), up)
 
 
 def _sums(index: Int[np.ndarray, "n"], values: Float[np.ndarray, "n"], n: int) -> Float[np.ndarray, "sums"]:
-    # Without entries NumPy counts in integers.
+    # Without entries bincount returns integers.
     return np.bincount(index, values, n).astype(np.float64, copy=False)
 
 

@@ -1,14 +1,14 @@
-"""How rates respond to sizes: sums over leaves of what the datasets have beside the mixture.
+"""Response of rates to sizes: sums over leaves of differences between datasets and mixture.
 
-The response is R_it = -(1/T) sum_x d_i d_t / q with d_i = p_i - q. At k = n_p / n_a = 10^12 the dominating
-p_p and q agree in twelve digits, so they are never subtracted. With r the largest dataset,
+The response is R_it = -(1/T) sum_x d_i d_t / q with d_i = p_i - q. At k = n_p / n_a = 10^12 the dominant p_p
+and q agree to twelve digits, so they are never subtracted. With r the largest dataset,
 
     m = sum_{j != r} w_j (p_j - p_r) = q - p_r,     d_i = (p_i - p_r) - m,     d_r = -m,
 
-where only given masses are subtracted from one another, and every weight used is at most 1/2. What is left is
-within about 2 N^2 units in the last place of sum_{j != i} w_j (p_i + p_j), the natural scale of d_i. Where
-rows of counts nearly coincide, what rounding took from each mass is added to p_i - p_r, so that d_i keeps its
-own digits there, and so does whatever is made of it.
+where only given masses are subtracted from one another, and every weight used is at most 1/2. The error of
+d_i is within about 2 N^2 units in the last place of sum_{j != i} w_j (p_i + p_j), its natural scale. If rows
+of counts nearly coincide, p_i - p_r is corrected for the rounding of each mass, so that d_i and all results
+computed from it keep their digits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from .excess import EXACT_LEAVES, STEADY, integer_excess
 from .rows import Rows
 
 _FEW = 8
-"""Datasets up to which dot products one by one beat a matrix product, which is made for squarer matrices."""
+"""Number of datasets up to which single dot products are faster than a matrix product."""
 
 CentredBlock = tuple[
     Float[np.ndarray, "datasets block"], Float[np.ndarray, "block"], Float[np.ndarray, "datasets block"]
@@ -43,8 +43,8 @@ def centred_blocks(rows: Rows, weights: Float[np.ndarray, "datasets"]) -> Iterat
         np.multiply(given, SCALE, out=p)
         np.subtract(p, p[largest], out=centred)
         if counted:
-            # Where datasets nearly coincide, what rounding took from a mass is much of a difference. To add
-            # it is always right, so the heaviest leaf and an eighth of all are enough to decide.
+            # If datasets nearly coincide, rounding errors of masses are a large part of a difference. Adding
+            # them is always correct, so the heaviest leaf and an eighth of all suffice to decide.
             top = p[largest].argmax()
             extent = np.maximum(np.abs(centred[:, ::8]).max(axis=1), np.abs(centred[:, top]))
             extent[largest] = np.inf
@@ -59,7 +59,7 @@ def centred_blocks(rows: Rows, weights: Float[np.ndarray, "datasets"]) -> Iterat
 def centred_gram(
     rows: Rows, sizes: Sequence[Fraction], weights: Float[np.ndarray, "datasets"]
 ) -> Float[np.ndarray, "datasets datasets"]:
-    """Sum of d_i d_t / q over all leaves, which is S_it - 1, times SCALE; from integers where it cancels."""
+    """Sum of d_i d_t / q over all leaves, which is S_it - 1, times SCALE; in integers where it cancels."""
     total = sum(sizes)
     sums = compensated_sum(gram(d, q) for _, q, d in centred_blocks(rows, weights))
     # h_i is q + (1 - 2 w_i) p_i, so the sum of h_i h_t / q follows from that of d_i d_t / q.
@@ -78,7 +78,7 @@ def gram(
     rows: Float[np.ndarray, "datasets block"], q: Float[np.ndarray, "block"]
 ) -> Float[np.ndarray, "datasets datasets"]:
     """Sum of rows_i rows_t / q over the block."""
-    # Where q = 0 every mass is 0 too; nowhere else is it as small, for masses times SCALE.
+    # Where q = 0 every mass is 0 too; nowhere else is q this small, since masses are times SCALE.
     scale = 1 / np.maximum(q, 2.0**-1020)
     gram: Float[np.ndarray, "datasets datasets"] = np.empty((len(rows), len(rows)))
     if len(rows) > _FEW:

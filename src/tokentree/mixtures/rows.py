@@ -1,7 +1,7 @@
 """The distributions of a mixture in exact form, and its sizes.
 
-Sizes are kept as Fractions, integer rows as integers. Their float64 views are made by one correctly rounded
-division wherever the entries fit a float64 exactly.
+Sizes are kept as Fractions, integer rows as integers. Their float64 views come from one correctly rounded
+division if the entries fit float64 exactly.
 """
 
 import math
@@ -18,16 +18,16 @@ from jaxtyping import Float, Shaped
 from .._lib import checks
 
 SIZE_RANGE = (Fraction(1, 2**200), Fraction(2**200))
-"""Smallest and largest size allowed: weights and their products with any mass then stay normal floats."""
+"""Smallest and largest size allowed, so that weights and their products with masses are normal floats."""
 
 INT64_MAX = 2**63 - 1
 
 
 class Rows:
-    """Leaf distributions in exact form: the part of a mixture that does not depend on the sizes.
+    """Leaf distributions in exact form: the part of a mixture that is independent of the sizes.
 
-    Row i stands for values[i] / totals[i]. Integers and Fractions are exact; a float64 row is a row of dyadic
-    rationals, and its exact reading divides it by its exact sum.
+    Row i represents values[i] / totals[i]. Integers and Fractions are exact; a float64 row is a row of dyadic
+    rationals, and its exact reading is the row divided by its exact sum.
     """
 
     def __init__(self, values: Any, name: str = "distributions") -> None:
@@ -58,7 +58,7 @@ class Rows:
         return frozen(p)
 
     def rounding(self, leaves: slice) -> Float[np.ndarray, "datasets block"]:
-        """By how much the exact masses of counted rows exceed `probabilities`."""
+        """Exact masses of counted rows minus `probabilities`."""
         p = self.probabilities[:, leaves]
         lost = np.empty(p.shape)
         mantissas, exponents = np.frexp(p)
@@ -70,7 +70,7 @@ class Rows:
                 exact = zip(counts.tolist(), p[i].tolist(), strict=True)
                 lost[i] = [float(Fraction(c, total) - Fraction(mass)) for c, mass in exact]
             else:
-                # No more than a few totals: right although both terms overflow.
+                # The result is at most a few totals, so it is right even if both terms overflow.
                 rest = (counts << -exponents[i]) - digits[i] * total
                 lost[i] = np.ldexp(rest / total, exponents[i])
         return lost
@@ -82,7 +82,7 @@ class Rows:
 
     @cached_property
     def integers(self) -> Shaped[np.ndarray, "datasets leaves"]:
-        """The rows as integers, int64 or Python's: `values`, or float rows times a power of 2."""
+        """The rows as integers, int64 or Python ints: `values`, or float rows times a power of 2."""
         if self.values.dtype != np.float64:
             return self.values
         rows = np.zeros(self.values.shape, object)
@@ -112,18 +112,18 @@ class Rows:
 
     @cached_property
     def relative_error(self) -> float:
-        """Bound on |p / exact - 1| over all entries of `probabilities`; 1 if one of them underflowed."""
+        """Bound on |p / exact - 1| over all entries of `probabilities`; 1 if an entry underflowed."""
         unit = 2.0**-53
         if self.values.dtype == np.float64:
-            # math.fsum rounds once, so the row's exact sum is within a unit of it.
+            # math.fsum rounds once, so the row's exact sum is within one unit of it.
             return max(abs(math.fsum(row) - 1) for row in self.values) + 2 * unit
         if self.values.dtype == object and (self.probabilities < 2.0**-1022)[self.values > 0].any():
             return 1.0
-        # Rounding of the count, of the total, and of their quotient.
+        # Rounding of the count, the total, and their quotient.
         return 4 * unit
 
     def mean(self) -> Shaped[np.ndarray, "leaves"]:
-        """Row standing for the equal mixture of all rows: exact, in integers, if they are."""
+        """The row of the equal mixture of all rows, exact in integers if they are exact."""
         if self.values.dtype == np.float64:
             average: Float[np.ndarray, "leaves"] = self.values.mean(axis=0)
             return average
@@ -139,7 +139,7 @@ class Rows:
 
 
 def exact_number(name: str, value: Any) -> Fraction:
-    """`value`, an int, float or Fraction, as the Fraction it is."""
+    """`value`, an int, float or Fraction, as an exact Fraction."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Rational | float | np.floating):
         raise TypeError(f"{name} = {value!r}: must be an int, a float or a Fraction")
     if isinstance(value, Rational):
@@ -165,7 +165,7 @@ def exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
 
 
 def dataset_index(name: str, dataset: Any, n: int, names: Sequence[str] = ()) -> int:
-    """The position of one of n datasets, given by that or by name; `name` is what errors call it."""
+    """The position of one of n datasets, given by position or name; errors call the argument `name`."""
     if isinstance(dataset, str) and names:
         if dataset not in names:
             raise ValueError(f"{name} = {dataset!r}: must be one of {', '.join(map(repr, names))}")
@@ -177,7 +177,7 @@ def dataset_index(name: str, dataset: Any, n: int, names: Sequence[str] = ()) ->
 
 
 def _read_rows(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
-    """Rows, each read by itself, as an array of int64, of float64, or of ints and Fractions."""
+    """Rows, each read separately, as an array of int64, of float64, or of ints and Fractions."""
     if checks.is_array(value):
         value = checks.plain_array(name, value)
         if value.dtype != object:
@@ -195,7 +195,7 @@ def _read_rows(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
 
 
 def _beside_floats(name: str, row: Shaped[np.ndarray, "leaves"]) -> Float[np.ndarray, "leaves"]:
-    """Masses of a row of counts or Fractions, rounded to float64 as the rows that it stands beside."""
+    """Masses of a row of counts or Fractions, rounded to float64 like the rows around it."""
     checks.nonnegative(name, row)
     counts = _integer_rows(row[None])[0] if row.dtype == object else row
     total = _row_sum(counts)
@@ -205,7 +205,7 @@ def _beside_floats(name: str, row: Shaped[np.ndarray, "leaves"]) -> Float[np.nda
 
 
 def _shares(counts: Shaped[np.ndarray, "leaves"], total: int) -> Float[np.ndarray, "leaves"]:
-    # Python's division of integers of any size rounds once; so does float64 division below 2^53.
+    # Python's integer division rounds once at any size; so does float64 division below 2^53.
     shares: Float[np.ndarray, "leaves"] = counts / (total if counts.dtype == object else float(total))
     return shares.astype(np.float64, copy=False)
 
@@ -222,7 +222,7 @@ def _integer_rows(values: Shaped[np.ndarray, "datasets leaves"]) -> Shaped[np.nd
 def combination(
     factors: list[int], rows: Shaped[np.ndarray, "datasets leaves"]
 ) -> Shaped[np.ndarray, "leaves"]:
-    """Sum of factors[i] * rows[i] in integers that hold it."""
+    """Sum of factors[i] * rows[i] in integers wide enough for it."""
     largest = sum(f * int(row.max()) for f, row in zip(factors, rows, strict=True))
     dtype = np.int64 if largest <= INT64_MAX and max(factors) <= INT64_MAX else object
     combination: Shaped[np.ndarray, "leaves"] = np.array(factors, dtype) @ rows.astype(dtype, copy=False)
@@ -232,12 +232,12 @@ def combination(
 def _row_sum(row: Shaped[np.ndarray, "leaves"]) -> int:
     if row.dtype == object:
         return sum(row.tolist())
-    # Two halves of 32 bits: neither sum can overflow below 2^31 leaves.
+    # Two halves of 32 bits, so that neither sum can overflow below 2^31 leaves.
     return (int((row >> 32).sum()) << 32) + int((row & 0xFFFFFFFF).sum())
 
 
 def frozen(array: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
-    """A view that cannot be written to."""
+    """A read-only view."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -1,13 +1,13 @@
-r"""The mixture that codes a target best: Cover's log-optimal portfolio, with bounds and a pull to a prior.
+r"""The mixture that codes a target best: Cover's log-optimal portfolio, with bounds and a prior.
 
 Shares w of N datasets are sought that minimise
 
     f(w) = -sum_x t_x log(sum_j w_j p_jx) + c KL(w || prior)
 
-over a polytope: w >= 0, sum w = 1, and any further rows of A w >= b. f is convex, so the gap of Frank and
-Wolfe, grad f(w) . w - min_v grad f(w) . v over the same polytope, bounds how far f(w) is from the least value
-there is. The minimum over v is a linear program, solved by itself: the certificate does not rest on how w was
-found. That is by a primal-dual interior point method, which needs a Newton step of size N about twenty times.
+over a polytope: w >= 0, sum w = 1, and any further rows of A w >= b. f is convex, so the Frank-Wolfe gap,
+grad f(w) . w - min_v grad f(w) . v over the same polytope, bounds the distance of f(w) from its minimum. The
+minimum over v is a separate linear program: the certificate does not depend on how w was found. A primal-dual
+interior-point method finds w in about twenty Newton steps of size N.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,30 +22,30 @@ from .._lib.checks import Numbers
 from .._lib.results import Result
 
 _STEPS = 200
-"""Newton steps after which the method is said not to converge; some twenty are usual."""
+"""Newton steps after which the method is declared not to converge; about twenty are usual."""
 
 _GAP = 1e-11
-"""Gap, over the weight of the target, at which the method stops."""
+"""Gap relative to the weight of the target at which the method stops."""
 
 Bound = float | Mapping[str, float] | Annotated[Numbers, "datasets"] | None
-"""One bound for all datasets, one for some of them by name, or one each."""
+"""One bound for all datasets, bounds for some by name, or one per dataset."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BestSizes(Result):
-    """The mixture that is best for a target, with a certificate. Made by ``best_sizes``.
+    """The best mixture for a target, with a certificate. Made by ``best_sizes``.
 
     Attributes
     ----------
     names : tuple of str
         The datasets.
     sizes : float array, shape (N,)
-        Their sizes, which sum to the total that was asked for.
+        Their sizes, which sum to the requested total.
     value : float
-        Sum of the target's rates at these sizes, weighted as the target says, with the pull to the prior.
+        Weighted sum of the target's rates at these sizes, plus the pull to the prior.
     gap : float
-        No sizes within the bounds have a value below ``value - gap``. Of the worst mixture: none that was
-        found has one above it, and the gap is NaN unless every corner was tried, where it is 0.
+        No sizes within the bounds have a value below ``value - gap``. For the worst mixture, no mixture found
+        has a larger value, and the gap is 0 if every vertex was tried, otherwise NaN.
     """
 
     names: tuple[str, ...]
@@ -65,7 +65,7 @@ class BestSizes(Result):
 
 @dataclass(frozen=True)
 class Polytope:
-    """Shares that are allowed: w >= lower, w <= upper, A w >= 0, sum w = 1."""
+    """Allowed shares: w >= lower, w <= upper, A w >= 0, sum w = 1."""
 
     lower: Float[np.ndarray, "datasets"]
     upper: Float[np.ndarray, "datasets"]
@@ -93,7 +93,7 @@ class Polytope:
         return least
 
     def among(self, sources: Collection[int]) -> "Polytope":
-        """The same with no share for other datasets."""
+        """The same polytope with no share for other datasets."""
         on = np.isin(np.arange(len(self.upper)), list(sources))
         allowed = Polytope(self.lower * on, self.upper * on, self.rows)
         if not allowed.upper.sum() * (1 + 1e-12) >= 1:
@@ -101,7 +101,7 @@ class Polytope:
         return allowed
 
     def inside(self) -> Float[np.ndarray, "datasets"]:
-        """A point strictly between the bounds, where they leave room."""
+        """A point strictly between the bounds, where they differ."""
         room = self.upper - self.lower
         if not room.any():
             return self.lower
@@ -122,7 +122,7 @@ def share_bounds(
     repetitions: float,
     total: float,
 ) -> Polytope:
-    """The shares that bounds on them, and the data there are, allow."""
+    """The shares that the bounds and the available data allow."""
     n = len(names)
     low, high = _spread("lower", lower, names, 0.0), _spread("upper", upper, names, 1.0)
     if available is not None:
@@ -179,7 +179,7 @@ def target_weights(target: str | Mapping[str, float], losses: Sequence[str]) -> 
 
 @dataclass(frozen=True)
 class Found:
-    """Shares, their value in nats, and how far below it the least value can lie."""
+    """Shares, their value in nats, and a bound on its distance from the minimum."""
 
     shares: Float[np.ndarray, "datasets"]
     value: float
@@ -197,7 +197,7 @@ def best_shares(
     names: Sequence[str] = (),
     worst: bool = False,
 ) -> Found:
-    """The shares of least f, or with `worst` of the largest f that is found.
+    """The shares of least f, or with `worst` of the largest f found.
 
     With a stiffness, q ~ sum s_j w_j p_j. Then f is convex in the shares u_j ~ s_j w_j of q, and bounds on w
     are linear in u.
@@ -237,7 +237,7 @@ def _weighted(
 
 
 def _stiff(allowed: Polytope, each: Float[np.ndarray, "datasets"]) -> Polytope:
-    """Bounds on w_j = (u_j / s_j) / sum_k u_k / s_k, as rows of u."""
+    """Bounds on w_j = (u_j / s_j) / sum_k u_k / s_k, as linear rows in u."""
     n = len(each)
     own, every = np.diag(1 / each), np.ones((n, 1)) / each
     low, high = allowed.lower > 0, (allowed.upper < 1) & (allowed.upper > 0)
@@ -248,7 +248,7 @@ def _stiff(allowed: Polytope, each: Float[np.ndarray, "datasets"]) -> Polytope:
 
 
 def _worst(problem: "Problem", allowed: Polytope, each: Float[np.ndarray, "datasets"]) -> Found:
-    """The corner of largest f: of all, or with bounds of those that climbing from each dataset finds."""
+    """The vertex of largest f: of all, or with bounds of those found by ascent from each dataset."""
     n = len(each)
     free = np.flatnonzero(allowed.upper > allowed.lower)
     every = not allowed.lower.any() and (allowed.upper[free] == 1).all()
@@ -284,7 +284,7 @@ def _corner(slope: Float[np.ndarray, "datasets"], allowed: Polytope) -> Float[np
 
 @dataclass(frozen=True)
 class Problem:
-    """f, of leaves on which the target has mass."""
+    """The objective f, over leaves on which the target has mass."""
 
     target: Float[np.ndarray, "leaves"]
     rows: Float[np.ndarray, "datasets leaves"]
@@ -294,19 +294,19 @@ class Problem:
     def value_and_slope(
         self, w: Float[np.ndarray, "datasets"]
     ) -> tuple[float, Float[np.ndarray, "datasets"]]:
-        """Of f(w), and its gradient."""
+        """Value of f(w), and its gradient."""
         q = w @ self.rows
         value, slope = -float(self.target @ np.log(q)), -(self.rows @ (self.target / q))
         if self.pull and self.prior is not None:
             on = w > 0
             ratio = np.log(w[on] / self.prior[on])
             value += self.pull * float(w[on] @ ratio)
-            # At a share of nothing the slope is minus infinity; the optimum has none there but by its bounds.
+            # At share 0 the slope is minus infinity; the optimum has such a share only because of its bounds.
             slope[on] += self.pull * (ratio + 1)
         return value, slope
 
     def least(self, allowed: Polytope, start: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "datasets"]:
-        """Primal-dual Newton steps towards ever smaller products of slack and multiplier."""
+        """Primal-dual Newton steps with decreasing products of slack and multiplier."""
         free = np.flatnonzero(allowed.upper > allowed.lower)
         if len(free) < 2:
             return start
@@ -345,6 +345,6 @@ class Problem:
 
 
 def _room(values: Float[np.ndarray, "n"], step: Float[np.ndarray, "n"]) -> float:
-    """How much of the step keeps all values positive."""
+    """The fraction of the step that keeps all values positive."""
     down = step < 0
     return float((-values[down] / step[down]).min(initial=np.inf))

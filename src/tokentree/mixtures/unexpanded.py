@@ -1,37 +1,39 @@
-r"""What unexpanded mass can change: certain bounds on rates, overlaps and signs.
+r"""The effect of unexpanded mass: guaranteed bounds on rates, overlaps and signs.
 
-A tree read from a language model knows part of its mass only. The rest stands in `LeafKind.UNEXPANDED`
-leaves, the *pools*. A *completion* is a set of full trees of depth d, one per dataset, that agree with every
-listed weight: the mass of each pool goes to leaves below the pool's parent, at or below tokens that its own
-tree does not list there. The bounds hold in every completion.
+A tree read from a language model knows only part of its mass. The rest is in `LeafKind.UNEXPANDED` leaves,
+the *pools*. A *completion* is a set of full trees of depth d, one per dataset, that agree with every listed
+weight: the mass of each pool goes to leaves below the pool's parent, at or below tokens that its own tree
+does not list there. The bounds hold in every completion.
 
-At a leaf x of a completion dataset i either knows its mass a_i, or its mass b_i is an unknown part of one
-pool. q_a = sum w_c a_c is the known part of q. ``docs/models.md`` proves the two facts that follow.
+At a leaf x of a completion the mass of dataset i is either known, a_i, or an unknown part b_i of one pool.
+q_a = sum w_c a_c is the known part of q. ``docs/models.md`` proves the following two facts.
 
-**One pool.** Let leaf x have pull m and base q. Spread a budget B over the leaves, beta_x to each. Then
+**One pool.** Let leaf x have pull m and base q. Spread a budget B over the leaves, with beta_x on leaf x.
+Then
 
     sum_x (m^2 / q) beta / (q + beta)  <=  B z^2 + sum_x max(0, m / sqrt q - z sqrt q)^2,
 
-whatever z >= 0. Both sides are equal at the water level, where q + beta = m / z on the leaves that get any.
+for every z >= 0. Both sides are equal at the water level, where q + beta = m / z on the leaves with beta > 0.
 Likewise sum_x m log(1 + beta / q) <= B z + sum (m log(m / (z q)) - m + z q), the last sum over the leaves
 with m > z q, and with equality at the same level.
 
-- From S_it the pools of a third dataset c take at most the first sum off, with m^2 = a_i a_t, B = w_c r_c.
-- From gamma_i they take at most the second off, with m = a_i.
-- To S_it a pool of t adds, where i knows its mass, at most 1 / w_t of the first, with m^2 = a_i q_a.
+- The pools of a third dataset c reduce S_it by at most the first sum, with m^2 = a_i a_t, B = w_c r_c.
+- They reduce gamma_i by at most the second sum, with m = a_i.
+- A pool of t adds to S_it, where the mass of i is known, at most 1 / w_t of the first, with m^2 = a_i q_a.
 
-**Two pools.** Where neither i nor t knows its mass, p_i p_t / q <= y^2 b_i + z^2 b_t whenever sqrt(w_i) z +
-sqrt(w_t) y >= 1; less than 1 will do where others are known to have mass. So the prices z of the pools of t,
-and y of those of i, are raised from their water levels until this holds for every two that share a leaf.
+**Two pools.** Where the masses of both i and t are unknown, p_i p_t / q <= y^2 b_i + z^2 b_t whenever
+sqrt(w_i) z + sqrt(w_t) y >= 1; less than 1 suffices where other datasets are known to have mass. So the
+prices z of the pools of t, and y of those of i, are raised from their water levels until this holds for every
+two that share a leaf.
 
-Last, sum_j w_j S_ij = 1 in every completion, and so each S_it is bounded by the others once more. Where
-dataset t is nearly all of the mixture this is what keeps the digits of 1 - S_it.
+Finally, sum_j w_j S_ij = 1 in every completion, so each S_it is also bounded through the others. If dataset t
+is nearly all of the mixture, this keeps the digits of 1 - S_it.
 
-**Rounding.** Every bound is widened outwards by a bound on its own rounding error. With u = 2^-53, N
-datasets and M leaves: masses, weights and q are right within (N + 5) u, and pairwise sums add at most
-(log2 M + 19) u, so sums over known leaves are within (N + 64) 2^-52. In the sums over pools m is raised and q
-lowered by more than their errors first; then only sums in sequence can round down, by (M + 100) 2^-52 at
-most. Masses are multiplied by 2^512, which is exact, so what underflows is far below 2^-250.
+**Rounding.** Every bound is widened by a bound on its own rounding error. With u = 2^-53, N datasets and M
+leaves: masses, weights and q are accurate within (N + 5) u, and pairwise sums add at most (log2 M + 19) u, so
+sums over known leaves are within (N + 64) 2^-52. In the sums over pools m is first raised and q lowered by
+more than their errors; then only sequential sums can round down, by at most (M + 100) 2^-52. Masses are
+multiplied by 2^512, which is exact, so underflow is far below 2^-250.
 """
 
 import math
@@ -56,7 +58,7 @@ from .rows import dataset_index, exact_sizes
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UnexpandedBounds(Result):
-    """Intervals that hold whatever the unexpanded mass is; made by `unexpanded_bounds`.
+    """Intervals that hold for every completion of the unexpanded mass; made by `unexpanded_bounds`.
 
     Attributes
     ----------
@@ -65,13 +67,14 @@ class UnexpandedBounds(Result):
     overlap_lower, overlap_upper : float array, shape (N, N)
         S_it = sum p_i p_t / q.
     response_lower, response_upper : float array, shape (N, N)
-        R_it = d gamma_i / d n_t = (1 - S_it) / T, per block and unit of size.
+        R_it = d gamma_i / d n_t = (1 - S_it) / T, per block and per unit of size.
     unexpanded : float array, shape (N,)
         Share of each dataset's mass that is unexpanded at this depth.
 
     Notes
     -----
-    `to_frame` has one row per pair of datasets: index (i, t); figures of i alone are the same for every t.
+    `to_frame` has one row per pair of datasets: index (i, t); values that depend on i alone are repeated for
+    every t.
 
     Examples
     --------
@@ -93,7 +96,7 @@ class UnexpandedBounds(Result):
         return f"UnexpandedBounds({len(self.unexpanded)} datasets, unexpanded share {shares})"
 
     def sign(self, i: int, t: int) -> int:
-        """Sign of R_it in every completion: 1 (rate i rises as t grows), -1, or 0 where it is not decided.
+        """Sign of R_it in every completion: 1 (rate i rises as t grows), -1, or 0 if undecided.
 
         Parameters
         ----------
@@ -118,7 +121,7 @@ class UnexpandedBounds(Result):
     def holds(self, pretrain: int = 0, align: int = 1, perturb: int = 2) -> bool | None:
         """Whether Theorem 4.2's signs, S_pt > 1 > S_at, hold in every completion (True) or in none (False).
 
-        None where the bounds leave it open.
+        None if the bounds leave it open.
 
         Parameters
         ----------
@@ -155,12 +158,12 @@ def unexpanded_bounds(
     base: float = 2,
     vocabulary_size: int | None = None,
 ) -> UnexpandedBounds:
-    r"""Bound rates, overlaps and response of datasets whose trees have unexpanded leaves.
+    r"""Bound the rates, overlaps and response of datasets whose trees have unexpanded leaves.
 
     Parameters
     ----------
     trees : sequence of N TokenTrees
-        As `Mixture.from_trees` takes them; leaf weights are read as multiples of their sum.
+        As in `Mixture.from_trees`; leaf weights are divided by their sum.
     sizes : sequence of N numbers, optional
         Default: the trees' total weights.
     depth : int, optional
@@ -169,32 +172,32 @@ def unexpanded_bounds(
         Unit of the rates: 2 for bits, ``math.e`` for nats.
     vocabulary_size : int, optional
         Number of symbols that unexpanded mass may lie on. Default: the trees' alphabet size. A tree from
-        `read_along`, or of a model that knows its likely tokens only, needs the model's own: its alphabet
-        leaves out ids that its unexpanded leaves stand for.
+        `read_along`, or of a model that returns only its likely tokens, needs the vocabulary size of the
+        model: the tree's alphabet omits ids that its unexpanded leaves represent.
 
     Returns
     -------
     UnexpandedBounds
-        Certain for every completion. Without unexpanded mass the intervals hold `Mixture`'s values, and are
-        as wide as rounding: about (N + 64) 2^-51 of the value, and 2^-249 where it is 0.
+        Guaranteed for every completion. Without unexpanded mass the intervals contain the values of
+        `Mixture`, and are as wide as rounding: about (N + 64) 2^-51 of the value, and 2^-249 where it is 0.
 
     Raises
     ------
     ValueError, TypeError
         As for `Mixture.from_trees`; if ``base <= 1``; if `vocabulary_size` is below the alphabet size; or if
-        a tree has unexpanded mass, beyond rounding, after a prefix of which it lists every token.
+        a tree has unexpanded mass, beyond rounding, after a prefix for which it lists every token.
 
     Notes
     -----
-    `Mixture.from_trees` makes each unexpanded leaf one leaf, the same for all trees that have it. That is a
-    completion, and so within the bounds, where after each such prefix some token is listed by no tree.
+    `Mixture.from_trees` reads each unexpanded leaf as one leaf, the same for all trees that have it. That is
+    a completion, and so within the bounds, if after each such prefix some token is listed by no tree.
 
-    Two to three sorts of the joint tree's nodes and O(N^2 nodes) for what every pair needs, besides for every
-    pair the leaves at which a third dataset is unknown. ``docs/models.md`` says how tight the bounds are.
+    Two to three sorts of the joint tree's nodes and O(N^2 nodes), plus for every pair the leaves at which a
+    third dataset is unknown. ``docs/models.md`` discusses how tight the bounds are.
 
     Examples
     --------
-    Two coins; of the second, three prefixes were looked at.
+    Two coins; of the second, three prefixes were expanded.
 
     >>> from tokentree.adapters import read_model
     >>> fair, loaded = (lambda prefixes, p=p: np.log([[p, 1 - p]] * len(prefixes)) for p in (0.5, 0.9))
@@ -229,25 +232,25 @@ def unexpanded_bounds(
 
 
 def interval_sign(lower: float, upper: float) -> int:
-    """The sign of all that lies between two bounds; 0 where it is not one."""
+    """The sign of all values between two bounds; 0 if they differ."""
     return int(lower > 0) - int(upper < 0)
 
 
 def signs_hold(pretrain: int | None, align: int | None) -> bool | None:
-    """Whether gamma_p' < 0 < gamma_a', of proved signs; None if those that are not proved leave it open."""
+    """Whether gamma_p' < 0 < gamma_a', from proved signs; None if unproved signs leave it open."""
     if pretrain in (0, 1) or align in (0, -1):
         return False
     return None if pretrain is None or align is None else True
 
 
 class Completions:
-    """Bounds of 1 - S_it in every completion of a mixture's trees, at any sizes and over any vocabulary.
+    """Bounds on 1 - S_it in every completion of a mixture's trees, at any sizes and over any vocabulary.
 
-    A tree does not tell its vocabulary: its alphabet may leave out ids that its unexpanded leaves stand for.
-    One symbol more than the alphabet has can stand for all of these, for overlaps do not ask how many leaves
-    a pool may fill. With it the reading that `Mixture.from_trees` makes is a completion, and so a sign that
-    is certain is also that of the mixture's own figures. Datasets that are means of trees are bounded through
-    those, S being bilinear.
+    A tree does not determine its vocabulary: its alphabet may omit ids that its unexpanded leaves represent.
+    One symbol more than the alphabet can represent all of these, because overlaps do not depend on how many
+    leaves a pool may fill. With it the reading of `Mixture.from_trees` is a completion, so a guaranteed sign
+    is also that of the mixture's own values. Datasets that are means of trees are bounded through the trees,
+    since S is bilinear.
     """
 
     def __init__(self, unread: Unread) -> None:
@@ -275,18 +278,18 @@ def _weights(sizes: Sequence[Fraction]) -> Float[np.ndarray, "datasets"]:
 def _from_one(
     bounds: Float[np.ndarray, "2 datasets datasets"],
 ) -> Float[np.ndarray, "2 datasets datasets"]:
-    """Bounds of 1 - S from those of S, or the other way round."""
+    """Bounds on 1 - S from those on S, or vice versa."""
     outwards = np.array([-np.inf, np.inf])[:, None, None]
     turned: Float[np.ndarray, "2 datasets datasets"] = np.nextafter(1 - bounds[::-1], outwards)
     return turned
 
 
 def _rates(known: _Known, w: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "2 datasets"]:
-    """Lower and upper bounds of the rates in nats."""
+    """Lower and upper bounds on the rates in nats."""
     p, pool, rest, room = known
     n, q = len(w), w @ p
     lengths = _lengths(q)
-    # The most that q can be on each leaf.
+    # Upper bound on q at each leaf.
     most = q + sum(w[c] * np.append(rest[c], 0.0)[pool[c]] for c in range(n))
     rates = np.empty((2, n))
     for i in range(n):
@@ -303,7 +306,7 @@ def _rates(known: _Known, w: Float[np.ndarray, "datasets"]) -> Float[np.ndarray,
 
 
 def _overlaps(known: _Known, w: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "2 datasets datasets"]:
-    """Lower and upper bounds of the overlaps, each by itself."""
+    """Lower and upper bounds on the overlaps, each separately."""
     p, n, q = known.p, len(w), w @ known.p
     share = p * inverse_root(q) ** 2
     bounds = np.empty((2, n, n))
@@ -322,7 +325,7 @@ def _overlaps(known: _Known, w: Float[np.ndarray, "datasets"]) -> Float[np.ndarr
 
 
 def _kept(known: _Known, w: Float[np.ndarray, "datasets"], q: Float[np.ndarray, "leaves"], i: int) -> float:
-    """The most that the pools of i can add to S_ii: each goes whole to the leaf that is least known."""
+    """Upper bound on what the pools of i add to S_ii: each goes whole to the leaf with least known mass."""
     rest = known.rest[i]
     others = _within(np.minimum, q, known.pool[i], len(rest))
     return float((rest * _ratio(rest, w[i] * rest + others)).sum())
@@ -331,12 +334,12 @@ def _kept(known: _Known, w: Float[np.ndarray, "datasets"], q: Float[np.ndarray, 
 def _gained(
     known: _Known, w: Float[np.ndarray, "datasets"], q: Float[np.ndarray, "leaves"], i: int, t: int
 ) -> float:
-    """The most that the pools of i and of t can add to S_it."""
+    """Upper bound on what the pools of i and of t add to S_it."""
     p, pool, rest, _ = known
     n = rest.shape[1]
     over_i = _pools(known, w, t, np.sqrt(p[i]) * np.sqrt(q), q)
     over_t = _pools(known, w, i, np.sqrt(p[t]) * np.sqrt(q), q)
-    # In units in which two pools that share leaves, where nobody knows any mass, need z + y >= 1.
+    # In units in which two pools that share leaves without any known mass need z + y >= 1.
     units = math.sqrt(w[i]), math.sqrt(w[t])
     z, y = over_i.level() * units[0], over_t.level() * units[1]
     shared = np.flatnonzero((pool[i] >= 0) & (pool[t] >= 0))
@@ -347,7 +350,7 @@ def _gained(
     unknown = w[i] * rest[i][of_i] + w[t] * rest[t][of_t]
     others = np.minimum.reduceat(q[shared], runs) if len(runs) else unknown
     need = np.sqrt(unknown / (unknown + others)) + 4 * _error(len(w))
-    # Such pools hang together below the highest of them. Among themselves alone they would share so.
+    # Such pools form a group below the highest of them; this is the split within the group alone.
     group = np.minimum(of_i, of_t)
     mass = []
     for c, of in ((i, of_i), (t, of_t)):
@@ -356,7 +359,7 @@ def _gained(
     least = y.copy()
     np.maximum.at(y, of_i, need * mass[1] / (mass[0] + mass[1]))
     np.maximum.at(z, of_t, need - y[of_i])
-    # What z has risen above, y need not.
+    # Where z has been raised, y need not be.
     np.maximum.at(least, of_i, need - z[of_t])
     return float(over_i.hyperbolic(z / units[0]) / w[t] + over_t.hyperbolic(least / units[1]) / w[i])
 
@@ -364,7 +367,7 @@ def _gained(
 def _conserve(
     excess: Float[np.ndarray, "2 datasets datasets"], w: Float[np.ndarray, "datasets"]
 ) -> Float[np.ndarray, "2 datasets datasets"]:
-    """Tighten bounds of 1 - S_it by the law sum_j w_j (1 - S_ij) = 0."""
+    """Tighten bounds on 1 - S_it by the law sum_j w_j (1 - S_ij) = 0."""
     others = w / w[:, None]
     np.fill_diagonal(others, 0.0)
     for _ in range(len(w)):
@@ -378,5 +381,5 @@ def _conserve(
 def _widened(
     bounds: Float[np.ndarray, "2 *shape"], slack: Float[np.ndarray, "*shape"] | float
 ) -> Float[np.ndarray, "2 *shape"]:
-    """Lower and upper bounds, moved apart."""
+    """Lower and upper bounds, widened outwards."""
     return np.stack([bounds[0] - slack, bounds[1] + slack])

@@ -1,4 +1,4 @@
-"""What a language model knows of data: its rates, the depth it models, and n-gram models to compare with."""
+"""A language model and its data: rates, modelled depth, and n-gram models for comparison."""
 
 from .depth import ModelledDepth, modelled_depth
 from .ngram import NGramModel

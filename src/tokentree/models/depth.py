@@ -12,25 +12,25 @@ from .._lib.results import Result
 from ..trees import Joined, TokenTree, checked_tree, refuse_open
 
 _ROUNDING = 2.0**-40
-"""Nats that rounding cannot add to a divergence: its terms are right to some units in the last place."""
+"""Nats, more than rounding can add to a divergence of terms accurate to a few units in the last place."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ModelledDepth(Result):
-    """How deep a model knows the token tree of some data; made by `modelled_depth`.
+    """The depth to which a model knows the token tree of some data; made by `modelled_depth`.
 
     Attributes
     ----------
     depth : int
-        Largest d at which the model is within tolerance whatever its unexpanded mass is; 0 if it is not even
-        at depth 1.
+        Largest d at which the model is within tolerance for every completion of its unexpanded mass; 0 if it
+        is not even at depth 1.
     possible : int
-        Largest d at which it may be; `depth` if there is no unexpanded mass.
+        Largest d at which it is so for some completion; equal to `depth` if there is no unexpanded mass.
     depths : int array, shape (D,)
         1, ..., D.
     lower, upper : float array, shape (D,)
-        Least and largest KL(data || model) of the trees pruned to each depth that the model's unexpanded
-        mass allows; equal where the data have nothing there.
+        Bounds on KL(data || model) of the trees pruned to each depth, over all completions of the model's
+        unexpanded mass; equal if the data have no mass there.
 
     Notes
     -----
@@ -50,29 +50,29 @@ class ModelledDepth(Result):
 def modelled_depth(
     model_tree: TokenTree, data_tree: TokenTree, tolerance: float, *, base: float = 2
 ) -> ModelledDepth:
-    r"""Depth d to which a model knows the token tree of some data, as Assumption 3.2 has it.
+    r"""Depth d to which a model knows the token tree of some data, in the sense of Assumption 3.2.
 
-    The paper lets a finite model know the top d layers. Measured: the largest d at which coding the data's
-    blocks of d tokens with the model costs at most `tolerance` more than their entropy,
-    KL(data \|\| model) <= tolerance. By the chain rule this never decreases with d, so one depth is it.
+    The paper assumes that a finite model knows the top d layers. Here d is the largest depth at which coding
+    the data's blocks of d tokens with the model costs at most `tolerance` more than their entropy: KL(data
+    \|\| model) <= tolerance. By the chain rule the divergence never decreases with d, so d is well defined.
 
     Parameters
     ----------
     model_tree : TokenTree
-        The model's masses: `adapters.read_model`, or `adapters.read_along` the data, which leaves nothing
-        open.
+        The model's masses, from `adapters.read_model`, or from `adapters.read_along` the data, which leaves
+        none of the data unread.
     data_tree : TokenTree
         Counts or masses over the same alphabet, none of them unexpanded.
     tolerance : float
-        In bits per block for base 2, at least 0. A divergence above it by less than 2^-40 nats, far more than
-        rounding makes, is within it.
+        In bits per block for base 2, at least 0. An excess of less than 2^-40 nats, far more than rounding
+        can cause, counts as within it.
     base : float
         2 for bits, ``math.e`` for nats.
 
     Returns
     -------
     ModelledDepth
-        Up to the depth at which the shallower tree is cut.
+        For depths up to that at which the shallower tree is cut.
 
     Raises
     ------
@@ -81,11 +81,11 @@ def modelled_depth(
 
     Notes
     -----
-    O(nodes log nodes) for all depths together. Masses below the range of float64, as those of long documents
-    are, enter by their logarithms. Where the model has not looked, the log-sum inequality gives the lower
-    bound P log(P / Q) from the data's mass P there and the model's Q; there is no upper one, for the data may
-    stand where the model has nothing. The data are the empirical distribution: the divergence contains their
-    sampling error, and a model that memorises them may beat their source. Assumption 3.2.
+    O(nodes log nodes) for all depths together. Masses below the range of float64, as for long documents,
+    enter through their logarithms. Where the model is unexpanded, the log-sum inequality gives the lower
+    bound P log(P / Q) from the data's mass P there and the model's Q; there is no upper bound, because the
+    data may lie where the model has no mass. The data are the empirical distribution: the divergence contains
+    their sampling error, and a model that memorises them may do better than their source. Assumption 3.2.
 
     Examples
     --------

@@ -1,25 +1,26 @@
-r"""Interpolated n-gram models, so that trees of language models can be studied without a neural network.
+r"""Interpolated n-gram models, for studying trees of language models without a neural network.
 
-An n-gram is a context u of n - 1 tokens and the token w after it. With u' for u without its oldest token,
-an interpolated model of order n mixes what it counted with the model of order n - 1,
+An n-gram is a context u of n - 1 tokens and the token w after it. With u' for u without its oldest token, an
+interpolated model of order n mixes its counts with the model of order n - 1,
 
     p(w | u) = a(u w) + b(u) p(w | u'),     b(u) = 1 - sum_w a(u w),
 
-down to the empty context, below which p is uniform. A context that was never seen has a = 0 and b = 1. As
-a, b > 0 elsewhere, every probability is positive. With c the count of an n-gram, c(u) = sum_w c(u w), and
+down to the empty context, below which p is uniform. A context that was never seen has a = 0 and b = 1.
+Elsewhere a, b > 0, so every probability is positive. With c the count of an n-gram, c(u) = sum_w c(u w), and
 t(u) the number of different tokens seen after u,
 
 - Witten-Bell: a(u w) = c(u w) / (c(u) + t(u)), so b(u) = t(u) / (c(u) + t(u)).
 - Modified Kneser-Ney: a(u w) = (c(u w) - D) / c(u), where D is D_1, D_2 or D_3 for counts 1, 2 and more.
-  With n_i the number of n-grams of this order that have count i, D_i = i - (i + 1) n_1 n_(i+1) /
-  ((n_1 + 2 n_2) n_i). Below the highest order, c counts not the occurrences of an n-gram but the different
-  tokens found before it, the beginning of a sequence among them where it is a token. An n-gram that nothing
-  ever stands before keeps its occurrences.
+  With n_i the number of n-grams of this order that have count i, D_i = i - (i + 1) n_1 n_(i+1) / ((n_1 + 2
+  n_2) n_i). Below the highest order, c is not the number of occurrences of an n-gram but the number of
+  different tokens found before it, including the beginning of a sequence if that is a token. An n-gram that
+  is never preceded by a token keeps its number of occurrences.
 
-Contexts are kept as a trie from their newest token to their oldest: a context is one 64-bit key, the place of
-u' among the shorter contexts together with u's oldest token. Keys are sorted, so one binary search an order
-finds the contexts of a whole batch. Beside the symbols 0, ..., q - 1, the token q ends a sequence and q + 1
-begins it. Nothing stands before a beginning, so a short prefix is padded with it to any length.
+Contexts are kept as a trie from their newest token to their oldest: a context is one 64-bit key, made of the
+position of u' among the shorter contexts and the oldest token of u. Keys are sorted, so one binary search per
+order finds the contexts of a whole batch. In addition to the symbols 0, ..., q - 1, the token q ends a
+sequence and q + 1 begins it. Nothing precedes a beginning, so a short prefix can be padded with it to any
+length.
 
 References
 ----------
@@ -44,10 +45,10 @@ from ..trees import flattened, run_starts
 Smoothing = Literal["witten-bell", "kneser-ney"]
 
 _FALLBACK = (0.5, 1.0, 1.5)
-"""Discounts where the counts of counts give none: KenLM's."""
+"""Discounts if the counts of counts give none, as in KenLM."""
 
 _MAX_ALPHABET = 2**31
-"""So that a context's key fits 64 bits."""
+"""Largest alphabet, so that the key of a context fits in 64 bits."""
 
 
 class _Counts(NamedTuple):
@@ -56,7 +57,7 @@ class _Counts(NamedTuple):
     contexts: Int[np.ndarray, "contexts"]
     """Key of each context."""
     ngrams: Int[np.ndarray, "ngrams"]
-    """Place of the context, times the radix, plus the token."""
+    """Position of the context, times the radix, plus the token."""
     counts: Int[np.ndarray, "ngrams"]
 
 
@@ -77,17 +78,17 @@ class _Order(NamedTuple):
 class NGramModel:
     """An interpolated n-gram model: a batch of prefixes in, next-token log-probabilities out.
 
-    Fit one with `fit`. It is a next-token model as `read_model` takes it.
+    Made by `fit`. It is a next-token model that `read_model` accepts.
 
     Attributes
     ----------
     order : int
-        Longest n-gram n: the next token is conditioned on the last n - 1.
+        Length n of the longest n-grams: the next token is conditioned on the last n - 1.
     alphabet_size : int
-        Number q of symbols, end-of-sequence not counted.
+        Number q of symbols, not counting end-of-sequence.
     smoothing : {"witten-bell", "kneser-ney"}
     begin : bool
-        Whether the beginning of a sequence is a token that is conditioned on.
+        Whether contexts include the beginning of a sequence as a token.
     end : bool
         Whether sequences end; the end-of-sequence token is then q.
     n_parameters : int
@@ -112,7 +113,7 @@ class NGramModel:
     n_parameters: int
     _log_unigrams: Float[np.ndarray, "vocabulary"]
     _orders: tuple[_Order, ...]
-    """Orders 2 and up, as far as contexts are that long."""
+    """Orders from 2, up to the longest contexts in the data."""
 
     @staticmethod
     def fit(
@@ -130,16 +131,16 @@ class NGramModel:
         Parameters
         ----------
         sequences : iterable of str or of integer sequences, or integer array of shape (n, length)
-            As `TokenTree.from_sequences` takes them.
+            As in `TokenTree.from_sequences`.
         order : int
-            Longest n-gram n, at least 1; it may exceed the sequences' lengths.
+            Length n of the longest n-grams, at least 1; it may exceed the lengths of the sequences.
         alphabet_size : int
-            Number q of symbols, at most 2**31; every symbol lies in 0, ..., q - 1.
+            Number q of symbols, at most 2**31; every symbol is in 0, ..., q - 1.
         smoothing : {"witten-bell", "kneser-ney"}
             Interpolated Witten-Bell, or interpolated modified Kneser-Ney.
         begin : bool
-            Put one begin-of-sequence token before each sequence: the first tokens then have contexts of their
-            own. Otherwise they have shorter contexts, for sequences cut out of a stream.
+            Put a begin-of-sequence token before each sequence: the first tokens then have their own contexts.
+            Otherwise they have shorter contexts, as suits sequences cut out of a stream.
         end : bool
             Put the end-of-sequence token q after each sequence. Otherwise sequences never end.
         progress : bool
@@ -152,18 +153,18 @@ class NGramModel:
         Raises
         ------
         ValueError, TypeError
-            If there is no token to count, a symbol is outside the alphabet, the alphabet is larger than
+            If there are no tokens to count, a symbol is outside the alphabet, the alphabet is larger than
             2**31, ``order < 1``, or the smoothing is unknown.
 
         Notes
         -----
         O(order S log S) time for S tokens; the work space is O(S). The model keeps 9 to 12 bytes for each
-        n-gram and 24 for each context. Discounts that the counts of counts n_1, ..., n_4 leave undefined, or
-        that would not be positive, are 0.5, 1 and 1.5, KenLM's fallback.
+        n-gram and 24 for each context. Discounts that the counts of counts n_1, ..., n_4 leave undefined or
+        make nonpositive are 0.5, 1 and 1.5, as in KenLM.
 
         Kneser-Ney's lower orders describe tokens after unseen contexts. Without `begin`, a prefix shorter
-        than order - 1 meets them for want of a longer context, and its rows are then not the data's
-        frequencies; use Witten-Bell there. References: see the module.
+        than order - 1 uses them because it has no longer context, and its row then does not match the data's
+        frequencies; use Witten-Bell in that case. References are in the module's docstring.
 
         Examples
         --------
@@ -207,7 +208,7 @@ class NGramModel:
         Parameters
         ----------
         prefixes : sequence of tuple of int
-            The tokens so far; end-of-sequence is not among them.
+            The tokens so far, without end-of-sequence.
 
         Returns
         -------
@@ -217,12 +218,12 @@ class NGramModel:
         Raises
         ------
         ValueError, TypeError
-            If there is no prefix, or a token is outside the alphabet.
+            If there are no prefixes, or a token is outside the alphabet.
 
         Notes
         -----
-        O(order log contexts) a prefix, however long, O(1) an entry and for each n-gram that goes on from it.
-        Only the last order - 1 tokens are looked at.
+        O(order log contexts) per prefix of any length, and O(1) per entry and per n-gram that continues the
+        prefix. Only the last order - 1 tokens are used.
         """
         radix = self.alphabet_size + 2
         n = len(self._orders)
@@ -230,7 +231,7 @@ class NGramModel:
             contexts = [prefix[max(0, len(prefix) - n) :] for prefix in prefixes]
             flat, lengths = flattened("prefixes", contexts, self.alphabet_size)
         except (TypeError, ValueError):
-            # To say where in the whole prefix.
+            # So that errors give the position in the whole prefix.
             flat, lengths = flattened("prefixes", prefixes, self.alphabet_size)
         back = np.arange(1, n + 1)
         inside = back <= lengths[:, None]
@@ -248,7 +249,7 @@ class NGramModel:
             log_weight[rows] += level.log_backoff[place]
             found.append((level, rows, place))
 
-        # Logarithms throughout: the weights of many orders multiply to less than the smallest float64.
+        # Logarithms throughout: products of the weights of many orders underflow float64.
         out: Float[np.ndarray, "batch vocabulary"] = log_weight[:, None] + self._log_unigrams
         log_weight[:] = 0
         for level, rows, place in reversed(found):
@@ -265,7 +266,7 @@ class NGramModel:
     ) -> Float[np.ndarray, "batch vocabulary"]:
         """Log-probabilities of the token after each of ``sequence[:start]`` to ``sequence[:stop - 1]``.
 
-        As calling the model gives them, without a copy of every prefix.
+        The same as calling the model, without a copy of every prefix.
 
         Parameters
         ----------
@@ -290,7 +291,7 @@ class NGramModel:
 
 
 def _count(stream: Shaped[np.ndarray, "n"], order: int, q: int, begin: bool, progress: bool) -> list[_Counts]:
-    """Occurrences of the n-grams of orders 1 to `order`, as far as contexts are that long."""
+    """Occurrences of the n-grams of orders 1 to `order`, or up to the longest contexts in the data."""
     radix = q + 2
     at = np.flatnonzero(stream != q + 1)
     context = np.zeros(len(at), dtype=np.int64)
@@ -302,7 +303,7 @@ def _count(stream: Shaped[np.ndarray, "n"], order: int, q: int, begin: bool, pro
             at, key = at[on], context[on] * radix + stream[at[on] - back]
             if not len(at):
                 break
-            # Tokens are kept in the order of their contexts, so that equal contexts are neighbours.
+            # Tokens are kept in the order of their contexts, so that equal contexts are adjacent.
             sort = np.argsort(key)
             at, key = at[sort], key[sort]
             new = run_starts(key)
@@ -312,7 +313,7 @@ def _count(stream: Shaped[np.ndarray, "n"], order: int, q: int, begin: bool, pro
 
 
 def _continuations(counted: list[_Counts], radix: int) -> list[_Counts]:
-    """Kneser-Ney's counts: different tokens before an n-gram, or occurrences where there is none."""
+    """Kneser-Ney counts: different tokens before an n-gram, or occurrences if there is none."""
     adjusted = []
     for level, longer in pairwise(counted):
         context, token = np.divmod(longer.ngrams, radix)
@@ -339,9 +340,9 @@ def _smooth(level: _Counts, radix: int, smoothing: Smoothing) -> _Order:
 
 
 def _discounts(counts: Int[np.ndarray, "ngrams"]) -> Float[np.ndarray, "4"]:
-    """Modified Kneser-Ney's discount at counts 0, 1, 2, and 3 or more."""
+    """Discounts of modified Kneser-Ney at counts 0, 1, 2, and 3 or more."""
     n = np.bincount(np.minimum(counts, 5), minlength=5).tolist()
-    # In integers, so that a discount of zero is seen to be one.
+    # In integers, so that a discount of zero is recognised.
     above = [i * (n[1] + 2 * n[2]) * n[i] - (i + 1) * n[1] * n[i + 1] for i in (1, 2, 3)]
     below = [(n[1] + 2 * n[2]) * n[i] for i in (1, 2, 3)]
     if 0 in n[1:5] or min(above) <= 0:

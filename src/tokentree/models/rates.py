@@ -1,8 +1,8 @@
-"""What a dataset costs under a model: log-loss, and the codes that come close to it.
+"""The cost of a dataset under a model: log-loss, and the codes that come close to it.
 
 A model's log-loss is the ideal code length of Section 3.1. By the chain rule the loss on the first d tokens
-of every response is the cross-entropy of the data's leaves under the model's tree, both pruned to depth d;
-what real codes make of it is measured here side by side.
+of every response is the cross-entropy of the data's leaves under the model's tree, both pruned to depth d.
+The rates of real codes are measured here for comparison.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,29 +20,29 @@ from ..codes import arithmetic_encode, huffman_lengths
 from ..trees import Joined, TokenTree, by_depth, checked_tree, refuse_open
 
 _CODES = 1000
-"""Depths at which Huffman codes are built unasked."""
+"""Number of depths up to which Huffman codes are built by default."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ModelRates(Result):
-    """Rates of one dataset under one model, in bits per block unless another base is asked for.
+    """Rates of one dataset under one model, in bits per block unless another base is given.
 
     Attributes
     ----------
     depths : int array, shape (D,)
-        Tokens in a block, d.
+        Tokens per block, d.
     tokens : float array, shape (D,)
-        Mean number of tokens in a block, end-of-sequence included: divide by it for rates per token.
+        Mean number of tokens per block, including end-of-sequence: divide by it for rates per token.
     entropy : float array, shape (D,)
-        Of the data's own pruned tree: the rate of the best model of depth d.
+        Entropy of the data's own pruned tree: the rate of the best model of depth d.
     log_loss : float array, shape (D,)
-        Cross-entropy of the data's leaves under the model's; inf where the model has no mass.
+        Cross-entropy of the data's leaves under the model's; inf if the model gives one of them no mass.
     huffman : float array, shape (D,)
-        Mean codeword length of the Huffman code built on the model's leaves; NaN where log_loss is inf, and
-        where no code was built: see `model_rates`.
+        Mean codeword length of the Huffman code built on the model's leaves; NaN where log_loss is inf or no
+        code was built (see `model_rates`).
     arithmetic : float array, shape (D,)
-        Length of all blocks, coded arithmetically with the model's leaves, over their number; NaN where
-        log_loss is inf, or where it was not asked for.
+        Length of all blocks under arithmetic coding with the model's leaves, divided by their number; NaN
+        where log_loss is inf or it was not requested.
 
     Notes
     -----
@@ -78,7 +78,7 @@ def model_rates(
     arithmetic: bool = False,
     huffman: bool | None = None,
 ) -> ModelRates:
-    r"""Rates of a dataset under a model: its log-loss beside the token tree's own rate and real codes.
+    r"""Rates of a dataset under a model: log-loss, compared with the token tree's own rate and real codes.
 
     Parameters
     ----------
@@ -91,34 +91,34 @@ def model_rates(
     base : float
         2 for bits, ``math.e`` for nats.
     arithmetic : bool
-        Also code all blocks arithmetically; needs counts, and the extra ``coding``.
+        Also code all blocks arithmetically; this needs counts, and the extra ``coding``.
     huffman : bool, optional
-        Build the Huffman codes, one for each depth. Default: if at most 1,000 depths are asked for, and then
-        where no leaf of the model weighs less than 2^-1022.
+        Build the Huffman codes, one per depth. Default: if at most 1,000 depths are requested, and then where
+        no leaf of the model weighs less than 2^-1022.
 
     Returns
     -------
     ModelRates
-        ``log_loss - entropy`` is KL(data \|\| model). ``huffman`` is at least the entropy, and may lie on
-        either side of log_loss: its lengths fit the model only on average over the model. ``arithmetic`` is
-        within 64 bits in all and 0.006 bits per block of the log-loss with q rounded to multiples of 2^-24,
-        none below 2^-24: near log_loss where leaves weigh much more than that.
+        ``log_loss - entropy`` is KL(data \|\| model). ``huffman`` is at least the entropy, and may be below
+        or above log_loss: its lengths fit the model only on average over the model. ``arithmetic`` is within
+        64 bits in total plus 0.006 bits per block of the log-loss with q rounded to multiples of 2^-24, none
+        below 2^-24: close to log_loss if leaves weigh much more than that.
 
     Raises
     ------
     ValueError
         If alphabets differ, `depths` is empty, a depth is below 1 or below a cut, the data have unexpanded
-        mass, or lie where the model has, `arithmetic` is asked for masses, or `huffman` for leaves that weigh
-        less than 2^-1022.
+        mass or lie where the model has, `arithmetic` is requested for masses, or `huffman` for leaves that
+        weigh less than 2^-1022.
     ImportError
-        If `arithmetic` is asked for and constriction is not installed.
+        If `arithmetic` is requested and constriction is not installed.
 
     Notes
     -----
-    Leaves that only the model has, its unexpanded ones among them, are symbols of its codes too. The first
-    columns take O(nodes log nodes) for all depths together, and are right also where masses are below the
-    range of float64, as those of documents of a few hundred tokens are. Codes take O(M log M) for the M
-    leaves at each depth, and O(blocks) for arithmetic coding. Section 3.1 and Definition 3.3 of the paper.
+    Leaves that only the model has, including its unexpanded ones, are symbols of its codes too. The columns
+    without codes take O(nodes log nodes) for all depths together, and are accurate even if masses are below
+    the range of float64, as for documents of a few hundred tokens. Codes take O(M log M) for the M leaves at
+    each depth, and O(blocks) for arithmetic coding. Section 3.1 and Definition 3.3 of the paper.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def model_rates(
     if model_tree._is_open:
         _refuse_unread(joined, grid)
     data = data_tree.prune(max(grid))
-    # The last depth's leaves stay those of every deeper one.
+    # The leaves at the last depth are those at every greater depth.
     at = np.minimum(grid, data.depth) - 1
     tokens, entropy, loss = (column[at] for column in _ideal(joined, data))
     build = len(grid) <= _CODES if huffman is None else huffman
@@ -156,7 +156,7 @@ def model_rates(
         elif huffman:
             raise ValueError(
                 f"huffman = True: model_tree has masses below 2**-1022 at depth {grid[i]}, which float64 "
-                "cannot hold; give depths above it, or leave huffman out"
+                "cannot hold; give smaller depths, or leave huffman out"
             )
         if arithmetic:
             bits[i] = _coded_bits(q, counts[leaves])
@@ -174,7 +174,7 @@ def model_rates(
 def _grid(
     model_tree: TokenTree, data_tree: TokenTree, depths: Annotated[Numbers, "depths"] | None
 ) -> list[int]:
-    """The depths asked for, none of them below a cut."""
+    """The requested depths, none of them below a cut."""
     wanted = range(1, data_tree.depth + 1) if depths is None else checks.items("depths", depths)
     grid = [checks.integer("depths", depth, 1) for depth in wanted]
     if not grid:
@@ -186,25 +186,25 @@ def _grid(
 
 
 def _refuse_unread(joined: Joined, grid: Sequence[int]) -> None:
-    """Refuse depths at which the model has not looked at some of the data."""
+    """Refuse depths at which the model is unexpanded on some of the data."""
     lower, upper = joined.divergences()
     open_from = np.append(np.flatnonzero(lower != upper) + 1, np.inf)[0]
     for depth in grid:
         if depth >= open_from:
             raise ValueError(
-                f"model_tree has not looked at some of the data within depth {depth}: read_along the "
-                "data, or see what modelled_depth can say"
+                f"model_tree is unexpanded on some of the data within depth {depth}: use read_along on the "
+                "data, or modelled_depth for bounds"
             )
 
 
 def _ideal(joined: Joined, data: TokenTree) -> tuple[Float[np.ndarray, "depths"], ...]:
-    """Tokens in a block, entropy and log-loss of the data pruned to each depth from 1 on, in nats."""
+    """Tokens per block, entropy and log-loss of the data pruned to each depth from 1, in nats."""
     p, closed = log_masses.rounded(data._shares), data.symbols < 0
-    # A response passes one node on each level that it reaches.
+    # A response passes through one node on each level that it reaches.
     passing = np.add.reduceat(log_masses.rounded(data._nodes[2]), data.offsets[1:-1])
     losses = -log_masses.logs(joined.model[joined.data_at])
     with np.errstate(invalid="ignore"):
-        # What occurs, however rarely, and cannot, costs infinitely much.
+        # A leaf that occurs, however rarely, and has no mass under the model costs infinitely much.
         losses = np.where(data._shares == 0, 0.0, np.where(losses < np.inf, p * losses, np.inf))
     return (
         np.cumsum(passing, dtype=np.float64) / data.total_weight,
@@ -214,8 +214,8 @@ def _ideal(joined: Joined, data: TokenTree) -> tuple[Float[np.ndarray, "depths"]
 
 
 def _coded_bits(q: Float[np.ndarray, "leaves"], counts: Int[np.ndarray, "leaves"]) -> int:
-    """Bits of all blocks, coded arithmetically with the leaves' masses."""
-    # The coder gives 2^-24 at least to all that is possible, however rare.
+    """Bits of all blocks under arithmetic coding with the masses of the leaves."""
+    # The coder gives at least 2^-24 to every possible leaf, however rare.
     q = np.where(q != 0, np.maximum(log_masses.rounded(q), log_masses.LEAST), 0.0)
     return arithmetic_encode(q, np.repeat(np.arange(len(q)), counts)).size
 

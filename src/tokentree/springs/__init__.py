@@ -1,4 +1,4 @@
-"""Section 4.3: the chain of springs, and the spring system that joint compression is."""
+"""Section 4.3: the chain of springs, and joint compression as a system of springs."""
 
 from .chain import SpringChain
 from .fisher import FisherSprings

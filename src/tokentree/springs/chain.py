@@ -1,8 +1,9 @@
 r"""Section 4.3's mechanical chain: springs in series between a wall and a load, or between two walls.
 
-Hooke's law and nothing else. Its motion is linear, M u'' + C u' + K u = f, so it has a closed form.
+Only Hooke's law is used. The motion is linear, M u'' + C u' + K u = f, so it has a closed form.
 
-Stiffnesses may span eighteen decades. Compliances enter as shares (1/k_i) / sum (1/k_j), all positive.
+Stiffnesses may span eighteen decades. Compliances enter as shares (1/k_i) / sum (1/k_j), which are all
+positive.
 """
 
 import math
@@ -24,16 +25,17 @@ class SpringChain:
     Parameters
     ----------
     stiffness : array_like, shape (n,)
-        The k_i, finite and > 0, from the wall outwards. Units are the caller's: energy is force times length.
+        The k_i, finite and > 0, from the wall outwards. Units are up to the caller: energy is force times
+        length.
     names : sequence of n distinct strings, optional
         Default: "k1", "k2", ...
 
     Raises
     ------
     ValueError
-        If a stiffness is not finite and > 0, there is none, or the names do not fit.
+        If there are no springs, a stiffness is not finite and > 0, or the names do not fit.
     TypeError
-        If the stiffnesses are not real numbers or a name is no string.
+        If the stiffnesses are not real numbers or a name is not a string.
 
     Notes
     -----
@@ -51,11 +53,11 @@ class SpringChain:
     def __init__(self, stiffness: Annotated[Numbers, "springs"], names: Iterable[str] | None = None) -> None:
         k = np.array(checks.positive("stiffness", stiffness))
         if k.ndim != 1 or k.size == 0:
-            raise ValueError(f"stiffness has shape {k.shape}: must be (n,), one number a spring")
+            raise ValueError(f"stiffness has shape {k.shape}: must be (n,), one number per spring")
         k.flags.writeable = False
         self._stiffness = k
         self._names = checks.distinct_names(names, k.size, "spring", "k")
-        # Not sum(1 / k): the compliance of a very soft spring may be beyond a float64.
+        # Not sum(1 / k): the compliance of a very soft spring may exceed the range of float64.
         compliance = k.min() / k
         self._shares = compliance / math.fsum(compliance)
         self._equivalent = float(k.min()) / math.fsum(compliance)
@@ -67,32 +69,32 @@ class SpringChain:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The springs' names."""
+        """The names of the springs."""
         return self._names
 
     @property
     def equivalent_stiffness(self) -> float:
-        """k_eff = (sum 1/k_i)^-1, to three roundings."""
+        """k_eff = (sum 1/k_i)^-1, within three roundings."""
         return self._equivalent
 
     # Between a wall and a load
 
     def extensions(self, force: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch springs"]:
-        """Extension F / k_i of every spring under a force on the end, shape (..., n)."""
+        """Extension F / k_i of every spring under a force on the last node, shape (..., n)."""
         extensions: Float[np.ndarray, "*batch springs"] = finite("force", force)[..., None] / self._stiffness
         return extensions
 
     def force(
         self, total_extension: Annotated[Numbers, "*batch"]
     ) -> Float[np.ndarray, "*batch"] | np.float64:
-        """Force k_eff x total extension that stretches the whole chain so far."""
+        """Force k_eff x total extension that stretches the whole chain by that amount."""
         force: Float[np.ndarray, "*batch"] | np.float64 = (
             self._equivalent * finite("total_extension", total_extension)
         )[()]
         return force
 
     def energy(self, force: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
-        """Energy F^2 / (2 k_eff) stored in the chain under a force on the end.
+        """Energy F^2 / (2 k_eff) stored in the chain under a force on the last node.
 
         Parameters
         ----------
@@ -118,14 +120,14 @@ class SpringChain:
         force: Annotated[Numbers, "*batch"],
         natural_lengths: Annotated[Numbers, "springs"] = 0.0,
     ) -> ChainState:
-        r"""The chain between a wall and a force on its end; an array of forces gives force-extension curves.
+        r"""The chain between a wall and a force; an array of forces gives force-extension curves.
 
         Parameters
         ----------
         force : array_like, shape (...)
             Pull on the last node, away from the wall; negative pushes.
         natural_lengths : array_like, shape (n,) or ()
-            Lengths of the springs without force, >= 0.
+            Natural lengths of the springs, >= 0.
 
         Returns
         -------
@@ -134,7 +136,7 @@ class SpringChain:
         Raises
         ------
         ValueError, TypeError
-            If an entry is not as above.
+            If an entry is not as described above.
 
         Examples
         --------
@@ -156,17 +158,18 @@ class SpringChain:
         natural_lengths: Annotated[Numbers, "springs"] = 0.0,
         pull: Annotated[Numbers, "*#batch nodes"] | None = None,
     ) -> ChainState:
-        r"""The chain between two fixed walls, its inner nodes pulled or not.
+        r"""The chain between two fixed walls, with optional forces on its inner nodes.
 
         Parameters
         ----------
         distance : array_like, shape (...)
-            Between the walls, >= 0. The springs are compressed if it is less than their natural lengths.
+            Distance between the walls, >= 0. The springs are compressed if it is less than the sum of their
+            natural lengths.
         natural_lengths : array_like, shape (n,) or ()
-            Lengths of the springs without force, >= 0.
+            Natural lengths of the springs, >= 0.
         pull : array_like, shape (..., n - 1), optional
-            Force on each inner node, away from the first wall. Default: none. Leading axes broadcast with
-            those of `distance`.
+            Force on each inner node, away from the first wall. Default: 0. Leading axes broadcast with those
+            of `distance`.
 
         Returns
         -------
@@ -176,17 +179,17 @@ class SpringChain:
         Raises
         ------
         ValueError, TypeError
-            If an entry or a shape is not as above.
+            If an entry or a shape is not as described above.
 
         Notes
         -----
-        A force f on node p reaches the springs before it with f times the share of the compliance behind it,
-        and those behind it with -f times the share before it. Tension i is k_eff (distance - lengths) plus
-        such terms, with an error of about n units in the last place of their sizes. O(n) a state.
+        A force f on node p adds to the springs before it f times the share of the compliance behind it, and
+        to those behind it -f times the share before it. Tension i is k_eff (distance - lengths) plus such
+        terms, with an error of about n units in the last place of their magnitudes. O(n) per state.
 
         Examples
         --------
-        The two-dataset mixture of sizes 3 and 1 is this chain: the node sits at w_2 = 1/4.
+        The two-dataset mixture of sizes 3 and 1 is this chain: the node is at w_2 = 1/4.
 
         >>> SpringChain([3, 1]).between_walls(1).positions
         array([0.  , 0.25, 1.  ])
@@ -200,7 +203,7 @@ class SpringChain:
         checks.nonnegative("distance", apart)
         forces = np.zeros(n - 1) if pull is None else finite("pull", pull)
         if forces.shape[-1:] != (n - 1,):
-            raise ValueError(f"pull has shape {forces.shape}: must be (..., {n - 1}), a force an inner node")
+            raise ValueError(f"pull has shape {forces.shape}: must be (..., {n - 1}), one per inner node")
         try:
             shape = np.broadcast_shapes(apart.shape, forces.shape[:-1])
         except ValueError:
@@ -223,14 +226,14 @@ class SpringChain:
     def frequencies(
         self, masses: Annotated[Numbers, "nodes"] = 1.0, held: bool = False
     ) -> Float[np.ndarray, "modes"]:
-        r"""Natural angular frequencies of the chain without damping, from the highest down.
+        r"""Natural angular frequencies of the undamped chain, in descending order.
 
         Parameters
         ----------
         masses : array_like, shape (nodes,) or ()
-            Of the free nodes, finite and > 0.
+            Masses of the free nodes, finite and > 0.
         held : bool
-            Whether a second wall holds the last node. There are n - 1 free nodes then, and n otherwise.
+            Whether a second wall holds the last node. Then there are n - 1 free nodes, otherwise n.
 
         Returns
         -------
@@ -240,12 +243,12 @@ class SpringChain:
         Raises
         ------
         ValueError, TypeError
-            If a mass is not as above, or no node is free.
+            If a mass is not finite and > 0, or no node is free.
 
         Notes
         -----
-        High relative accuracy for all of them, also where stiffnesses span eighteen decades. O(n^2); n = 1000
-        in a tenth of a second.
+        All have high relative accuracy, even if stiffnesses span eighteen decades. O(n^2); n = 1000 takes a
+        tenth of a second.
 
         Examples
         --------
@@ -257,7 +260,7 @@ class SpringChain:
         found: Float[np.ndarray, "modes"] = linalg.svd(
             bidiagonal(self._stiffness, self._masses(masses, held)), compute_uv=False, lapack_driver="gesvd"
         )
-        # A node held has no mode: its zero comes last.
+        # A held node has no mode: its zero comes last.
         return found[: found.size - held]
 
     def simulate(
@@ -278,24 +281,24 @@ class SpringChain:
         Parameters
         ----------
         times : array_like, shape (L,)
-            When, >= 0, in any order. Motion starts at 0.
+            Times >= 0, in any order. Motion starts at 0.
         masses : array_like, shape (nodes,) or ()
-            Of the free nodes, finite and > 0.
+            Masses of the free nodes, finite and > 0.
         load : array_like, shape (nodes,) or ()
-            Constant force on each free node; a single number is the force on the last of them.
+            Constant force on each free node; a single number is the force on the last one.
         mass_damping : float
-            a >= 0, per time: every node is slowed by the force a m_j u'_j.
+            a >= 0, an inverse time: every node is slowed by the force a m_j u'_j.
         stiffness_damping : float
-            b >= 0, a time: beside every spring stands a dashpot of viscosity b k_i.
+            b >= 0, a time: every spring has a parallel dashpot of viscosity b k_i.
         displacement, velocity : array_like, shape (nodes,) or ()
-            At time 0; displacements are from where the nodes rest without load. Between walls that is
-            anywhere: pretension does not change the motion of linear springs.
+            Values at time 0; displacements are from the rest positions without load. Between walls these may
+            be anywhere: pretension does not change the motion of linear springs.
         held : bool
-            Whether a second wall holds the last node. There are n - 1 free nodes then, and n otherwise.
+            Whether a second wall holds the last node. Then there are n - 1 free nodes, otherwise n.
         integrate : bool
-            Solve the equations of motion by `scipy.integrate.solve_ivp` instead of in closed form. A check:
-            explicit (DOP853), and implicit (Radau) where the chain is stiff. It must follow every
-            oscillation, so it is for chains whose fast modes are damped well, or short times.
+            As a check, solve the equations of motion by `scipy.integrate.solve_ivp` instead of in closed
+            form: explicit (DOP853), or implicit (Radau) if the chain is stiff. It must follow every
+            oscillation, so it suits chains with well damped fast modes, or short times.
 
         Returns
         -------
@@ -304,16 +307,17 @@ class SpringChain:
         Raises
         ------
         ValueError, TypeError
-            If an entry is not as above, or the motion of a mode leaves the range of a float64.
+            If an entry is not as described above, or the motion of a mode leaves the range of float64.
         RuntimeError
             If the integration fails.
 
         Notes
         -----
-        Proportional damping (Rayleigh 1877) keeps the modes of the undamped chain, so each is a damped
-        oscillator of its own and the closed form is exact. Errors are relative to the largest displacement,
-        that at rest included; a mode of frequency w loses the digits of w t. O(n^3 + n^2 L); n = 1000 in
-        about a second. The damping is not general: one coefficient for all nodes, one for all springs.
+        Proportional damping (Rayleigh 1877) keeps the modes of the undamped chain, so each is a separate
+        damped oscillator and the closed form is exact. Errors are relative to the largest displacement,
+        including that at rest; a mode of frequency w loses the digits of w t. O(n^3 + n^2 L); n = 1000 takes
+        about a second. The damping is not general: there is one coefficient for all nodes and one for all
+        springs.
 
         Examples
         --------
@@ -343,7 +347,7 @@ class SpringChain:
             rest = np.cumsum(stretch)[: m.size]
         if not np.isfinite(rest).all():
             checks.fail_at(
-                "rest", rest, ~np.isfinite(rest), "the load must leave it in the range of a float64"
+                "rest", rest, ~np.isfinite(rest), "the load must keep it within the range of float64"
             )
         equation = Equation(self._stiffness, m, a, b, forces, stretch, rest, start, speed)
         moved = integrated(equation, at) if integrate else closed_form(equation, at)
@@ -357,7 +361,7 @@ class SpringChain:
     def _masses(self, masses: Numbers, held: bool) -> Float[np.ndarray, "nodes"]:
         free = self._stiffness.size - bool(held)
         if not free:
-            raise ValueError("held = True: one spring between two walls has no node that is free to move")
+            raise ValueError("held = True: one spring between two walls has no free node")
         return per_unit("masses", checks.positive("masses", masses), free)
 
     def __repr__(self) -> str:

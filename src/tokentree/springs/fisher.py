@@ -1,8 +1,8 @@
-"""The spring system that joint compression is: anchors, stiffnesses and Fisher's metric.
+"""Joint compression as a system of springs: anchors, stiffnesses and the Fisher metric.
 
-Anchors p_i, stiffnesses n_i, and one node q = sum n_i p_i / T, at which the forces n_i (p_i - q) balance. The
-page docs/springs.md says where this is Hooke's law exactly, where to first order, and where it is not, with
-proofs.
+The anchors are p_i, the stiffnesses n_i, and the one node is q = sum n_i p_i / T, at which the forces n_i
+(p_i - q) balance. The page docs/springs.md proves where this is Hooke's law exactly, where to first order,
+and where it is not.
 """
 
 from fractions import Fraction
@@ -33,7 +33,7 @@ class FisherSprings:
 
     Notes
     -----
-    Section 4.3 of the paper. With two datasets this is Hooke's law for two springs in series, exactly; see
+    Section 4.3 of the paper. With two datasets this is exactly Hooke's law for two springs in series; see
     docs/springs.md.
 
     Examples
@@ -63,7 +63,7 @@ class FisherSprings:
 
     @property
     def stiffness(self) -> Float[np.ndarray, "datasets"]:
-        """The n_i. At the node the springs act side by side: it is held with stiffness T = sum n_i."""
+        """The n_i. At the node the springs act in parallel, with total stiffness T = sum n_i."""
         return self._mixture.sizes
 
     @property
@@ -73,17 +73,17 @@ class FisherSprings:
 
     @property
     def forces(self) -> Float[np.ndarray, "datasets leaves"]:
-        """n_i (p_i - q), shape (N, M): what dataset i pulls the node with, leaf by leaf.
+        """n_i (p_i - q), shape (N, M): the force of dataset i on the node, per leaf.
 
         p_i - q is formed as in `Mixture.response`, without cancellation. At every leaf the forces sum to zero
-        within about 2 N^2 units in the last place of the largest of them there. O(N M).
+        within about 2 N^2 units in the last place of the largest one. O(N M).
         """
         sizes = self.stiffness[:, None]
         return np.concatenate([sizes * d / SCALE for _, _, d in self._mixture.centred_blocks()], axis=1)
 
     @property
     def extensions(self) -> Float[np.ndarray, "datasets"]:
-        """Fisher-metric lengths |p_i - q| = sqrt(sum (p_i - q)^2 / q), shape (N,), without a unit.
+        """Dimensionless Fisher-metric lengths |p_i - q| = sqrt(sum (p_i - q)^2 / q), shape (N,).
 
         Their squares are the chi-square divergences, -T R_ii in nats. O(N M).
         """
@@ -99,13 +99,13 @@ class FisherSprings:
         base : float
             2 for bits, ``math.e`` for nats.
         reverse : bool
-            Which direction.
+            Whether to return KL(q \|\| p_i).
 
         Returns
         -------
         ndarray, shape (N,)
-            Forward: finite, at most -log w_i. Reverse: inf where D_i lacks a leaf that another dataset has,
-            so for disjoint datasets always.
+            Forward: finite, at most -log w_i. Reverse: inf if D_i lacks a leaf that another dataset has, and
+            so always for disjoint datasets.
 
         Raises
         ------
@@ -131,15 +131,15 @@ class FisherSprings:
         Parameters
         ----------
         node : array_like, shape (M,), optional
-            A distribution x. Default: q, where the energy is least.
+            A distribution x. Default: q, which minimises the energy.
         base : float
             2 for bits, ``math.e`` for nats.
 
         Returns
         -------
         float
-            inf where x lacks a leaf that a dataset has. At q, T times the Jensen-Shannon divergence of the
-            datasets: what they lose by being coded jointly. Elsewhere E(x) = E(q) + T KL(q || x).
+            inf if x lacks a leaf that a dataset has. At q it is T times the Jensen-Shannon divergence of the
+            datasets, the cost of coding them jointly. In general E(x) = E(q) + T KL(q || x).
 
         Raises
         ------
@@ -159,7 +159,7 @@ class FisherSprings:
         return float(self.stiffness @ kl_divergence(self.anchors, self._model("node", node), base))
 
     def invariant(self, dataset: int | str, amount: float | Fraction, base: float = 2) -> HookeInvariant:
-        r"""|D_i| x Delta KL, both directions, as `amount` of data like `dataset` is added, or removed.
+        r"""|D_i| x Delta KL in both directions, for data distributed as `dataset` added or removed.
 
         Parameters
         ----------
@@ -181,10 +181,11 @@ class FisherSprings:
 
         Notes
         -----
-        Forward, sum_i n_i Delta KL(p_i || q) = T KL(q || q'), exactly, of second order in the amount: this is
-        the conservation law for a finite perturbation. Backward there is no such law; see docs/springs.md.
-        Changes are not differences of divergences: they are summed from log(q' / q), so they keep their
-        digits however small the amount or unequal the sizes. O(N^2 M).
+        In the forward direction sum_i n_i Delta KL(p_i || q) = T KL(q || q') exactly, which is of second
+        order in the amount: this is the conservation law for a finite perturbation. In the reverse direction
+        there is no such law; see docs/springs.md. Changes are not computed as differences of divergences but
+        summed from log(q' / q), so they keep their digits however small the amount or unequal the sizes.
+        O(N^2 M).
 
         Examples
         --------
@@ -218,7 +219,7 @@ class FisherSprings:
             forward=sizes * (fall - moved),
             reverse=sizes * (step * drag + rise),
             forward_response=mixture.sizes * mixture.response(base)[:, t] * float(added),
-            # In this order: sizes * first may be below a float64.
+            # In this order, as sizes * first may underflow.
             reverse_response=sizes * drag * first,
             remainder=mixture.total_size * float(fall) / (SCALE * unit),
         )
@@ -240,12 +241,12 @@ class FisherSprings:
         start : array_like, shape (M,)
             The model x_0 at tau = 0.
         tau : array_like, shape (...)
-            Times >= 0, in units of one over the learning rate. k steps of fixed rate eta take tau =
+            Times >= 0, in units of the inverse learning rate. k steps of fixed rate eta correspond to tau =
             -k log(1 - eta).
         towards : int or str, optional
-            Train on this dataset alone: p_t takes the place of q. Default: on all of them.
+            Train on this dataset alone: p_t replaces q. Default: all datasets.
         integrate : bool
-            Solve dx/dtau = q - x by `scipy.integrate.solve_ivp` instead: a check.
+            As a check, solve dx/dtau = q - x by `scipy.integrate.solve_ivp` instead.
 
         Returns
         -------
@@ -263,8 +264,8 @@ class FisherSprings:
 
         Notes
         -----
-        Steepest descent of E(x) / T in the Fisher metric sum u^2 / x. Along it the excess energy is
-        T KL(q || x(tau)), which is at most e^-tau of what it was. O(M) a time.
+        Steepest descent of E(x) / T in the Fisher metric sum u^2 / x. Along the flow the excess energy is T
+        KL(q || x(tau)), at most e^-tau times its initial value. O(M) per time.
 
         Examples
         --------
@@ -282,12 +283,12 @@ class FisherSprings:
             states = solve(lambda _, y: target - y, x, times.ravel(), rtol=1e-12, atol=1e-15)
             return states.reshape(*times.shape, x.size)
         left = times[..., None]
-        # A mean with positive weights: no mass goes below zero.
+        # A mean with positive weights, so no mass is negative.
         flowed: Float[np.ndarray, "*batch leaves"] = x * np.exp(-left) - target * np.expm1(-left)
         return flowed
 
     def equivalent_size(self, tau: Annotated[Numbers, "*batch"]) -> Float[np.ndarray, "*batch"] | np.float64:
-        r"""T (e^tau - 1): training on D_t alone for tau equals adding so much of it; inf beyond a float64.
+        r"""T (e^tau - 1): training on D_t alone for tau equals adding this much of it; inf on overflow.
 
         Parameters
         ----------
@@ -325,7 +326,7 @@ class FisherSprings:
         model = checks.distributions(name, value)
         if model.shape != (self._mixture.n_leaves,):
             raise ValueError(
-                f"{name} has shape {model.shape}: must be ({self._mixture.n_leaves},), the leaves"
+                f"{name} has shape {model.shape}: must be ({self._mixture.n_leaves},), one entry per leaf"
             )
         return model
 

@@ -1,14 +1,14 @@
-r"""The motion of a chain of springs: in closed form, one damped oscillator per mode, and integrated.
+r"""The motion of a chain of springs: in closed form, with one damped oscillator per mode, or integrated.
 
 Stiffnesses may span eighteen decades, so the matrix K is never formed for the modes: its smallest eigenvalues
-would drown in the rounding of its largest entries. With masses m, spring i between nodes i - 1 and i, and
+would be lost in the rounding of its largest entries. With masses m, spring i between nodes i - 1 and i, and
 node 0 the wall,
 
     M^(-1/2) K M^(-1/2) = B B^T,   B[j, j] = (k_j / m_j)^(1/2),   B[j, j+1] = -(k_{j+1} / m_j)^(1/2),
 
 and the singular values of a bidiagonal matrix, here the frequencies, are determined by its entries to high
-relative accuracy and found so by the implicit QR method (Demmel and Kahan 1990). A last node held by a second
-wall has infinite mass: its row of B is zero.
+relative accuracy, and the implicit QR method finds them so (Demmel and Kahan 1990). A last node held by a
+second wall has infinite mass: its row of B is zero.
 """
 
 import math
@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 STIFF = 1e4
-"""Oscillations, about, beyond which the check by integration uses an implicit method."""
+"""Approximate number of oscillations beyond which the check by integration uses an implicit method."""
 
 
 class Equation(NamedTuple):
@@ -27,14 +27,14 @@ class Equation(NamedTuple):
 
     stiffness: Float[np.ndarray, "springs"]
     masses: Float[np.ndarray, "nodes"]
-    """Of the free nodes: one fewer than the springs where a second wall holds the last."""
+    """Masses of the free nodes: one fewer than the springs if a second wall holds the last node."""
     a: float
     b: float
     forces: Float[np.ndarray, "nodes"]
     stretch: Float[np.ndarray, "springs"]
     """Extensions at rest under the forces."""
     rest: Float[np.ndarray, "nodes"]
-    """Displacements there."""
+    """Displacements of the nodes at rest."""
     start: Float[np.ndarray, "nodes"]
     speed: Float[np.ndarray, "nodes"]
 
@@ -42,7 +42,7 @@ class Equation(NamedTuple):
 def bidiagonal(
     stiffness: Float[np.ndarray, "springs"], masses: Float[np.ndarray, "nodes"]
 ) -> Float[np.ndarray, "springs springs"]:
-    """B of the module's docstring; a node held by a wall is a row of zeros."""
+    """B of the module's docstring; a node held by a wall has a row of zeros."""
     inverse = np.zeros(stiffness.size)
     inverse[: masses.size] = 1 / np.sqrt(masses)
     root = np.sqrt(stiffness)
@@ -51,7 +51,7 @@ def bidiagonal(
     if not np.isfinite(b).all():
         raise ValueError(
             f"stiffness up to {stiffness.max():g} and masses down to {masses.min():g}: "
-            "the frequencies leave the range of a float64"
+            "the frequencies leave the range of float64"
         )
     return b
 
@@ -66,12 +66,13 @@ def closed_form(
     shapes, omega, _ = linalg.svd(bidiagonal(k, masses), lapack_driver="gesvd")
     shapes, omega = shapes[: masses.size, : masses.size], omega[: masses.size]
     root = np.sqrt(masses)
-    # What leaves the range of a float64 is refused below. Squares of frequencies are not formed: they may
-    # leave it where the motion does not.
+    # Values outside the range of float64 are refused below. Squares of frequencies are not formed: they may
+    # leave that range even if the motion does not.
     with np.errstate(all="ignore"):
         z, v, f = root * start, root * speed, forces / root
-        # Where a mode rests, from the force or from the whole displacement, whichever is known better:
-        # hard modes drown in the displacement of soft ones, and soft modes in the force on hard ones.
+        # The rest position of a mode, from the force or from the whole displacement, whichever is more
+        # accurate: stiff modes are lost in the displacement of soft ones, and soft modes in the force on
+        # stiff ones.
         direct = linalg.norm(f) / omega / omega <= linalg.norm(root * rest)
         away = np.where(direct, f @ shapes / omega / omega, (root * rest) @ shapes) - z @ shapes
         decay = (a + b * omega * omega) / 2
@@ -83,7 +84,7 @@ def closed_form(
     if not (normal and all(np.isfinite(found).all() for found in (decay, *moved))):
         raise ValueError(
             f"frequencies from {omega.min():g} to {omega.max():g}, damped at up to {decay.max():g}, and "
-            f"times up to {times.max():g}: the motion leaves the range of a float64"
+            f"times up to {times.max():g}: the motion leaves the range of float64"
         )
     return moved
 
@@ -91,9 +92,9 @@ def closed_form(
 def integrated(
     equation: Equation, times: Float[np.ndarray, "times"]
 ) -> tuple[Float[np.ndarray, "times nodes"], Float[np.ndarray, "times nodes"]]:
-    """The same, step by step, from the forces of the springs.
+    """Displacements and velocities, integrated step by step from the forces of the springs.
 
-    The variables are extensions and velocities. With displacements instead, the tension of a hard spring at
+    The variables are extensions and velocities. With displacements instead, the tension of a stiff spring at
     the end of soft ones would be a difference of large numbers.
     """
     from scipy import sparse
@@ -109,7 +110,7 @@ def integrated(
     energy = (k * extensions**2).sum() / 2 + (masses * speed**2).sum() / 2
     if energy == 0:
         return np.tile(start, (times.size, 1)), np.zeros((times.size, free))
-    # What the energy allows each spring and each mass is the scale of their errors.
+    # The energy bounds each extension and each velocity, which sets the scale of their errors.
     scales = np.sqrt(2 * energy / np.concatenate([k, masses]))
     fastest = 2 * math.sqrt(abs(pull).max())
     stiff = times.max() * (fastest + a + b * fastest**2) > STIFF
@@ -127,7 +128,7 @@ def _oscillators(
     """Solutions of z'' + 2 decay z' + omega^2 z = 0: z - 1 from z(0) = 1; z, then z', from z'(0) = 1."""
     t = times[:, None]
     left, push, brake = (np.empty((times.size, omega.size)) for _ in range(3))
-    # Roots first: neither the product nor the squares need be within a float64.
+    # Square roots first: the product and the squares may overflow.
     split = np.sqrt(np.abs(decay - omega)) * np.sqrt(decay + omega)
 
     under: Bool[np.ndarray, "modes"] = decay <= omega
@@ -146,7 +147,7 @@ def _oscillators(
     brake[:, over] = np.exp(-fast * t) - slow * push[:, over]
     left[:, over] = np.expm1(-slow * t) + slow * push[:, over]
 
-    # Early on those terms cancel; the power series of z - 1 in t does not.
+    # At small t those terms cancel; the power series of z - 1 in t does not.
     early = (decay + omega) * t < 0.1
     x, y = np.where(early, omega * t, 0.0), np.where(early, decay * t, 0.0)
     series, before, term = np.zeros_like(x), np.ones_like(x), np.zeros_like(x)
@@ -163,7 +164,7 @@ def solve(
     method: Literal["DOP853", "Radau"] = "DOP853",
     **options: Any,
 ) -> Float[np.ndarray, "times states"]:
-    """States at the times, in whatever order."""
+    """States at the times, in any order."""
     from scipy.integrate import solve_ivp
 
     ordered, place = np.unique(times, return_inverse=True)

@@ -1,4 +1,4 @@
-"""What springs do: a chain at rest, a chain in motion, and section 4.3's invariant of a mixture."""
+"""States of springs: a chain at rest, a chain in motion, and section 4.3's invariant of a mixture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from .._lib.results import Result, points, span
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ChainState(Result):
-    """A chain at rest, or many; leading axes are those of the forces or distances asked for.
+    """A chain at rest, or many; leading axes are those of the given forces or distances.
 
-    `to_frame` has one row per state and spring, which are counted from 1, and leading axes from 0 as "dim_0",
-    "dim_1" and so on. The position is that of the node after the spring.
+    `to_frame` has one row per state and spring. Springs are counted from 1; leading axes are "dim_0", "dim_1"
+    and so on, counted from 0. The position is that of the node after the spring.
 
     Attributes
     ----------
     positions : float array, shape (..., n + 1)
-        Of the wall at 0 and of every node after it.
+        Positions of the wall at 0 and of every node after it.
     extensions : float array, shape (..., n)
-        Of each spring beyond its natural length.
+        Extension of each spring beyond its natural length.
     tensions : float array, shape (..., n)
-        Force that each spring pulls with: stiffness times extension.
+        Force with which each spring pulls: stiffness times extension.
     energy : float array, shape (...)
-        Stored in the springs.
+        Energy stored in the springs.
     """
 
     positions: Float[np.ndarray, "*batch nodes"]
@@ -50,16 +50,16 @@ class ChainState(Result):
 class ChainMotion(Result):
     """A chain in motion.
 
-    `to_frame` has one row per time and node, which are counted from 1.
+    `to_frame` has one row per time and node; nodes are counted from 1.
 
     Attributes
     ----------
     times : float array, shape (L,)
     displacements : float array, shape (L, nodes)
-        Of the free nodes, from where they rest without load.
+        Displacements of the free nodes from their rest positions without load.
     velocities : float array, shape (L, nodes)
     rest : float array, shape (nodes,)
-        Displacements at which the load is in balance.
+        Displacements at which the load is balanced.
     """
 
     times: Float[np.ndarray, "times"]
@@ -88,11 +88,11 @@ class HookeInvariant(Result):
     forward : float array, shape (N,)
         n_i Delta KL(p_i || q), the finite change, which is n_i Delta gamma_i.
     reverse : float array, shape (N,)
-        n_i Delta KL(q || p_i), the paper's direction; nan where KL(q || p_i) is infinite, before and after.
+        n_i Delta KL(q || p_i), the paper's direction; nan if KL(q || p_i) is infinite, both before and after.
     forward_response, reverse_response : float arrays, shape (N,)
-        The same to first order in the amount of data added.
+        The same changes to first order in the amount of data added.
     remainder : float
-        T KL(q || q'), with q' the model after: exactly the sum of `forward`.
+        T KL(q || q') with q' the model afterwards, which is exactly the sum of `forward`.
     """
 
     forward: Float[np.ndarray, "datasets"]

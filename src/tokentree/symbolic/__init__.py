@@ -1,4 +1,4 @@
-"""The laws of joint compression as SymPy proves them."""
+"""The laws of joint compression, proved by SymPy."""
 
 from .forms import Form, a, k, l, m, published_rates, three_dataset_rates
 from .laws import covariance_form, euler, gibbs_duhem, hooke, leaf_laws, one_sign_decides, pareto_self_rate

@@ -19,12 +19,12 @@ a = sp.Symbol("a", positive=True)
 
 @dataclass(frozen=True)
 class Form:
-    """One form of Theorem 4.2 in terms of `k` and `l`, with |D_a| = 1; a notebook shows it as formulas.
+    """One form of Theorem 4.2 in terms of `k` and `l`, with |D_a| = 1; notebooks show it as formulas.
 
     Attributes
     ----------
     rate_pretrain, rate_align, rate_perturb : sympy expression
-        gamma_p, gamma_a, gamma_t. An h with an index is the entropy of that part, or dataset, alone.
+        gamma_p, gamma_a, gamma_t. An h with an index is the entropy of that part, or dataset, by itself.
     dgamma_pretrain, dgamma_align, dgamma_perturb : sympy expression
         gamma_p', gamma_a', gamma_t': their derivatives with respect to l.
     ratio : sympy expression
@@ -32,7 +32,7 @@ class Form:
     ratio_small_l, ratio_large_k : sympy expression
         Limits of r for l -> 0 and for k -> oo.
     condition : sympy Boolean
-        When gamma_p' < 0 < gamma_a': true, false, or an inequality for l, solved by SymPy.
+        The condition for gamma_p' < 0 < gamma_a': true, false, or an inequality for l, solved by SymPy.
     """
 
     rate_pretrain: sp.Expr
@@ -72,7 +72,7 @@ def published_rates(parts: int | sp.Symbol = m) -> Form:
     Returns
     -------
     Form
-        The rate of part j is h_j - log s_j with s_j the part's share of q: (k/m + 1) / T for the second,
+        The rate of part j is h_j - log s_j, with s_j the part's share of q: (k/m + 1) / T for the second,
         (k/m + l) / T for the third, and (k/m) / T for the m - 2 others, whose sum SymPy evaluates for
         symbolic m.
 
@@ -109,7 +109,7 @@ def published_rates(parts: int | sp.Symbol = m) -> Form:
 
 
 def three_dataset_rates(alike: bool = False) -> Form:
-    r"""Theorem 4.2 for three separate datasets with disjoint supports, or with D_3 distributed as D_1.
+    r"""Theorem 4.2 for three separate datasets, all disjoint or with D_3 distributed as D_1.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def three_dataset_rates(alike: bool = False) -> Form:
     Returns
     -------
     Form
-        D_1, D_2, D_3 play pre-training, alignment and perturbation. The theorem's signs never hold in the
-        first case, and always in the second.
+        D_1, D_2, D_3 are the pre-training, alignment and perturbation data. The theorem's signs never hold in
+        the first case, and always in the second.
 
     Notes
     -----
@@ -146,7 +146,7 @@ def three_dataset_rates(alike: bool = False) -> Form:
 
 
 def _block_rate(entropy: sp.Expr, share: sp.Expr) -> sp.Expr:
-    """Rate of a distribution p whose leaves no other dataset touches but in proportion to p: q = share p."""
+    """Rate of a distribution p on whose leaves all other datasets are proportional to p: q = share p."""
     leaf, leaves = sp.symbols("x M", integer=True, positive=True)
     p, s = sp.IndexedBase("p", positive=True), sp.Dummy(positive=True)
     all_leaves = (leaf, 1, leaves)
@@ -157,7 +157,7 @@ def _block_rate(entropy: sp.Expr, share: sp.Expr) -> sp.Expr:
 
 
 def _form(pretrain: sp.Expr, align: sp.Expr, perturb: sp.Expr) -> Form:
-    """Derivatives, ratio, limits and condition, from the rates alone."""
+    """Derivatives, ratio, limits and condition, derived from the rates alone."""
     dp, da, dt = (sp.factor(sp.diff(rate, l).doit()) for rate in (pretrain, align, perturb))
     ratio = sp.factor(-da / (k * dp))
     return Form(
@@ -169,7 +169,7 @@ def _form(pretrain: sp.Expr, align: sp.Expr, perturb: sp.Expr) -> Form:
 
 
 def _negative(expression: sp.Expr) -> sp.Basic:
-    """When a fraction is negative, solved for l; its denominator must be positive, m at least 3."""
+    """The condition for a fraction to be negative, solved for l; its denominator must be positive, m >= 3."""
     beyond = sp.Dummy(integer=True, nonnegative=True)
     numerator, denominator = sp.fraction(sp.factor(expression.subs(m, beyond + 3)))
     assert denominator.is_positive

@@ -1,14 +1,14 @@
-r"""The laws of joint compression as SymPy proves them: derived by differentiation, checked by arithmetic.
+r"""The laws of joint compression, proved by SymPy: derived by differentiation, checked by arithmetic.
 
 Each function builds both sides of a law separately, the left side from the definition of the rate,
 
     gamma_i = -sum_x p_i log q,     q = sum_j n_j p_j / T,     T = sum_j n_j,
 
-by SymPy's own differentiation, and returns the law as a SymPy relation that has not been simplified. `proved`
-then decides it. Nothing here is sampled, and no step is taken over from the closed forms of `elasticity`.
+by SymPy's own differentiation, and returns the law as an unsimplified SymPy relation. `proved` then decides
+it. Nothing here is sampled, and no step uses the closed forms of `elasticity`.
 
-The module imports SymPy, which takes a while, so `import tokentree` leaves it out. Rates and derivatives are
-in nats per block.
+The module imports SymPy, which takes a while, so `import tokentree` does not import it. Rates and derivatives
+are in nats per block.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from .proof import Laws
 
 
 class _Symbols(NamedTuple):
-    """Sizes and distributions of N datasets over M leaves, and what follows from them."""
+    """Sizes and distributions of N datasets over M leaves, and quantities derived from them."""
 
     sizes: sp.Matrix
     p: sp.Matrix
@@ -93,7 +93,7 @@ def gibbs_duhem(N: int, M: int) -> Laws:
     Parameters
     ----------
     N, M : int
-        As for `euler`, whose errors this shares.
+        As for `euler`, including its errors.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def gibbs_duhem(N: int, M: int) -> Laws:
     Notes
     -----
     theory.md, sections "Joint compression is thermodynamics" and "Gibbs-Duhem and the conservation law".
-    About a second for N = M = 3. `leaf_laws` has any N and M.
+    About a second for N = M = 3. `leaf_laws` covers any N and M.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def covariance_form(N: int, M: int) -> sp.Eq:
     Parameters
     ----------
     N, M : int
-        As for `euler`, whose errors this shares.
+        As for `euler`, including its errors.
 
     Returns
     -------
@@ -170,11 +170,11 @@ def leaf_laws() -> Laws:
 
     Notes
     -----
-    A rate is gamma_i = sum_x p_i lambda, with p_i fixed. So the sum of each law over the leaves is the law of
-    the same name for the rates: the right sides q - p_t add up to 1 - 1 = 0. SymPy checks every line above
-    for symbolic N, M, i, t and x. That includes the derivative of a sum with respect to an indexed size, and
-    in the last line the exchange of two sums. It is given that t is at most N and that sum_x p_j = 1. Adding
-    up the lines over the leaves, and differentiating that finite sum term by term, is left to the reader.
+    A rate is gamma_i = sum_x p_i lambda, with p_i fixed. So summing each law over the leaves gives the law of
+    the same name for the rates: the right sides q - p_t sum to 1 - 1 = 0. SymPy checks every line above for
+    symbolic N, M, i, t and x, including the derivative of a sum with respect to an indexed size and, in the
+    last line, the exchange of two sums. It is assumed that t is at most N and that sum_x p_j = 1. Summing the
+    lines over the leaves, and differentiating that finite sum term by term, is left to the reader.
 
     Examples
     --------
@@ -188,10 +188,10 @@ def leaf_laws() -> Laws:
     total, mass = sp.Sum(n[j], (j, 1, N)), sp.Sum(n[j] * p[j, x], (j, 1, N))
     q = mass / total
     length = -sp.log(q)
-    # SymPy asks whether n_t is one of the sizes that are summed: t <= N.
+    # SymPy must know that n_t is one of the summed sizes: t <= N.
     derivative = sp.diff(length, n[t]).doit().xreplace({sp.Ge(N, t): sp.true})
 
-    # sum_x sum_j = sum_j sum_x, and then the inner sum of a row is 1.
+    # sum_x sum_j = sum_j sum_x, and the inner sum of a row is 1.
     leafwise = sp.Sum(mass.function, mass.limits[0], (x, 1, M)).reorder((j, x))
     inner, outer = leafwise.limits
     row = sp.factor_terms(sp.Sum(leafwise.function, inner)).xreplace({sp.Sum(p[j, x], (x, 1, M)): sp.S.One})
@@ -209,7 +209,7 @@ def leaf_laws() -> Laws:
 
 
 def one_sign_decides() -> Laws:
-    r"""With exactly three datasets gamma_p' < 0 alone implies gamma_a' > 0 and r >= 1.
+    r"""With exactly three datasets, gamma_p' < 0 alone implies gamma_a' > 0 and r >= 1.
 
     Returns
     -------
@@ -218,7 +218,8 @@ def one_sign_decides() -> Laws:
         - "alignment": gamma_a', solved from k gamma_p' + gamma_a' + l gamma_t' = 0, is > 0;
         - "ratio": r = -gamma_a' / (k gamma_p') is >= 1.
 
-        The last two assume gamma_p' < 0 and, by the first, gamma_t' <= 0; the symbols carry the assumptions.
+        The last two assume gamma_p' < 0 and, by the first, gamma_t' <= 0; the symbols carry these
+        assumptions.
 
     Notes
     -----
@@ -252,13 +253,13 @@ def pareto_self_rate() -> sp.Eq:
     Returns
     -------
     sympy equation
-        Left the integral over the Pareto density with least value x_m, where SymPy has solved E[Y] = 1 for
-        x_m; right the closed form. Both are in terms of `a`, which is alpha - 1.
+        On the left the integral over the Pareto density with minimum x_m, where SymPy has solved E[Y] = 1 for
+        x_m; on the right the closed form. Both are in terms of `a` = alpha - 1.
 
     Notes
     -----
     With p = Y / M, H(p) - log M = -sum_x (Y / M) log Y, which tends to -E[Y log Y] by the law of large
-    numbers; that step is not SymPy's. Assumption A.7 of the paper. About 0.2 s.
+    numbers; SymPy does not prove that step. Assumption A.7 of the paper. About 0.2 s.
 
     Examples
     --------
@@ -274,7 +275,7 @@ def pareto_self_rate() -> sp.Eq:
     density = alpha * x_m**alpha * y ** (-alpha - 1)
 
     def mean(of: sp.Expr) -> sp.Expr:
-        # SymPy integrates powers with a symbolic exponent once they are exponentials: y = x_m e^w.
+        # SymPy integrates powers with a symbolic exponent after the substitution y = x_m e^w.
         integral = sp.Integral(of * density, (y, x_m, sp.oo)).transform(y, (x_m * sp.exp(w), w))
         return sp.simplify(integral).doit()
 
@@ -289,14 +290,14 @@ def hooke() -> Laws:
     Returns
     -------
     Laws
-        Two springs of stiffness n_1, n_2 pull a point q toward walls at p_1, p_2:
+        Two springs of stiffness n_1, n_2 pull a point q towards walls at p_1, p_2:
 
-        - "rest": the point where their energy is least is the mixture (n_1 p_1 + n_2 p_2) / (n_1 + n_2);
-        - "code": on two leaves, n_1 KL(p_1 || q) + n_2 KL(p_2 || q) is stationary there too;
+        - "rest": the point of least energy is the mixture (n_1 p_1 + n_2 p_2) / (n_1 + n_2);
+        - "code": on two leaves, n_1 KL(p_1 || q) + n_2 KL(p_2 || q) is also stationary there;
         - "walls": n_1 |q - p_1| = n_2 |q - p_2|;
         - "balance": sum_i n_i (p_i - q) = 0 at any leaf, for any number of datasets.
 
-        Two springs of stiffness k_1, k_2 in series, stretched by X in all with force F = dE/dX:
+        Two springs of stiffness k_1, k_2 in series, stretched by X in total with force F = dE/dX:
 
         - "first", "second": k_1 dl_1 = F and k_2 dl_2 = F;
         - "stiffness": F / X = (1/k_1 + 1/k_2)^-1;
@@ -304,8 +305,7 @@ def hooke() -> Laws:
 
     Notes
     -----
-    Section 4.3 of the paper. Extensions are found where the energy, which is convex, is
-    stationary. About 0.2 s.
+    Section 4.3 of the paper. Extensions are the stationary point of the energy, which is convex. About 0.2 s.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""Proof: an expression that is zero for all values, and laws that carry theirs with them.
+"""Proofs: deciding relations by normal forms, and collections of laws.
 
 **What counts as a proof.** For an equation, left - right is written over one denominator, and its numerator
-is expanded in the ring of polynomials in whatever it is a polynomial in: symbols, logarithms, sums. Zero
-there is an identity, whatever relations hold between those. For rational functions the converse is true as
-well: a numerator other than zero means that the law is false. Logarithms are split only where the
-assumptions on the symbols allow it. For an inequality, left - right is factored, and its sign must follow
-from the assumptions on the factors. Symbols for probabilities are positive; by continuity an equation holds
-for zeros too, wherever q > 0.
+is expanded as a polynomial in its generators: symbols, logarithms, sums. If it is zero, the equation is an
+identity, whatever relations hold between the generators. For rational functions the converse is true as well:
+a nonzero numerator means that the law is false. Logarithms are split only where the assumptions on the
+symbols allow it. For an inequality, left - right is factored, and its sign must follow from the assumptions
+on the factors. Symbols for probabilities are positive; by continuity an equation also holds for zeros,
+wherever q > 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,28 +16,28 @@ import sympy as sp
 
 
 def residual(law: sp.Rel) -> sp.Expr | sp.MatrixBase:
-    """Left side less right side in the normal form that `proved` judges: 0 where an equation holds.
+    """Left side minus right side in the normal form that `proved` uses: 0 if an equation holds.
 
     Parameters
     ----------
     law : sympy relation
-        Between expressions, or an equation between matrices.
+        A relation between expressions, or an equation between matrices.
 
     Returns
     -------
     sympy expression or matrix
-        For an equation an expanded numerator over a product of denominators, nan if one of them is zero. For
-        an inequality the difference in factors.
+        For an equation, an expanded numerator over a product of denominators, nan if one of these is zero.
+        For an inequality, the factored difference.
 
     Raises
     ------
     TypeError
-        If `law` is not a relation. SymPy turns relations that it decides at once into true or false; build
-        them with ``evaluate=False``.
+        If `law` is not a relation. SymPy evaluates relations that it can decide at once to true or false;
+        build them with ``evaluate=False``.
 
     Notes
     -----
-    The cost is that of expanding the numerator: it grows with the product of the numbers of terms in all
+    The cost is that of expanding the numerator, which grows with the product of the numbers of terms in all
     denominators.
 
     Examples
@@ -56,7 +56,7 @@ def residual(law: sp.Rel) -> sp.Expr | sp.MatrixBase:
 
 
 def proved(law: sp.Rel) -> bool:
-    """Whether SymPy proves a relation; the module's docstring says what counts as a proof.
+    """Whether SymPy proves a relation; the module's docstring defines what counts as a proof.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def proved(law: sp.Rel) -> bool:
     Returns
     -------
     bool
-        True is a proof. False disproves an equation between rational functions; of other laws it says only
+        True is a proof. False disproves an equation between rational functions; for other laws it means only
         that this method does not prove them.
 
     Raises
@@ -89,7 +89,8 @@ def _normal(expression: sp.Expr) -> sp.Expr:
     """Expanded numerator over the denominators."""
     expression = sp.expand_log(expression)
     if expression.has(sp.Sum):
-        # Split sums, take out what does not depend on the index, and give every index its standard name.
+        # Split sums, take out factors that do not depend on the index, and give every index its standard
+        # name.
         expression = sp.factor_terms(sp.expand(expression)).as_dummy()
     numerator, denominator = sp.fraction(sp.together(expression))
     if any(_expanded(factor) == 0 for factor in sp.Mul.make_args(denominator)):
@@ -98,7 +99,7 @@ def _normal(expression: sp.Expr) -> sp.Expr:
 
 
 def _expanded(expression: sp.Expr) -> sp.Expr:
-    """Sum of monomials, by ring arithmetic: many times faster than `sympy.expand`, and just as exact."""
+    """Sum of monomials by ring arithmetic: many times faster than `sympy.expand`, and equally exact."""
     indeterminates = sorted(_indeterminates(expression), key=sp.default_sort_key)
     if not indeterminates:
         return sp.expand(expression)
@@ -107,7 +108,7 @@ def _expanded(expression: sp.Expr) -> sp.Expr:
 
 
 def _indeterminates(expression: sp.Expr) -> set[sp.Expr]:
-    """What the expression is a polynomial in."""
+    """The generators in which the expression is a polynomial."""
     if expression.is_Add or expression.is_Mul:
         return set().union(*map(_indeterminates, expression.args))
     if expression.is_Pow and expression.exp.is_Integer and expression.exp > 1:
@@ -117,7 +118,7 @@ def _indeterminates(expression: sp.Expr) -> set[sp.Expr]:
 
 @dataclass(frozen=True)
 class Laws(Mapping[str, sp.Rel]):
-    """Laws by name; a notebook shows them as formulas.
+    """Laws by name; notebooks show them as formulas.
 
     Examples
     --------
@@ -133,7 +134,7 @@ class Laws(Mapping[str, sp.Rel]):
 
     @property
     def proved(self) -> bool:
-        """Whether SymPy proves every one of them."""
+        """Whether SymPy proves all of the laws."""
         return all(map(proved, self.laws.values()))
 
     def __getitem__(self, name: str) -> sp.Rel:
@@ -150,5 +151,5 @@ class Laws(Mapping[str, sp.Rel]):
 
 
 def latex_lines(lines: Iterable[str]) -> str:
-    """Formulas below one another, as a notebook shows them."""
+    """Formulas one below another, as notebooks show them."""
     return r"$\displaystyle\begin{gathered}" + r" \\ ".join(lines) + r"\end{gathered}$"

@@ -1,4 +1,4 @@
-"""Theorem 4.2: its signs decided with a proof for each, in closed form, and against sizes and depth."""
+"""Theorem 4.2: its signs, each decided with a proof, in closed form, and as functions of sizes and depth."""
 
 from .depth import DepthCurve, depth_curve
 from .forms import (

@@ -1,20 +1,19 @@
-r"""What pruning does: rates, response and Theorem 4.2's signs against the depth of the joint tree.
+r"""The effect of pruning: rates, response and Theorem 4.2's signs as functions of the joint tree's depth.
 
-Pruning merges leaves, and so does every coarser reading of the same data. Let f_i = p_i / q on the fine
-leaves, and C the cell that a leaf is merged into. The merged f_i is E_q[f_i | C], so by the law of total
-covariance
+Pruning merges leaves, as does every coarser reading of the same data. Let f_i = p_i / q on the fine leaves,
+and C the cell into which a leaf is merged. The merged f_i is E_q[f_i | C], so by the law of total covariance
 
     S_fine - S_coarse = E_q[ Cov(f_i, f_t | C) ],
 
-which is positive semidefinite. Merging two leaves x and y takes v_i v_t q(x) q(y) / (q(x) + q(y)) off S_it,
+which is positive semidefinite. Merging two leaves x and y reduces S_it by v_i v_t q(x) q(y) / (q(x) + q(y)),
 with v = f(x) - f(y). So as depth grows, for the same datasets and sizes,
 
 - -R and S - 1 grow in the Loewner order: diagonals, eigenvalues, the norm of S - 1;
 - rates, entropies, KL(p_i || q) and Phi grow;
-- a single S_it may go either way, and cross 1: the verdict may flip, in both directions. It moves by at most
-  the root of what S_ii and S_tt grow by, multiplied.
+- a single S_it may go either way, and cross 1: the verdict may flip in either direction. It changes by at
+  most the square root of the product of the increases of S_ii and S_tt.
 
-Proofs and the smallest witnesses are in ``docs/depth.md``.
+Proofs and minimal witnesses are in ``docs/depth.md``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,17 +38,17 @@ class DepthCurve(Result):
     Attributes
     ----------
     depths : int array, shape (D,)
-        Depths d that the joint tree is pruned to.
+        Depths d to which the joint tree is pruned.
     leaves : int array, shape (D,)
         Number M of joint leaves.
     rates, normalized_rates : float array, shape (D, N)
-        As `Mixture.rates` and `Mixture.normalized_rates` give them.
+        As in `Mixture.rates` and `Mixture.normalized_rates`.
     response : float array, shape (D, N, N)
-        R, the derivatives of the rates by the sizes.
+        R, the derivatives of the rates with respect to the sizes.
     overlap : float array, shape (D, N, N)
         S; R has the sign of 1 - S.
     elasticities : tuple of D `Elasticity`
-        Theorem 4.2 at each depth, its signs certified.
+        Theorem 4.2 at each depth, with certified signs.
     names : tuple of N strings
         The datasets' names.
 
@@ -77,7 +76,7 @@ class DepthCurve(Result):
 
     @property
     def holds(self) -> tuple[bool | None, ...]:
-        """Whether Theorem 4.2's signs hold at each depth; None where they could not be proved."""
+        """Whether Theorem 4.2's signs hold at each depth; None where this could not be proved."""
         return tuple(found.holds for found in self.elasticities)
 
     def __repr__(self) -> str:
@@ -102,12 +101,12 @@ def depth_curve(
     per: Literal["block", "token"] = "block",
     names: Iterable[str] | None = None,
 ) -> DepthCurve:
-    r"""Rates, response and certified signs with the joint tree pruned to one depth after another.
+    r"""Rates, response and certified signs with the joint tree pruned to each of several depths.
 
     Parameters
     ----------
     trees : sequence of N >= 3 TokenTrees, or a mapping from names to them
-        One tree for each dataset. Or the trees one after another, `depth_curve(a, b, c)`. Trees of blocks
+        One tree per dataset; or the trees one after another, `depth_curve(a, b, c)`. Trees of blocks
         (`TokenTree.from_bytes`) keep their blocks: depth d is then the first d symbols of every block.
     depths : array_like of int, shape (D,), optional
         Default: 1 to the depth of the deepest tree.
@@ -132,8 +131,8 @@ def depth_curve(
 
     Notes
     -----
-    O(D (nodes log nodes + N^2 M)). Per block, everything on the diagonal moves one way with depth (see the
-    module); per token it need not. Definition 3.3a and Theorem 4.2.
+    O(D (nodes log nodes + N^2 M)). Per block, all diagonal quantities are monotone in depth (see the module's
+    docstring); per token they need not be. Definition 3.3a and Theorem 4.2.
 
     Examples
     --------
@@ -157,7 +156,7 @@ def depth_curve(
     mixtures: list[Mixture] = []
     for depth in grid:
         mixtures.append(Mixture.from_trees(trees, sizes, depth=depth, names=names))
-        # What was an iterator is at its end now.
+        # Use the copy: an iterator is now exhausted.
         sizes, names = mixtures[0].exact_sizes, mixtures[0].names
     return DepthCurve(
         np.array(grid),

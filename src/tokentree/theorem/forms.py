@@ -1,4 +1,4 @@
-"""Theorem 4.2's datasets as the paper states them, and its derivatives in closed form."""
+"""The datasets of Theorem 4.2 as the paper states them, and its derivatives in closed form."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,9 +24,9 @@ class PublishedDerivatives(Result):
     Attributes
     ----------
     k, l : float or float array
-        |D_p| / |D_a| and |D_t| / |D_a|, as they were given.
+        |D_p| / |D_a| and |D_t| / |D_a|, as given.
     dgamma_pretrain, dgamma_align : float or float array
-        gamma_p' and gamma_a', derivatives by l; k and l broadcast.
+        gamma_p' and gamma_a', the derivatives with respect to l; k and l broadcast.
     ratio : float or float array
         -gamma_a' / (k gamma_p').
 
@@ -74,7 +74,7 @@ def published_derivatives(
     PublishedDerivatives
         gamma_a' = 1 / (k + 1 + l), gamma_p' = -(1 - (m - 1) l) / ((k + m l)(k + 1 + l)), both per block, and
         the ratio -gamma_a' / (k gamma_p') = (1 + m l / k) / (1 - (m - 1) l), inf where gamma_p' = 0. The
-        theorem's signs hold exactly for l < 1 / (m - 1).
+        theorem's signs hold if and only if l < 1 / (m - 1).
 
     Raises
     ------
@@ -85,7 +85,7 @@ def published_derivatives(
 
     Notes
     -----
-    Theorem 4.2 of the paper, with the l-dependence it leaves out.
+    Theorem 4.2 of the paper, including the dependence on l that it omits.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def published_derivatives(
     m = checks.integer("parts", parts, 3)
     unit = checks.log_base(base)
     k, l = checks.positive("k", k), checks.positive("l", l)
-    # For m = 3 this is exact near its zero, l = 1/2.
+    # For m = 3 this is exact near its zero at l = 1/2.
     margin = 1 - (m - 1) * l
     total = k + 1 + l
     with np.errstate(divide="ignore"):
@@ -117,24 +117,24 @@ def published_form(
     names: Iterable[str] = ("pretrain", "align", "perturb"),
     depth: int | None = None,
 ) -> Mixture:
-    r"""Theorem 4.2 as published: D_p is m equal parts, D_a is more of the second and D_t more of the third.
+    r"""Theorem 4.2 as published: D_p has m equal parts; D_a is more of the second, D_t more of the third.
 
     Parameters
     ----------
     parts : array_like, shape (m, M), or sequence of m TokenTrees
-        The parts' distributions, m >= 3, read as `Mixture` reads rows.
+        The distributions of the parts, m >= 3, read like rows of `Mixture`.
     k, l : int, float or Fraction
         Sizes of D_p and D_t; the size of D_a is 1.
     names : sequence of three strings
         Names of D_p, D_a and D_t.
     depth : int, optional
-        Depth d of the joint tree. Trees are pruned to it; their default is that of the deepest.
+        Depth d of the joint tree, to which trees are pruned. Default for trees: that of the deepest.
 
     Returns
     -------
     Mixture
-        Datasets D_p, D_a, D_t of sizes k, 1, l. Where the parts are exact so is their mean. What is
-        unexpanded in a part is so in every dataset that has it, and lies in the same place in all.
+        Datasets D_p, D_a, D_t of sizes k, 1, l. If the parts are exact so is their mean. Mass that is
+        unexpanded in a part is so in every dataset that contains the part, and lies in the same place in all.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def published_form(
 def _parts(
     parts: Numbers | Sequence[TokenTree], depth: int | None = None
 ) -> tuple[Rows, int | None, Unread | None]:
-    """The parts' rows, their depth, and what is known of trees that were read in part."""
+    """The rows of the parts, their depth, and what is known of partly read trees."""
     given = (
         parts
         if checks.is_array(parts)
@@ -186,7 +186,7 @@ def _parts(
 
 
 def overlap_limit(parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"]) -> float:
-    r"""The limit l* on |D_t| / |D_a| in the published form, for parts that overlap in any way.
+    r"""The limit l* on |D_t| / |D_a| in the published form, for parts with any overlap.
 
     Parameters
     ----------
@@ -197,9 +197,9 @@ def overlap_limit(parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"
     -------
     float
         (1 - A_at) / (A_tt - 1), where A_jt = sum p_j p_t / p_p. The theorem's signs hold at every k for l
-        below it, and fail at every large k for l above it; so for every l if it is <= 0, that is if A_at >=
-        1 and p_t is not p_p. 1 / (m - 1) for disjoint parts, inf where p_t = p_p, nan where p_a is too and
-        no rate moves.
+        below it, and fail at every sufficiently large k for l above it; so they fail for every l if it is <=
+        0, that is, if A_at >= 1 and p_t is not p_p. It is 1 / (m - 1) for disjoint parts, inf if p_t = p_p,
+        and nan if p_a = p_p too and no rate changes.
 
     Raises
     ------
@@ -208,10 +208,11 @@ def overlap_limit(parts: Annotated[Numbers | Sequence[TokenTree], "parts leaves"
 
     Notes
     -----
-    -R_at / R_tt, the response of a mixture of the parts at equal sizes, and so without cancellation: theorem
-    T6 for k -> infinity. A_tt - 1 is also the sum of 1 - A_jt over the other parts. Proof and the k that is
-    large enough: ``docs/theory.md``, checked by Coq (OverlapLimit.overlapping_parts_limit). O(m M). Of trees
-    that were read in part it is the limit of the reading that `Mixture.from_trees` makes.
+    Computed as -R_at / R_tt from the response of a mixture of the parts at equal sizes, and so without
+    cancellation: theorem T6 for k -> infinity. A_tt - 1 is also the sum of 1 - A_jt over the other parts. The
+    proof and the sufficient k are in ``docs/theory.md``, checked by Coq
+    (OverlapLimit.overlapping_parts_limit). O(m M). For partly read trees it is the limit for the reading of
+    `Mixture.from_trees`.
 
     Examples
     --------
@@ -235,12 +236,12 @@ def three_dataset_form(
     names: Iterable[str] = ("D1", "D2", "D3"),
     depth: int | None = None,
 ) -> Mixture:
-    r"""Three separate datasets: D_1 the pre-training, D_2 the alignment, D_3 the perturbation; sizes k, 1, l.
+    r"""Three separate datasets, D_1 for pre-training, D_2 for alignment, D_3 the perturbation; sizes k, 1, l.
 
     Parameters
     ----------
     distributions : array_like, shape (3, M)
-        The datasets' distributions, read as `Mixture` reads rows.
+        The distributions of the datasets, read like rows of `Mixture`.
     k, l : int, float or Fraction
         Sizes of D_1 and D_3; the size of D_2 is 1.
     names : sequence of three strings
@@ -259,8 +260,8 @@ def three_dataset_form(
 
     Notes
     -----
-    Theorem 4.2 as it is often restated. Its signs do not hold in general; for disjoint datasets both
-    rates rise alike, by 1 / (k + 1 + l).
+    Theorem 4.2 as it is often restated. Its signs do not hold in general; for disjoint datasets both rates
+    rise equally, with derivative 1 / (k + 1 + l).
 
     Examples
     --------
@@ -277,7 +278,7 @@ def three_dataset_form(
 
 
 def _sizes(k: float | Fraction, l: float | Fraction) -> tuple[Fraction, int, Fraction]:
-    """Sizes of D_p, D_a and D_t in units of D_a's."""
+    """Sizes of D_p, D_a and D_t in units of |D_a|."""
     given = {"k": exact_number("k", k), "l": exact_number("l", l)}
     for name, size in given.items():
         if size <= 0:
@@ -292,9 +293,9 @@ def published_change(
     *,
     base: float = 2,
 ) -> tuple[Float[np.ndarray, "..."] | np.float64, Float[np.ndarray, "..."] | np.float64]:
-    r"""How far gamma_p and gamma_a have moved since l = 0, in the published form with disjoint parts.
+    r"""Changes of gamma_p and gamma_a from l = 0, in the published form with disjoint parts.
 
-    Parameters and errors are those of `published_derivatives`, whose derivatives these integrate.
+    Parameters and errors are those of `published_derivatives`; these are the integrals of its derivatives.
 
     Returns
     -------
@@ -304,8 +305,8 @@ def published_change(
 
     Notes
     -----
-    The first is zero near l = 2 / (m - 1). Elsewhere it keeps its digits: both logarithms are near l / k for
-    large k, and are taken without their linear terms, whose difference is -l / (k (k + 1)).
+    The first is zero near l = 2 / (m - 1). Elsewhere it keeps its digits: both logarithms are close to l / k
+    for large k, and are computed without their linear terms, whose difference is -l / (k (k + 1)).
 
     Examples
     --------

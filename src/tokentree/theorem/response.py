@@ -28,7 +28,7 @@ from .signs import (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ResponseCurve(Result):
-    """Rates as the perturbation grows from nothing; made by `response_curve`.
+    """Rates as the perturbation grows from zero; made by `response_curve`.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class ResponseCurve(Result):
     rates : float array, shape (L, 3)
         Rates of D_p, D_a and D_t.
     start : float array, shape (3,)
-        Rates at l = 0; that of D_t is inf where it has leaves that the others lack.
+        Rates at l = 0; that of D_t is inf if it has leaves that the others lack.
     elasticities : tuple of L `Elasticity`
         Derivatives and certified signs at each l.
     names : tuple of 3 strings
@@ -85,17 +85,17 @@ def response_curve(
     base: float = 2,
     per: Literal["block", "token"] = "block",
 ) -> ResponseCurve:
-    r"""Rates, derivatives and certified signs as D_t grows, the other sizes fixed.
+    r"""Rates, derivatives and certified signs as D_t grows and the other sizes stay fixed.
 
     Parameters
     ----------
     mixture : Mixture or Responding
-        At least three datasets. The size of D_t is replaced by l |D_a|. A `TrainedMixture` is trained again
-        at every l, in the order given and each time from the model before, and once without D_t.
+        At least three datasets. The size of D_t is replaced by l |D_a|. A `TrainedMixture` is retrained at
+        every l, in the given order and each time from the previous model, and once without D_t.
     l : array_like, shape (L,)
         Values of |D_t| / |D_a|, finite and > 0.
     pretrain, align, perturb, base, per
-        As in `elasticity`, whose errors this shares.
+        As in `elasticity`, including its errors.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def response_curve(
 
     Notes
     -----
-    O(L N M). Where trees were read in part, signs are bounded at every l anew, and the trees sorted once.
+    O(L N M). For partly read trees, signs are bounded anew at every l, but the trees are sorted once.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def response_curve(
 def _retrained(
     model: Responding, points: Float[np.ndarray, "points"], roles: Sequence[int], unit: float
 ) -> ResponseCurve:
-    """The curve of a model that has to be trained again at every point."""
+    """The curve of a model that must be retrained at every point."""
     p, a, t = roles
     sizes = np.array(model.sizes, dtype=np.float64)
     rates, elasticities = [], []

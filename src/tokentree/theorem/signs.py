@@ -1,20 +1,20 @@
-r"""Theorem 4.2, decided: which way rates move when the perturbation grows, with a proof for every sign.
+r"""Deciding Theorem 4.2: how rates change as the perturbation grows, with a proof for every sign.
 
-Three datasets of a mixture play the parts of pre-training p, alignment a and perturbation t; others may stand
-by. k = n_p / n_a, l = n_t / n_a, and a prime is d/dl with every size but n_t fixed, so gamma' = n_a R_it. The
-theorem's signs are gamma_p' < 0 < gamma_a'. With S_it = sum_x p_i p_t / q,
+Three datasets of a mixture are the pre-training data p, the alignment data a and the perturbation t; there
+may be others. k = n_p / n_a, l = n_t / n_a, and a prime is d/dl with every size but n_t fixed, so gamma_i' =
+n_a R_it. The theorem's signs are gamma_p' < 0 < gamma_a'. With S_it = sum_x p_i p_t / q,
 
     gamma_i' = w_a (1 - S_it) = -w_a sum_x (p_i - q)(p_t - q) / q,
 
-so the signs hold exactly when S_pt > 1 > S_at, and k gamma_p' + gamma_a' + l gamma_t' = 0 (Gibbs-Duhem).
+so the signs hold if and only if S_pt > 1 > S_at; and k gamma_p' + gamma_a' + l gamma_t' = 0 (Gibbs-Duhem).
 
-**What is certified.** Every dataset has an exact reading pi_i: integer and Fraction rows over their totals,
-float64 rows as dyadic rationals over their exact sums. Sizes are exact too. So 1 - S_it is a rational number,
-and three methods of rising cost decide its sign. The first to succeed is named in `Elasticity.certificate`.
+**What is certified.** Every dataset has an exact reading pi_i: integer and Fraction rows divided by their
+totals, float64 rows as dyadic rationals divided by their exact sums. Sizes are exact too. So 1 - S_it is a
+rational number, and three methods of increasing cost decide its sign. The first to succeed is named in
+`Elasticity.certificate`.
 
-**1. A floating-point bound**, O(N M). Write u = 2^-53, g_n = n u / (1 - n u), N datasets, and p for the
-float64 view of pi. In the steps below, every h_i is sum_{j != i} w_j (p_i + p_j), the scale of d_i = pi_i -
-q.
+**1. A floating-point bound**, O(N M). Let u = 2^-53, g_n = n u / (1 - n u), N the number of datasets, and p
+the float64 view of pi. In the steps below, h_i is sum_{j != i} w_j (p_i + p_j), the scale of d_i = pi_i - q.
 
 - Input. p = pi (1 + e) with |e| <= eta: eta is 4 u for integers (count, total and quotient are each rounded)
   and the distance of the row's exact sum from 1 for floats. Hence the exact d_i differs from
@@ -23,27 +23,26 @@ q.
   rounded weight, difference and product, so its error is at most g_{N+1} sum_{j != r} w_j |p_j - p_r|. Then
   d_i = (p_i - p_r) - m has error at most g_{N+2} (|p_i - p_r| + sum_{j != r} w_j |p_j - p_r|). For i = r the
   bracket is at most h_r. For other i, w_i <= 1/2 and w_r >= 1/N, so it is at most (1 + w_i) p_i + (2 - w_r)
-  p_r + sum_{j != i, r} w_j p_j <= (2 N - 1) h_i. Both together: |error of d_i| <= c h_i with c = (2 N - 1)
+  p_r + sum_{j != i, r} w_j p_j <= (2 N - 1) h_i. Together: |error of d_i| <= c h_i with c = (2 N - 1)
   g_{N+2} + eta / (1 - eta).
-- Rows of counts that nearly coincide. Where what rounding took from both masses is added to p_i - p_r, every
-  difference has one more rounding, and the input's part of the error shrinks to at most u h_i. The code's c
-  is (2 N - 1) (N + 3) u + 1.01 eta, which bounds both cases.
+- Rows of counts that nearly coincide. If p_i - p_r is corrected for the rounding of both masses, every
+  difference has one more rounding, and the input's contribution to the error shrinks to at most u h_i. The
+  code's c is (2 N - 1) (N + 3) u + 1.01 eta, which bounds both cases.
 - Terms. The computed q is off by a factor within (1 +- eta)(1 +- g_{N+1}), and y_i = d_i q^(-1/2) takes three
   more roundings, so a product y_i y_t of computed values is off by a factor within 1 +- rho, rho = 2 eta + 2
-  (N + 8) u, beside the errors of d_i and d_t.
+  (N + 8) u, in addition to the errors of d_i and d_t.
 - Sum. A dot product over a block of n leaves, in any order, fused or not, has error at most g_n sum |y_i
   y_t|, and the block sums are added by math.fsum, which rounds once.
 - Underflow. Masses are scaled by 2^512, and sizes lie between 2^-200 and 2^200. So w_j p_j >= 2^-962 / N is
   normal, |y| <= 2^467, sums and differences are exact where they are subnormal, and the only underflow is in
-  y and in products of two of them: together less than 2^-600 a leaf.
+  y and in products of two of them: together less than 2^-600 per leaf.
 
 With z_i = h_i q^(-1/2) the error of the sum is therefore at most
 
     sum_x [ (rho + g_{n+1}) |y_i y_t| + c (z_i |y_t| + |y_i| z_t) + c^2 z_i z_t ] + 2^-600 M,
 
 up to a factor for evaluating this bound itself with computed y and z. All its terms are positive, so the
-factor is 1 + O(n u + rho); 1.01 covers it as long as c + rho + g_n < 10^-3, and otherwise the bound is not
-used.
+factor is 1 + O(n u + rho); 1.01 covers it if c + rho + g_n < 10^-3, and otherwise the bound is not used.
 
 **2. An integer bound.** With integer rows c_i, totals C_i and coprime integers a_j such that q is
 proportional to Q = sum a_j c_j, that is C_j a_j = G n_j for one rational G,
@@ -51,20 +50,20 @@ proportional to Q = sum a_j c_j, that is C_j a_j = G n_j for one rational G,
     S_it = F sum_x c_i c_t / Q,     F = G T / (C_i C_t).
 
 Each quotient is homogeneous of degree 1 in the leaf's column of counts, so leaves with proportional columns
-are collected first. Every other quotient is divided in integers at B fractional bits and rounded down, which
-leaves the sum short by less than one unit in the last place a term. B doubles until the interval for 1 - S_it
-excludes zero and is narrow enough to give the derivative itself to the last digit of a float64.
+are merged first. The remaining quotients are computed in integers with B fractional bits and rounded down, so
+the sum is short by less than one unit in the last place per term. B doubles until the interval for 1 - S_it
+excludes zero and is narrow enough to give the derivative to the last digit of a float64.
 
-**3. The exact rational**, by adding fractions in pairs. It is the only method that can prove that a
-derivative is zero. It comes before the integer bound where few quotients are left, and after it within a
-limit on the digits. Beyond the limit the sign is "undecided at this precision".
+**3. The exact rational**, by adding fractions in pairs. Only this method can prove that a derivative is zero.
+It is tried before the integer bound if few quotients remain, and otherwise after it, within a limit on the
+digits. Beyond the limit the sign is "undecided at this precision".
 
-Where the first method proves a sign but the sum cancels to less than 2^-10 of sum h_i h_t / q, the value is
-still taken from the other two, up to 2^17 leaves. Signs are sought there up to 2^22 leaves.
+If the first method proves a sign but the sum cancels to less than 2^-10 of sum h_i h_t / q, the value is
+still taken from the other two, up to 2^17 leaves. They are used for signs up to 2^22 leaves.
 
-**Trees that were read in part.** A mixture of these has one row of many that the trees allow, so what the
-three methods prove of it proves nothing. There a sign is certified if bounds like those of
-`unexpanded_bounds` have it in every completion, and undecided otherwise.
+**Partly read trees.** Their mixture is one of many that the trees allow, so proofs by the three methods do
+not cover the others. Here a sign is certified if bounds like those of `unexpanded_bounds` give it in every
+completion, and undecided otherwise.
 """
 
 import math
@@ -104,35 +103,34 @@ _HOLDS = {True: "hold", False: "fail", None: "undecided"}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Elasticity(Result):
-    r"""What Theorem 4.2 says of one mixture. Made by `elasticity`.
+    r"""The verdict on Theorem 4.2 for one mixture. Made by `elasticity`.
 
     Attributes
     ----------
     k, l : float
-        Sizes of the pre-training and the perturbation dataset over that of the alignment dataset.
+        Sizes of the pre-training and the perturbation dataset divided by that of the alignment dataset.
     dgamma_pretrain, dgamma_align, dgamma_perturb : float
         gamma_p', gamma_a', gamma_t': derivatives of the rates (ideal code, normalised or not) with respect to
         l.
     ratio : float
-        -gamma_a' / (k gamma_p'), which the theorem says is near 1; inf or nan where gamma_p' is 0 or
-        underflows to it.
+        -gamma_a' / (k gamma_p'), near 1 according to the theorem; inf or nan if gamma_p' is 0 or underflows.
     overlap_pretrain, overlap_align : float
         S_pt and S_at; nan for a model without leaves.
     cosine : float
-        Of the angle between alignment and perturbation, -R_at / (R_aa R_tt)^(1/2): the theorem asks for an
-        obtuse one. nan where one of the two does not respond to itself.
+        Cosine of the angle between alignment and perturbation, -R_at / (R_aa R_tt)^(1/2): the theorem needs
+        an obtuse angle. nan if one of the two does not respond to itself.
     signs : tuple of two
-        Signs of gamma_p' and gamma_a', each -1, 0 or 1 and proved, or None if undecided. Where trees were
-        read in part, proved for every way in which the unexpanded mass can lie. Of a model that is no
-        `Mixture` they are those of the numbers.
+        Signs of gamma_p' and gamma_a', each -1, 0 or 1 and proved, or None if undecided. For partly read
+        trees they are proved for every completion of the unexpanded mass. For a model that is not a `Mixture`
+        they are the signs of the computed numbers.
     holds : bool or None
         Whether gamma_p' < 0 < gamma_a'; None if the signs leave it open.
     certified : bool
         Whether both signs are proved.
     certificate : str
-        How each sign was decided, or why not.
+        How each sign was decided, or why it was not.
     names : tuple of 3 strings
-        What D_p, D_a and D_t are called.
+        The names of D_p, D_a and D_t.
 
     Notes
     -----
@@ -179,10 +177,10 @@ class Elasticity(Result):
 
 @runtime_checkable
 class Responding(Protocol):
-    """Datasets whose rates respond to their sizes: what is asked of a model that is no `Mixture`.
+    """Datasets whose rates respond to their sizes: the interface of a model that is not a `Mixture`.
 
-    `elasticity`, `response_curve` and the plots of rates and responses ask no more. `TrainedMixture` is one,
-    at a minimum of its losses.
+    It suffices for `elasticity`, `response_curve` and the plots of rates and responses. `TrainedMixture`, at
+    a minimum of its losses, provides it.
     """
 
     @property
@@ -199,7 +197,7 @@ class Responding(Protocol):
 
     @property
     def residual(self) -> Any:
-        """How far from a minimum: ``residual.relative`` is the gradient's length over the total size."""
+        """Distance from a minimum: ``residual.relative`` is the norm of the gradient over the total size."""
 
     def index(self, dataset: int | str, name: str = "dataset") -> int:
         """Position of a dataset given by position or name; `name` is what errors call it."""
@@ -208,7 +206,7 @@ class Responding(Protocol):
         """Positions of several datasets, all different."""
 
     def with_sizes(self, sizes: Any) -> "Responding":
-        """The same datasets with other sizes, at a minimum again."""
+        """The same datasets with other sizes, again at a minimum."""
 
     def rates(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
         """The rates gamma_i."""
@@ -231,14 +229,14 @@ def elasticity(
     Parameters
     ----------
     mixture : Mixture or Responding
-        At least three datasets; the others keep their sizes. Of a `TrainedMixture` nothing is certified, and
-        `certificate` has the residual.
+        At least three datasets; the others keep their sizes. For a `TrainedMixture` nothing is certified, and
+        `certificate` gives the residual.
     pretrain, align, perturb : int or str
         Index or name of D_p, D_a and D_t, all different.
     base : float
         Unit of the rates: 2 for bits, ``math.e`` for nats.
     per : "block" or "token"
-        Rates per leaf, or per token, that is divided by the depth.
+        Rates per leaf, or per token, that is, divided by the depth.
 
     Returns
     -------
@@ -253,14 +251,14 @@ def elasticity(
 
     Notes
     -----
-    O(N M) where the floating-point bound decides, which it does unless a derivative is within about 10^-12 of
-    the sum of its terms' sizes. Derivatives decided in integers are correct to the last digit or so; the
-    others as accurate as `Mixture.response`. Theorem 4.2 of the paper; the module's docstring has the proof
-    of the bounds.
+    O(N M) if the floating-point bound decides, as it does unless a derivative is below about 10^-12 of the
+    sum of the magnitudes of its terms. Derivatives decided in integers are correct to about the last digit;
+    the others are as accurate as `Mixture.response`. Theorem 4.2 of the paper; the module's docstring proves
+    the bounds.
 
-    Where trees were read in part, derivatives, ratio and overlaps are those of the reading that
-    `Mixture.from_trees` makes. Signs are then decided by bounds over every completion, over any vocabulary,
-    at the cost of `unexpanded_bounds`; one that is zero or that they leave open is None.
+    For partly read trees, derivatives, ratio and overlaps are those of the reading of `Mixture.from_trees`.
+    Signs are then decided by bounds over every completion and any vocabulary, at the cost of
+    `unexpanded_bounds`; a sign that is zero or left open by the bounds is None.
 
     Examples
     --------
@@ -289,32 +287,33 @@ def three_roles(
     roles = mixture.roles(pretrain=pretrain, align=align, perturb=perturb)
     if not (size := float(mixture.sizes[roles[1]])) > 0:
         raise ValueError(
-            f"sizes[{roles[1]}] = {size:g}: the alignment data's must be > 0, for k and l are in it"
+            f"sizes[{roles[1]}] = {size:g}: the alignment data's must be > 0, because k and l are relative "
+            "to it"
         )
     return roles
 
 
 def responding(name: str, model: Any) -> None:
-    """Refuse what is neither a `Mixture` nor like a `TrainedMixture`."""
-    # Asked of the class: the residual itself costs a pass over the data.
+    """Refuse anything that is neither a `Mixture` nor like a `TrainedMixture`."""
+    # Checked on the class: the residual itself costs a pass over the data.
     if not isinstance(model, Mixture) and not hasattr(type(model), "residual"):
         no_mixture(name, model, "a Mixture or a TrainedMixture")
 
 
 def unit_of(base: float, per: str) -> float:
-    """Nats in a unit of rates, of a model that is no `Mixture`."""
+    """Nats per unit of rates, for a model that is not a `Mixture`."""
     if per != "block":
-        raise ValueError(f"per = {per!r}: must be 'block', for a model that is no Mixture has no depth")
+        raise ValueError(f"per = {per!r}: must be 'block', because only a Mixture has a depth")
     return checks.log_base(base)
 
 
 def completions_of(mixture: Mixture) -> Completions | None:
-    """What is known of the mixture's trees, where part of their mass is unexpanded."""
+    """What is known of the mixture's trees, if part of their mass is unexpanded."""
     return None if mixture.unread is None else Completions(mixture.unread)
 
 
 def responded(model: Responding, roles: Sequence[int], unit: float) -> Elasticity:
-    """`elasticity` by the response alone (theorem T6 of the page on trained models)."""
+    """`elasticity` from the response alone (theorem T6 of the page on trained models)."""
     p, a, t = roles
     sizes = np.asarray(model.sizes, dtype=np.float64)
     response, step = model.response(math.e), float(sizes[a]) / unit
@@ -341,7 +340,7 @@ def responded(model: Responding, roles: Sequence[int], unit: float) -> Elasticit
 
 
 def _ratio(pretrain: float, align: float, k: float) -> float:
-    """-gamma_a' / (k gamma_p'), of derivatives in any unit."""
+    """-gamma_a' / (k gamma_p'), from derivatives in any unit."""
     if pretrain and k:
         return -align / pretrain / k
     return math.nan if align == 0 else math.inf
@@ -350,7 +349,7 @@ def _ratio(pretrain: float, align: float, k: float) -> float:
 def decided(
     mixture: Mixture, roles: Sequence[int], unit: float, completions: Completions | None
 ) -> Elasticity:
-    """`elasticity` of three positions, rates divided by `unit`."""
+    """`elasticity` for three positions, with rates divided by `unit`."""
     p, a, t = roles
     sizes = mixture.exact_sizes
     k, l = float(sizes[p] / sizes[a]), float(sizes[t] / sizes[a])
@@ -369,7 +368,7 @@ def decided(
         dgamma_pretrain=step * excess_p,
         dgamma_align=step * excess_a,
         dgamma_perturb=step * float(sums.excess[t]),
-        # Not from the derivatives: k gamma_p' may be too small for a float64.
+        # Not from the derivatives: k gamma_p' may underflow.
         ratio=_ratio(excess_p, excess_a, k),
         overlap_pretrain=float(sums.overlap[p]),
         overlap_align=float(sums.overlap[a]),
@@ -385,7 +384,7 @@ def decided(
 class _Sums(NamedTuple):
     """For one t and every i: 1 - S_it, its sign if proved, whether it keeps its digits, and S_it.
 
-    And the cosine of the angle between a and t.
+    Also the cosine of the angle between a and t.
     """
 
     excess: Float[np.ndarray, "datasets"]
@@ -424,7 +423,7 @@ def _float_sums(mixture: Mixture, a: int, t: int) -> _Sums:
     lengths = math.sqrt(own[0]) * math.sqrt(gram[t])
     bound = 1.01 * error + 2.0**-600 * mixture.n_leaves
     proved = (np.abs(gram) > bound) & (c + rho + BLOCK * u < 1e-3)
-    # Signs before the scale comes off: a derivative may be too small for a float64 and still have one.
+    # Signs before the scale is removed: a derivative that underflows still has a sign.
     steady = np.abs(gram) >= STEADY * scale
     cosine = float(gram[a]) / lengths if lengths > 0 else math.nan
     return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), steady, overlap / SCALE, cosine)
@@ -446,7 +445,7 @@ def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
 
 
 def _certain(mixture: Mixture, read: _Decision, bounds: Float[np.ndarray, "2"]) -> _Decision:
-    """The decision where part of the mass is unexpanded: what was read alone proves nothing."""
+    """The decision if part of the mass is unexpanded: the part that was read proves nothing by itself."""
     sign = _sign(interval_sign(*bounds))
     if sign:
         return read._replace(sign=sign, method="bounds over every completion of the unexpanded mass")
@@ -467,7 +466,7 @@ def decided_at(elasticities: Sequence[Elasticity]) -> str:
 
 
 def verdicts(elasticities: Iterable[Any]) -> dict[str, Any]:
-    """Columns of what Theorem 4.2 says, one row each; `holds` has pandas' missing value where undecided."""
+    """Columns of the verdicts on Theorem 4.2, one row each; `holds` is pandas' missing value if undecided."""
     found = list(elasticities)
     names = ("dgamma_pretrain", "dgamma_align", "dgamma_perturb", "ratio")
     columns: dict[str, Any] = {name: [getattr(e, name) for e in found] for name in names}
@@ -478,5 +477,5 @@ def verdicts(elasticities: Iterable[Any]) -> dict[str, Any]:
 
 
 def _nullable(values: list[Any], dtype: str) -> Any:
-    """A column of pandas in which a value may be missing."""
+    """A pandas column in which values may be missing."""
     return optional("pandas", "pandas", "to_frame").array(values, dtype=dtype)

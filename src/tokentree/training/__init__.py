@@ -1,4 +1,4 @@
-"""Training runs and trained models: what the law says of them, and the token tree as their mixing law."""
+"""Training runs and trained models: tests of the law on them, and the token tree as a mixing law."""
 
 from .fine_tuning import FineTuningResponse, adam_preconditioner, fine_tuning_response
 from .fluctuations import FluctuationResponse, fluctuation_response

@@ -1,15 +1,16 @@
 r"""Solving H x = g at a minimum, where H may be singular.
 
-A network's symmetries leave every loss as it is. Along them H has no curvature and no gradient has a part, so
-the shortest solution gives -g^T H^{-1} g as if they were not there. What is not harmless is refused: a
-gradient with a part where F has no curvature, for which nothing is at its minimum, and negative curvature.
+A network's symmetries leave every loss unchanged. Along them H has no curvature and no gradient has a
+component, so the minimum-norm solution gives -g^T H^{-1} g as if they were absent. Harmful cases are refused:
+a gradient with a component where F has no curvature, for which there is no minimum, and negative curvature.
 
-What counts as none: eigenvalues within 2 P u of the largest, u being the unit roundoff, for rounding can do
-that to them. A part of a gradient where there is none counts if it would change the largest response by more
-than 10^-8 of itself, were the curvature as large as that bound; it does not if it is within the rounding of
-the gradient, some u |H| |theta|. Off the minimum, symmetries have curvature: for a generator A of one, H A
-theta = -A^T e, at most |e| over the length of A theta. So eigenvalues as negative as |e| over the root mean
-square of theta are no sign of a saddle if no gradient has a part along them.
+Curvature counts as zero if the eigenvalue is within 2 P u times the largest, where u is the unit roundoff,
+since rounding can change eigenvalues by that much. The component of a gradient there counts if it would
+change the largest response by more than 10^-8 relative, were the curvature as large as that bound; it does
+not count if it is within the rounding of the gradient, about u |H| |theta|. Off the minimum, symmetries have
+curvature: for a generator A of one, H A theta = -A^T e, at most |e| divided by the length of A theta. So
+eigenvalues as negative as |e| over the root mean square of theta do not indicate a saddle if no gradient has
+a component along them.
 """
 
 from collections.abc import Sequence
@@ -22,26 +23,26 @@ from jaxtyping import Float
 from .terms import Product
 
 DENSE = 2000
-"""Parameters up to which H is written down; above, it is only multiplied by vectors."""
+"""Number of parameters up to which H is formed; above, it is only multiplied by vectors."""
 
 _UNIT = float(np.finfo(np.float64).eps) / 2
 _SHARE = 1e-8
-"""Of the largest response, what a part that is left out may have been."""
+"""Largest neglected component, relative to the largest response."""
 _NOISE = 32.0
-"""Units of rounding in a gradient."""
+"""Rounding of a gradient, in units of roundoff."""
 _CLOSE = 1e-11
-"""Residual of conjugate gradients, over the right-hand side."""
+"""Residual of conjugate gradients relative to the right-hand side."""
 _PROBES = 100
-"""Steps in search of negative curvature where no gradient points."""
+"""Steps in search of negative curvature along directions without gradient."""
 
 
 def slack(residual: float, size: int, length: float) -> float:
-    """Curvature that symmetries may have where this much of the gradient is left; `length` is |theta|."""
+    """Curvature that symmetries may have if this much gradient remains; `length` is |theta|."""
     return residual * float(np.sqrt(size)) / length if length > 0 else 0.0
 
 
 class Dense:
-    """H by its eigenvectors; `length` is that of the parameters, |theta|."""
+    """H in its eigenbasis; `length` is |theta|."""
 
     def __init__(self, hessian: Float[np.ndarray, "parameters parameters"], length: float) -> None:
         self.values, self.vectors = np.linalg.eigh(hessian)
@@ -50,7 +51,7 @@ class Dense:
         self.noise = _NOISE * _UNIT * top * length
 
     def newton(self, gradient: Float[np.ndarray, "parameters"]) -> Float[np.ndarray, "parameters"]:
-        """The step to a minimum; where curvature is negative, away from the maximum."""
+        """The step to a minimum; along negative curvature, away from the maximum."""
         kept = np.abs(self.values) > self.cut
         vectors = self.vectors[:, kept]
         step: Float[np.ndarray, "parameters"] = -vectors @ (
@@ -81,7 +82,7 @@ class Dense:
         gradients: Float[np.ndarray, "parameters datasets"],
         labels: Sequence[str],
     ) -> None:
-        """Refuse gradients with a part where there is no curvature, or where it is negative."""
+        """Refuse gradients with a component along zero or negative curvature."""
         flat = np.abs(self.values) <= self.cut
         outside = np.linalg.norm(parts[flat], axis=0)
         bad = (outside**2 > _SHARE * self.cut * largest) & (outside > self.noise)
@@ -96,11 +97,11 @@ class Dense:
 
 
 class _FlatError(Exception):
-    """There is no curvature along a direction, or it is negative."""
+    """Curvature along a direction is zero or negative."""
 
 
 class Krylov:
-    """H by its products with vectors, and SciPy's conjugate gradients, started at zero."""
+    """H through its products with vectors, by SciPy's conjugate gradients started at zero."""
 
     def __init__(self, product: Product, size: int, length: float) -> None:
         self.product, self.size, self.length = product, size, length
@@ -108,14 +109,14 @@ class Krylov:
         self.flat: Float[np.ndarray, "parameters"] | None = None
 
     def newton(self, gradient: Float[np.ndarray, "parameters"]) -> Float[np.ndarray, "parameters"]:
-        """The step to a minimum, or what conjugate gradients have of it."""
+        """The step to a minimum, as far as conjugate gradients got."""
         return -self._conjugate(gradient, 2 * self.size)[0]
 
     def solve(
         self, gradients: Float[np.ndarray, "parameters datasets"], slack: float, labels: Sequence[str]
     ) -> tuple[Float[np.ndarray, "parameters datasets"], Float[np.ndarray, "datasets datasets"]]:
-        """H^+ G and G^T H^+ G, the second exactly symmetric and wrong by the square of the first's error."""
-        # A saddle of which no gradient knows shows itself to a vector that points everywhere.
+        """H^+ G and G^T H^+ G, the second exactly symmetric, with the squared error of the first."""
+        # A saddle that no gradient reveals shows up along a random direction.
         self._conjugate(np.random.default_rng(0).standard_normal(self.size), _PROBES)
         moved, images = np.zeros_like(gradients), np.zeros_like(gradients)
         for t in range(gradients.shape[1]):
@@ -151,7 +152,7 @@ class Krylov:
     def _conjugate(
         self, target: Float[np.ndarray, "parameters"], steps: int
     ) -> tuple[Float[np.ndarray, "parameters"], float]:
-        """A solution, and its residual over the target; remembers the curvature along every direction."""
+        """A solution and its relative residual; records the curvature along every direction."""
         from scipy.sparse.linalg import LinearOperator, cg
 
         found, self.flat = np.zeros(self.size), None
@@ -165,7 +166,7 @@ class Krylov:
             self.lowest = min(self.lowest, curvature)
             self.top = max(self.top, float(np.linalg.norm(image)) / length)
             if curvature <= self._cut():
-                # The next step would be as long as rounding allows.
+                # The next step would be dominated by rounding.
                 self.flat = direction.ravel() / length
                 raise _FlatError
             return image
@@ -174,7 +175,7 @@ class Krylov:
             found[:] = point
 
         operator = LinearOperator((self.size, self.size), matvec=apply, dtype=np.float64)
-        # Below the rounding of the target its own noise is all that would be solved for.
+        # Below the rounding of the target only its noise would be solved for.
         self.top = max(self.top, float(np.linalg.norm(self.product(target)) / np.linalg.norm(target)))
         with suppress(_FlatError):
             cg(operator, target, rtol=_CLOSE, atol=self._noise(), maxiter=steps, callback=keep)

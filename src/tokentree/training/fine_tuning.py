@@ -1,11 +1,11 @@
-r"""What one short step of fine-tuning on a dataset does to the losses on all of them.
+r"""The effect of one short step of fine-tuning on a dataset on the losses on all datasets.
 
-A step of size eta on dataset t moves parameters by -eta P g_t, with g_t the gradient of its loss and P the
-preconditioner, and so the loss on dataset i by
+A step of size eta on dataset t changes the parameters by -eta P g_t, with g_t the gradient of its loss and P
+the preconditioner, and so changes the loss on dataset i by
 
     -eta g_i^T P g_t + O(eta^2).
 
-It takes gradients alone, so a module of any size will do.
+Only gradients are needed, so modules may be of any size.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,29 +20,29 @@ from .._lib.results import Result, points
 from .modules import Loss, loss_at, refuse_random, same_buffers, torch_for, trainable
 
 Preconditioner = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
-"""A diagonal by parameter, or what makes of gradients the direction in which a step goes."""
+"""A diagonal for each parameter, or a function from gradients to the direction of a step."""
 
 _CHUNK = 2**20
-"""Parameters whose gradients are widened to float64 at a time."""
+"""Number of gradient entries widened to float64 at a time."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FineTuningResponse(Result):
-    r"""What short steps of fine-tuning do to losses; made by `fine_tuning_response`.
+    r"""The effect of short steps of fine-tuning on losses; made by `fine_tuning_response`.
 
     Attributes
     ----------
     names : tuple of N str
         The datasets.
     rates : float array, shape (N,)
-        The losses of the module as it is, in the unit asked for.
+        The losses of the module as it is, in the requested unit.
     response : float array, shape (N, N)
-        -g_i^T P g_t, with a row for each loss and a column for each dataset grown: how much the loss on i
-        changes for each unit of step size on t, a loss in nats. In the unit asked for.
+        -g_i^T P g_t, with a row per loss and a column per dataset grown: the change of the loss on i per unit
+        of step size on t, where steps minimise the loss in nats. In the requested unit.
     norms : float array, shape (N,)
-        Lengths sqrt(g_i^T P g_i) of the gradients in the metric P, in nats; NaN where the square is negative.
+        Norms sqrt(g_i^T P g_i) of the gradients in the metric P, in nats; NaN where the square is negative.
     cosines : float array, shape (N, N)
-        Of the angles between gradients in that metric; NaN for a gradient without length.
+        Cosines of the angles between gradients in that metric; NaN for a gradient of norm zero.
 
     Notes
     -----
@@ -68,23 +68,24 @@ def fine_tuning_response(
     preconditioner: Preconditioner | None = None,
     base: float = 2,
 ) -> FineTuningResponse:
-    r"""How the losses of a torch module answer to one short step of fine-tuning on each dataset.
+    r"""How the losses of a torch module respond to one short step of fine-tuning on each dataset.
 
     A step theta - eta P g_t on dataset t changes the loss on dataset i by eta times the response R_it =
     -g_i^T P g_t, to first order in eta. It is symmetric for symmetric P, and negative semidefinite for P that
-    is positive semidefinite. A dataset at its own optimum has g_i = 0: to first order no step moves its loss,
-    and a step on it moves none.
+    is positive semidefinite. A dataset at its own optimum has g_i = 0: to first order no step changes its
+    loss, and a step on it changes none.
 
     It is not the response of models trained to their optimum, -G^T H^{-1} G: R_it is per unit of step size,
-    R n is not 0 for the sizes n of the data, and there is no law in true sizes.
+    R n is not 0 for the sizes n of the data, and no conservation law holds in the true sizes.
 
     Parameters
     ----------
     model : torch.nn.Module
-        On any device, in any real dtype. It stays as it is, gradients and buffers included. Parameters that
-        do not require a gradient are left out, and one that modules share counts once.
+        On any device, in any real dtype. It is left unchanged, gradients and buffers included. Parameters
+        that do not require a gradient are left out, and a shared parameter counts once.
     losses : N callables
-        Each takes `model` and returns its loss on a dataset as a scalar tensor in nats, always the same.
+        Each takes `model` and returns its loss on a dataset as a scalar tensor in nats, the same at every
+        call.
     names : N distinct strings, optional
         Names of the datasets. Default: "D1", "D2", ...
     preconditioner : mapping or callable, optional
@@ -103,21 +104,21 @@ def fine_tuning_response(
     Raises
     ------
     ValueError
-        If a submodule in training mode has dropout, a loss or a gradient is not finite, a loss is no scalar
-        or has no gradient, no parameter requires one, or the preconditioner lacks a parameter or has one of
-        another shape.
+        If a submodule in training mode has dropout, a loss or a gradient is not finite, a loss is not a
+        scalar or has no gradient, no parameter requires a gradient, or the preconditioner lacks a parameter
+        or has one of the wrong shape.
     TypeError
-        If the model is no torch module, or a loss no callable that returns a real tensor.
+        If the model is not a torch module, or a loss is not a callable that returns a real tensor.
     ImportError
-        If torch is missing: the extra ``transformers`` brings it.
+        If torch is not installed; the extra ``transformers`` includes it.
 
     Notes
     -----
-    One forward and one backward pass for each loss, then O(N^2 P) for P parameters. N gradients are held, in
-    the parameters' dtype and on their devices; products are summed in float64. A parameter that a loss does
-    not use has the gradient zero. Dropout is told by its rate, which a module of torch has, or one of another
-    kind keeps as an attribute; what else a loss draws at random goes unnoticed. Modules that are wrapped to
-    run on several devices at once, as in ``DistributedDataParallel``, must be unwrapped.
+    One forward and one backward pass per loss, then O(N^2 P) for P parameters. N gradients are held, in the
+    parameters' dtype and on their devices; products are summed in float64. A parameter that a loss does not
+    use has gradient zero. Dropout is recognised by its rate, in torch's own modules or as an attribute of
+    others; other randomness in a loss is not detected. Modules wrapped to run on several devices at once, as
+    in ``DistributedDataParallel``, must be unwrapped.
 
     Examples
     --------
@@ -149,7 +150,7 @@ def fine_tuning_response(
     if metric is not None and not callable(metric):
         metric = _diagonal(torch, metric, parameters, model)
     rates, gradients = np.empty(len(listed)), []
-    # The end of inference mode is that of torch.no_grad() too.
+    # Leaving inference mode also leaves torch.no_grad().
     with torch.inference_mode(False):
         for i, loss in enumerate(listed):
             with same_buffers(torch, model):
@@ -169,32 +170,31 @@ def fine_tuning_response(
 def adam_preconditioner(model: Any, optimizer: Any) -> dict[str, Any]:
     r"""The diagonal by which Adam scales gradients, 1 / (sqrt(v_hat) + eps), from the optimiser's state.
 
-    v_hat are the second moments, less their bias, or their maxima with ``amsgrad=True``. They are held as
-    they are, where Adam would first add the square of the new gradient; momentum and weight decay are left
-    out, and so is the learning rate, which is the step size eta. Where groups have rates of their own,
-    multiply by these.
+    v_hat are the bias-corrected second moments, or their maxima with ``amsgrad=True``. They are held fixed,
+    whereas Adam would first add the square of the new gradient; momentum, weight decay and the learning rate,
+    which is the step size eta, are left out. If groups have different learning rates, multiply by these.
 
     Parameters
     ----------
     model : torch.nn.Module
     optimizer : torch.optim.Adam or AdamW
-        Or any other that keeps ``step`` and ``exp_avg_sq`` for a parameter, and ``betas`` and ``eps`` for a
+        Or any other that keeps ``step`` and ``exp_avg_sq`` per parameter, and ``betas`` and ``eps`` per
         group. It must have made a step.
 
     Returns
     -------
     dict
-        For the name of every parameter that requires a gradient, a tensor of its shape: what
-        `fine_tuning_response` takes as `preconditioner`.
+        For the name of every parameter that requires a gradient, a tensor of its shape, to be passed to
+        `fine_tuning_response` as `preconditioner`.
 
     Raises
     ------
     ValueError
-        If the optimiser has no second moments of a parameter that requires a gradient.
+        If the optimiser has no second moments for a parameter that requires a gradient.
     TypeError
-        If the model is no torch module.
+        If the model is not a torch module.
     ImportError
-        If torch is missing: the extra ``transformers`` brings it.
+        If torch is not installed; the extra ``transformers`` includes it.
 
     Notes
     -----
@@ -269,7 +269,7 @@ def _diagonal(torch: Any, given: Mapping[str, Any], parameters: dict[str, Any], 
 def _products(
     torch: Any, gradients: list[dict[str, Any]], metric: Any
 ) -> Float[np.ndarray, "datasets datasets"]:
-    """The matrix of g_i^T P g_t."""
+    """The matrix with entries g_i^T P g_t."""
     if callable(metric):
         columns = [
             _inner(torch, gradients, [_direction(torch, t, metric, gradient)], None)
@@ -284,7 +284,7 @@ def _products(
 
 
 def _direction(torch: Any, t: int, metric: Any, gradient: dict[str, Any]) -> Mapping[str, Any]:
-    """P g_t, from copies, for a preconditioner may work in place."""
+    """P g_t, computed from copies, because a preconditioner may work in place."""
     found = metric({name: part.clone() for name, part in gradient.items()})
     if not isinstance(found, Mapping) or set(found) != set(gradient):
         given = sorted(found) if isinstance(found, Mapping) else type(found).__name__

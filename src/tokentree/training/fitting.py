@@ -1,14 +1,14 @@
-r"""Fitting the token tree to training runs: least squares in which all but the leaves is solved for.
+r"""Fitting the token tree to training runs: least squares with everything but the leaves solved for.
 
-Given the leaves p_i, the rate of loss i in run a is linear in what else the law has: its offset c_i and its
-scale s_i, and in the joint law the coefficients of N^-alpha and D^-beta. So they are solved for at every step
-(variable projection), and what SciPy's L-BFGS minimises is a function of the leaves' logits alone, of the
-exponents, and of log s_i where the scale is a stiffness and so part of q. Where the linear part is at its
-optimum its own derivative vanishes, so the gradient is that with the linear part held fixed.
+Given the leaves p_i, the rate of loss i in run a is linear in the remaining parameters: its offset c_i and
+its scale s_i, and in the joint law the coefficients of N^-alpha and D^-beta. So these are solved for at every
+step (variable projection), and SciPy's L-BFGS minimises a function of the leaves' logits, of the exponents,
+and of log s_i where the scale is a stiffness and so part of q. At the optimum of the linear part its
+derivative vanishes, so the gradient is that with the linear part held fixed.
 
-Each loss is measured in units of its own spread over the runs, or of the standard errors of its rates. So the
-sum of squares is twice the negative logarithm of a Gaussian likelihood, and the smoothing, a multiple of the
-sum of squared logits, that of a prior which draws every p_i towards equal leaves.
+Each loss is measured in units of its own standard deviation over the runs, or of the standard errors of its
+rates. So the sum of squares is twice the negative logarithm of a Gaussian likelihood, and the smoothing, a
+multiple of the sum of squared logits, is that of a prior which pulls every p_i towards equal leaves.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,35 +20,35 @@ from jaxtyping import Bool, Float, Int
 Scales = Literal["own", "shared", "stiffness"]
 
 SCALES: tuple[Scales, ...] = ("own", "shared", "stiffness")
-"""A scale for every loss, one for all, or one for every dataset that also weights it in q."""
+"""A scale per loss, one for all, or one per dataset that also weights it in q."""
 
 EXPONENTS = ("alpha", "beta", "parameters", "tokens")
-"""Of N and D in the joint law: falls as N^-alpha and D^-beta, and a scale that goes as N^a D^b."""
+"""Exponents in the joint law: terms N^-alpha and D^-beta, and a scale proportional to N^a D^b."""
 
 PRIOR, PRIOR_WIDTH = np.array([0.3, 0.3, 0.0, 0.0]), np.array([0.05, 0.05, 1.0, 1.0])
-"""Mean and width of the prior of the exponents: what scaling laws of language models usually find."""
+"""Means and widths of the prior on the exponents: typical of scaling laws of language models."""
 
 _LEAST_SCALE, _LEAST_MASS = 1e-12, 1e-300
 _STIFF = 0.1
-"""Smoothing of log s_i over that of a logit."""
+"""Smoothing of log s_i relative to that of a logit."""
 
 _DRAWN = 4.0
-"""How far a task's logits start from random ones, for each unit of correlation."""
+"""Shift of a task's initial logits from random ones, per unit of correlation."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What is fitted: shares, rates, and how much each rate counts."""
+    """The data of a fit: shares, rates, and the weight of each rate."""
 
     shares: Float[np.ndarray, "runs rows"]
-    """Of every row of leaves, which for tasks is 0."""
+    """Share of every row of leaves; 0 for tasks."""
     rates: Float[np.ndarray, "runs losses"]
     weight: Float[np.ndarray, "runs losses"]
     """0 where a rate was not measured."""
     rows: Int[np.ndarray, "losses"]
-    """Which leaves each loss has."""
+    """The row of leaves of each loss."""
     size: Float[np.ndarray, "runs 2"] | None = None
-    """log N and log D, over those of the middle run."""
+    """log N and log D, relative to the median run."""
 
     @classmethod
     def of(
@@ -58,7 +58,7 @@ class Data:
         errors: Float[np.ndarray, "runs losses"] | None = None,
         size: Float[np.ndarray, "runs 2"] | None = None,
     ) -> "Data":
-        """The losses that were measured at all; the rows of tasks follow those of the datasets."""
+        """The losses measured in any run; the rows of tasks follow those of the datasets."""
         n_rows = rates.shape[1]
         measured = np.isfinite(rates)
         rows = np.flatnonzero(measured.any(axis=0))
@@ -72,7 +72,7 @@ class Data:
         return cls(widened(shares, n_rows), given, weight, rows, size)
 
     def some(self, runs: Int[np.ndarray, "some"]) -> "Data":
-        """Those runs alone."""
+        """The data of these runs alone."""
         size = None if self.size is None else self.size[runs]
         return replace(
             self, shares=self.shares[runs], rates=self.rates[runs], weight=self.weight[runs], size=size
@@ -81,7 +81,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Shape:
-    """What the law is allowed: leaves, smoothing, scales."""
+    """The settings of a law: leaves, smoothing, scales."""
 
     n_leaves: int
     smoothing: float
@@ -90,11 +90,11 @@ class Shape:
 
 @dataclass
 class Fitted:
-    """A law's numbers."""
+    """The parameters of a law."""
 
     leaves: Float[np.ndarray, "rows leaves"]
     linear: Float[np.ndarray, "terms losses"]
-    """Offset, and in the joint law the coefficients of N^-alpha and D^-beta; last the scale."""
+    """Offset, in the joint law also the coefficients of N^-alpha and D^-beta, and last the scale."""
     stiffness: Float[np.ndarray, "rows"] | None
     exponents: Float[np.ndarray, "4"] | None
     misfit: float
@@ -106,7 +106,7 @@ class Fitted:
         rows: Int[np.ndarray, "losses"],
         size: Float[np.ndarray, "runs 2"] | None,
     ) -> Float[np.ndarray, "runs losses"]:
-        """Predicted."""
+        """The predicted rates."""
         q = np.maximum(weighted(shares, self.stiffness) @ self.leaves, _LEAST_MASS)
         crossed = -np.log(q) @ self.leaves[rows].T
         if self.exponents is None or size is None:
@@ -119,7 +119,7 @@ class Fitted:
 
 
 def widened(shares: Float[np.ndarray, "runs datasets"], n_rows: int) -> Float[np.ndarray, "runs rows"]:
-    """Shares with a column for every row of leaves: tasks have none."""
+    """Shares with a column per row of leaves; those of tasks are zero."""
     wide = np.zeros((len(shares), n_rows))
     wide[:, : shares.shape[1]] = shares
     return wide
@@ -144,14 +144,14 @@ def powers(
 
 
 def softmax(logits: Float[np.ndarray, "rows leaves"]) -> Float[np.ndarray, "rows leaves"]:
-    """Distributions of these logits."""
+    """The distributions with these logits."""
     p: Float[np.ndarray, "rows leaves"] = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     return p
 
 
 class Objective:
-    """The sum of squares, with all that is linear solved for, and its gradient."""
+    """The sum of squares, with the linear parameters solved for, and its gradient."""
 
     def __init__(self, data: Data, shape: Shape, prior: Float[np.ndarray, "4"] = PRIOR) -> None:
         self.data, self.shape, self.prior = data, shape, prior
@@ -161,10 +161,10 @@ class Objective:
         self.joint = data.size is not None
 
     def start(self, rng: np.random.Generator) -> Float[np.ndarray, "parameters"]:
-        """Random leaves, a middling stiffness, and the prior's exponents.
+        """Random leaves, a medium stiffness, and the prior means of the exponents.
 
-        A task is drawn to the leaves whose code lengths rise and fall with its loss. Where they go against it
-        its scale would be 0, and what has no scale has no slope by which to leave that point.
+        A task is pulled to the leaves whose code lengths correlate with its loss. Where they are
+        anticorrelated its scale would be 0, and at scale 0 there is no gradient to leave that point.
         """
         logits = rng.standard_normal((self.n, self.shape.n_leaves))
         d = self.data
@@ -182,7 +182,7 @@ class Objective:
     def parts(
         self, point: Float[np.ndarray, "parameters"]
     ) -> tuple[Float[np.ndarray, "rows leaves"], Float[np.ndarray, "_"], Float[np.ndarray, "_"]]:
-        """Logits, log stiffness and exponents."""
+        """Split a point into logits, log stiffness and exponents."""
         after = self.n_logits + (self.n if self.stiff else 0)
         return point[: self.n_logits].reshape(self.n, -1), point[self.n_logits : after], point[after:]
 
@@ -211,7 +211,7 @@ class Objective:
         to_crossed = pulled * linear[-1] * power[:, None]
         to_q = -(to_crossed @ own) / q
         to_p = mixed.T @ to_q
-        # Every loss has leaves of its own, so no row is named twice.
+        # Every loss has its own leaves, so no row occurs twice.
         to_p[d.rows] += to_crossed.T @ logs
         to_logits = p * (to_p - (p * to_p).sum(axis=1, keepdims=True))
         value += smoothing * float((logits * logits).sum())
@@ -238,7 +238,7 @@ class Objective:
         falls: Float[np.ndarray, "runs 2"] | None,
         stiffness: Float[np.ndarray, "rows"] | None,
     ) -> Float[np.ndarray, "terms losses"]:
-        """Coefficients of least squares; scales, and what falls with size, are never negative."""
+        """Coefficients of least squares; scales and coefficients of decreasing terms are never negative."""
         d = self.data
         total = d.weight.sum(axis=0)
         columns = [d.rates, crossed]
@@ -257,7 +257,7 @@ class Objective:
         return np.stack([offset, first, second, scale])
 
     def minimise(self, start: Float[np.ndarray, "parameters"], steps: int) -> Float[np.ndarray, "parameters"]:
-        """Where L-BFGS ends."""
+        """The point at which L-BFGS ends."""
         from scipy.optimize import minimize
 
         options = {"maxiter": steps, "maxfun": 2 * steps, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-8}
@@ -288,7 +288,7 @@ def _correlation(
     rate: Float[np.ndarray, "runs"],
     lengths: Float[np.ndarray, "runs leaves"],
 ) -> Float[np.ndarray, "leaves"]:
-    """Of the rate with each leaf's code length; 0 where one of them is constant."""
+    """Correlation of the rate with each leaf's code length; 0 where one of them is constant."""
     share = weight / weight.sum()
     rate, lengths = rate - share @ rate, lengths - share @ lengths
     size = np.sqrt((share @ rate**2) * (share @ lengths**2))
@@ -303,7 +303,7 @@ def _scale(
     given: Float[np.ndarray, "losses"] | None,
     shared: bool,
 ) -> Float[np.ndarray, "losses"]:
-    """The scales of least squares, one each or one for all, unless they are given."""
+    """The scales of least squares, one per loss or one for all, unless given."""
     if given is not None:
         return given
     if shared:
@@ -316,13 +316,13 @@ def _scale(
 def _falling(
     products: Float[np.ndarray, "losses 4 4"], given: Float[np.ndarray, "losses"] | None, shared: bool
 ) -> tuple[Float[np.ndarray, "losses"], Float[np.ndarray, "losses"], Float[np.ndarray, "losses"]]:
-    """Scales and the coefficients of what falls with N and with D, by which of the latter are above 0.
+    """Scales and coefficients of the terms decreasing in N and D, for each choice of positive coefficients.
 
-    `products` are of the rates, the cross-entropies, N^-alpha and D^-beta, less their means.
+    `products` are inner products of the centred rates, cross-entropies, N^-alpha and D^-beta.
     """
     kept = np.ones((len(products), 2), dtype=bool)
     for _ in range(20):
-        # What the kept ones leave of rates and cross-entropies gives the scale.
+        # The residuals of rates and cross-entropies after the kept terms give the scale.
         inverse = _inverse(products[:, 2:, 2:], kept)
         left = products[:, :2, :2] - products[:, :2, 2:] @ inverse @ products[:, 2:, :2]
         scale = _scale(left[:, 1, 1], left[:, 0, 1], given, shared)
@@ -343,7 +343,7 @@ def _falling(
 def _inverse(
     square: Float[np.ndarray, "losses 2 2"], kept: Bool[np.ndarray, "losses 2"]
 ) -> Float[np.ndarray, "losses 2 2"]:
-    """Inverse on the kept rows and columns, 0 elsewhere; of what does not differ between runs 0 as well."""
+    """Inverse on the kept rows and columns, 0 elsewhere; 0 also for terms that are constant over the runs."""
     on = kept & (np.diagonal(square, axis1=1, axis2=2) > 0)
     wanted = square * (on[:, :, None] & on[:, None, :])
     inverse: Float[np.ndarray, "losses 2 2"] = np.linalg.pinv(wanted, rcond=1e-10, hermitian=True)
@@ -359,7 +359,7 @@ def fit(
     prior: Float[np.ndarray, "4"] = PRIOR,
     near: Float[np.ndarray, "parameters"] | None = None,
 ) -> Fitted:
-    """The best of several starts, each given a tenth of the steps first; or from a point near by."""
+    """The best of several starts, each first given a tenth of the steps; or a fit from a nearby point."""
     objective = Objective(data, shape, prior)
     if near is not None:
         return objective.fitted(objective.minimise(near, steps))
@@ -371,7 +371,7 @@ def fit(
 
 
 def drawn_prior(rng: np.random.Generator) -> Float[np.ndarray, "4"]:
-    """Means that the prior of alpha and beta might as well have had; runs tell the other two."""
+    """Equally plausible prior means for alpha and beta; runs determine the other two."""
     drawn: Float[np.ndarray, "4"] = PRIOR.copy()
     drawn[:2] += PRIOR_WIDTH[:2] * rng.standard_normal(2)
     return drawn
@@ -380,7 +380,7 @@ def drawn_prior(rng: np.random.Generator) -> Float[np.ndarray, "4"]:
 def folds(
     shares: Float[np.ndarray, "runs rows"], n: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "runs"]:
-    """Fold of every run; runs of one mixture share theirs, so that no mixture is on both sides."""
+    """Fold of every run; runs of one mixture share a fold, so that no mixture is both fitted and held out."""
     _, mixture = np.unique(shares, axis=0, return_inverse=True)
     mixture = mixture.ravel()
     kinds = int(mixture.max()) + 1
@@ -392,7 +392,7 @@ def folds(
 def left_out_error(
     data: Data, shape: Shape, fold: Int[np.ndarray, "runs"], seed: int, steps: int
 ) -> Float[np.ndarray, "folds"]:
-    """Mean squared error on each fold of a law fitted on the others, in units of the weights."""
+    """Mean squared error on each fold of a law fitted to the others, in units of the weights."""
     errors = []
     for out in range(int(fold.max()) + 1):
         on, off = np.flatnonzero(fold != out), np.flatnonzero(fold == out)

@@ -1,13 +1,13 @@
-r"""The response of models trained at a temperature, from how their losses fluctuate together.
+r"""The response of models trained at a temperature, from the covariances of their losses.
 
-Let theta be drawn from exp(-F_n / tau) with F_n = sum n_i L_i, as noisy training draws it, and G = -tau log
-of the integral of that. Then the rates are gamma_i = E[L_i] = dG/dn_i, and their response is, exactly and
-without a Hessian,
+Let theta be drawn from exp(-F_n / tau) with F_n = sum n_i L_i, as by noisy training, and let G be -tau log of
+the integral of that density. Then the rates are gamma_i = E[L_i] = dG/dn_i, and their response is, exactly
+and without a Hessian,
 
     R_it = d gamma_i / d n_t = -Cov(L_i, L_t) / tau.
 
-G is homogeneous of degree 1 in n and tau together and dG/dtau is minus the entropy S, so that the balance
-has a part for entropy: sum_i n_i R_it = tau dS/dn_t. As tau goes to 0, R becomes -G^T H^{-1} G.
+G is homogeneous of degree 1 in n and tau together, and dG/dtau is minus the entropy S, so the balance
+contains an entropy term: sum_i n_i R_it = tau dS/dn_t. As tau goes to 0, R becomes -G^T H^{-1} G.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from .._lib.checks import Numbers
 from .._lib.results import Result, points
 
 _FEWEST = 8
-"""Draws of a chain: each half needs some to be correlated with the next ones."""
+"""Fewest draws of a chain: each half needs some to estimate autocorrelations."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,15 +35,15 @@ class FluctuationResponse(Result):
     names : tuple of N str
         The datasets.
     rates, rate_errors : float array, shape (N,)
-        Means of the losses, in the unit asked for, and their standard errors.
+        Means of the losses in the requested unit, and their standard errors.
     response, standard_errors : float array, shape (N, N)
         R_it = -Cov(L_i, L_t) / tau, exactly symmetric and negative semidefinite up to rounding, and the
         standard error of each entry.
     effective_draws : float array, shape (N, N)
-        How many independent draws would give the entry that standard error; NaN if a loss does not vary.
+        Number of independent draws that would give the same standard error; NaN if a loss does not vary.
     balance, balance_errors : float array, shape (N,), or None
-        sum_i n_i R_it. Where the losses are all of F_n this is tau dS/dn_t, entropy's part and no error; it
-        lacks -lambda dE[Omega]/dn_t for a regulariser lambda Omega that is left out. None without sizes.
+        sum_i n_i R_it. If the losses make up all of F_n this is tau dS/dn_t, the entropy term, and not an
+        error; an omitted regulariser lambda Omega adds -lambda dE[Omega]/dn_t. None without sizes.
 
     Notes
     -----
@@ -76,14 +76,14 @@ def fluctuation_response(
     names: Iterable[str] | None = None,
     base: float = 2,
 ) -> FluctuationResponse:
-    r"""How rates respond to sizes, from losses of models drawn at a temperature.
+    r"""Response of rates to sizes, from losses of models drawn at a temperature.
 
     Parameters
     ----------
     losses : array_like, shape (S, N) or (C, S, N)
         Losses in nats on N datasets of S models, in the order in which a chain drew them from exp(-F_n / tau)
-        after it forgot its start, or of C such chains. S must be 8 or more. A regulariser is one more loss,
-        whose size is its strength.
+        after burn-in, or of C such chains. S must be 8 or more. A regulariser is one more loss, with its
+        strength as size.
     temperature : float
         tau, finite and > 0.
     sizes : array_like, shape (N,), optional
@@ -91,7 +91,7 @@ def fluctuation_response(
     names : N distinct strings, optional
         Names of the datasets. Default: "D1", "D2", ...
     base : float
-        2 for bits, ``math.e`` for nats: the unit of all that is returned.
+        2 for bits, ``math.e`` for nats: the unit of all results.
 
     Returns
     -------
@@ -100,25 +100,25 @@ def fluctuation_response(
     Raises
     ------
     ValueError
-        If a loss is NaN or infinite, a shape is another, a chain has fewer than 8 draws, the temperature is
-        not > 0, or sizes are not as above.
+        If a loss is NaN or infinite, a shape is wrong, a chain has fewer than 8 draws, the temperature is not
+        finite and > 0, or a size is negative or not finite, or all sizes are 0.
     TypeError
         If an array holds no real numbers.
 
     Notes
     -----
     A covariance is the mean of products (L_i - mean L_i)(L_t - mean L_t), with the mean over all chains, and
-    its standard error is that of this mean. Draws of a chain resemble each other, so the products'
-    autocorrelations are summed, as far as Geyer's (1992) initial monotone sequence goes, and pooled over
-    halves of chains as Vehtari et al. (2021, section 3.2) do, where halves and chains that lie apart count as
-    correlation. Without the ranks of that work, for it is this mean that is asked for. That the sequence
-    overstates no error is proved for reversible chains; and a chain that stays at one mode shows nothing of
+    its standard error is that of this mean. Draws of a chain are correlated, so the autocorrelations of the
+    products are summed over Geyer's (1992) initial monotone sequence, and pooled over halves of chains as in
+    Vehtari et al. (2021, section 3.2), where differences between halves and chains count as correlation.
+    Ranks, used in that work, are not, since this mean itself is wanted. That this asymptotically does not
+    underestimate the error is proved for reversible chains; a chain that stays at one mode reveals nothing of
     the others.
 
-    Errors are first-order. On normal posteriors of ten parameters, 1.96 of them on each side held the true
-    response in 93 to 96 % of repetitions from a thousand effective draws on, with and without memory in the
-    chains; in 88 to 94 % at 120; in 78 to 92 % at 40, where the covariance itself was 4 to 7 % too small.
-    O(N^2 C S log S) time, O(N C S) memory.
+    Errors are first-order. On normal posteriors with ten parameters, intervals of 1.96 standard errors on
+    each side contained the true response in 93 to 96 % of repetitions with a thousand effective draws or
+    more, for independent and for correlated draws; in 88 to 94 % at 120; in 78 to 92 % at 40, where the
+    covariance itself was 4 to 7 % too small. O(N^2 C S log S) time, O(N C S) memory.
 
     References
     ----------
@@ -154,7 +154,7 @@ def fluctuation_response(
     n = draws.shape[2]
     labels = checks.distinct_names(names, n, "loss", "D")
     counts = None if sizes is None else _sizes(sizes, n)
-    # A loss that does not vary is then exactly zero, and large ones keep their digits.
+    # A constant loss is then exactly zero, and large ones keep their digits.
     start = draws[0, 0]
     rates, rate_errors, _ = _means(draws - start)
     centred = draws - start - rates
@@ -193,7 +193,7 @@ def _sizes(sizes: Numbers, n: int) -> Float[np.ndarray, "datasets"]:
 def _covariances(
     one: Float[np.ndarray, "chains draws"], others: Float[np.ndarray, "chains draws k"]
 ) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
-    """Covariances of a centred loss with others, their standard errors, and the effective draws."""
+    """Covariances of a centred loss with others, their standard errors, and effective draws."""
     total = one.size
     mean, error, effective = _means(one[:, :, None] * others)
     return mean * (total / (total - 1)), error, effective
@@ -202,10 +202,10 @@ def _covariances(
 def _means(
     series: Float[np.ndarray, "chains draws k"],
 ) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
-    """Means over draws of chains, their standard errors, and how many independent draws these amount to."""
+    """Means over draws of chains, their standard errors, and the equivalent numbers of independent draws."""
     chains, draws = series.shape[:2]
     half = draws // 2
-    # What drifts along a chain shows as a difference between its halves.
+    # A drift along a chain shows as a difference between its halves.
     parts = np.concatenate([series[:, :half], series[:, draws - half :]])
     means = parts.mean(axis=1)
     length = fft.next_fast_len(2 * half, real=True)
@@ -221,7 +221,7 @@ def _means(
     before = np.logical_and.accumulate(pairs > 0, axis=0)
     time = 2 * np.where(before, np.minimum.accumulate(pairs, axis=0), 0).sum(axis=0) - 1
     total = chains * draws
-    # Chains that swing about the mean can seem to have no error at all.
+    # Anticorrelated chains can appear to have no error at all.
     time = np.maximum(time, 1 / np.log10(total))
     error = np.where(varies, np.sqrt(variance * time / total), 0)
     return series.mean(axis=(0, 1)), error, np.where(varies, total / time, np.nan)

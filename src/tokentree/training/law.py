@@ -1,18 +1,18 @@
-r"""The token tree as a mixing law: what rates of models trained on a mixture are, whoever trained them.
+r"""The token tree as a mixing law: the rates of any models trained on mixtures of datasets.
 
-Give every dataset, and every task, a distribution p_i over M leaves that nobody has seen, and let
+Give every dataset, and every task, a distribution p_i over M latent leaves, and let
 
     gamma_i(n) = c_i + s_i CE(p_i, q(n)),    q(n) = sum_j w_j p_j,    w_j = n_j / T.
 
 With one scale s for all, Phi(n) = sum c_i n_i + s T H(q) has these rates as its slopes: it is homogeneous of
-degree 1 and concave, so Euler's identity, the symmetry of the response and Gibbs-Duhem hold as they do for a
-`Mixture`. So they do with ``scales="stiffness"``, where a token of dataset j weighs s_j in q and counts s_j:
-q ~ sum s_j n_j p_j and Phi = sum c_i n_i + T' H(q), T' = sum s_j n_j. With a scale for every loss,
-``scales="own"``, the law predicts best and keeps the sign of each response, but it is R_it / s_i that is
-symmetric, not R_it.
+degree 1 and concave, so Euler's identity, the symmetry of the response and Gibbs-Duhem hold as for a
+`Mixture`. The same is true with ``scales="stiffness"``, where a token of dataset j has weight s_j in q and in
+the total: q ~ sum s_j n_j p_j and Phi = sum c_i n_i + T' H(q), T' = sum s_j n_j. With a scale per loss,
+``scales="own"``, the law predicts best and keeps the sign of each response, but R_it / s_i is symmetric, not
+R_it.
 
-What data can tell: the rates and their response, at mixtures like those that were trained. What they cannot:
-the leaves. Any leaves with the same cross-entropies are as good, so p_i says nothing by itself.
+The data identify the rates and their response, at mixtures like those that were trained. They do not identify
+the leaves: any leaves with the same cross-entropies fit equally well, so p_i has no meaning by itself.
 """
 
 import os
@@ -35,12 +35,12 @@ from .runs import TrainingRuns
 from .scores import LawScore, in_order, score, shares_of, size_of, sizes_of
 
 LEAVES, SMOOTHING = (10, 20, 40, 80), (1e-4, 1e-3, 1e-2)
-"""What cross-validation chooses among."""
+"""Options among which cross-validation chooses."""
 
 FEW = 8
-"""Mixtures below which nothing can be left out to choose by: then 20 leaves, smoothing 1e-3, one scale."""
+"""Number of mixtures below which cross-validation is skipped: then 20 leaves, smoothing 1e-3, one scale."""
 
-_UNSEEN = "must be 0: no run had these data, nor was their loss measured"
+_UNSEEN = "must be 0: no run contained these data, and their loss was not measured"
 
 _ONE = {"parameters": 1.0, "tokens": 1.0}
 
@@ -51,7 +51,7 @@ _PARTS = ("names", "tasks", "rows", "reference", "shape", "unknown", *_ARRAYS)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Choice(Result):
-    """One choice of leaves, smoothing and scales, and its error on runs left out.
+    """One choice of leaves, smoothing and scales, and its error on held-out runs.
 
     Attributes
     ----------
@@ -59,9 +59,9 @@ class Choice(Result):
     smoothing : float
     scales : "own", "shared" or "stiffness"
     error : float
-        Mean squared error on mixtures that were left out, over the variance of each loss.
+        Mean squared error on held-out mixtures, relative to the variance of each loss.
     standard_error : float
-        Of that mean, over the folds.
+        Standard error of that mean over the folds.
     """
 
     n_leaves: int
@@ -80,22 +80,23 @@ class MixingLaw:
     names, tasks : tuples of str
         The datasets, and the losses that belong to none.
     losses : tuple of str
-        The losses that were measured, in this order: what `predict` gives.
+        The measured losses, in the order in which `predict` returns them.
     leaves : float array, shape (N + K, M)
-        p_i of every dataset and task. Not identified: only what follows from them is.
+        p_i of every dataset and task. They are not identified; only their consequences are.
     scales : "own", "shared" or "stiffness"
     offset, scale : float arrays, shape (L,)
         c_i and s_i of each loss.
     exponents : dict or None
-        Of the joint law, alpha, beta, parameters (a) and tokens (b); None where runs do not differ in size.
+        Those of the joint law: alpha, beta, parameters (a) and tokens (b); None if runs do not differ in
+        size.
     choices : tuple of Choice
-        What cross-validation tried, in that order.
+        The options that cross-validation tried, in order.
     choice : Choice or None
-        The one that was taken.
+        The option chosen.
     unknown : tuple of str
-        Datasets that are in no run and have no loss. Of a mixture that has them the law predicts NaN.
+        Datasets that are in no run and have no loss. For a mixture that contains them the law predicts NaN.
     replicates : tuple of MixingLaw
-        Made by `bootstrap`.
+        Laws fitted to resampled runs by `bootstrap`.
 
     Examples
     --------
@@ -132,7 +133,7 @@ class MixingLaw:
         seed: int = 0,
         progress: bool = False,
     ) -> "MixingLaw":
-        r"""Fit the law to runs, by maximum likelihood with a prior on the leaves.
+        r"""Fit the law to runs by maximum likelihood with a prior on the leaves.
 
         Parameters
         ----------
@@ -140,21 +141,22 @@ class MixingLaw:
             Where `parameters` and `tokens` are given and differ, the joint law is fitted:
             gamma_i = E_i + A_i N^-alpha + B_i D^-beta + s_i N^a D^b CE(p_i, q).
         n_leaves : int, optional
-            Number M of leaves. Default: 10, 20, 40 or 80, whichever predicts best what is left out.
+            Number M of leaves. Default: 10, 20, 40 or 80, whichever predicts held-out runs best.
         scales : "own", "shared" or "stiffness", optional
-            A scale for every loss; one for all; or one for every dataset that also weights it in q. Default:
-            what predicts best. Ask for "shared" or "stiffness" where the law itself is wanted: with "own",
-            losses of different scale are not reciprocal.
+            A scale per loss; one for all; or one per dataset that also weights it in q. Default: what
+            predicts best. Use "shared" or "stiffness" where the law itself is wanted: with "own", losses of
+            different scale are not reciprocal.
         smoothing : float, optional
             Multiple of the sum of squared logits of the leaves that is added to the squared errors, each in
-            units of its loss's variance. Default: 1e-4, 1e-3 or 1e-2, likewise. What is left out is few runs:
-            a departure from one scale, 1e-3 and 20 leaves must be better by more than its standard error.
+            units of its loss's variance. Default: 1e-4, 1e-3 or 1e-2, chosen likewise. As held-out runs are
+            few, a choice other than one scale, 1e-3 and 20 leaves must be better by more than its standard
+            error.
         starts : int
-            Random leaves to start from. The best after a tenth of the steps goes on.
+            Number of random starts. The best after a tenth of the steps is continued.
         folds : int
-            Parts that are left out in turn to choose by; runs of one mixture stay together.
+            Number of folds for cross-validation; runs of one mixture stay together.
         seed : int
-            Of starts and folds. The same seed gives the same law.
+            Seed of starts and folds. The same seed gives the same law.
         progress : bool
             Show a progress bar while choosing.
 
@@ -165,15 +167,16 @@ class MixingLaw:
         Raises
         ------
         ValueError
-            If an argument is out of range, or no loss was measured at all.
+            If an argument is out of range, or no loss was measured.
 
         Notes
         -----
         A step costs O(A (N + L) M) for A runs of N datasets and L losses; a fit of 512 runs, 17 datasets and
-        40 leaves takes a few seconds, the choice about sixty shorter fits. Errors are taken as Gaussian,
-        of a variance proportional to that of the loss over the runs, or as `runs.errors` says. The exponents
-        of the joint law have a Gaussian prior: 0.3, 0.3, 0, 0 with widths 0.05, 0.05, 1, 1. Where runs have
-        only two sizes that prior, and not the runs, decides how losses fall beyond them.
+        40 leaves takes a few seconds, and cross-validation about sixty shorter fits. Errors are assumed to be
+        Gaussian, with a variance proportional to that of the loss over the runs, or given by `runs.errors`.
+        The exponents of the joint law have a Gaussian prior: means 0.3, 0.3, 0, 0 and standard deviations
+        0.05, 0.05, 1, 1. If runs have only two sizes that prior, not the runs, determines how losses fall
+        beyond them.
         """
         if not isinstance(runs, TrainingRuns):
             raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
@@ -196,7 +199,7 @@ class MixingLaw:
         unknown = tuple(np.array(runs.names)[~seen].tolist())
         return MixingLaw(runs.names, runs.tasks, data.rows, shape, found, reference, choices, unknown)
 
-    # What it is
+    # The fitted law
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -229,7 +232,7 @@ class MixingLaw:
 
     @property
     def scale(self) -> Float[np.ndarray, "losses"]:
-        """s_i of each loss; in the joint law at the size of the middle run."""
+        """s_i of each loss; in the joint law at the size of the median run."""
         scale: Float[np.ndarray, "losses"] = self.fitted.linear[-1]
         return scale
 
@@ -240,7 +243,7 @@ class MixingLaw:
             return None
         return dict(zip(fitting.EXPONENTS, self.fitted.exponents.tolist(), strict=True))
 
-    # What it says
+    # Its predictions
 
     def predict(
         self,
@@ -249,19 +252,20 @@ class MixingLaw:
         parameters: float | Annotated[Numbers, "runs"] | None = None,
         tokens: float | Annotated[Numbers, "runs"] | None = None,
     ) -> Float[np.ndarray, "*runs losses"]:
-        """Rates of a model trained on sizes, in nats.
+        """Rates of a model trained on the given sizes, in nats.
 
         Parameters
         ----------
         sizes : array_like, shape (N,) or (A, N), or a mapping of names to sizes
-            Of each dataset, at least 0; only proportions count. What a mapping leaves out has none.
+            Size of each dataset, at least 0; only proportions matter. Datasets missing from a mapping have
+            size 0.
         parameters, tokens : float or array_like, shape (A,)
-            N and D, needed by the joint law and by no other.
+            N and D, for the joint law only.
 
         Returns
         -------
         ndarray, shape (L,) or (A, L)
-            One rate for each of `losses`. NaN where a mixture has `unknown` data.
+            One rate for each of `losses`; NaN if a mixture has `unknown` data.
 
         Raises
         ------
@@ -276,12 +280,12 @@ class MixingLaw:
         return rates[0] if single else rates
 
     def score(self, runs: TrainingRuns) -> LawScore:
-        """How well the law predicts runs: on those it was fitted to, or, better, on others.
+        """How well the law predicts runs: those it was fitted to or, better, others.
 
         Parameters
         ----------
         runs : TrainingRuns
-            Of these datasets, in any order. Losses that the law does not know are left out.
+            Runs on these datasets, in any order. Losses that the law does not know are ignored.
 
         Returns
         -------
@@ -301,9 +305,9 @@ class MixingLaw:
         parameters: float | None = None,
         tokens: float | None = None,
     ) -> Float[np.ndarray, "losses datasets"]:
-        """R[i, t] = d gamma_i / d n_t in nats, per unit of size: how loss i moves as dataset t grows.
+        """R[i, t] = d gamma_i / d n_t in nats per unit of size: how loss i changes as dataset t grows.
 
-        NaN for `unknown` data. In the joint law N and D stay as they are. Parameters and errors as for
+        NaN for `unknown` data. In the joint law N and D are held fixed. Parameters and errors are those of
         `predict`.
 
         Parameters
@@ -322,7 +326,7 @@ class MixingLaw:
         weight = n * each
         share, known = weight / weight.sum(), self.leaves[: len(n)]
         q = share @ known
-        # p_i - q as a mean of p_i - p_j keeps its digits where i has nearly all the weight.
+        # p_i - q, formed as a mean of p_i - p_j, keeps its digits where i has nearly all the weight.
         apart = np.einsum("j,ijx->ix", share, self.leaves[:, None] - known)
         own, grown = apart[self.rows], apart[: len(n)]
         scale = self.scale
@@ -335,17 +339,16 @@ class MixingLaw:
         return response
 
     def mixture(self, sizes: Annotated[Numbers, "datasets"] | Mapping[str, float]) -> Mixture:
-        """The datasets as a `Mixture` over the law's leaves, for all that a mixture can be asked.
+        """The datasets as a `Mixture` over the law's leaves, with all its methods.
 
-        Its rates are those of the law less the offset and over the scale, so the signs of Theorem 4.2,
+        Its rates are those of the law minus the offset, divided by the scale, so the signs of Theorem 4.2,
         springs and budgets are those of the fitted law; with ``scales="stiffness"`` each size is multiplied
-        by its dataset's stiffness. What is certified of it is certified of the fitted law, not of the models
-        that were trained.
+        by its dataset's stiffness. Certificates apply to the fitted law, not to the models that were trained.
 
         Parameters
         ----------
         sizes : array_like, shape (N,), or a mapping of names to sizes
-            Above 0, but those of `unknown` data, which are left out: 0.
+            Above 0, except those of `unknown` data, which must be 0 and are left out.
 
         Returns
         -------
@@ -379,29 +382,29 @@ class MixingLaw:
         parameters: float | None = None,
         tokens: float | None = None,
     ) -> BestSizes:
-        r"""The mixture whose model has the least sum of weighted rates, and a proof of it.
+        r"""The mixture whose model has the least weighted sum of rates, with a proof of optimality.
 
         Parameters
         ----------
         target : mapping of losses to weights, or one loss
         total : float
-            What the sizes sum to.
+            Sum of the sizes.
         lower, upper : float, mapping or array_like, optional
-            Bounds on shares, for all datasets, for some by name, or one each.
+            Bounds on shares: for all datasets, for some by name, or one per dataset.
         available : mapping or array_like, optional
-            Data there are of each dataset, in the unit of `total`.
+            Amount of each dataset, in the unit of `total`.
         repetitions : float
-            How often each of them may be seen.
+            How often each may be seen.
         prior : mapping or array_like, optional
-            Mixture that is pulled to. With ``scales="stiffness"`` it and the shares are weighted by
+            Mixture towards which the shares are pulled. With ``scales="stiffness"`` it and the shares are weighted by
             stiffness.
         pull : float
-            Multiple of KL(shares \|\| prior), in nats, that is added.
+            Multiple of KL(shares \|\| prior), in nats, that is added to the target.
         worst : bool
-            The largest value instead, as a control. It stands at a corner of the bounds. Without bounds every
-            corner is tried, each dataset alone; with them those that climbing finds, and the gap is NaN.
+            Find the largest value instead, as a control. It lies at a vertex of the bounds. Without bounds
+            every vertex is tried, each dataset alone; with bounds, those found by ascent, and the gap is NaN.
         parameters, tokens : float, optional
-            N and D, needed by the joint law and by no other.
+            N and D, for the joint law only.
 
         Returns
         -------
@@ -411,12 +414,12 @@ class MixingLaw:
         Raises
         ------
         ValueError
-            If a name is unknown, a weight or bound out of range, or the bounds leave no mixture.
+            If a name is unknown, a weight or bound is out of range, or no mixture satisfies the bounds.
 
         Notes
         -----
-        `unknown` data get no share. Convex: f(w) is minus the logarithm of a portfolio's growth, Cover's
-        log-optimal portfolio. O(N^2 M) a step, some twenty steps.
+        `unknown` data get no share. The problem is convex: f(w) is minus the logarithm of a portfolio's
+        growth (Cover's log-optimal portfolio). O(N^2 M) per step, about twenty steps.
         """
         weights = target_weights(target, self.losses)
         size = self._size(parameters, tokens, 1)
@@ -445,17 +448,17 @@ class MixingLaw:
         )
         return BestSizes(self.names, total * found.shares, constant + found.value, found.gap)
 
-    # Where it comes from
+    # Fitting and resampling
 
     def transfer(self, runs: TrainingRuns, scales: Literal["own", "shared"] = "own") -> "MixingLaw":
-        """The law of other models trained on these datasets: the leaves are kept, the rest refitted.
+        """The law for other models trained on these datasets: leaves are kept, the rest is refitted.
 
         Parameters
         ----------
         runs : TrainingRuns
-            Of the same datasets; a few are enough, two for every loss.
+            Runs on the same datasets; a few suffice, at least two for every loss.
         scales : "own" or "shared"
-            A scale for every loss, or one for all.
+            A scale per loss, or one for all.
 
         Returns
         -------
@@ -490,13 +493,14 @@ class MixingLaw:
     ) -> "MixingLaw":
         """The law with n replicates, each fitted to runs drawn with replacement, for `interval`.
 
-        Mixtures are drawn, each with all its runs. A replicate starts where this law ended. In the joint law
-        the prior of its exponents is drawn as well, so that what only the prior says is uncertain too.
+        Mixtures are resampled, each with all its runs. A replicate starts from this law's fit. In the joint
+        law the prior means of alpha and beta are drawn as well, so that what the prior alone determines is
+        uncertain too.
 
         Parameters
         ----------
         runs : TrainingRuns
-            Those that the law was fitted to.
+            The runs that the law was fitted to.
         n : int
             Number of replicates.
         seed : int
@@ -527,14 +531,14 @@ class MixingLaw:
     def interval(
         self, of: "Callable[[MixingLaw], Any]", level: float = 0.9
     ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
-        """Lower and upper end of the bootstrap interval of anything that can be computed from a law.
+        """Lower and upper ends of the bootstrap interval of any quantity computed from a law.
 
         Parameters
         ----------
         of : callable
-            From a law to a number or an array, such as ``lambda law: law.predict(sizes)``.
+            Function from a law to a number or an array, such as ``lambda law: law.predict(sizes)``.
         level : float
-            Share of the replicates inside.
+            Share of the replicates inside the interval.
 
         Returns
         -------
@@ -622,7 +626,7 @@ class MixingLaw:
                 law.predict(np.ones(len(law.names)), **({} if reference is None else _ONE))
             except MemoryError:
                 raise
-            # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error.
+            # Damaged bytes raise a dozen kinds of error in zipfile, zlib and NumPy.
             except Exception as error:
                 reason = str(error).partition("\n")[0]
                 raise ValueError(
@@ -671,7 +675,7 @@ class MixingLaw:
 def _data(
     runs: TrainingRuns, reference: Float[np.ndarray, "2"] | None
 ) -> tuple[Data, Float[np.ndarray, "2"] | None]:
-    """The runs as they are fitted, and the logarithms of N and D that sizes are measured from."""
+    """The runs prepared for fitting, and the reference logarithms of N and D."""
     size = None
     if runs.parameters is not None and runs.tokens is not None:
         logs = np.log(np.column_stack([runs.parameters, runs.tokens]))
@@ -690,7 +694,7 @@ def _chosen(
     seed: int,
     progress: bool,
 ) -> tuple[Shape, tuple[Choice, ...]]:
-    """What predicts best what is left out: first the scales, then the smoothing, then the leaves."""
+    """The settings that predict held-out runs best: first the scales, then the smoothing, then the leaves."""
     shape = Shape(n_leaves or 20, smoothing or 1e-3, scales or "shared")
     if len(np.unique(data.shares, axis=0)) < FEW:
         return shape, ()
@@ -698,7 +702,7 @@ def _chosen(
     tried: dict[Shape, Float[np.ndarray, "folds"]] = {}
 
     def best(taken: Shape, doing: str, **options: Sequence[Any]) -> Shape:
-        """The option that predicts best; the one taken so far unless that is worse by a standard error."""
+        """The option that predicts best; the current one unless it is worse by more than a standard error."""
         ((name, values),) = options.items()
         shapes = [replace(taken, **{name: value}) for value in values]
         for each in tracked([shape for shape in shapes if shape not in tried], doing, progress):
@@ -716,7 +720,7 @@ def _chosen(
     if n_leaves is None:
         shape = best(shape, "Choosing the leaves", n_leaves=LEAVES)
         if smoothing is None:
-            # More leaves may ask for more smoothing.
+            # More leaves may need more smoothing.
             shape = best(shape, "Choosing the smoothing again", smoothing=SMOOTHING)
     return shape, tuple(
         Choice(each.n_leaves, each.smoothing, each.scales, float(errors.mean()), _spread(errors))
@@ -725,5 +729,5 @@ def _chosen(
 
 
 def _spread(errors: Float[np.ndarray, "folds"]) -> float:
-    """Standard error of their mean."""
+    """Standard error of the mean."""
     return float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else np.nan

@@ -1,17 +1,17 @@
-r"""The mixing laws in print, in the form of `MixingLaw`, and how they compare.
+r"""Published mixing laws with the interface of `MixingLaw`, and a comparison of laws.
 
-All but the capacity law say, for every loss by itself,
+All but the capacity law state, separately for each loss,
 
     gamma_i = c_i + k_i f_i(w),
 
-with shares w and a function f_i that tells them apart. For given f_i the rest is linear, so it is solved for
-at every step (variable projection), and SciPy's Levenberg-Marquardt moves what is left, with analytic slopes,
-from where a linear law points and from places around it. As in `MixingLaw`, errors are in units of each
-loss's spread over the runs, and a smoothing multiplies the sum of squares of what f_i is made of, so that few
-runs do not drive it to infinity.
+with shares w and a function f_i that differs between the laws. For given f_i the rest is linear, so it is
+solved for at every step (variable projection), and SciPy's Levenberg-Marquardt method fits the parameters of
+f_i, with analytic derivatives, starting from a linear fit and from points around it. As in `MixingLaw`,
+errors are in units of each loss's standard deviation over the runs, and a smoothing multiplies the sum of
+squares of the parameters of f_i, so that they stay finite when runs are few.
 
-Where runs differ in model size and tokens, A_i N^-alpha_i + B_i D^-beta_i is added, the joint law of Shukor
-et al. 2025 for the additive law, with the prior of `MixingLaw` on the exponents.
+If runs differ in model size and tokens, A_i N^-alpha_i + B_i D^-beta_i is added, as in the joint law of
+Shukor et al. (2025) for the additive law, with the prior of `MixingLaw` on the exponents.
 """
 
 import time
@@ -35,15 +35,15 @@ from .scores import Law, LawScore, in_order, score, scored, shares_of, size_of
 _Law = TypeVar("_Law", bound="_LossByLoss")
 
 _STEPS = 100
-"""Points at which one start is evaluated, at most."""
+"""Largest number of function evaluations per start."""
 
 _LARGEST = 60.0
-"""Of an exponent: e to this is out of reach of any loss, and no overflow."""
+"""Largest exponent: e to this power exceeds any loss, without overflow."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _Fitted(Result):
-    """What laws fitted to runs share."""
+    """Base class of laws fitted to runs."""
 
     names: tuple[str, ...]
     tasks: tuple[str, ...]
@@ -51,7 +51,7 @@ class _Fitted(Result):
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """The losses that were measured: what `predict` gives, in this order."""
+        """The measured losses, in the order in which `predict` returns them."""
         every = (*self.names, *self.tasks)
         return tuple(every[row] for row in self.rows)
 
@@ -62,16 +62,16 @@ class _Fitted(Result):
         parameters: float | Annotated[Numbers, "runs"] | None = None,
         tokens: float | Annotated[Numbers, "runs"] | None = None,
     ) -> Float[np.ndarray, "*runs losses"]:
-        """Rates of a model trained on sizes, in nats; NaN where the law says nothing.
+        """Rates of a model trained on the given sizes, in nats; NaN where the law is undefined.
 
-        Parameters, errors and shapes as for `MixingLaw.predict`.
+        Parameters, errors and shapes are those of `MixingLaw.predict`.
         """
         shares, single = shares_of(sizes, self.names)
         rates = self._rates(shares, parameters, tokens)
         return rates[0] if single else rates
 
     def score(self, runs: TrainingRuns) -> LawScore:
-        """How well the law predicts runs, over the rates that it can predict; as `MixingLaw.score`."""
+        """How well the law predicts runs, over the rates that it can predict; see `MixingLaw.score`."""
         return score(self, runs)
 
     @abstractmethod
@@ -87,19 +87,19 @@ class _Fitted(Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _LossByLoss(_Fitted):
-    """Laws of the form c_i + k_i f_i(w), each loss by itself.
+    """Laws of the form c_i + k_i f_i(w), fitted to each loss separately.
 
     Attributes
     ----------
     names, tasks : tuples of str
     rows : int array, shape (L,)
-        Which of the datasets and tasks each loss is.
+        Index of each loss among the datasets and tasks.
     shape : float array, shape (L, P)
-        What f_i is made of; in the joint law alpha_i and beta_i follow.
+        Parameters of f_i; in the joint law followed by alpha_i and beta_i.
     linear : float array, shape (L, K)
-        c_i and k_i; in the joint law A_i and B_i follow.
+        c_i and k_i; in the joint law followed by A_i and B_i.
     reference : float array, shape (2,), or None
-        Of the joint law, the logarithms of N and D from which those of a run are taken.
+        In the joint law, the logarithms of N and D relative to which those of a run are taken.
     """
 
     shape: Float[np.ndarray, "losses P"]
@@ -108,7 +108,7 @@ class _LossByLoss(_Fitted):
 
     joint: ClassVar[bool] = True
     gentle: ClassVar[float] = 1e-3
-    """The smoothing, unless another is asked for: what served the law best on RegMix's runs."""
+    """The default smoothing: the best for this law on the runs of RegMix."""
 
     @classmethod
     def fit(
@@ -120,18 +120,18 @@ class _LossByLoss(_Fitted):
         ----------
         runs : TrainingRuns
         seed : int
-            Of the starts. The same seed gives the same law.
+            Seed of the starts. The same seed gives the same law.
         starts : int
-            Points to start from, for every loss; the best end is kept.
+            Number of starting points per loss; the best result is kept.
         smoothing : float, optional
-            Multiple of the sum of squares of what f_i is made of that is added to the squared errors, in
+            Multiple of the sum of squares of the parameters of f_i that is added to the squared errors, in
             units of the loss's variance. Default: `gentle`.
 
         Raises
         ------
         ValueError
             If an argument is out of range, no loss was measured, or runs differ in model size or tokens and
-            the law knows neither.
+            the law depends on neither.
         """
         smoothing = cls.gentle if smoothing is None else smoothing
         data, reference = _fitting_data(runs, cls, smoothing)
@@ -156,27 +156,27 @@ class _LossByLoss(_Fitted):
 
     @classmethod
     def _known(cls, shares: Float[np.ndarray, "runs datasets"], row: int) -> Bool[np.ndarray, "runs"]:
-        """Where the law says something of that loss."""
+        """Runs in which the law is defined for that loss."""
         return np.ones(len(shares), dtype=bool)
 
     @classmethod
     def _fixed(cls, shares: Float[np.ndarray, "runs datasets"]) -> Float[np.ndarray, "runs fixed"]:
-        """What is linear and has no shape."""
+        """Columns that are linear and have no shape parameters."""
         return np.ones((len(shares), 1))
 
     @classmethod
     @abstractmethod
     def _centre(cls, n: int) -> Float[np.ndarray, "P"]:
-        """Where smoothing pulls the shape to."""
+        """The shape towards which smoothing pulls."""
 
     @classmethod
     def _stiffness(cls, n: int) -> Float[np.ndarray, "P"]:
-        """How much harder than others each part of the shape is pulled."""
+        """Relative strength of the pull on each shape parameter."""
         return np.ones(len(cls._centre(n)))
 
     @classmethod
     def _told(cls, slant: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "some"]:
-        """Where to start from, as a linear law tells it: the more of a dataset helps, the more it counts."""
+        """Starting point from a linear fit: the more a dataset helps, the larger its weight."""
         return -slant
 
     @classmethod
@@ -184,11 +184,11 @@ class _LossByLoss(_Fitted):
     def _answer(
         cls, shape: Float[np.ndarray, "P"], shares: Float[np.ndarray, "runs datasets"], row: int
     ) -> tuple[Float[np.ndarray, "runs functions"], Float[np.ndarray, "runs P"]]:
-        """The function as a column, and its slopes in the shape."""
+        """The function as a column, and its derivatives with respect to the shape."""
 
 
 class LinearLaw(_LossByLoss):
-    """gamma_i = sum_j t_ij w_j: the plainest law, and least squares in one step.
+    """gamma_i = sum_j t_ij w_j: the simplest law, fitted by least squares in one step.
 
     Attributes
     ----------
@@ -260,7 +260,7 @@ class ExponentialLaw(_LossByLoss):
 class AdditiveLaw(_LossByLoss):
     """gamma_i = E_i + 1 / sum_j C_ij w_j^g_ij: Scaling Laws for Optimal Data Mixtures (Shukor et al., 2025).
 
-    Where runs differ in model size and tokens, A_i N^-alpha_i + B_i D^-beta_i is added: their joint law.
+    If runs differ in model size and tokens, A_i N^-alpha_i + B_i D^-beta_i is added: their joint law.
 
     Attributes
     ----------
@@ -332,7 +332,7 @@ class PowerLaw(_LossByLoss):
 
     @classmethod
     def _stiffness(cls, n: int) -> Float[np.ndarray, "P"]:
-        # A large power explodes where few runs have been; a small one is a logarithm.
+        # A large power diverges where there are few runs; a small one approaches a logarithm.
         return np.append(np.ones(n), 10.0)
 
     @classmethod
@@ -348,15 +348,15 @@ class PowerLaw(_LossByLoss):
 class BiMixLaw(_LossByLoss):
     """gamma_i = C_i + A_i w_i^-alpha_i: BiMix (Ge et al., 2024) at one number of tokens.
 
-    Only the loss's own share counts. Without any, the law says nothing: such runs are left out of the fit of
-    that loss, and `predict` gives NaN, as it does for tasks, which have no share.
+    Only the dataset's own share enters. Where it is 0 the law is undefined: such runs are left out of the fit
+    of that loss, and `predict` gives NaN, as it does for tasks, which have no share.
 
     Attributes
     ----------
     shape : float array, shape (L, 1)
         log alpha_i.
     linear : float array, shape (L, 2)
-        C_i and A_i; NaN if no run had data of its own.
+        C_i and A_i; NaN if no run had data of that dataset.
     """
 
     joint: ClassVar[bool] = False
@@ -384,21 +384,21 @@ class BiMixLaw(_LossByLoss):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CapacityLaw(_Fitted):
-    r"""Capacity shared among datasets, and noise: Dai and Zheng, ICML 2026, at one model size and tokens.
+    r"""Shared capacity and noise: Dai and Zheng (ICML 2026), at one model size and number of tokens.
 
-    gamma_i = E_i + c_i x_i^-b_i + A_i w_i^-a_i, where the shares x of the capacity are those that make
-    sum_j w_j c_j x_j^-b_j least with sum_j x_j = 1. So x_j is proportional to (w_j b_j c_j)^(1 / (b_j + 1))
-    up to a multiplier for all, found by Newton's method. All losses are fitted together, for they share x.
+    gamma_i = E_i + c_i x_i^-b_i + A_i w_i^-a_i, where the shares x of the capacity minimise sum_j w_j c_j
+    x_j^-b_j subject to sum_j x_j = 1. So x_j is (w_j b_j c_j / mu)^(1 / (b_j + 1)) with a common multiplier
+    mu, found by Newton's method. All losses are fitted together, because they share x.
 
-    Without any data of its own a dataset has no capacity and its loss no bound: such rates are left out of
-    the fit, and `predict` gives NaN for them, as it does for tasks, which have no share.
+    A dataset without data has no capacity and its loss is unbounded: such rates are left out of the fit, and
+    `predict` gives NaN for them, as it does for tasks, which have no share.
 
     Attributes
     ----------
     offset : float array, shape (L,)
-        E_i; NaN where the law says nothing.
+        E_i; NaN where the law is undefined.
     capacity : float array, shape (2, N)
-        log c_j and log b_j, also of datasets whose loss was never measured.
+        log c_j and log b_j, also for datasets whose loss was never measured.
     noise : float array, shape (2, L)
         log A_i and log a_i.
     """
@@ -411,8 +411,8 @@ class CapacityLaw(_Fitted):
     def fit(runs: TrainingRuns, *, seed: int = 0, starts: int = 2, smoothing: float = 1e-3) -> "CapacityLaw":
         """Fit the law to runs by least squares, all losses together.
 
-        Parameters and errors as for the other laws; the smoothing is that of the logarithms, around c = 1,
-        b = a = 1/3 and A = 1/10.
+        Parameters and errors are those of the other laws; smoothing acts on the logarithms, around c = 1, b =
+        a = 1/3 and A = 1/10.
 
         Returns
         -------
@@ -432,7 +432,7 @@ class CapacityLaw(_Fitted):
         centre = np.repeat([0.0, np.log(1 / 3), np.log(0.1), np.log(1 / 3)], [n, n, n_losses, n_losses])
         pull = np.sqrt(smoothing)
 
-        # The offset is linear: taking weighted means off the rates and off what is fitted solves for it.
+        # The offset is linear: subtracting weighted means from rates and fitted values solves for it.
         def centred(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
             w = weight.reshape(weight.shape + (1,) * (values.ndim - 2))
             mean = (w * values).sum(axis=0) / counts.reshape((-1,) + (1,) * (values.ndim - 2))
@@ -480,7 +480,7 @@ class CapacityLaw(_Fitted):
 def _capacity(
     point: Float[np.ndarray, "P"], shares: Float[np.ndarray, "runs datasets"], own: Int[np.ndarray, "losses"]
 ) -> tuple[Float[np.ndarray, "runs losses"], Float[np.ndarray, "runs losses P"]]:
-    """c_i x_i^-b_i + A_i w_i^-a_i, with slopes; of what has no share, any number."""
+    """c_i x_i^-b_i + A_i w_i^-a_i and its derivatives; values without a share are arbitrary."""
     (n_runs, n), n_losses = shares.shape, len(own)
     point = np.clip(point, -20, 20)
     log_c, log_b = point[: 2 * n].reshape(2, n)
@@ -500,7 +500,7 @@ def _capacity(
     log_x = np.where(shares > 0, (u - multiplier) / (b + 1), 0.0)
     x = np.where(shares > 0, np.exp(log_x), 0.0)
     stiff = (x / (b + 1)).sum(axis=1, keepdims=True)
-    # How log x moves with log c and log b at a fixed multiplier, and how that moves the multiplier.
+    # Derivatives of log x in log c and log b at a fixed multiplier, and through the multiplier.
     direct = np.stack([np.broadcast_to(1 / (b + 1), x.shape), 1 / (b + 1) - log_x * b / (b + 1)], axis=1)
     through = x[:, None] * direct / stiff[:, :, None]
 
@@ -526,7 +526,7 @@ def _exp(exponent: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
 def _fitting_data(
     runs: TrainingRuns, law: type, smoothing: float
 ) -> tuple[Data, Float[np.ndarray, "2"] | None]:
-    """The runs as they are fitted, if the law can be fitted to them."""
+    """The runs prepared for fitting, if the law can be fitted to them."""
     if not isinstance(runs, TrainingRuns):
         raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
     if not runs.measured.any():
@@ -546,7 +546,7 @@ def _columns(
     row: int,
     size: Float[np.ndarray, "runs 2"] | None,
 ) -> tuple[Float[np.ndarray, "runs K"], Float[np.ndarray, "runs P"]]:
-    """What the law is linear in, and the slopes of its curved columns in the point."""
+    """The linear columns of the law, and the derivatives of the nonlinear ones at the point."""
     fixed = law._fixed(shares)
     if size is None:
         value, slopes = law._answer(point, shares, row)
@@ -557,7 +557,7 @@ def _columns(
 
 
 class _Projection:
-    """The residuals of one loss with the linear part solved for, and Kaufman's slopes of them."""
+    """Residuals of one loss with the linear part solved for, and Kaufman's derivatives of them."""
 
     def __init__(self, law: type[_LossByLoss], data: Data, n: int, at: int, smoothing: float) -> None:
         self.law, self.row = law, int(data.rows[at])
@@ -575,7 +575,7 @@ class _Projection:
             self.pull = np.append(self.pull, 1 / fitting.PRIOR_WIDTH[:2])
 
     def slant(self) -> Float[np.ndarray, "datasets"]:
-        """How the loss leans on the shares in a linear law, in units of its own spread over datasets."""
+        """Coefficients of the shares in a linear law of the loss, in units of their spread over datasets."""
         shares, y = self.shares - self.shares.mean(axis=0), self.rates - self.rates.mean()
         n = shares.shape[1]
         t: Float[np.ndarray, "datasets"] = np.linalg.solve(
@@ -587,7 +587,7 @@ class _Projection:
     def solved(
         self, point: Float[np.ndarray, "P"]
     ) -> tuple[Float[np.ndarray, "K"], Float[np.ndarray, "runs rank"], Float[np.ndarray, "runs P"]]:
-        """The linear part, the space it reaches, and the slopes."""
+        """The linear part, its column space, and the derivatives."""
         columns, slopes = _columns(self.law, point, self.shares, self.row, self.size)
         u, s, v = np.linalg.svd(self.root[:, None] * columns, full_matrices=False)
         rank = int((s > 1e-10 * s[0]).sum())
@@ -596,7 +596,7 @@ class _Projection:
         return linear, u, slopes * self.root[:, None]
 
     def residual(self, point: Float[np.ndarray, "P"]) -> Float[np.ndarray, "residuals"]:
-        """What is left of the rates, then the pull to the centre."""
+        """Residuals of the rates, then the pull to the centre."""
         _, u, _ = self.solved(point)
         y = self.root * self.rates
         left: Float[np.ndarray, "residuals"] = np.concatenate(
@@ -605,7 +605,7 @@ class _Projection:
         return left
 
     def slopes(self, point: Float[np.ndarray, "P"]) -> Float[np.ndarray, "residuals P"]:
-        """Of the residuals, but for the part along them that Kaufman (1975) leaves out."""
+        """Derivatives of the residuals, without the term along them that Kaufman (1975) omits."""
         linear, u, moved = self.solved(point)
         after = 0 if self.size is None else 2
         curved = np.repeat(
@@ -638,12 +638,12 @@ def _best(
     return shape, problem.solved(shape)[0]
 
 
-# Side by side
+# Comparison
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Result):
-    """How well laws predict mixtures that were left out. Made by `compare`; means over the losses.
+    """How well laws predict held-out mixtures. Made by `compare`; means over the losses.
 
     Attributes
     ----------
@@ -651,7 +651,7 @@ class Comparison(Result):
     r2, spearman, relative_error : float arrays, shape (laws,)
         As in `LawScore`, over all runs, each predicted by a law that was fitted without its mixture.
     predicted : float array, shape (laws,)
-        Share of the measured rates that the law says anything of; the rest does not count against it.
+        Share of the measured rates that the law can predict; the rest does not count against it.
     seconds : float array, shape (laws,)
         Mean time of one fit.
     """
@@ -693,18 +693,18 @@ def compare(
     folds: int = 5,
     seed: int = 0,
 ) -> Comparison:
-    """Fit laws to runs with some mixtures left out, and ask them for those.
+    """Cross-validate laws: fit them to runs with some mixtures held out, and predict those.
 
     Parameters
     ----------
     laws : mapping
-        Of names to classes with a method `fit`, or to callables that fit a law to runs.
+        From names to classes with a method `fit`, or to callables that fit a law to runs.
     runs : TrainingRuns
-        Of two mixtures at least.
+        Runs on at least two mixtures.
     folds : int
-        Parts that are left out in turn; all runs of one mixture are in one of them.
+        Number of folds, held out in turn; all runs of one mixture are in the same fold.
     seed : int
-        Of the folds, and of the fits of classes.
+        Seed of the folds, and of the fits of classes.
 
     Returns
     -------
@@ -713,7 +713,7 @@ def compare(
     Raises
     ------
     ValueError
-        If there is no law or only one mixture, or a law cannot be fitted.
+        If there are no laws or only one mixture, or a law cannot be fitted.
 
     Examples
     --------
@@ -725,10 +725,10 @@ def compare(
     True
     """
     if not laws:
-        raise ValueError("laws is empty: must name one law at least")
+        raise ValueError("laws is empty: must name at least one law")
     fold = fitting.folds(runs.weights, checks.integer("folds", folds, 2), np.random.default_rng(seed))
     if not fold.any():
-        raise ValueError("runs has one mixture: must have two at least, so that one can be left out")
+        raise ValueError("runs has one mixture: must have at least two, so that one can be left out")
     found = []
     for law in laws.values():
         predicted, seconds = np.full_like(runs.rates, np.nan), []

@@ -1,8 +1,8 @@
-"""Training to a small gradient: SciPy's L-BFGS, then its trust regions, then Newton's own steps.
+"""Training to a small gradient: SciPy's L-BFGS, then its trust-region methods, then Newton steps.
 
-What is minimised is F over the total size, so that a tolerance means the same whatever the unit of sizes.
-Values of F tell points apart down to a gradient of the square root of the rounding. From there on it is
-Newton's steps that count, and each is kept only if it halves the gradient.
+F divided by the total size is minimised, so that a tolerance does not depend on the unit of sizes. Values of
+F distinguish points down to a gradient of about the square root of the rounding. Below that, Newton steps
+take over, and each is kept only if it halves the gradient.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,21 @@ from .curvature import Dense, Krylov, slack
 from .terms import Product, Terms
 
 _EXACT = 1000
-"""Parameters up to which trust regions use the Hessian itself; it is made again for every step."""
+"""Number of parameters up to which trust regions use the full Hessian; it is recomputed at every step."""
 _NEWTON = 20
-"""Steps of Newton at a time."""
+"""Newton steps at a time."""
 _TARGETS = (1e-4, 1e-6, 1e-8)
-"""Gradients at which trust regions give way to Newton's steps, to take over again where these fail."""
+"""Gradients at which trust regions give way to Newton steps; they resume where these fail."""
 _NEAR = 1e-2
-"""Gradient from which on Newton's steps are tried first: a model whose sizes changed a little needs three."""
+"""Gradient below which Newton steps are tried first: after a small change of sizes a model needs three."""
 _SADDLES = 10
-"""Of which so many are left."""
+"""Largest number of saddles that training leaves."""
 _AWAY = (1e-1, 1e-2, 1e-3, 1e-4)
-"""Steps from a saddle, over the length of the parameters."""
+"""Steps from a saddle, relative to the norm of the parameters."""
 
 
 class Search:
-    """F over the total size, and the best point seen."""
+    """F divided by the total size, and the best point seen."""
 
     def __init__(
         self, terms: Terms, weights: Float[np.ndarray, "terms"], watch: Callable[[float], None]
@@ -42,11 +42,11 @@ class Search:
 
     @property
     def norm(self) -> float:
-        """Of the gradient at the best point."""
+        """Norm of the gradient at the best point."""
         return float(np.linalg.norm(self.gradient))
 
     def at(self, point: Float[np.ndarray, "parameters"]) -> tuple[float, Float[np.ndarray, "parameters"]]:
-        """Value and gradient; infinite, so that methods step back, where a loss is not finite."""
+        """Value and gradient; infinite where a loss is not finite, so that methods step back."""
         self.terms.point = point
         value, gradient = self.terms.weighted(self.weights)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
@@ -56,7 +56,7 @@ class Search:
     def __call__(
         self, point: Float[np.ndarray, "parameters"]
     ) -> tuple[float, Float[np.ndarray, "parameters"]]:
-        """The same, and the point is kept if it is the best."""
+        """Value and gradient; the point is kept if it is the best."""
         value, gradient = self.at(point)
         if value < self.value:
             self._keep(point, value, gradient)
@@ -77,10 +77,10 @@ class Search:
             self._minimise("trust-krylov", options, hessp=self._product)
 
     def newton(self, tolerance: float) -> None:
-        """Newton's steps from the best point, as long as each halves the gradient.
+        """Newton steps from the best point, as long as each halves the gradient.
 
-        Where they are cheap there is one more than the tolerance asks for. The response is wrong by as much
-        as the gradient, and what that step leaves is its square.
+        Where they are cheap, one more step is taken than the tolerance requires. The error of the response is
+        of the order of the gradient, and that step leaves its square.
         """
         done = False
         for _ in range(_NEWTON):
@@ -101,7 +101,7 @@ class Search:
             self._keep(point, value, gradient)
 
     def leave(self) -> bool:
-        """Step down from a saddle; whether the point was one as far as Newton's steps know."""
+        """Step down from a saddle; whether the point was one, as far as Newton steps can tell."""
         if self._down is None:
             return False
         reach = max(1.0, float(np.linalg.norm(self.point)))
@@ -123,7 +123,7 @@ class Search:
         from scipy.optimize import minimize
 
         minimiser: Any = minimize
-        # Where the gradient is all rounding, trust regions try steps of no length.
+        # Where the gradient is all rounding, trust regions try steps of length zero.
         with np.errstate(invalid="ignore", divide="ignore"):
             minimiser(self, self.point, jac=True, method=method, options=options, **second)
 
@@ -134,7 +134,7 @@ class Search:
     def _product(
         self, point: Float[np.ndarray, "parameters"], vector: Float[np.ndarray, "parameters"]
     ) -> Float[np.ndarray, "parameters"]:
-        # Many vectors are asked for at one point; a graph does not outlive a move of the parameters.
+        # Many vectors are multiplied at one point; a graph does not survive a change of the parameters.
         there = self._at is not None and self._at[0] == self.terms.version
         if self._at is None or not (there and np.array_equal(self.terms.point, point)):
             self.terms.point = point
@@ -143,7 +143,7 @@ class Search:
 
 
 def curvature(terms: Terms, weights: Float[np.ndarray, "terms"], dense: int) -> Dense | Krylov:
-    """The Hessian of the weighted sum at the module's parameters, written down if they are few."""
+    """The Hessian of the weighted sum at the module's parameters, as a matrix if they are few."""
     length = float(np.linalg.norm(terms.point))
     if terms.size <= dense:
         return Dense(terms.hessian(weights), length)
@@ -157,9 +157,9 @@ def minimise(
     steps: int,
     watch: Callable[[float], None],
 ) -> float:
-    """Move the module's parameters to a minimum; the gradient's norm there, which may be too large.
+    """Move the module's parameters to a minimum; return the gradient's norm there, possibly too large.
 
-    `watch` is told the norm at the best point whenever another was tried.
+    `watch` is called with the norm at the best point whenever another point was tried.
     """
     search = Search(terms, weights, watch)
     try:
@@ -168,13 +168,13 @@ def minimise(
             if search.norm > tolerance or not search.leave():
                 break
     finally:
-        # Also where it was interrupted.
+        # Also after an interrupt.
         terms.point = search.point
     return search.norm
 
 
 def _descend(search: Search, tolerance: float, steps: int) -> None:
-    """Towards a point where the gradient is as small as that."""
+    """Move towards a point where the gradient is below the tolerance."""
     if search.norm <= _NEAR:
         search.newton(tolerance)
     if search.norm > tolerance:

@@ -1,4 +1,4 @@
-"""What is asked of a torch module before its losses are differentiated."""
+"""Checks of a torch module before its losses are differentiated."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ from typing import Any
 from .._lib.frames import optional
 
 Loss = Callable[[Any], Any]
-"""From a torch module to a tensor of one number, in nats."""
+"""A function from a torch module to a tensor of one number, in nats."""
 
 
 def torch_for(wanted: str) -> Any:
-    """The package torch, which is loaded when something needs it."""
+    """The package torch, loaded when needed."""
     return optional("torch", "transformers", wanted)
 
 
 def trainable(torch: Any, model: Any) -> dict[str, Any]:
-    """The module's parameters that can be trained, by name; one that has several names, by its first."""
+    """The trainable parameters of the module by name; a shared one by its first name."""
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model is a {type(model).__name__}: must be a torch.nn.Module")
     found = {name: each for name, each in model.named_parameters() if each.requires_grad}
@@ -30,13 +30,13 @@ def trainable(torch: Any, model: Any) -> dict[str, Any]:
 
 
 def float64_copy(torch: Any, model: Any) -> Any:
-    """A copy with parameters and buffers in float64; the model itself is left as it is."""
+    """A copy with parameters and buffers in float64; the model itself is unchanged."""
     trainable(torch, model)
     return deepcopy(model).double()
 
 
 def refuse_random(torch: Any, model: Any, *, batches: bool = True) -> None:
-    """Refuse submodules that draw at random and, unless told not to, those that depend on the batch."""
+    """Refuse random submodules and, unless told otherwise, those that depend on the batch."""
     for name, module in model.named_modules():
         if module.training and (
             why := _random(torch, module) or (_batched(torch, module) if batches else "")
@@ -49,22 +49,22 @@ def refuse_random(torch: Any, model: Any, *, batches: bool = True) -> None:
 
 
 def _random(torch: Any, module: Any) -> str:
-    """Why every call of the module has another loss; empty if it has not."""
+    """Why every call of the module gives a different loss; empty if it does not."""
     if isinstance(module, torch.nn.RReLU):
-        return "where its slopes are drawn at random"
-    # Some draw through a function, by a rate that they keep as a number.
+        return "where its slopes are random"
+    # Some apply dropout through a function, at a rate kept as a number.
     rates = {key: value for key, value in vars(module).items() if "drop" in key.lower()}
     if isinstance(module, torch.nn.modules.dropout._DropoutNd):
         rates["p"] = module.p
     for key, value in rates.items():
-        # At a rate of 1 nothing is left to chance.
+        # At a rate of 1 nothing is random.
         if isinstance(value, float) and 0 < value < 1:
-            return f"where {key} = {value} gives every call another loss"
+            return f"where {key} = {value} gives every call a different loss"
     return ""
 
 
 def _batched(torch: Any, module: Any) -> str:
-    """Why the module is no function of its parameters and one input; empty if it is one."""
+    """Why the module is not a function of its parameters and one input alone; empty if it is."""
     norms = torch.nn.modules.batchnorm
     if not isinstance(module, norms._NormBase):
         return ""
@@ -73,7 +73,7 @@ def _batched(torch: Any, module: Any) -> str:
 
 
 def loss_at(torch: Any, place: str, loss: Loss, model: Any) -> Any:
-    """The loss of the module, with its graph: a finite number that depends on parameters."""
+    """The loss of the module with its graph: a finite number that depends on parameters."""
     value = loss(model)
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{place} returned a {type(value).__name__}: must be a scalar tensor")
@@ -93,7 +93,7 @@ def loss_at(torch: Any, place: str, loss: Loss, model: Any) -> Any:
 
 @contextmanager
 def same_buffers(torch: Any, model: Any) -> Iterator[None]:
-    """Put back the buffers afterwards: batch normalisation counts every batch that it sees."""
+    """Restore the buffers afterwards: batch normalisation counts every batch that it sees."""
     kept = [
         (module, name, buffer, buffer.detach().clone())
         for module in model.modules()
@@ -104,7 +104,7 @@ def same_buffers(torch: Any, model: Any) -> Iterator[None]:
         yield
     finally:
         for module, name, buffer, copy in kept:
-            # Its version tells nothing: batch normalisation writes past it.
+            # Its version number does not help: batch normalisation bypasses it.
             if not torch.equal(buffer, copy):
                 buffer.detach().copy_(copy)
             module._buffers[name] = buffer

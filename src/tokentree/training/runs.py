@@ -1,19 +1,19 @@
-r"""Training runs as a table, and what the law says of any table of runs.
+r"""Training runs as a table, and what the law implies for any table of runs.
 
 Let Theta be any set of models, L_i(theta) the loss of theta on dataset i and F_n(theta) = sum n_i L_i(theta).
-Training on sizes n looks for the theta that minimises F_n; its losses are the rates gamma. For any two models
+Training on sizes n seeks the theta that minimises F_n; its losses are the rates gamma. For any two models
 n . (g' - g) = F_n(theta') - F_n(theta), so for minimisers at n and n'
 
     n . (g' - g) >= 0 >= n' . (g' - g),    and    (n' - n) . (g' - g) <= 0.
 
-No smoothness is needed, and nothing about the models but that they come from one Theta. Conversely (Afriat
-1967, Varian 1982), a table of runs comes from exact minimisers of some Theta if n^a . g^a <= n^a . g^b for
-all a and b. So n^a . (g^a - g^b) > 0 is a certified lower bound on what run a left on the table: run b's
-model is better on run a's own data.
+No smoothness is needed, and nothing is assumed about the models except that they come from one Theta.
+Conversely (Afriat 1967, Varian 1982), a table of runs comes from exact minimisers of some Theta if n^a . g^a
+<= n^a . g^b for all a and b. So n^a . (g^a - g^b) > 0 is a certified lower bound on the loss that run a could
+still have saved: run b's model is better on run a's own data.
 
-All pairs of runs are compared by products of matrices, a block of rows at a time. Rates are first centred,
-for only their differences count; what is left of rounding is bounded, and nothing below the bound is called a
-violation.
+All pairs of runs are compared by matrix products, a block of rows at a time. Rates are first centred, since
+only their differences matter; the remaining rounding error is bounded, and nothing below the bound counts as
+a violation.
 """
 
 import os
@@ -41,18 +41,18 @@ _BLOCK = 2**21
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Monotonicity(Result):
-    """How often (n' - n) . (g' - g) <= 0 held; see `TrainingRuns.monotone`."""
+    """How often (n' - n) . (g' - g) <= 0 holds; made by `TrainingRuns.monotone`."""
 
     pairs: int
     """Pairs of runs that could be compared."""
     violated: int
-    """Pairs in which the sum is positive, by more than its error and by more than rounding."""
+    """Number of pairs in which the sum is positive by more than its error and by more than rounding."""
     worst: float
-    """The largest sum over the pairs, less its error; NaN if there are no pairs."""
+    """The largest sum over the pairs, minus its error; NaN if there are no pairs."""
     worst_pair: tuple[int, int] | None
     """The positions of the runs of that pair."""
     certified: bool
-    """Whether all losses of the runs' own data were measured, in both runs of every pair."""
+    """Whether all losses of both runs' own data were measured in both runs of every pair."""
 
     @property
     def holds(self) -> bool:
@@ -61,32 +61,32 @@ class Monotonicity(Result):
 
 
 class TrainingRuns:
-    r"""Training runs as rows: the sizes of the datasets trained on, and the losses that were measured.
+    r"""Training runs as rows: the sizes of the datasets trained on, and the measured losses.
 
     Immutable: the arrays are copied, and the copies are read-only.
 
     Parameters
     ----------
     sizes : array_like, shape (A, N)
-        How much of dataset j run a was trained on, in any unit, even one of its own for each run: finite,
-        >= 0, with a positive sum in every row. Shares will do.
+        Amount of dataset j that run a was trained on, in any unit, which may differ between runs: finite, >=
+        0, with a positive sum in every row. Shares are allowed.
     rates : array_like, shape (A, N + K)
-        Losses in nats, first of the N datasets, then of the K tasks; NaN where not measured.
+        Losses in nats, first on the N datasets, then on the K tasks; NaN where not measured.
     names : N distinct strings, optional
         Names of the datasets. Default: "D1", "D2", ...
     tasks : K distinct strings
         Names of the losses that belong to no dataset, other than those of the datasets.
     parameters, tokens : array_like, shape (A,), optional
-        Size of each run's model, and how many tokens it was trained on; finite and > 0.
+        Size of each run's model, and number of tokens it was trained on; finite and > 0.
     errors : array_like, shape (A, N + K), optional
         Standard errors of the rates, in nats: finite and >= 0 wherever the rate was measured.
     labels : A strings, optional
-        What the runs are called, as in the table they come from.
+        Names of the runs, as in the table they come from.
 
     Raises
     ------
     ValueError
-        If a shape, an entry or a name is not as above.
+        If a shape, an entry or a name is not as described above.
     TypeError
         If an array holds no real numbers, or a name is not a string.
 
@@ -127,7 +127,7 @@ class TrainingRuns:
         self._rates = self._losses_array("rates", rates)
         unfit = np.isinf(self._rates)
         if unfit.any():
-            checks.fail_at("rates", self._rates, unfit, "must be finite, or NaN where it was not measured")
+            checks.fail_at("rates", self._rates, unfit, "must be finite, or NaN where not measured")
         self._parameters = self._per_run("parameters", parameters)
         self._tokens = self._per_run("tokens", tokens)
         self._errors = None if errors is None else self._losses_array("errors", errors)
@@ -176,49 +176,50 @@ class TrainingRuns:
         tokens: str | None = None,
         losses: Mapping[str, str | None] | None = None,
     ) -> "TrainingRuns":
-        r"""Runs from two CSV files, one with the sizes and one with the losses, or from one that has both.
+        r"""Read runs from two CSV files, one with the sizes and one with the losses, or from one with both.
 
         Rows are joined on the column `run`; by default on ``run`` or ``run_id`` if both files have it
-        (Olmix), else on the first column if both call it the same (RegMix). Rows of runs that are in one file
-        only are left out and listed in `left_out`. If both paths lead to one file, its rows are the runs, and
-        `sizes` or `rates` says which columns are which.
+        (Olmix), else on the first column if it has the same name in both (RegMix). Rows of runs that are in
+        only one file are left out and listed in `left_out`. If both paths are the same file, its rows are the
+        runs, and `sizes` or `rates` selects the columns.
 
         Parameters
         ----------
         sizes_path, rates_path : str or path
-            UTF-8, with or without a byte order mark; commas, semicolons or tabs. Where semicolons separate,
-            numbers may have decimal commas.
+            UTF-8, with or without a byte order mark; separated by commas, semicolons or tabs. With
+            semicolons, numbers may have decimal commas.
         sizes, rates : str, strings, or mapping, optional
-            Columns of sizes and of losses: names or patterns (``"weight_*"``, as `fnmatch` has it), or a
-            mapping of new names to columns. Default: all columns that are not otherwise used, but for
-            ``run``, ``run_id``, ``name``, ``index`` and those without a name.
+            Columns of sizes and of losses: names or patterns (``"weight_*"``, as in `fnmatch`), or a mapping
+            of new names to columns. Default: all columns not otherwise used, except ``run``, ``run_id``,
+            ``name``, ``index`` and those without a name.
         run, parameters, tokens : str, optional
-            Columns of the runs' names, model sizes and tokens.
+            Columns of the runs' names, model sizes and numbers of tokens.
         losses : mapping, optional
-            Which column is the loss of a dataset, by the dataset's name, where headers do not say it, or say
-            it wrongly; None if there is none.
+            The column with the loss of a dataset, by the dataset's name, where the headers do not show it or
+            mislead; None if there is no such column.
 
         Returns
         -------
         TrainingRuns
-            What was matched is in `matches`, which notebooks show.
+            The matching is in `matches`, which notebooks show.
 
         Raises
         ------
         ValueError
-            If a size is missing, a number cannot be read, a run stands twice, no column is found, or two
-            losses match one dataset, or two datasets one loss. The error names the file, line and column.
+            If a size is missing, a number cannot be read, a run occurs twice, no column is found, two losses
+            match one dataset, or two datasets match one loss. The error names the file, line and column.
         OSError
             If a file cannot be read.
 
         Notes
         -----
-        Headers are read as words, parted by what is neither letter nor digit. A dataset is called by its
-        header's words but those that all sizes begin or end with: ``train_the_pile_arxiv`` is arxiv. A loss
-        whose header holds those words side by side, as ``metric/the_pile_arxiv_val_loss`` does, is that
-        dataset's, of several the one with most words, if the words around them are those around another
-        dataset's, or those that all losses share, or mere words for a loss: so ``high_school_politics`` is
-        not the loss of a dataset politics. What is no dataset's is a task.
+        Headers are split into words at characters that are neither letters nor digits. The name of a dataset
+        is its header without the words with which all size headers begin or end: ``train_the_pile_arxiv``
+        gives arxiv. A loss belongs to a dataset if its header contains the dataset's words side by side, as
+        in ``metric/the_pile_arxiv_val_loss``, and the words around them are those around another dataset's
+        words, or those that all losses share, or mere words for a loss: so ``high_school_politics`` is not
+        the loss of a dataset politics. If several datasets match, the one with most words is taken. A loss of
+        no dataset is a task.
 
         Examples
         --------
@@ -250,12 +251,12 @@ class TrainingRuns:
         tokens: str | None = None,
         losses: Mapping[str, str | None] | None = None,
     ) -> "TrainingRuns":
-        """Runs from a pandas DataFrame, or from any mapping of names to columns.
+        """Read runs from a pandas DataFrame, or from any mapping of names to columns.
 
         Parameters
         ----------
         frame : DataFrame or mapping
-            A row for each run.
+            One row per run.
         sizes, rates, run, parameters, tokens, losses
             As for `from_csv`.
 
@@ -281,7 +282,7 @@ class TrainingRuns:
         runs._source = source
         return runs
 
-    # What was given
+    # The data
 
     @property
     def sizes(self) -> Float[np.ndarray, "runs datasets"]:
@@ -325,7 +326,7 @@ class TrainingRuns:
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """What the runs are called, if anything."""
+        """The names of the runs, if given."""
         return self._labels
 
     @property
@@ -357,7 +358,7 @@ class TrainingRuns:
 
     @property
     def left_out(self) -> dict[str, tuple[str, ...]]:
-        """Runs that only one of two files has, by the file's name."""
+        """Runs that are in only one of two files, by the file's name."""
         return dict(self._source.left_out)
 
     @property
@@ -366,7 +367,7 @@ class TrainingRuns:
         return self._source.unused
 
     def subset(self, rows: Annotated[Numbers, "rows"] | slice) -> "TrainingRuns":
-        """The runs at these positions, in this order, or where this mask is true.
+        """The runs at the given positions, in this order, or where the mask is true.
 
         Parameters
         ----------
@@ -380,7 +381,7 @@ class TrainingRuns:
         Raises
         ------
         ValueError
-            If there is no run at a position, a mask has another length, or no run is left.
+            If there is no run at a position, a mask has the wrong length, or no run is selected.
         TypeError
             If `rows` holds neither integers nor booleans.
 
@@ -423,7 +424,7 @@ class TrainingRuns:
         if outside.any():
             checks.fail_at("rows", kept, outside, f"must be a position among {self.n_runs} runs")
         if not kept.size:
-            raise ValueError("rows selects no run: must leave at least one")
+            raise ValueError("rows selects no run: must select at least one")
         return kept.astype(np.int64) % self.n_runs
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -456,21 +457,21 @@ class TrainingRuns:
                 columns[name] = values
         return make_frame(columns, "run")
 
-    # What the law says
+    # Tests of the law
 
     def regret(self) -> Float[np.ndarray, "runs runs"]:
-        """What run a would lose with run b's model: [a, b] is n^a . (g^b - g^a).
+        """The loss that run a would add with run b's model: [a, b] is n^a . (g^b - g^a).
 
         Returns
         -------
         ndarray, shape (A, A)
-            In nats times the unit of the sizes; of shares, in nats per token. Negative where run b's model is
-            better on run a's own data. NaN where run a has data whose loss is missing in a or in b.
+            In nats times the unit of the sizes; for shares, in nats per token. Negative where run b's model
+            is better on run a's own data. NaN where run a has data whose loss is missing in a or in b.
 
         Notes
         -----
-        Runs of any model sizes and tokens are compared. O(A^2 N) by one product of matrices, and no second
-        array of that size. Within about N units in the last place of n^a . |g|.
+        Runs of any model sizes and tokens are compared. O(A^2 N) by one matrix product, without a second
+        array of that size. The error is within about N units in the last place of n^a . |g|.
 
         Examples
         --------
@@ -485,20 +486,20 @@ class TrainingRuns:
         return regret
 
     def gaps(self, z: float = 2) -> Float[np.ndarray, "runs"]:
-        """Certified lower bounds on what each run left on the table: max_b n^a . (g^a - g^b), at least zero.
+        """Certified lower bounds on the loss each run could save: max_b n^a . (g^a - g^b), at least 0.
 
         Parameters
         ----------
         z : float
-            With standard errors, how many of them to take off each difference before the largest is looked
-            for. Errors of different losses and runs are taken as independent. Two keep one true zero in
-            about forty from showing; the largest of A differences asks for more, three or four.
+            With standard errors, the number of them subtracted from each difference before the maximum is
+            taken. Errors of different losses and runs are taken as independent. With two, a true zero shows
+            as positive about once in forty; the maximum of A differences needs more, three or four.
 
         Returns
         -------
         ndarray, shape (A,)
             In the unit of `regret`. NaN where run a has data without a measured loss. Runs that lack a loss
-            that run a needs are passed over. Zero if no more than rounding is left.
+            that run a needs are skipped. Zero if the difference is within rounding.
 
         Raises
         ------
@@ -507,7 +508,7 @@ class TrainingRuns:
 
         Notes
         -----
-        Only runs of the same model size and tokens are compared, where these are given: a larger model, or
+        Where model sizes and tokens are given, only runs with equal values are compared: a larger model, or
         one trained for longer, is no evidence that the smaller one could have been better. O(A^2 N).
 
         Examples
@@ -522,15 +523,15 @@ class TrainingRuns:
         return gaps
 
     def monotone(self, certified: bool = True, *, z: float = 2) -> Monotonicity:
-        """How many pairs of runs obey (n' - n) . (g' - g) <= 0, as all pairs of minimisers do.
+        """Test (n' - n) . (g' - g) <= 0 on all pairs of runs, as it holds for all pairs of minimisers.
 
         Parameters
         ----------
         certified : bool
-            Compare only runs that both have the losses of all data that either was trained on. If False, sum
-            over the losses measured in both: a sign that the law is obeyed, no proof.
+            Compare only runs that both have the losses on all data that either was trained on. If False, sum
+            over the losses measured in both: an indication, not a proof, that the law is obeyed.
         z : float
-            With standard errors, how many of them to take off each sum, as for `gaps`.
+            With standard errors, the number of them subtracted from each sum, as in `gaps`.
 
         Returns
         -------
@@ -543,7 +544,7 @@ class TrainingRuns:
 
         Notes
         -----
-        Of runs of the same model size and tokens, as for `gaps`. O(A^2 N).
+        Only runs of the same model size and tokens are compared, as in `gaps`. O(A^2 N).
 
         Examples
         --------
@@ -562,7 +563,7 @@ class TrainingRuns:
         return Monotonicity(pairs, violated, worst if pairs else np.nan, worst_pair, certified)
 
     def balance(self, i: int | str, j: int | str) -> float:
-        r"""Theorem 4.2's inverse proportion along the runs that have data of `i` and `j` only.
+        r"""Theorem 4.2's inverse proportion along the runs on data of `i` and `j` only.
 
         Along a path of minimisers sum n dgamma = 0 (Gibbs-Duhem), so with two datasets the integral of
         n_j dgamma_j is that of -n_i dgamma_i.
@@ -580,13 +581,13 @@ class TrainingRuns:
         Raises
         ------
         ValueError
-            If `i` or `j` is no dataset or both are the same, if there are fewer than two mixtures of `i` and
-            `j` with both losses, or if their runs differ in model size or tokens.
+            If `i` or `j` is not a dataset or both are the same, if there are fewer than two mixtures of `i`
+            and `j` with both losses, or if their runs differ in model size or tokens.
 
         Notes
         -----
-        Sorted by the share of `i`, runs of one share averaged, the trapezoidal rule in shares: a small bias
-        is left where the path has few steps.
+        Runs are sorted by the share of `i`, those of equal share are averaged, and the trapezoidal rule is
+        used in the shares: a small bias remains if the path has few steps.
 
         Examples
         --------
@@ -605,7 +606,7 @@ class TrainingRuns:
     def path(
         self, i: int | str, j: int | str
     ) -> tuple[Float[np.ndarray, "mixtures 2"], Float[np.ndarray, "mixtures 2"]]:
-        """The runs that have data of `i` and `j` only, in the order of the share of `i`.
+        """The runs on data of `i` and `j` only, ordered by the share of `i`.
 
         Parameters
         ----------
@@ -617,12 +618,12 @@ class TrainingRuns:
         weights : ndarray, shape (K, 2)
             Shares of `i` and `j`.
         rates : ndarray, shape (K, 2)
-            Their rates in nats; runs of one share are averaged.
+            Their rates in nats; runs of equal share are averaged.
 
         Raises
         ------
         ValueError
-            As `balance`.
+            As for `balance`.
 
         Examples
         --------
@@ -657,7 +658,7 @@ class TrainingRuns:
         return weights, rates
 
     def _groups(self) -> list[Int[np.ndarray, "runs"]]:
-        """The runs of one model size and number of tokens, for each that there is."""
+        """The groups of runs with equal model size and number of tokens."""
         known = [values for values in (self._parameters, self._tokens) if values is not None]
         if not known:
             return [np.arange(self.n_runs)]
@@ -670,7 +671,7 @@ class TrainingRuns:
         errors = None if self._errors is None else self._errors[runs, :n]
         return _Pairs(self._sizes[runs], self._rates[runs, :n], errors)
 
-    # How it shows itself
+    # Display
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TrainingRuns):
@@ -679,7 +680,7 @@ class TrainingRuns:
             same(value, vars(other).get(name)) for name, value in vars(self).items() if name != "_source"
         )
 
-    __hash__ = None  # type: ignore[assignment]  # how Python says that there is none
+    __hash__ = None  # type: ignore[assignment]  # Python's way of saying that there is no hash
 
     def __repr__(self) -> str:
         return f"TrainingRuns({self._summary()})"
@@ -718,7 +719,7 @@ class _Found(NamedTuple):
 
 
 class _Pairs:
-    """Runs of which each is compared with each, over the datasets alone."""
+    """Runs compared pairwise, over the datasets alone."""
 
     def __init__(
         self,
@@ -732,11 +733,11 @@ class _Pairs:
         mean = given.sum(axis=0) / np.maximum(self.known.sum(axis=0), 1)
         self.centred = np.where(self.known, given - mean, 0.0)
         self.squares = None if errors is None else np.where(self.known, errors, 0.0) ** 2
-        # Counts of missing losses are small integers, exact in float32.
+        # Counts of missing losses are small integers, which float32 holds exactly.
         self.has = (sizes > 0).astype(np.float32)
         self.missing = (~self.known).astype(np.float32)
         self.whole = ~(self.has * self.missing).any(axis=1)
-        # Bounds the rounding of a sum over the datasets, per size, and of the rates as they were given.
+        # Bounds the rounding of a sum over the datasets, per size, and of the given rates.
         self.rounding = (4 * sizes.shape[1] + 8) * np.finfo(np.float64).eps * np.abs(given).max()
 
     def blocks(self) -> Iterator[slice]:
@@ -762,7 +763,7 @@ class _Pairs:
                 weights = self.sizes[rows] ** 2
                 own = (weights * self.squares[rows]).sum(axis=1, keepdims=True)
                 block += z * np.sqrt(weights @ self.squares.T + own)
-            # Like the maximum, this passes over NaN; a row has nothing else only if it has no gap.
+            # Like the maximum, this skips NaN; a row is all NaN only if it has no gap.
             gaps[rows] = -np.fmin.reduce(block, axis=1)
         gaps[gaps <= self.rounding * self.sizes.sum(axis=1)] = 0.0
         return gaps
@@ -793,7 +794,7 @@ class _Pairs:
         return _Found(pairs, violated, self._exactly(*at, z), *at)
 
     def _exactly(self, a: int, b: int, z: float) -> float:
-        """One pair's sum, from differences: it keeps its digits, and is zero for two equal runs."""
+        """The sum for one pair, from differences: it keeps its digits, and is zero for two equal runs."""
         both = self.known[a] & self.known[b]
         steps = (self.sizes[b] - self.sizes[a])[both]
         found = float(steps @ (self.rates[b] - self.rates[a])[both])
@@ -828,7 +829,7 @@ class _Lacking(NamedTuple):
     left: Float[np.ndarray, "runs losses"]
     right: Float[np.ndarray, "runs losses"]
     whole: Bool[np.ndarray, "runs"] | None
-    """Runs with the losses of all their own data; None if one loss in common will do."""
+    """Runs with the losses on all their own data; None if one common loss suffices."""
 
     def __call__(self, rows: slice, later: slice) -> Bool[np.ndarray, "rows later"]:
         found: Bool[np.ndarray, "rows later"] = self.left[rows] @ self.right[later].T > 0

@@ -1,4 +1,4 @@
-"""What every mixing law shares: how sizes are given to it, and how well it predicts runs."""
+"""Common parts of mixing laws: reading sizes, and scoring predictions of runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from .runs import TrainingRuns
 
 @runtime_checkable
 class Law(Protocol):
-    """What a mixing law answers: the losses that models have after training on any mixture.
+    """The interface of a mixing law: predicted losses after training on any mixture.
 
-    `MixingLaw` and the laws in print all do, so `compare` takes any of them, or one of your own.
+    `MixingLaw` and the published laws have it, so `compare` takes any of them, or your own.
     """
 
     @property
@@ -25,28 +25,28 @@ class Law(Protocol):
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """The losses that it knows, in the order of `predict`."""
+        """The losses that the law predicts, in the order of `predict`."""
 
     def predict(
         self, sizes: Any, *, parameters: Any = None, tokens: Any = None
     ) -> Float[np.ndarray, "*runs losses"]:
-        """Rates in nats of models trained on sizes; NaN where the law says nothing."""
+        """Rates in nats of models trained on the given sizes; NaN where the law is undefined."""
 
     def score(self, runs: TrainingRuns) -> "LawScore":
-        """How well it predicts runs."""
+        """How well the law predicts runs."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LawScore(Result):
-    """How well a law predicts runs, loss by loss. Made by `MixingLaw.score`.
+    """How well a law predicts runs, for each loss. Made by `MixingLaw.score`.
 
     Attributes
     ----------
     losses : tuple of str
     r2 : float array, shape (L,)
-        Share of the variance over the runs that is predicted; negative where the mean would do better.
+        Share of the variance over the runs that is explained; negative where the mean would predict better.
     spearman : float array, shape (L,)
-        Rank correlation of predicted and measured.
+        Rank correlation of predicted and measured rates.
     relative_error : float array, shape (L,)
         Mean of ``abs(predicted / measured - 1)``.
     """
@@ -69,7 +69,7 @@ class LawScore(Result):
 
 
 def score(law: Law, runs: TrainingRuns) -> LawScore:
-    """How well the law predicts runs; losses that it does not know are left out."""
+    """How well the law predicts runs; losses that it does not know are ignored."""
     runs = in_order(runs, law.names)
     predicted = law.predict(runs.sizes, parameters=runs.parameters, tokens=runs.tokens)
     measured = np.full_like(predicted, np.nan)
@@ -84,7 +84,7 @@ def scored(
     predicted: Float[np.ndarray, "runs losses"],
     measured: Float[np.ndarray, "runs losses"],
 ) -> LawScore:
-    """Loss by loss, over the runs in which it was measured and the law says something."""
+    """Scores for each loss, over the runs in which it was measured and predicted."""
     from scipy.stats import spearmanr
 
     found = np.full((3, len(losses)), np.nan)
@@ -128,11 +128,11 @@ def shares_of(sizes: Any, names: tuple[str, ...]) -> tuple[Float[np.ndarray, "ru
 def size_of(
     parameters: Any, tokens: Any, n: int, reference: Float[np.ndarray, "2"] | None
 ) -> Float[np.ndarray, "runs 2"] | None:
-    """The logarithms of N and D less the reference, a row for each run; None where the law has none."""
+    """The logarithms of N and D minus the reference, a row per run; None if the law is not joint."""
     if reference is None:
         return None
     if parameters is None or tokens is None:
-        raise ValueError("parameters and tokens: the law is joint in both, so both must be given")
+        raise ValueError("parameters and tokens: the law depends on both, so both must be given")
     logs = []
     for name, value in (("parameters", parameters), ("tokens", tokens)):
         array = checks.positive(name, value)
@@ -144,7 +144,7 @@ def size_of(
 
 
 def in_order(runs: TrainingRuns, names: tuple[str, ...]) -> TrainingRuns:
-    """The runs with the law's datasets in the law's order; a dataset that they lack has no data."""
+    """The runs with the datasets in the law's order; datasets absent from the runs have size 0."""
     if not isinstance(runs, TrainingRuns):
         raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
     for name in runs.names:

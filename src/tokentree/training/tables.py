@@ -1,4 +1,4 @@
-"""Tables of training runs: CSV files and data frames, their columns matched by what the headers share."""
+"""Tables of training runs: CSV files and data frames, with columns matched by words in their headers."""
 
 import csv
 import io
@@ -21,12 +21,12 @@ Columns = Iterable[str] | Mapping[str, str]
 _MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
 
 _LABELS = ("run", "run_id", "name", "index", "")
-"""Headers of columns that say which run a row is, in the files of those who publish runs."""
+"""Headers of columns that identify runs in published files."""
 
 _LOSS_WORDS = frozenset(["loss", "nll", "metric", "metrics", "train", "val", "validation", "eval", "test"])
-"""Words that a header may add to the name of a dataset when no other header adds them too."""
+"""Words that a header may add to the name of a dataset even if no other header adds them."""
 
-_BY_HAND = "say which is its loss with losses={dataset: column, or None}"
+_BY_HAND = "name its loss with losses={dataset: column, or None}"
 
 _WORD = r"[^\W_]+"
 
@@ -35,24 +35,24 @@ Frame = tuple[Words, Words]
 
 
 class Source(NamedTuple):
-    """Where runs were read from."""
+    """The source of runs: matched, missing and unread columns."""
 
     matches: Mapping[str, str]
     """The column of each loss."""
     left_out: Mapping[str, tuple[str, ...]]
-    """Runs that one file alone has, by the file's name."""
+    """Runs that are in only one file, by the file's name."""
     unused: tuple[str, ...]
     """Columns that were not read."""
 
 
 ARRAYS = Source({}, {}, ())
-"""That runs were given as arrays."""
+"""The source of runs given as arrays."""
 
 
 class Table:
-    """Columns of cells under their headers; it knows where each cell stands.
+    """Columns of cells under their headers, with the place of each cell.
 
-    Cells are text if read from a file, and then `lines` has the line of each row; else they are whatever a
+    Cells read from a file are text, and `lines` has the line of each row; otherwise they are whatever a
     column holds.
     """
 
@@ -88,7 +88,7 @@ class Table:
             mark = max(",;\t", key=lambda mark: len(next(_rows(text, mark), (0, []))[1]))
             (_, header), *body = _rows(text, mark)
         except csv.Error as error:
-            raise ValueError(f"{name} is no CSV file: {error}") from None
+            raise ValueError(f"{name} is not a CSV file: {error}") from None
         except ValueError:
             raise ValueError(f"{name} is empty: must have a row of headers and rows of numbers") from None
         _distinct(name, header)
@@ -97,7 +97,7 @@ class Table:
                 rule = f"must have {len(header)}, one under each header"
                 raise ValueError(f"{name}, line {line} has {len(row)} cells: {rule}")
         if not body:
-            raise ValueError(f"{name} has headers alone: must have a row for each run")
+            raise ValueError(f"{name} has only headers: must have one row per run")
         lines, rows = zip(*body, strict=True)
         return cls(name, dict(zip(header, zip(*rows, strict=True), strict=True)), lines, mark == ";")
 
@@ -108,11 +108,11 @@ class Table:
 
     @property
     def has(self) -> str:
-        """What there is to choose from, for errors."""
+        """The columns to choose from, for errors."""
         return f"it has {', '.join(map(repr, self.columns))}"
 
     def place(self, header: str | None, row: int) -> str:
-        """Where a cell stands, or a row, as one says it."""
+        """The place of a cell, or of a row, in words."""
         if self.lines is None:
             return f"{self.name}[{row}]" if header is None else f"{self.name}[{header!r}][{row}]"
         return f"{self.name}, line {self.lines[row]}" + ("" if header is None else f", column {header!r}")
@@ -124,7 +124,7 @@ class Table:
         return self.columns[header]
 
     def chosen(self, argument: str, wanted: Columns) -> dict[str, str | None]:
-        """The columns wanted, and their new names if they get any."""
+        """The selected columns, and their new names if there are any."""
         if isinstance(wanted, Mapping):
             named: dict[str, str | None] = {}
             for name, header in wanted.items():
@@ -143,7 +143,7 @@ class Table:
         return found
 
     def rest(self, others: set[Any]) -> list[str]:
-        """The columns but others."""
+        """The columns except others."""
         return [header for header in self.columns if header not in others]
 
     def labels(self, header: str) -> list[str]:
@@ -151,7 +151,7 @@ class Table:
         return [str(cell).strip() for cell in self.columns[header]]
 
     def numbers(self, header: str, rows: Sequence[int], needed: bool) -> Float[np.ndarray, "rows"]:
-        """A column as numbers: if `needed` finite and >= 0, else NaN where nothing was measured."""
+        """A column as numbers: finite and >= 0 if `needed`, otherwise NaN where nothing was measured."""
         column = self.columns[header]
         given = checks.plain_array(header, column) if checks.is_array(column) else None
         if given is not None and given.dtype.kind in "iuf":
@@ -183,7 +183,7 @@ class Table:
 
 
 def _rows(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that hold anything, and their lines."""
+    """The rows that are not empty, and their lines."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
     for row in reader:
         cells = [cell.strip() for cell in row]
@@ -198,11 +198,11 @@ def _distinct(name: str, headers: Sequence[str]) -> None:
             raise ValueError(f"{name}: {twice}; headers must differ")
 
 
-# Runs out of tables
+# Runs from tables
 
 
 class Asked(NamedTuple):
-    """What to read, as `TrainingRuns.from_csv` is told."""
+    """The columns to read, as given to `TrainingRuns.from_csv`."""
 
     sizes: Columns | None
     rates: Columns | None
@@ -213,7 +213,7 @@ class Asked(NamedTuple):
 
 
 class _Joined(NamedTuple):
-    """Two tables, the second of which may be the first again, and which of their rows belong together."""
+    """Two tables, possibly the same one, and the pairs of rows that belong together."""
 
     tables: tuple[Table, Table]
     rows: tuple[Sequence[int], Sequence[int]]
@@ -225,7 +225,7 @@ class _Joined(NamedTuple):
 
 
 def from_table(table: Table, asked: Asked) -> tuple[dict[str, Any], Source]:
-    """Arguments of `TrainingRuns` from a table of both sizes and losses, and where they are from."""
+    """Arguments of `TrainingRuns` from a table of both sizes and losses, and their source."""
     if asked.run is not None:
         table.column("run", asked.run)
     others = {asked.parameters, asked.tokens, asked.run, *_LABELS}
@@ -245,7 +245,7 @@ def from_table(table: Table, asked: Asked) -> tuple[dict[str, Any], Source]:
 def from_files(
     sizes_path: str | os.PathLike[str], rates_path: str | os.PathLike[str], asked: Asked
 ) -> tuple[dict[str, Any], Source]:
-    """Arguments of `TrainingRuns` from CSV files, and where they are from."""
+    """Arguments of `TrainingRuns` from CSV files, and their source."""
     one, two = Path(sizes_path).name, Path(rates_path).name
     if os.path.samefile(sizes_path, rates_path):
         if asked.sizes is None and asked.rates is None:
@@ -265,7 +265,7 @@ def from_files(
 
 
 def _key(tables: tuple[Table, Table], run: str | None) -> str:
-    """The column that says in both tables which run a row is."""
+    """The column that identifies runs in both tables."""
     if run is not None:
         for table in tables:
             table.column("run", run)
@@ -276,7 +276,7 @@ def _key(tables: tuple[Table, Table], run: str | None) -> str:
     first, second = (next(iter(table.columns)) for table in tables)
     if first != second:
         named = f"{tables[0].name} begins with column {first!r}, {tables[1].name} with {second!r}"
-        raise ValueError(f"{named}: name the column that says in both which run a row is, with run=")
+        raise ValueError(f"{named}: name the column that identifies runs in both, with run=")
     return first
 
 
@@ -324,7 +324,7 @@ def _arguments(
     empty = np.flatnonzero(~(arguments["sizes"] > 0).any(axis=1))
     if empty.size:
         place = first.place(None, joined.rows[0][int(empty[0])])
-        raise ValueError(f"{place} has sizes of zero alone: every run has some data")
+        raise ValueError(f"{place} has only sizes of zero: every run needs some data")
     for argument, header in (("parameters", asked.parameters), ("tokens", asked.tokens)):
         if header is not None:
             side = 0 if header in first.columns else 1
@@ -338,7 +338,7 @@ def _arguments(
     return arguments, Source(matches, joined.left_out, unused)
 
 
-# What headers share
+# Common words of headers
 
 
 def _words(header: str) -> Words:
@@ -346,7 +346,7 @@ def _words(header: str) -> Words:
 
 
 def _shared(headers: Iterable[Words]) -> tuple[int, int]:
-    """How many words all of several headers begin with, and end with, leaving each one at least."""
+    """Numbers of common leading and trailing words of headers, leaving each header at least one word."""
     listed = list(headers)
     most = min(map(len, listed)) - 1
     if len(listed) < 2 or most < 1:
@@ -358,7 +358,7 @@ def _shared(headers: Iterable[Words]) -> tuple[int, int]:
 
 
 def _own(headers: Iterable[str]) -> dict[str, str]:
-    """Each header less the words that all begin or end with."""
+    """Each header without the words with which all begin or end."""
     headers = list(headers)
     before, after = _shared(map(_words, headers))
     spans = {header: [found.span() for found in re.finditer(_WORD, header)] for header in headers}
@@ -369,7 +369,7 @@ def _own(headers: Iterable[str]) -> dict[str, str]:
 
 
 def _datasets(sizes: Mapping[str, str | None]) -> dict[str, Words]:
-    """The datasets of columns of sizes: their names, and the words that say which dataset is meant."""
+    """The datasets of columns of sizes: their names, and the words that identify them."""
     own = _own(sizes)
     datasets: dict[str, Words] = {}
     for header, renamed in sizes.items():
@@ -410,7 +410,7 @@ def _matches(
 
 
 def _short(headers: Iterable[str], datasets: Iterable[str]) -> dict[str, str]:
-    """Each header less the words that all begin or end with, if no two are then the same."""
+    """Each header without the words with which all begin or end, if no two are then the same."""
     short = _own(headers)
     taken = [*datasets, *short.values()]
     return {header: name if taken.count(name) == 1 else header for header, name in short.items()}
@@ -419,7 +419,7 @@ def _short(headers: Iterable[str], datasets: Iterable[str]) -> dict[str, str]:
 def _by_hand(
     datasets: Mapping[str, Words], headers: Iterable[str], losses: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """The losses that were named, where there is one."""
+    """The columns of the losses that were named, where there is one."""
     headers = list(headers)
     for name, header in losses.items():
         if name not in datasets:
@@ -438,7 +438,7 @@ def _by_hand(
 def _matched(
     datasets: Mapping[str, Words], headers: Iterable[str], taken: set[str], idle: frozenset[str]
 ) -> dict[str, str]:
-    """The losses whose headers say whose they are, given the words that do not."""
+    """The losses whose headers identify their dataset, given the words that do not."""
     split = {header: _words(header) for header in headers}
     fits = [
         (header, name, frame)
@@ -471,7 +471,7 @@ def _matched(
 
 
 def _frames(words: Words, own: Words) -> list[Frame]:
-    """The words before and after those of a dataset, wherever these stand."""
+    """The words before and after those of a dataset, wherever these occur."""
     n = len(own)
     starts = range(len(words) - n + 1) if n else ()
     return [(words[:i], words[i + n :]) for i in starts if words[i : i + n] == own]

@@ -1,7 +1,7 @@
-"""Losses and regularizers of one module, as functions of its parameters in one row.
+"""Losses and regularizers of one module, as functions of its flattened parameters.
 
-Derivatives are those of autograd at the module's parameters, the second ones by differentiating twice. So a
-loss may be any callable: it is called with the module, and need not be written for a functional transform.
+Derivatives come from autograd at the module's parameters, second ones by differentiating twice. So a loss may
+be any callable: it is called with the module, and need not be written for a functional transform.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from jaxtyping import Float
 from .modules import Loss, torch_for
 
 Product = Callable[[Float[np.ndarray, "parameters"]], Float[np.ndarray, "parameters"]]
-"""A vector multiplied by the Hessian."""
+"""Product of the Hessian with a vector."""
 
 _ROWS = 64
-"""Of a Hessian that are computed together."""
+"""Number of rows of a Hessian that are computed together."""
 
 
 class Terms:
-    """What is summed, each term by the name that errors call it."""
+    """The terms of the sum, with the names that errors use."""
 
     def __init__(self, module: Any, terms: Sequence[Loss], labels: Sequence[str]) -> None:
         self.torch = torch_for("TrainedMixture")
@@ -34,7 +34,7 @@ class Terms:
 
     @property
     def point(self) -> Float[np.ndarray, "parameters"]:
-        """The parameters in one row."""
+        """The flattened parameters."""
         return self._row([each.detach() for each in self.parameters])
 
     @point.setter
@@ -48,7 +48,7 @@ class Terms:
 
     @property
     def version(self) -> tuple[tuple[int, int], ...]:
-        """Changes whenever a parameter is written to."""
+        """A key that changes whenever a parameter is written to."""
         return tuple((id(each), each._version) for each in self.parameters)
 
     # Values and derivatives
@@ -76,11 +76,11 @@ class Terms:
         self._finite([one.item() for one in first])
 
     def values(self) -> Float[np.ndarray, "terms"]:
-        """Every term."""
+        """The values of the terms."""
         return self._finite([each.item() for each in self._tensors()])
 
     def gradients(self) -> Float[np.ndarray, "parameters terms"]:
-        """A column for every term."""
+        """Gradients with a column per term."""
         tensors = self._tensors()
         self._finite([each.item() for each in tensors])
         columns: Float[np.ndarray, "parameters terms"] = np.stack(
@@ -89,12 +89,12 @@ class Terms:
         return columns
 
     def weighted(self, weights: Float[np.ndarray, "terms"]) -> tuple[float, Float[np.ndarray, "parameters"]]:
-        """The weighted sum and its gradient, which may not be finite."""
+        """The weighted sum and its gradient, which need not be finite."""
         total = self._total(weights)
         return total.item(), self._row(self._grad(total))
 
     def hessian(self, weights: Float[np.ndarray, "terms"]) -> Float[np.ndarray, "parameters parameters"]:
-        """Of the weighted sum."""
+        """Gradient of the weighted sum."""
         slope = self._slope(weights)
         found = np.zeros((self.size, self.size))
         if slope.requires_grad:
@@ -105,7 +105,7 @@ class Terms:
         return (found + found.T) / 2
 
     def product(self, weights: Float[np.ndarray, "terms"]) -> Product:
-        """The Hessian of the weighted sum at this point, as what it does to a vector."""
+        """The Hessian of the weighted sum at this point, as a product with vectors."""
         slope = self._slope(weights)
 
         def apply(vector: Float[np.ndarray, "parameters"]) -> Float[np.ndarray, "parameters"]:
@@ -120,7 +120,7 @@ class Terms:
 
     def _tensors(self) -> list[Any]:
         attention = import_module("torch.nn.attention")
-        # Of torch's kernels for attention only this one can be differentiated twice.
+        # Of torch's attention kernels only this one can be differentiated twice.
         with self.torch.enable_grad(), attention.sdpa_kernel(attention.SDPBackend.MATH):
             return [self._scalar(*each) for each in zip(self.labels, self.terms, strict=True)]
 
@@ -156,7 +156,7 @@ class Terms:
             return self.torch.cat([each.reshape(-1) for each in parts])
 
     def _grad(self, output: Any, **options: Any) -> list[Any]:
-        """Of a parameter that is not used it is zero."""
+        """Gradient, zero for parameters that are not used."""
         found = self.torch.autograd.grad(output, self.parameters, allow_unused=True, **options)
         return [
             self.torch.zeros_like(each) if part is None else part
@@ -164,7 +164,7 @@ class Terms:
         ]
 
     def _rows(self, slope: Any, unit: Any) -> Float[np.ndarray, "rows parameters"]:
-        """Rows of a Hessian, together where torch can."""
+        """Rows of a Hessian, computed together where torch supports it."""
         try:
             found = self.torch.autograd.grad(
                 slope, self.parameters, unit, allow_unused=True, retain_graph=True, is_grads_batched=True

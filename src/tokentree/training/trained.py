@@ -1,21 +1,21 @@
-r"""A trained model as a mixture: rates, and how they respond to the sizes of the data.
+r"""A trained model as a mixture: its rates, and their response to the sizes of the data.
 
-The token tree is free to take any distribution over its leaves. A module has parameters theta instead, a loss
-L_i(theta) on every dataset, and is trained on
+The token tree can represent any distribution over its leaves. A module instead has parameters theta and a
+loss L_i(theta) on every dataset, and is trained on
 
     F(theta) = sum_i n_i L_i(theta) + sum_k lambda_k Omega_k(theta).
 
-At a minimum with the Hessian H of F, and with g_i the gradient of L_i, columns of G,
+At a minimum, with H the Hessian of F and the gradients g_i of L_i as columns of G,
 
     R = -G^T H^{-1} G,    R_it = d gamma_i / d n_t:
 
-the minimum moves by -H^{-1} g_t as n_t grows (Koh and Liang 2017, the influence function). So R is symmetric
-and negative semidefinite, as that of a `Mixture` is. A regularizer is one more dataset, of size lambda: its
-loss responds too. So what sum_i n_i R_it lacks of zero is
+the minimum moves by -H^{-1} g_t as n_t grows (the influence function; Koh and Liang 2017). So R is symmetric
+and negative semidefinite, like that of a `Mixture`. A regularizer acts as one more dataset, of size lambda:
+its loss responds too. So the balance sum_i n_i R_it is not zero but
 
     sum_i n_i R_it = -sum_k lambda_k dOmega_k/dn_t - e^T H^{-1} g_t,
 
-where e is the gradient of F, not zero where training stopped early. With e held fixed as sizes change, R is
+where e is the gradient of F, nonzero if training stopped early. If e is held fixed as sizes change, R is
 still -G^T H^{-1} G there, and the two parts add up exactly.
 """
 
@@ -42,16 +42,16 @@ _TOLERANCE, _STEPS = 1e-10, 3000
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Residual(Result):
-    """What training left of the gradient of F. Made by `TrainedMixture.residual`.
+    """The gradient of F that remains after training. Made by `TrainedMixture.residual`.
 
     Attributes
     ----------
     gradient : float array, shape (P,)
-        e, of F by every parameter, in nats.
+        e, the gradient of F, in nats.
     norm : float
-        Its length.
+        Its norm.
     relative : float
-        That over the total size: what `TrainedMixture.train` makes small.
+        The norm divided by the total size, which `TrainedMixture.train` makes small.
     """
 
     gradient: Float[np.ndarray, "parameters"]
@@ -64,7 +64,7 @@ class Residual(Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Balance(Result):
-    """What sum_i n_i R_it lacks of zero, and why. Made by `TrainedMixture.balance`.
+    """The deviation of sum_i n_i R_it from zero, and its causes. Made by `TrainedMixture.balance`.
 
     Attributes
     ----------
@@ -73,13 +73,13 @@ class Balance(Result):
     defect : float array, shape (N,)
         sum_i n_i R_it, from the response itself.
     regularizers : float array, shape (N,)
-        -sum_k lambda_k dOmega_k/dn_t, the part of the regularizers.
+        -sum_k lambda_k dOmega_k/dn_t, the part due to the regularizers.
     residual : float array, shape (N,)
-        -e^T H^{-1} g_t, the part of a gradient e of F that is not zero.
+        -e^T H^{-1} g_t, the part due to a nonzero gradient e of F.
 
     Notes
     -----
-    The two parts add up to the defect, up to rounding. `to_frame` has a row for each dataset.
+    The two parts add up to the defect, up to rounding. `to_frame` has one row per dataset.
     """
 
     names: tuple[str, ...]
@@ -104,51 +104,51 @@ class _Here(NamedTuple):
 
 
 class TrainedMixture:
-    r"""Datasets that one torch module is trained on: its rates, and how they respond to the sizes.
+    r"""Datasets on which a torch module is trained: its rates, and their response to the sizes.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Copied, with parameters and buffers in float64, and left as it is: what is trained is the copy,
-        `module`. Parameters with ``requires_grad=False`` stay frozen, tied ones are one parameter.
+        It is copied, with parameters and buffers in float64, and left unchanged: the copy, `module`, is
+        trained. Parameters with ``requires_grad=False`` stay frozen; tied ones are one parameter.
     losses : iterable of N callables
-        One a dataset, from the module to a tensor of one number in nats, twice differentiable in the
-        parameters, the same at every call: `tree_loss`, `ids_loss`, or your own, with float64 data.
+        One per dataset, from the module to a tensor of one number in nats, twice differentiable in the
+        parameters and the same at every call: `tree_loss`, `ids_loss`, or your own, with float64 data.
     sizes : array_like, shape (N,)
-        The n_i in any unit, finite and >= 0, not all zero. A dataset of size zero is a task: not trained on,
-        but its rate responds.
+        The n_i in any unit, finite and >= 0, not all zero. A dataset of size zero is a task: it is not
+        trained on, but its rate responds.
     names : N distinct strings, optional
         Default: "D1", "D2", ...
     regularizers : iterable of (omega, weight) pairs
-        Callables as for losses, and weights lambda > 0 in the unit of the sizes: weight decay, a KL penalty
+        Callables as in `losses`, with weights lambda > 0 in the unit of the sizes: weight decay, a KL penalty
         to a reference, an anchor.
 
     Raises
     ------
     ValueError
-        If a size, a weight or a name is not as above; if a submodule is in training mode with dropout or
-        batch normalisation; if a loss is not finite, uses no parameter of the module, gives no single number,
-        or differs from call to call.
+        If a size, a weight or a name is not as described above; if a submodule is in training mode with
+        dropout or batch normalisation; if a loss is not finite, uses no parameter of the module, does not
+        give a single number, or differs from call to call.
     TypeError
-        If the model is no module, has complex parameters, or a loss gives no float64 tensor.
+        If the model is not a module or has complex parameters, or a loss does not give a float64 tensor.
     ImportError
         If torch is not installed.
 
     Notes
     -----
-    Nothing in the law of joint compression needs a token tree: the least F is concave in the sizes for any
-    model, and the rates are its slopes. So `rates` and `response` are those of `Mixture`, for a module at a
-    minimum. A network's symmetries make H singular and do no harm: the pseudo-inverse gives the same R. Every
-    flat direction to which no gradient points is taken for one.
+    The law of joint compression does not need a token tree: for any model the minimum of F is concave in the
+    sizes, and the rates are its slopes. So `rates` and `response` are the analogues of those of `Mixture`,
+    for a module at a minimum. A network's symmetries make H singular but do no harm: the pseudo-inverse gives
+    the same R. Every flat direction orthogonal to all gradients is treated as a symmetry.
 
-    A model in float32 is converted as it stands. What computes in float32 or less inside itself keeps that
-    rounding, and its gradient will not get below about 10^-7 of its parts. Attention is computed by torch's
-    plain kernel, for others cannot be differentiated twice. Modules are used in the mode, training or
+    A model in float32 is converted as it is. A module that computes internally in float32 or less keeps that
+    rounding, and its gradient will not fall below about 10^-7 of its terms. Attention is computed by torch's
+    plain kernel, since others cannot be differentiated twice. Modules are used in the mode, training or
     evaluation, in which they are given.
 
     Examples
     --------
-    A distribution over three symbols, free to be anything, is the token tree of depth 1.
+    An unconstrained distribution over three symbols is the token tree of depth 1.
 
     >>> import torch
     >>> from tokentree import Mixture
@@ -180,7 +180,7 @@ class TrainedMixture:
     ) -> None:
         listed = _callables("losses", losses)
         if not listed:
-            raise ValueError("losses is empty: must be one callable a dataset")
+            raise ValueError("losses is empty: must be one callable per dataset")
         self._sizes = _checked_sizes(sizes, len(listed))
         self._names = checks.distinct_names(names, len(listed), "dataset", "D")
         omegas, self._strengths = _pairs(regularizers)
@@ -194,11 +194,11 @@ class TrainedMixture:
         self._tolerance = _TOLERANCE
         self._here: _Here | None = None
 
-    # What was given
+    # The arguments
 
     @property
     def module(self) -> Any:
-        """The float64 copy that is trained. Train it yourself if you like: derivatives follow."""
+        """The float64 copy that is trained. You may also train it yourself: derivatives follow."""
         return self._module
 
     @property
@@ -229,7 +229,7 @@ class TrainedMixture:
 
     @property
     def n_parameters(self) -> int:
-        """Number P of parameters that are trained."""
+        """Number P of trained parameters."""
         return self._terms.size
 
     def index(self, dataset: int | str, name: str = "dataset") -> int:
@@ -250,32 +250,32 @@ class TrainedMixture:
         Parameters
         ----------
         tolerance : float
-            Largest length of the gradient of F over the total size T.
+            Largest norm of the gradient of F divided by the total size T.
         steps : int
-            At most so many steps of L-BFGS, and a tenth as many with trust regions each time that they are
-            called on.
+            Largest number of L-BFGS steps; trust regions take at most a tenth as many each time they are
+            used.
         progress : bool
-            Show on stderr how far the gradient is, once training takes more than two seconds.
+            Show the gradient on stderr once training takes more than two seconds.
 
         Returns
         -------
         TrainedMixture
-            This one.
+            This object.
 
         Raises
         ------
         ArithmeticError
-            If the gradient is larger at the end. The module keeps the best point: train again to go on.
+            If the gradient is larger at the end. The module keeps the best point: call again to continue.
         ValueError
             If `tolerance` is not finite and > 0, ``steps < 1``, or a loss is not finite where training
             starts.
 
         Notes
         -----
-        SciPy's L-BFGS, then its trust regions, with the Hessian itself up to 1,000 parameters (P
-        backpropagations and O(P^3) a step) and its products with vectors beyond, and Newton's steps at the
-        end. All data at every step. A saddle is left again, up to 1,000 parameters; beyond, `response` says
-        if the model stands on one. A minimum found so is a local one.
+        SciPy's L-BFGS, then its trust-region methods, with the full Hessian up to 1,000 parameters (P
+        backpropagations and O(P^3) per step) and its products with vectors beyond, and Newton steps at the
+        end. Every step uses all data. Saddles are escaped up to 1,000 parameters; beyond, `response` reports
+        if the model is at one. The minimum found is a local one.
         """
         tolerance = float(checks.per_unit("tolerance", checks.positive("tolerance", tolerance), 1)[0])
         steps = checks.integer("steps", steps, 1)
@@ -287,9 +287,9 @@ class TrainedMixture:
         if norm > tolerance:
             raise ArithmeticError(
                 f"the gradient of F over the total size is {norm:.2g} after training, above tolerance = "
-                f"{tolerance:g} (F's own is {norm * self.total_size:.2g}): call train again to go on from "
+                f"{tolerance:g} (F's own is {norm * self.total_size:.2g}): call train again to continue from "
                 "here, with more steps, a larger tolerance, or a stronger regularizer; response and balance "
-                "hold with what is left of the gradient held fixed"
+                "hold with the remaining gradient held fixed"
             )
         return self
 
@@ -301,7 +301,7 @@ class TrainedMixture:
         steps: int = _STEPS,
         progress: bool = False,
     ) -> "TrainedMixture":
-        """The same datasets with other sizes, trained from where this model is; this one is not changed.
+        """The same datasets with other sizes, trained from this model's parameters; this model is unchanged.
 
         Parameters
         ----------
@@ -309,12 +309,12 @@ class TrainedMixture:
         tolerance : float, optional
             Default: that of the last training.
         steps, progress
-            As for `train`, whose errors this shares.
+            As for `train`, including its errors.
 
         Returns
         -------
         TrainedMixture
-            With a module of its own; losses and regularizers are shared.
+            It has its own module; losses and regularizers are shared.
         """
         other = copy(self)
         other._sizes = _checked_sizes(sizes, self.n_datasets)
@@ -337,7 +337,7 @@ class TrainedMixture:
     # Rates and their response
 
     def rates(self, base: float = 2) -> Float[np.ndarray, "datasets"]:
-        """Losses gamma_i of the module, in bits by default; ``base=math.e`` for nats.
+        """Losses gamma_i of the module, in bits by default, or in nats with ``base=math.e``.
 
         Parameters
         ----------
@@ -359,13 +359,13 @@ class TrainedMixture:
         return rates
 
     def potential(self, base: float = 2) -> float:
-        """F, regularizers included; at a minimum dF/dn_i is the rate of dataset i."""
+        """F, including regularizers; at a minimum dF/dn_i is the rate of dataset i."""
         unit = checks.log_base(base)
         refuse_random(self._terms.torch, self._module)
         return float(self._all_weights() @ self._terms.values()) / unit
 
     def response(self, base: float = 2) -> Float[np.ndarray, "datasets datasets"]:
-        r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i moves as dataset t grows.
+        r"""R[i, t] = d gamma_i / d n_t, how the rate of dataset i changes as dataset t grows.
 
         Parameters
         ----------
@@ -380,26 +380,26 @@ class TrainedMixture:
         Raises
         ------
         ArithmeticError
-            If F has negative curvature by more than rounding, as at a saddle or a maximum; or if a gradient
-            lies outside the Hessian's range, so that no minimum responds to its size.
+            If F has negative curvature beyond rounding, as at a saddle or a maximum; or if a gradient lies
+            outside the Hessian's range, so that there is no minimum to respond to its size.
         ValueError
             If ``base <= 1``, or a loss is not finite.
 
         Notes
         -----
-        -G^T H^{-1} G. Up to 2,000 parameters H is written down, by P backpropagations, and its eigenvalues
-        found, O(P^3). Beyond, each dataset takes a run of conjugate gradients started at zero, with one
-        backpropagation through the gradient a step. Those see negative curvature only where they go. Where
-        training stopped early it is the response with the residual held fixed.
+        The response is -G^T H^{-1} G. Up to 2,000 parameters H is formed by P backpropagations and
+        diagonalised in O(P^3). Beyond, each dataset takes a run of conjugate gradients started at zero, with
+        one backpropagation through the gradient per step; negative curvature is then detected only along
+        their path. If training stopped early, this is the response with the residual held fixed.
         """
         unit = checks.log_base(base)
         response: Float[np.ndarray, "datasets datasets"] = -self._derivatives().inner / unit + 0.0
         return response
 
     def balance(self, base: float = 2) -> Balance:
-        """What sum_i n_i R_it lacks of zero for each t: parts of the regularizers and of the residual.
+        """The balance sum_i n_i R_it for each t, and its parts due to the regularizers and the residual.
 
-        Parameters and errors are those of `response`, and so is the cost.
+        Parameters, errors and cost are those of `response`.
 
         Returns
         -------
@@ -440,7 +440,7 @@ class TrainedMixture:
         return relative
 
     def _derivatives(self) -> _Here:
-        """At the module's parameters, once for as long as they stay."""
+        """Derivatives at the module's parameters, cached until these change."""
         refuse_random(self._terms.torch, self._module)
         terms = self._terms
         if self._here is None or self._here.version != terms.version:
@@ -475,7 +475,7 @@ class TrainedMixture:
 def _checked_sizes(value: Numbers, n: int) -> Float[np.ndarray, "datasets"]:
     sizes = checks.float_array("sizes", value).copy()
     if sizes.shape != (n,):
-        raise ValueError(f"sizes has shape {sizes.shape}: must be ({n},), one number a loss")
+        raise ValueError(f"sizes has shape {sizes.shape}: must be ({n},), one number per loss")
     checks.nonnegative("sizes", sizes)
     with np.errstate(over="ignore"):
         total = sizes.sum()

@@ -1,4 +1,4 @@
-"""Losses for a module that predicts the next symbol: of a counted tree, and of a batch of ids."""
+"""Losses of a module that predicts the next symbol: on a counted tree, and on a batch of ids."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ _MAX_VOCABULARY = 2**31
 
 @dataclass(frozen=True, eq=False)
 class TreeLoss:
-    """What a tree costs under a module. Made by `tree_loss`."""
+    """The loss of a module on a tree. Made by `tree_loss`."""
 
     width: int
     alphabet_size: int
@@ -46,7 +46,7 @@ class TreeLoss:
 
 @dataclass(frozen=True, eq=False)
 class IdsLoss:
-    """What a batch of ids costs under a module. Made by `ids_loss`."""
+    """The loss of a module on a batch of ids. Made by `ids_loss`."""
 
     ids: Int[np.ndarray, "rows length"] = field(repr=False)
 
@@ -63,42 +63,42 @@ class IdsLoss:
 
 
 def tree_loss(tree: TokenTree, width: int | None = None) -> Loss:
-    """What a counted tree costs under a module that predicts the next symbol, in nats per response.
+    """The loss on a counted tree of a module that predicts the next symbol, in nats per response.
 
     The whole tree is one batch: every distinct prefix once, with the counts of what follows it. So nothing is
-    sampled, and the loss is the cross-entropy of the tree's leaves under the module's.
+    sampled, and the loss is the cross-entropy of the tree's leaves under the module.
 
     Parameters
     ----------
     tree : TokenTree
         Counts or masses, none of them unexpanded, over the symbols 0 to q - 1.
     width : int, optional
-        Length of the rows that the module is fed, at least the tree's depth, which is the default. Give one
+        Length of the module's input rows, at least the tree's depth, which is the default. Use the same width
         for all trees of a mixture if the module's positions or tables depend on it.
 
     Returns
     -------
     callable
-        From a module to a tensor of one number. The module is called with a LongTensor of shape (B, width):
-        a prefix of l symbols stands at the end of its row, after width - l times the symbol q, which so
-        begins every row. The module gives logits of shape (B, V), or (B, width, V) of which the last position
-        counts, or an object with such ``logits``. Output q is the end of a response: V >= q + 1 where
+        From a module to a tensor of one number. The module is called with a LongTensor of shape (B, width): a
+        prefix of l symbols is at the end of its row, after width - l copies of the symbol q, with which every
+        row therefore begins. The module returns logits of shape (B, V), or (B, width, V), where the last
+        position counts, or an object with such ``logits``. Output q is the end of a response: V >= q + 1 if
         responses end inside the tree, else V >= q.
 
     Raises
     ------
     TypeError
-        If `tree` is no TokenTree, or `width` no integer.
+        If `tree` is not a TokenTree, or `width` is not an integer.
     ValueError
-        If part of the tree is unexpanded, or `width` is below its depth; when called, if logits have another
-        shape.
+        If part of the tree is unexpanded, or `width` is below its depth; when called, if logits have the
+        wrong shape.
     ImportError
         When called, if torch is not installed.
 
     Notes
     -----
-    By the chain rule, -sum over leaves p log q(leaf) is the sum over prefixes. Prune the tree first for a
-    loss per block of d symbols. O(nodes depth) once, then a forward pass of B rows at each call.
+    By the chain rule, -sum of p log q over leaves equals the sum over prefixes. For a loss per block of d
+    symbols, prune the tree first. O(nodes depth) once, then a forward pass of B rows at each call.
 
     Examples
     --------
@@ -120,11 +120,11 @@ def tree_loss(tree: TokenTree, width: int | None = None) -> Loss:
     """
     checked_tree("tree", tree)
     unexpanded = tree.unexpanded_weight / tree.total_weight
-    checks.whole("tree", unexpanded, "a loss needs to know all that follows a prefix")
+    checks.whole("tree", unexpanded, "a loss needs all that follows a prefix")
     width = tree.depth if width is None else checks.integer("width", width, tree.depth)
     q, total = tree.alphabet_size, tree.total_weight
     parents = tree._depths_and_parents()[1][1:]
-    # Those without children of which none is the end; nodes but the root have one parent each.
+    # The nodes with children; every node but the root has one parent.
     inner, rows = np.unique(parents, return_inverse=True)
     symbols = tree.symbols[1:].astype(np.int64)
     return TreeLoss(
@@ -139,29 +139,29 @@ def tree_loss(tree: TokenTree, width: int | None = None) -> Loss:
 
 
 def ids_loss(batch: Annotated[Numbers, "rows length"]) -> Loss:
-    """What a batch of ids costs under a causal language model, in nats per row.
+    """The loss of a causal language model on a batch of ids, in nats per row.
 
     Parameters
     ----------
     batch : array_like of int, shape (B, L)
-        Rows of equal length, L >= 2, of ids from 0 to below 2^31. The first id of a row is given, the others
+        Rows of equal length, L >= 2, of ids from 0 to below 2^31. The first id of a row is given; the others
         are predicted.
 
     Returns
     -------
     callable
-        From a module to a tensor of one number, the sum of -log p of L - 1 ids, averaged over rows: divide
+        From a module to a tensor of one number, the sum of -log p over L - 1 ids, averaged over rows: divide
         sizes or rates by L - 1 for nats per token. The module is called with a LongTensor of shape (B, L) and
-        gives logits of shape (B, L, V), or an object with such ``logits``, as causal language models of
+        returns logits of shape (B, L, V), or an object with such ``logits``, as causal language models of
         transformers do.
 
     Raises
     ------
     ValueError
-        If the batch is ragged, empty, of single ids, or has one out of range; when called, if logits have
-        another shape.
+        If the batch is ragged, empty, or of single ids, or an id is out of range; when called, if logits have
+        the wrong shape.
     TypeError
-        If ids are no integers.
+        If ids are not integers.
     ImportError
         When called, if torch is not installed.
 
@@ -190,7 +190,7 @@ def _logits(module: Any, ids: Any) -> Any:
 def _padded(
     tree: TokenTree, nodes: Int[np.ndarray, "prefixes"], width: int
 ) -> Int[np.ndarray, "prefixes width"]:
-    """Paths to inner nodes, each at the end of its row."""
+    """Paths to inner nodes, each right-aligned in its row."""
     q = tree.alphabet_size
     depths = np.searchsorted(tree.offsets, nodes, side="right") - 1
     paths = tree._paths(nodes)

@@ -3,7 +3,7 @@ from itertools import pairwise
 from math import log, sqrt
 from pydoc_data.topics import topics
 
-# Pairs of letters in Python's help, counted. Distance from the most likely Pareto law of all the counts.
+# Counts of letter pairs in Python's help, and their distance from the maximum-likelihood Pareto law.
 text = "".join(topics.values()).lower()
 pairs = Counter(pair for pair in pairwise(text) if all("a" <= letter <= "z" for letter in pair))
 counts = sorted(pairs.values())
@@ -11,4 +11,4 @@ n, least = len(counts), counts[0]
 alpha = n / sum(log(x / least) for x in counts)
 distance = max(abs(1 - i / n - (least / x) ** alpha) for i, x in enumerate(counts))
 assert alpha < 1  # the mean of this law is infinite
-assert distance * sqrt(n) > 3  # far beyond 1.63, the 1 % point of Kolmogorov's law
+assert distance * sqrt(n) > 3  # far above 1.63, the 1 % point of the Kolmogorov distribution

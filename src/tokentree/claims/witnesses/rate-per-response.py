@@ -6,7 +6,7 @@ sizes = [k, 1, l]
 q = [sum(n * mass for n, mass in zip(sizes, leaf)) / sum(sizes) for leaf in zip(*p)]
 
 
-def slope(i, tokens):  # of E[L / |x|] of D_i in |D_t|, in nats
+def slope(i, tokens):  # derivative of E[L / |x|] of D_i with respect to |D_t|, in nats
     parts = zip(p[i], p[2], q, tokens)
     return -sum(mass * (new - joint) / joint / n for mass, new, joint, n in parts) / sum(sizes)
 

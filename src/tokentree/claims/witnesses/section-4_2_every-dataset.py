@@ -6,6 +6,6 @@ moves = [excess(rows, sizes, i, 3) for i in range(4)]
 assert moves[1] == moves[2] == 1
 assert sizes[1] * moves[1] == 10 * sizes[2] * moves[2]
 assert sum(n * move for n, move in zip(sizes, moves)) == 0 > moves[0]
-# With one alignment set, and the other sizes fixed, its change is 1 / T whatever its size.
+# With one alignment set, and the other sizes fixed, its change is 1 / T for every size.
 for n_a in 1, 10, 1000:
     assert excess(rows[:2] + rows[3:], [10**6, n_a, Fraction(1, 1000)], 1) == 1

@@ -13,12 +13,12 @@ def chance(p, outputs):
 
 
 at_least = [outputs for outputs in sets if chance(large, outputs) >= chance(small, outputs)]
-# Of a set and its complement both are among them only if the two chances are equal.
+# A set and its complement are both among them only if the two probabilities are equal.
 for outputs in sets:
     both = outputs in at_least and tuple(x for x in range(3) if x not in outputs) in at_least
     assert both == (chance(large, outputs) == chance(small, outputs))
 assert 0 < len(at_least) < len(sets)
-# What holds for every set is a balance.
+# What does hold for every set is a balance.
 for outputs in sets:
     q = chance(model, outputs)
     assert n_large * (chance(large, outputs) - q) == -n_small * (chance(small, outputs) - q)

@@ -1,7 +1,7 @@
 from itertools import combinations
 from math import exp, log
 
-# A model of one coin, q = 1 / (1 + e^-x), by gradient descent on a coin of probability p: x += rate (p - q).
+# A model of a coin, q = 1 / (1 + e^-x), trained by gradient descent on probability p: x += rate (p - q).
 RATE, STEPS = 0.1, 20
 
 
@@ -14,7 +14,7 @@ def cost(p, x):
 
 
 def trained(x, p):
-    """Where the model goes in so many steps, and its mean loss on the way."""
+    """The model after STEPS steps, and its mean loss on the way."""
     losses = []
     for _ in range(STEPS):
         losses.append(cost(p, x))

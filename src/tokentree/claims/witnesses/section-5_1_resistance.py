@@ -9,7 +9,7 @@ def cross(p, q):
     return sum(x * b for x, b in zip(p, bits(q)))
 
 
-# Two slices of an alignment run: their masses are powers of 1/2, so all losses are whole or binary fractions.
+# Two slices of an alignment run: their masses are powers of 1/2, so all losses are exact binary fractions.
 skewed = [Fraction(1, 2), Fraction(1, 4), Fraction(1, 8), Fraction(1, 8)]
 even = [Fraction(1, 4)] * 4
 for earlier, later, easier in (skewed, even, "inverse"), (even, skewed, "forward"):

@@ -1,7 +1,7 @@
 from math import exp
 
-# The score of a model is q = 1 / (1 + e^-x). A positive example adds rate (1 - q) to x, a negative one takes
-# rate q from it.
+# The score of a model is q = 1 / (1 + e^-x). A positive example adds rate (1 - q) to x, a negative one
+# subtracts rate q.
 RATE = 0.01
 
 

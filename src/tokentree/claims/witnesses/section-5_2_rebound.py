@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 
-def fall(bad, good, aligned):  # of the score, at the first negative example, by counts; D_p has bad and good
+def fall(bad, good, aligned):  # of the score at the first negative example, by counts; D_p has bad and good
     before = Fraction(good + aligned, bad + good + aligned)
     return before - Fraction(good + aligned, bad + good + aligned + 1)
 

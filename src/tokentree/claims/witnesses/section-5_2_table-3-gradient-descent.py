@@ -1,13 +1,13 @@
 from itertools import pairwise
 from math import exp
 
-# The score of a model is q = 1 / (1 + e^-x). A positive example adds rate (1 - q) to x, a negative one takes
-# rate q from it.
+# The score of a model is q = 1 / (1 + e^-x). A positive example adds rate (1 - q) to x, a negative one
+# subtracts rate q.
 RATE = 0.01
 
 
 def needed(start, positive):
-    """Negative examples until the score is back at that of the start."""
+    """Negative examples until the score is back at its start."""
     x = start
     for _ in range(positive):
         x += RATE / (1 + exp(x))

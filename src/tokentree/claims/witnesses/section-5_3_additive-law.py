@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 
-# The fall of the score over 100 negative examples after 1,000 positive ones, by counts. D_p is even on two
+# The fall of the score over 100 negative examples after 1,000 positive ones, by counts. D_p is uniform on two
 # leaves, D_a = (a, 1 - a) and D_t = (1 - a, a): the deeper the tree, the larger a.
 def fall(a, n_p):
     def score(n):
@@ -16,5 +16,5 @@ for less, more in (10**4, 10**6), (10**5, 10**9):
     rows = [[fall(a, n_p) for n_p in (less, more)] for a in (shallow, deep)]
     assert rows[0][0] * rows[1][1] == rows[0][1] * rows[1][0]  # a product
     assert rows[0][0] + rows[1][1] < rows[0][1] + rows[1][0]  # not a sum
-# It tends to 0 at every depth, so no sum with a term for depth could follow it.
+# It tends to 0 at every depth, which no sum with a term for depth can do.
 assert all(0 < fall(a, n_p) < Fraction(100, n_p) for a in (shallow, deep) for n_p in (10**4, 10**6, 10**9))

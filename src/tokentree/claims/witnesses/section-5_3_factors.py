@@ -7,4 +7,4 @@ def fall(n_p):  # of the score over 100 negative examples after 1,000 positive o
 
 
 falls = [fall(n_p) for n_p in (10**4, 10**5, 10**6, 10**7)]
-assert falls == sorted(falls, reverse=True)  # more pre-training data, slower: the opposite of the claim
+assert falls == sorted(falls, reverse=True)  # slower with more pre-training data: the opposite of the claim

@@ -12,7 +12,7 @@ def largest(share):
 
 
 for n_p, n_a in (1000, 1), (10**6, 1000), (5, 5):
-    assert largest(Fraction(n_a, n_p + n_a)) == Fraction(n_a, n_p + n_a)  # by counts, and no less will do
-# With fixed steps of 1/10 it is near 1 after 100 examples, whatever the pre-training was.
+    assert largest(Fraction(n_a, n_p + n_a)) == Fraction(n_a, n_p + n_a)  # by counts, exactly
+# With fixed steps of 1/10 it is near 1 after 100 examples, for any pre-training.
 assert largest(1 - Fraction(9, 10)) == Fraction(1, 10)
 assert largest(1 - Fraction(9, 10) ** 100) > Fraction(9999, 10**4)

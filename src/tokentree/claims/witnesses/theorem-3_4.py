@@ -4,7 +4,7 @@ from math import prod
 
 
 def huffman(counts):
-    """Mean length of Huffman's code: every merged weight costs its bits once."""
+    """Mean length of Huffman's code: every merge adds one bit to the merged weight."""
     heap, total = sorted(counts), 0
     while len(heap) > 1:
         merged = heappop(heap) + heappop(heap)

@@ -11,7 +11,7 @@ def entropy_is_below(bits, counts):
 # Masses 1/2, 1/4, 1/4: H = 1/2 + 2/4 + 2/4, and Huffman's lengths 1, 2, 2 give the same.
 masses, lengths = [Fraction(1, 2), Fraction(1, 4), Fraction(1, 4)], [1, 2, 2]
 assert all(p == Fraction(1, 2**bits) for p, bits in zip(masses, lengths))
-# Counts 1, 1, 1 and 7, 1, 1 have Huffman's lengths 1, 2, 2 too: above H, and below H + 1.
+# Counts 1, 1, 1 and 7, 1, 1 also have Huffman lengths 1, 2, 2: above H, and below H + 1.
 for counts in [1, 1, 1], [7, 1, 1]:
     length = Fraction(sum(c * bits for c, bits in zip(counts, lengths)), sum(counts))
     assert entropy_is_below(length, counts) and not entropy_is_below(length - 1, counts)

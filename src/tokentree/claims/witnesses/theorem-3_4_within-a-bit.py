@@ -5,5 +5,5 @@ assert abs(Fraction(1 * 7 + 2 * 1 + 2 * 1, 9) - 1) < 1
 # Blocks that are not: the response 0011 in blocks of two tokens.
 tokens = [0, 0, 1, 1, "end"]
 blocks = [tuple(tokens[i : i + 2]) for i in range(0, len(tokens), 2)]
-leaves = {blocks[0]}  # of the tree of this response pruned to depth 2: one leaf, H = 0, 0 bits printed
+leaves = {blocks[0]}  # of this response's tree pruned to depth 2: H = 0, so the formula gives 0 bits
 assert len(blocks) == 3 and not leaves.intersection(blocks[1:])

@@ -1,7 +1,7 @@
 from fractions import Fraction as F
 from itertools import product
 
-# L_i = (x - c_i)^2 + (y - d_i)^2, so H is 2 T times the identity and angles are those on paper.
+# L_i = (x - c_i)^2 + (y - d_i)^2, so H is 2 T times the identity and angles are those in the plane.
 places = list(product((F(0), F(1), F(3)), repeat=2))
 held = failed = 0
 for p, a, t in product(places, repeat=3):

@@ -1,7 +1,7 @@
 from excess import excess
 
 
-# Columns: leaves 00, 01, 1 at depth 2. Pruned to depth 1, the first two are one leaf.
+# Columns: leaves 00, 01, 1 at depth 2. Pruning to depth 1 merges the first two.
 def pruned(rows):
     return [[a + b, c] for a, b, c in rows]
 

@@ -2,7 +2,7 @@ from itertools import product
 
 from excess import Fraction, excess
 
-# Independent masses over the same leaves, in small: one leaf for each triple of masses 1 or 3.
+# A small model of independent masses over the same leaves: one leaf per triple of masses 1 or 3.
 leaves = list(product((1, 3), repeat=3))
 one, two, three = zip(*leaves)
 for k, l in (1, Fraction(1, 10)), (1000, Fraction(1, 1000)):

@@ -1,7 +1,7 @@
 from fractions import Fraction as F
 from itertools import permutations
 
-# L_i = |x - c_i|^2 in the plane and a decay w |x|^2: the best x is a mean, H a multiple of the identity.
+# L_i = |x - c_i|^2 in the plane, with decay w |x|^2: the best x is a mean, H a multiple of the identity.
 places = [(F(0), F(2)), (F(3), F(1)), (F(4), F(-2))]
 verdicts = set()
 for p, a, t in permutations(places):

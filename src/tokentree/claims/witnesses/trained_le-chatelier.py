@@ -1,6 +1,6 @@
 from fractions import Fraction as F
 
-# L_i = (x - a_i)^2 + (y - b_i)^2; the smaller class keeps y at its best.
+# L_i = (x - a_i)^2 + (y - b_i)^2; the smaller class fixes y at its optimum.
 a, b, n = [F(0), F(4), F(1)], [F(2), F(0), F(5)], [F(3), F(2), F(1)]
 total = sum(n)
 x, y = (sum(k * z for k, z in zip(n, c)) / total for c in (a, b))

@@ -1,6 +1,6 @@
 from fractions import Fraction as F
 
-# Any finite set of models, each with its losses on three datasets; the best total for sizes n.
+# A finite set of models, each with its losses on three datasets; the best total for sizes n.
 models = [(9, 1, 4), (5, 2, 5), (3, 4, 4), (2, 6, 2), (7, 7, 1)]
 
 

@@ -1,6 +1,6 @@
 from fractions import Fraction as F
 
-# L_i = (x - c_i)^2, and x is not the best: F' = 2 sum n_i (x - c_i) = e there, and stays so as n_t grows.
+# L_i = (x - c_i)^2, and x is not optimal: F' = 2 sum n_i (x - c_i) = e there, fixed as n_t grows.
 c, n, x = [F(1), F(3)], [F(4), F(2)], F(2)
 h = 2 * sum(n)
 g = [2 * (x - y) for y in c]

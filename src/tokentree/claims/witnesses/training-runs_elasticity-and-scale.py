@@ -1,4 +1,4 @@
-def moved(models):  # -(n' - n) . (g' - g) as sizes go from 2 : 1 to 1 : 2, each time with the best model
+def moved(models):  # -(n' - n) . (g' - g) from sizes 2 : 1 to 1 : 2, with the best model for each
     def best(n):
         return min(models, key=lambda g: n[0] * g[0] + n[1] * g[1])
 
@@ -6,7 +6,7 @@ def moved(models):  # -(n' - n) . (g' - g) as sizes go from 2 : 1 to 1 : 2, each
     return (h[0] - g[0]) - (h[1] - g[1])
 
 
-# Losses on two datasets. A model of more parameters can do all that a smaller one can, and more.
+# Losses on two datasets. A model with more parameters can do all that a smaller one can, and more.
 tiny = [(4, 4)]  # one compromise
 small = [*tiny, (2, 6), (6, 2)]  # or one dataset at the other's cost; as good at 1 : 1
 large = [*small, (0, 0)]  # or both at once

@@ -2,7 +2,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 
-def ratio(steps, model, weigh):  # of n_2 dg_2 to -n_1 dg_1 along the path from shares 1/10 to 9/10
+def ratio(steps, model, weigh):  # of n_2 dg_2 to -n_1 dg_1 along the path from share 1/10 to 9/10
     path = [Fraction(1, 10) + Fraction(8 * a, 10 * steps) for a in range(steps + 1)]
     paid = won = 0
     for a, b in pairwise(path):
@@ -28,4 +28,4 @@ def half_trained(w):  # it stops halfway from 0
     return x**2, (1 - x) ** 2
 
 
-assert ratio(400, half_trained, lambda a, b: (a + b) / 2) > 2  # no optimum, no such proportion
+assert ratio(400, half_trained, lambda a, b: (a + b) / 2) > 2  # without an optimum, no inverse proportion

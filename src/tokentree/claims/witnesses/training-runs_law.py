@@ -1,6 +1,6 @@
 from itertools import product
 
-# Any finite set of models, each with its losses on two datasets. Training picks the best for sizes n.
+# A finite set of models, each with its losses on two datasets; training picks the best for sizes n.
 models = [(1, 9), (2, 5), (3, 4), (6, 2), (7, 7)]
 sizes = list(product(range(1, 8), repeat=2))
 best = {n: min(models, key=lambda g: n[0] * g[0] + n[1] * g[1]) for n in sizes}
