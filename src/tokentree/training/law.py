@@ -396,8 +396,8 @@ class MixingLaw:
         repetitions : float
             How often each may be seen.
         prior : mapping or array_like, optional
-            Mixture towards which the shares are pulled. With ``scales="stiffness"`` it and the shares are weighted by
-            stiffness.
+            Mixture towards which the shares are pulled. With ``scales="stiffness"`` it and the shares are
+            weighted by stiffness.
         pull : float
             Multiple of KL(shares \|\| prior), in nats, that is added to the target.
         worst : bool
