@@ -32,7 +32,7 @@ def own_runs() -> TrainingRuns:
     --------
     >>> runs = own_runs()
     >>> runs
-    TrainingRuns(220 runs, 5 datasets, 5 losses)
+    TrainingRuns(220 runs, 5 datasets (topics, sources, encodings, names, entities), 5 losses)
     >>> runs.monotone().violated
     0
     """
