@@ -139,7 +139,7 @@ def extension(evidence: Evidence) -> Finding:
     within = all(0 <= gap < 1 / b for b, gap in gaps.items())
     return Finding(
         "section-3.1/extension",
-        "Huffman coding of b leaves at once costs leaves drawn from q H(q) to H(q) + 1/b bits each.",
+        "Huffman coding of b leaves at once costs leaves drawn from q between H(q) and H(q) + 1/b bits each.",
         "Section 3.1",
         Verdict.HOLDS if within else Verdict.FAILS,
         "The code is optimal for q^b, whose entropy is b H(q), and loses less than a bit on each b leaves."

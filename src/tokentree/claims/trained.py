@@ -35,8 +35,8 @@ def slopes(evidence: Evidence) -> Finding:
         "Behind Theorem 4.2",
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
         "The least of functions that are linear in the sizes is concave and homogeneous of degree 1, and its "
-        "slope is the losses of the model that attains it. Nothing is asked of the models; where two attain "
-        "it the slope jumps between their losses.",
+        "slope is the losses of the model that attains it. Nothing is asked of the models; where two of "
+        "different losses attain it the slope jumps between these.",
         f"proof (docs/training.md); on two networks of {_parameters(evidence)} parameters, trained here",
         figures,
         witness("trained/slopes"),
@@ -302,7 +302,8 @@ def temperature(evidence: Evidence) -> Finding:
         Verdict.HOLDS if exact else Verdict.FAILS,
         "Mean losses are the slopes of the free energy, and its second derivatives are covariances: it takes "
         "no Hessian, and the balance is the Gibbs-Duhem relation of thermodynamics, entropy included, with "
-        "regularizers among the losses. As tau falls it becomes the response at the optimum.",
+        "regularizers among the losses. As tau falls it becomes the response at the optimum, if there is "
+        "only one.",
         "proof (docs/training.md); exact sums over 1,089 networks of text",
         figures,
         witness("trained/temperature"),
