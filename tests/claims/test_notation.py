@@ -1,6 +1,7 @@
 """Plain formulas as TeX: formulas whole, and prose left alone."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_prose_is_left_alone(prose: str) -> None:
     assert as_tex(prose) == prose
 
 
-def test_nothing_but_notation_changes(decide) -> None:
+def test_nothing_but_notation_changes(decide: Any) -> None:
     """Take the dollars, commands and braces away, and the words are those of the claims."""
     for claim in BY_ID.values():
         finding = decide(claim)
