@@ -1,6 +1,7 @@
 """Plain formulas as TeX: formulas whole, and prose left alone."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tokentree.claims.notation import as_tex
         ("L >= H(p); Huffman's has H <= L", r"$L \ge H(p)$; Huffman's has $H \le L$"),
         ("-(1 - 2l) / ((k + 3l)(k + 1 + l))", "$-(1 - 2l) / ((k + 3l)(k + 1 + l))$"),
         ("by proof (q >= w_i p_i, and more)", r"by proof ($q \ge w_{i} p_{i}$, and more)"),
+        ("bits of -log2 p (Witten 1987)", r"bits of $-\log_2 p$ (Witten 1987)"),
         ("lies in [H, H + 1), on either side", "lies in [$H$, $H + 1$), on either side"),
         ("|D_t| = 4 10^5 is large", r"$\lvert D_{t}\rvert  = 4 \cdot 10^{5}$ is large"),
         ("<g_a, g_t> < -l <g_t, g_t>", r"$\langle g_{a}, g_{t} \rangle < -l \langle g_{t}, g_{t} \rangle$"),
@@ -40,7 +42,7 @@ def test_prose_is_left_alone(prose: str) -> None:
     assert as_tex(prose) == prose
 
 
-def test_nothing_but_notation_changes(decide) -> None:
+def test_nothing_but_notation_changes(decide: Any) -> None:
     """Take the dollars, commands and braces away, and the words are those of the claims."""
     for claim in BY_ID.values():
         finding = decide(claim)

@@ -43,7 +43,7 @@ def as_tex(text: str) -> str:
 
 def _marked(run: str) -> str:
     """A run of symbols with its formula marked, without unmatched brackets and dangling signs."""
-    start, stop = 0, len(run)
+    start, stop = 0, len(run.rstrip(" (["))
     while (stray := _stray(run, start, stop)) is not None:
         start, stop = (stray + 1, stop) if run[stray] in "([" else (start, stray)
     formula = re.sub(r"(?:\s+(?:<=|>=|<<|>>|->|[-+/=<>^(\[]))+$|\s+$", "", run[start:stop])

@@ -140,7 +140,8 @@ def extension(evidence: Evidence) -> Finding:
     within = all(0 <= gap < 1 / b for b, gap in gaps.items())
     return Finding(
         "section-3.1/extension",
-        "For leaves drawn from q, Huffman coding of b leaves at once costs H(q) to H(q) + 1/b bits per leaf.",
+        "For leaves drawn from q, Huffman coding of b leaves at once costs between H(q) and H(q) + 1/b bits "
+        "per leaf.",
         "Section 3.1",
         Verdict.HOLDS if within else Verdict.FAILS,
         "The code is optimal for q^b, which has the entropy b H(q), and loses less than one bit per b "

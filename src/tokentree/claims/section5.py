@@ -138,10 +138,10 @@ def near_the_start(evidence: Evidence) -> Finding:
         "|P_post(x) - P_0(x)| <= epsilon for all x: after alignment the model remains near its start.",
         "Section 5",
         Verdict.UNDER_A_CONDITION if near and far else Verdict.UNDECIDED,
-        "By counts, with epsilon = n_a / T: P_post - P_0 = (n_a / T)(p_a - p_0). With fixed steps the share "
+        "By counts, with epsilon = n_a / T: P_post - P_0 = (n_a / T)(p_a - P_0). With fixed steps the share "
         "is 1 - (1 - eta)^n_a instead, which is small only while eta n_a is small, whatever the "
         "pre-training was: it tends to 1, and the model to p_a.",
-        "proof (the model is (1 - c) p_0 + c p_a); measured on both corpora at |D_p| = 10^6, |D_a| = 1000, "
+        "proof (the model is (1 - c) P_0 + c p_a); measured on both corpora at |D_p| = 10^6, |D_a| = 1000, "
         f"and with steps of {STEP:g}",
         figures,
         witness("section-5/near-the-start"),

@@ -36,7 +36,7 @@ def slopes(evidence: Evidence) -> Finding:
         Verdict.HOLDS if worst < CLOSE else Verdict.FAILS,
         "A minimum of functions linear in the sizes is concave and homogeneous of degree 1, and its "
         "gradient is the vector of losses of the model that attains it. Nothing is assumed about the "
-        "models; where two attain the minimum, the slope jumps between their losses.",
+        "models; where two with different losses attain the minimum, the slope jumps between them.",
         f"proof (docs/training.md); on two networks of {_parameters(evidence)} parameters, trained here",
         figures,
         witness("trained/slopes"),
@@ -304,7 +304,8 @@ def temperature(evidence: Evidence) -> Finding:
         Verdict.HOLDS if exact else Verdict.FAILS,
         "Mean losses are the slopes of the free energy, and its second derivatives are covariances: no "
         "Hessian is needed, and the balance is the Gibbs-Duhem relation of thermodynamics, including "
-        "entropy, with regularizers among the losses. As tau -> 0 the response tends to that at the optimum.",
+        "entropy, with regularizers among the losses. As tau -> 0 the response tends to that at the optimum, if "
+        "there is only one.",
         "proof (docs/training.md); exact sums over 1,089 networks on text",
         figures,
         witness("trained/temperature"),

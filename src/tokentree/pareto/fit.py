@@ -38,7 +38,7 @@ def fit_tail(
     upper : float, optional
         x_M, where the law ends; by default nowhere. Masses above it are left out of the tail, as those below
         the threshold are, and so they are where the threshold is looked for. Take it from what the masses
-        are, a total of 1 say: the largest of them always lies below the end of their law.
+        are, a total of 1 say: the largest of them never lies above the end of their law.
     discrete : bool, optional
         Whether to fit the law of integers. By default, if `masses` has an integer dtype.
     min_tail : int
@@ -46,8 +46,8 @@ def fit_tail(
     max_exponent : float
         Thresholds that leave an exponent of this or more are not tried.
     n_bootstrap : int
-        Number of replicates B for the p-value; its error is at most 1 / (2 sqrt(B)), so 2,500 give 0.01.
-        By default none are made.
+        Number of replicates B for the p-value; its standard error is at most 1 / (2 sqrt(B)), so 2,500
+        give 0.01. By default none are made.
     rng : numpy.random.Generator or int, optional
         Source of randomness, or a seed >= 0 for a new one. Needed with `n_bootstrap`.
     progress : bool
@@ -84,10 +84,10 @@ def fit_tail(
     *Threshold.* The exact minimum, though few thresholds are tried: lower bounds on their distances rule out
     the others. Sorting aside, time is about linear in n.
 
-    *p-value* (CSN, section 4.1). A replicate draws each of n points from the fitted tail with probability
-    n_tail / n, and else from the masses below the threshold, and chooses its own threshold. Where the
-    threshold was given, it is n_tail points of the tail. A replicate that leaves nothing to fit is redrawn.
-    Masses above `upper` are in no replicate.
+    *p-value* (CSN, section 4.1). A replicate draws each of n points, as many as there are up to `upper`, from
+    the fitted tail with probability n_tail / n, and else from the masses below the threshold, and chooses its
+    own threshold. Where the threshold was given, it is n_tail points of the tail. A replicate that leaves
+    nothing to fit is redrawn.
 
     *Alternatives* (CSN, table 2.1), conditional on x_m <= x <= x_M: lognormal (mu, sigma of log x),
     exponential (density as exp(-lambda x)), stretched exponential (x^(beta-1) exp(-lambda x^beta)), truncated

@@ -257,7 +257,7 @@ class TailFit(Result):
         Returns
         -------
         float64 or ndarray, shape of `x`
-            Times ``n_tail / n`` it is the share of all data.
+            Times ``n_tail / n`` it is the share of all data from x on, up to `upper`.
 
         Raises
         ------
