@@ -304,8 +304,8 @@ def temperature(evidence: Evidence) -> Finding:
         Verdict.HOLDS if exact else Verdict.FAILS,
         "Mean losses are the slopes of the free energy, and its second derivatives are covariances: no "
         "Hessian is needed, and the balance is the Gibbs-Duhem relation of thermodynamics, including "
-        "entropy, with regularizers among the losses. As tau -> 0 the response tends to that at the optimum, if "
-        "there is only one.",
+        "entropy, with regularizers among the losses. As tau -> 0 the response tends to that at the optimum, "
+        "if there is only one.",
         "proof (docs/training.md); exact sums over 1,089 networks on text",
         figures,
         witness("trained/temperature"),
