@@ -74,7 +74,8 @@ class CompletionsServer:
     -----
     A server that tokenizes text anew may take a prefix for other tokens ("un" + "til" comes back as "until"),
     and answers for another path of the tree then; only ids are free of this. As text, a prefix with half a
-    character or U+FFFD is not sent, and its row is -inf; tokens of one text are one symbol.
+    character, U+FFFD or a token without text is not sent, and its row is -inf; tokens of one text are one
+    symbol.
 
     Temperature 0 makes answers repeatable and leaves log-probabilities alone where they are those before
     sampling; `read_model` warns where they seem not to be. One request per prefix, one at a time; `Recording`
@@ -164,7 +165,7 @@ class CompletionsServer:
             return self._tokenize(text, special=True)
         # Ends come first, so that symbols do not depend on what is called first.
         self._named = self.eos
-        return [self._symbol(text.encode(), None, "prompt")]
+        return [self._symbol(text.encode(), None, "prompt")] if text else []
 
     def text(self, symbols: int | Iterable[int]) -> str:
         r"""Text of a symbol or of several; ``\xc3`` is what is no text, and ``<17>`` what has none."""
@@ -245,8 +246,10 @@ class CompletionsServer:
                     f"{where} holds {strange[0]}: nothing that the server told stands for it. The server "
                     "tells texts: give the prompt as text, or ids=True if it tells ids"
                 )
-            prompt = b"".join(self.tokens[symbol] for symbol in prefix).decode(errors="replace")
-            if "\ufffd" in prompt:
+            texts = [self.tokens[symbol] for symbol in prefix]
+            prompt = b"".join(texts).decode(errors="replace")
+            # After a token of no text the answer would be the one before it.
+            if "\ufffd" in prompt or not all(texts):
                 return {}
         body = {"prompt": prompt, **({"return_tokens_as_token_ids": True} if self._ids else {}), **self._body}
         place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"
