@@ -242,7 +242,7 @@ class CompletionsServer:
     @cached_property
     def _skip(self) -> int:
         """Length of the text of `_before`."""
-        return len(self._decoded([], 0))
+        return len(self._decoded([], 0)) if self._before else 0
 
     def _decoded(self, ids: list[int], skip: int | None = None) -> str:
         """Text of ids; empty if the server tells none."""
@@ -270,7 +270,7 @@ class CompletionsServer:
                 )
             texts = [self.tokens[symbol] for symbol in prefix]
             prompt = b"".join(texts).decode(errors="replace")
-            # After a token of no text the answer would be the one before it.
+            # After a token without text the server would answer as it does before it.
             if "\ufffd" in prompt or not all(texts):
                 return {}
         body = {"prompt": prompt, **({"return_tokens_as_token_ids": True} if self._ids else {}), **self._body}
