@@ -493,14 +493,12 @@ def from_ids(prompt):
 
 
 def tokenizer(path, body):
-    """As llama.cpp and vLLM have it, each in its own words."""
+    """As llama.cpp has it."""
     if path == "/tokenize":
-        assert body["content"] == body["prompt"]
-        assert body.get("add_special") == body.get("add_special_tokens")
         return {"tokens": {"Say: ": [7, 8], "</s>": [2], "a": [10]}[body["content"]]}
     if path == "/detokenize":
-        [token] = body["tokens"]
-        return {"content" if token % 2 else "prompt": dict(zip(IDS, NAMES, strict=True)).get(token, "?")}
+        names = dict(zip(IDS, NAMES, strict=True))
+        return {"content": "".join(names.get(token, "?") for token in body["tokens"])}
     assert path == "/props"
     return {"eos_token": "</s>"}
 
@@ -513,8 +511,6 @@ def tokenizer(path, body):
         ("chat", "Say: ", from_text, "</s>", None),
         ("llama.cpp", "Say: ", from_ids, None, tokenizer),
         ("llama.cpp", [7, 8], from_ids, "</s>", tokenizer),
-        ("token ids", "Say: ", from_ids, "</s>", tokenizer),
-        ("token ids", [7, 8], from_ids, 2, tokenizer),
     ],
 )
 def test_a_server_is_read_into_the_tree_of_its_model(shape, prompt, parse, end, special, top):
@@ -562,6 +558,99 @@ def test_real_answers_of_llama_cpp():
     assert tree.weight([], eos=True) == pytest.approx(math.exp(-3.0137035846710205), rel=1e-6)
     cut = {model.text(leaf.prefix) for leaf in tree.leaves() if leaf.kind is LeafKind.CUT}
     assert cut == {"\n\nThe", "\n\nIn"}
+
+
+_, *VLLM = json.loads((Path(__file__).parent / "answers_vllm.json").read_text("utf-8"))
+
+
+@contextmanager
+def vllm(key=None):
+    """A server that answers as vLLM did, each request of the recording."""
+
+    def find(path, body):
+        entry = next(
+            entry
+            for entry in VLLM
+            if (entry["path"], entry.get("key")) == (path, key) and entry["body"].items() <= body.items()
+        )
+        return entry["status"], json.dumps(entry["answer"])
+
+    with served(partial(find, "v1/completions"), lambda path, body: find(path[1:], body)) as (url, _):
+        yield url
+
+
+def of_vllm(kind):
+    """Prompts of a type, and the probabilities that answers tell after them, the chosen token's first."""
+    for entry in VLLM:
+        prompt = entry["body"].get("prompt")
+        if entry["path"] == "v1/completions" and entry["status"] == 200 and isinstance(prompt, kind):
+            told = entry["answer"]["choices"][0]["logprobs"]
+            chosen = told["tokens"][0], math.exp(told["token_logprobs"][0])
+            yield prompt, chosen, {name: math.exp(x) for name, x in told["top_logprobs"][0].items()}
+
+
+def grown(rows, top_k, depth, end=None, prefix=(), mass=1.0):
+    """Leaves of the tree that `rows` make; a prefix without a row is unexpanded."""
+    if len(prefix) == depth:
+        return {(prefix, LeafKind.CUT): mass}
+    row = dict(rows.get(prefix, {}))
+    leaves = {(prefix, LeafKind.EOS): mass * row.pop(end)} if end in row else {}
+    best = sorted(row, key=lambda token: -row[token])[:top_k]
+    for token in best:
+        leaves |= grown(rows, top_k, depth, end, (*prefix, token), mass * row[token])
+    left = mass * (1 - sum(rows.get(prefix, {}).get(token, 0) for token in [*best, end]))
+    return leaves | {(prefix, LeafKind.UNEXPANDED): left}
+
+
+@pytest.mark.parametrize(("prompt", "end"), [('" H', "</s>"), ([3, 511], 0)])
+def test_real_answers_of_vllm(prompt, end):
+    with vllm() as url:
+        model = CompletionsServer(url, "tiny", top=8, eos=[end])
+        tree = read_model(model, depth=3, prompt=prompt, top_k=2)
+    rows = {tuple(ids[2:]): {int(name[9:]): p for name, p in row.items()} for ids, _, row in of_vllm(list)}
+    leaves = {(leaf.prefix, leaf.kind): leaf.weight for leaf in tree.leaves()}
+    assert leaves == pytest.approx(grown(rows, 2, 3, end=0), rel=1e-5)
+    assert {prefix for prefix, kind in leaves if kind is LeafKind.EOS} == {(), (74,)}
+
+
+def test_real_answers_of_vllm_with_texts_for_symbols():
+    with vllm() as url:
+        model = CompletionsServer(url, "tiny", top=8, ids=False)
+        tree = read_model(model, depth=2, prompt="The tree", top_k=3)
+    rows = {}
+    for prompt, (text, p), row in of_vllm(str):
+        # Halves of characters have no text there, and only the last of them is listed beside the chosen.
+        together = row[text] if math.isclose(row[text], p, rel_tol=1e-5) else row[text] + p
+        rows[(prompt[8:],) if prompt[8:] else ()] = row | {text: together}
+    leaves = {(tuple(map(model.text, leaf.prefix)), leaf.kind): leaf.weight for leaf in tree.leaves()}
+    assert leaves == pytest.approx(grown(rows, 3, 2), rel=1e-5)
+    # After a token without text, the server would answer as it does before it.
+    assert {prefix: kind for prefix, kind in leaves if prefix[:1] == ("",)} == {("",): LeafKind.UNEXPANDED}
+
+
+def test_texts_of_vllm():
+    with vllm() as url:
+        model = CompletionsServer(url, "tiny")
+        assert model.eos == frozenset()
+        assert [model.text(token) for token in (258, 129, 104, 5120)] == [" t", "\ufffd", "\ufffd", "<5120>"]
+        assert model.text([327, 258, 342]) == "The tree"
+        assert model.text([129, 104]) == "é"
+        model = CompletionsServer(url, "pieces")
+        ids = model.encode("The tree of é")
+        assert [model.text(token) for token in ids[:3]] == ["<s>", " The", " t"]
+        assert model.text(ids) == "<s> The tree of é"
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for entry in VLLM if entry["path"] == "v1/completions" and entry["status"] >= 400]
+)
+def test_what_vllm_refuses(entry):
+    key, error = entry.get("key"), entry["answer"]["error"]
+    sent = {"prompt": [3], "logprobs": 20, "model": "tiny"} | entry["body"]
+    with vllm(key) as url, pytest.raises(OSError, match=f"answered {entry['status']}: ") as caught:
+        CompletionsServer(url, sent["model"], top=sent["logprobs"], ids=True)([tuple(sent["prompt"])])
+    assert (error if key else error["message"]) in str(caught.value)
+    assert ("try a smaller top" in str(caught.value)) == (sent["logprobs"] == 21)
 
 
 def test_addresses():
@@ -706,7 +795,7 @@ def ask(url, api_key=None, **options):
         (b"\xff\xfe\xff", ValueError, "Invalid JSON"),
         ("[" * 10**5, ValueError, "Invalid JSON"),
         ("short", OSError, "broke off: RemoteProtocolError: "),
-        ((400, "too many"), OSError, "answered 400: too many; it was asked for logprobs = 20: servers cap"),
+        ((400, "logprobs?"), OSError, "answered 400: logprobs?; it was asked for logprobs = 20: servers cap"),
     ],
 )
 def test_servers_that_fail(answer, error, message):

@@ -8,6 +8,7 @@ import json
 import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,8 +35,8 @@ class CompletionsServer:
     api_key : str, optional
         Sent as a bearer token to this address only. It is in no message, repr or file.
     top : int
-        Number of most likely tokens asked for. Servers cap it: OpenAI's at 5, vLLM's and Ollama's at 20,
-        llama.cpp's at the vocabulary.
+        Number of most likely tokens asked for. Servers cap it: OpenAI's at 5, Ollama's at 20, vLLM's
+        at its ``--max-logprobs`` (20; -1 is the vocabulary), llama.cpp's at the vocabulary.
     eos : iterable of str or int, optional
         Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id. Default: what llama.cpp says;
         none elsewhere.
@@ -74,11 +75,14 @@ class CompletionsServer:
     -----
     A server that tokenizes text anew may take a prefix for other tokens ("un" + "til" comes back as "until"),
     and answers for another path of the tree then; only ids are free of this. As text, a prefix with half a
-    character or U+FFFD is not sent, and its row is -inf; tokens of one text are one symbol.
+    character, U+FFFD or a token without text is not sent, and its row is -inf; tokens of one text are one
+    symbol.
 
     Temperature 0 makes answers repeatable and leaves log-probabilities alone where they are those before
-    sampling; `read_model` warns where they seem not to be. One request per prefix, one at a time; `Recording`
-    keeps answers. Proxies are taken from the environment.
+    sampling; `read_model` warns where they seem not to be. vLLM's are, unless it runs with
+    ``--logprobs-mode processed_logprobs``: then penalties in the model's generation_config.json change them
+    and no warning says so. One request per prefix, one at a time; `Recording` keeps answers. Proxies are
+    taken from the environment.
 
     Examples
     --------
@@ -164,7 +168,7 @@ class CompletionsServer:
             return self._tokenize(text, special=True)
         # Ends come first, so that symbols do not depend on what is called first.
         self._named = self.eos
-        return [self._symbol(text.encode(), None, "prompt")]
+        return [self._symbol(text.encode(), None, "prompt")] if text else []
 
     def text(self, symbols: int | Iterable[int]) -> str:
         r"""Text of a symbol or of several; ``\xc3`` is what is no text, and ``<17>`` what has none."""
@@ -172,10 +176,12 @@ class CompletionsServer:
         symbols = [int(symbol) for symbol in symbols]
         for symbol in symbols:
             if symbol >= 0 and symbol not in self.tokens and self._by_ids():
-                answer = self._beside("/detokenize", tokens=[symbol])
-                said = answer.get("content", answer.get("prompt"))
-                self.tokens[symbol] = said.encode() if isinstance(said, str) else b"<%d>" % symbol
-        return spelled(self.tokens, symbols)
+                self.tokens[symbol] = self._decoded([symbol]).encode() or b"<%d>" % symbol
+        text = spelled(self.tokens, symbols)
+        # Parts of a character, which only the decoder can put together.
+        if "\ufffd" in text and len(symbols) > 1 and min(symbols) >= 0 and self._by_ids():
+            return self._decoded(symbols) or text
+        return text
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row for each prefix; -inf is "not known"."""
@@ -215,17 +221,34 @@ class CompletionsServer:
 
     def _by_ids(self) -> bool:
         if self._ids is None:
-            self._ids = "tokens" in self._beside("/tokenize", content="a", prompt="a")
+            self._ids = bool(self._before)
         return self._ids
 
-    def _tokenize(self, text: str, special: bool) -> list[int]:
+    def _tokenize(self, text: str, special: bool, needed: bool = True) -> list[int]:
         # llama.cpp calls the text and the option one thing, and vLLM another.
         answer = self._beside(
             "/tokenize", content=text, prompt=text, add_special=special, add_special_tokens=special
         )
-        if "tokens" not in answer:
+        if needed and "tokens" not in answer:
             raise ValueError(f"{self._url}: the server has no /tokenize: give token ids, not {text!r}")
-        return [checks.integer("a token of the server's /tokenize", token, 0) for token in answer["tokens"]]
+        tokens = answer.get("tokens", ())
+        return [checks.integer("a token of the server's /tokenize", token, 0) for token in tokens]
+
+    @cached_property
+    def _before(self) -> list[int]:
+        """Ids of an "a", as some decoders leave out the space before a first word; [] without /tokenize."""
+        return self._tokenize("a", special=False, needed=False)
+
+    @cached_property
+    def _skip(self) -> int:
+        """Length of the text of `_before`."""
+        return len(self._decoded([], 0)) if self._before else 0
+
+    def _decoded(self, ids: list[int], skip: int | None = None) -> str:
+        """Text of ids; empty if the server tells none."""
+        answer = self._beside("/detokenize", tokens=self._before + ids)
+        text = answer.get("content", answer.get("prompt"))
+        return text[self._skip if skip is None else skip :] if isinstance(text, str) else ""
 
     def _beside(self, path: str, method: str = "POST", **body: Any) -> Mapping[str, Any]:
         """What the server answers beside its versioned paths; nothing where it has no such path."""
@@ -245,8 +268,10 @@ class CompletionsServer:
                     f"{where} holds {strange[0]}: nothing that the server told stands for it. The server "
                     "tells texts: give the prompt as text, or ids=True if it tells ids"
                 )
-            prompt = b"".join(self.tokens[symbol] for symbol in prefix).decode(errors="replace")
-            if "\ufffd" in prompt:
+            texts = [self.tokens[symbol] for symbol in prefix]
+            prompt = b"".join(texts).decode(errors="replace")
+            # After a token without text the server would answer as it does before it.
+            if "\ufffd" in prompt or not all(texts):
                 return {}
         body = {"prompt": prompt, **({"return_tokens_as_token_ids": True} if self._ids else {}), **self._body}
         place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"

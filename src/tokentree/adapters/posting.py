@@ -82,7 +82,7 @@ class _Post:
         reason = said if status == 0 else f"answered {status}: {said}"
         if 300 <= status < 400:
             reason = f"answered {status}, location {headers.get('location')}: not followed, give that address"
-        if status in (400, 422) and "logprobs" in body:
+        if status in (400, 422) and "logprobs" in body and "logprob" in said:
             reason += f"; it was asked for logprobs = {body['logprobs']}: servers cap them, try a smaller top"
         if tries > 1 or status in _BUSY:
             reason += f"; tried {tries} times, waiting {waited:g} s, with patience = {self._patience:g}"
