@@ -489,7 +489,7 @@ def test_a_model_that_looks_ahead_is_refused(kind, std):
     correct = [plain(model, prefix) for prefix in prefixes]
     # In these, padding takes no position, which what is kept does not know.
     moves = (
-        pytest.warns(UserWarning, match="what is kept changes answers")
+        pytest.warns(UserWarning, match="reuse changes answers")
         if "Roberta" in kind
         else nullcontext()
     )
@@ -678,8 +678,8 @@ def test_the_cache_is_passed_under_the_name_that_the_model_takes(kind):
     ("kind", "why"),
     [
         (TakesAnotherName, "TakesAnotherName takes neither `cache` nor `past_key_values`"),
-        (Forgets, "what is kept changes answers of Forgets by .* in total variation"),
-        (Breaks, "Breaks fails on what is kept, with RuntimeError: view size is not compatible"),
+        (Forgets, "reuse changes answers of Forgets by .* in total variation"),
+        (Breaks, "Breaks fails on the kept keys and values, with RuntimeError: view size is not compatible"),
     ],
 )
 def test_a_cache_that_does_not_work_is_not_reused_and_the_reader_says_so(kind, why):
