@@ -19,6 +19,7 @@ from tokentree import (
     huffman_lengths,
     kl_divergence,
     merge,
+    plotting,
     published_form,
     response_curve,
     sign_map,
@@ -40,6 +41,13 @@ MIXTURE = Mixture.from_trees([A, B, C])
 def chance(prefixes):
     """A model that tosses a coin."""
     return np.log(np.full((len(prefixes), 2), 0.5))
+
+
+def law():
+    """A law fitted to a few runs."""
+    sizes = [[share, 1 - share] for share in (0.2, 0.5, 0.8)]
+    rates = [Mixture([[3, 1], [1, 3]], each).rates(np.e) for each in sizes]
+    return MixingLaw.fit(TrainingRuns(sizes, rates), n_leaves=2, scales="shared", smoothing=1e-4)
 
 
 def test_trees_one_after_another_or_by_name(unchecked):
@@ -118,6 +126,49 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
 def test_errors_say_what_to_type(unchecked, call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+@pytest.mark.parametrize(
+    ("draw", "kind", "made"),
+    [
+        (lambda x: plotting.plot_balance(x, 0, 1), "TrainingRuns", "TrainingRuns(sizes, rates)"),
+        (plotting.plot_best_sizes, "BestSizes", "law.best_sizes(target)"),
+        (plotting.plot_budget, "Mapping", "{name: [inverse_alignment_budget(mixture, epsilon)]}"),
+        (
+            lambda x: plotting.plot_budget({"a": [x]}),
+            "AlignmentBudget",
+            "inverse_alignment_budget(mixture, e",
+        ),
+        (plotting.plot_chain_motion, "ChainMotion", "SpringChain(stiffness).simulate(times)"),
+        (plotting.plot_depth_curve, "DepthCurve", "depth_curve([a, b, c])"),
+        (lambda x: plotting.plot_extension_gap(x, [1, 2]), "Mixture", "Mixture.from_trees([a, b, c])"),
+        (plotting.plot_force_extension, "SpringChain", "SpringChain(stiffness)"),
+        (lambda x: plotting.plot_law_response(x, [1, 1]), "MixingLaw", "MixingLaw.fit(runs)"),
+        (plotting.plot_needed, "Rebound", "simulate_rebound(mixture)"),
+        (plotting.plot_pareto_convergence, "Mapping", "{name: pareto_convergence(alpha, sizes)}"),
+        (
+            lambda x: plotting.plot_pareto_convergence({"a": x}),
+            "ParetoConvergence",
+            "pareto_convergence(alpha",
+        ),
+        (lambda x: plotting.plot_predictions(x, x), "MixingLaw", "MixingLaw.fit(runs)"),
+        (lambda x: plotting.plot_predictions(law(), x), "TrainingRuns", "TrainingRuns(sizes, rates)"),
+        (lambda x: plotting.plot_rate_change(x, "align"), "ResponseCurve", "response_curve(mixture, l)"),
+        (lambda x: plotting.plot_rate_change([x], "align"), "ResponseCurve", "response_curve(mixture, l)"),
+        (plotting.plot_rebound, "Rebound", "simulate_rebound(mixture)"),
+        (plotting.plot_rebound_factor, "ReboundFactor", "rebound_by_depth([a, b, c])"),
+        (plotting.plot_regret, "TrainingRuns", "TrainingRuns(sizes, rates)"),
+        (plotting.plot_resistance, "Resistance", "simulate_resistance(mixture)"),
+        (plotting.plot_resistance_gaps, "Resistance", "simulate_resistance(mixture)"),
+        (lambda x: plotting.plot_sign_map(x, x="k", y="l"), "SignMap", "sign_map(k=k, l=l)"),
+        (plotting.plot_tail_fit, "TailFit", "fit_tail(masses)"),
+    ],
+)
+@pytest.mark.parametrize("given", [object(), A])
+def test_a_plot_of_something_else_names_what_makes_what_it_draws(unchecked, draw, kind, made, given):
+    rule = f" is a {type(given).__name__}: must be a"
+    with pytest.raises(TypeError, match=f"{re.escape(rule)}n? {kind}, as {re.escape(made)}"):
+        draw(given)
 
 
 def test_a_picture_is_no_tree(unchecked, tmp_path):

@@ -706,7 +706,11 @@ def ask(url, api_key=None, **options):
         (b"\xff\xfe\xff", ValueError, "Invalid JSON"),
         ("[" * 10**5, ValueError, "Invalid JSON"),
         ("short", OSError, "broke off: RemoteProtocolError: "),
-        ((400, "too many"), OSError, "answered 400: too many; the request had logprobs = 20, which servers cap"),
+        (
+            (400, "too many"),
+            OSError,
+            "answered 400: too many; the request had logprobs = 20, which servers cap",
+        ),
     ],
 )
 def test_servers_that_fail(answer, error, message):

@@ -488,11 +488,7 @@ def test_a_model_that_looks_ahead_is_refused(kind, std):
     prefixes = [(3, 4), (3, 4, 5)]
     correct = [plain(model, prefix) for prefix in prefixes]
     # In these, padding takes no position, which what is kept does not know.
-    moves = (
-        pytest.warns(UserWarning, match="reuse changes answers")
-        if "Roberta" in kind
-        else nullcontext()
-    )
+    moves = pytest.warns(UserWarning, match="reuse changes answers") if "Roberta" in kind else nullcontext()
     with moves:
         reader = CausalLM(model, eos=())
     np.testing.assert_allclose(reader(prefixes), correct, rtol=0, atol=1e-4)

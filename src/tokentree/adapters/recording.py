@@ -136,7 +136,7 @@ class Recording:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             kind = OSError if isinstance(error, sqlite3.OperationalError) else ValueError
             reason = " ".join(str(error).split())
-            raise kind(f"path = {self._name!r} holds no usable recording: {reason}") from None
+            raise kind(f"path = {self._name!r} holds no recording that is usable: {reason}") from None
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_THE_MODEL and self._model is not None:
