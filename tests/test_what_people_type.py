@@ -25,6 +25,7 @@ from tokentree import (
     sign_map,
     write_explorer,
 )
+from tokentree.adapters import read_along
 from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.models import model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
@@ -90,6 +91,12 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
         (lambda: model_rates(chance, A), TypeError, "model_tree is a function: must be a TokenTree; of a mo"),
         (lambda: model_rates(A, ["01"]), TypeError, "data_tree is a list: must be a TokenTree; TokenTree.f"),
+        (
+            lambda: read_along(chance, ["01"]),
+            TypeError,
+            "tree is a list: must be a TokenTree; TokenTree.from",
+        ),
+        (lambda: read_along(chance, "01"), TypeError, "tree is a str: must be a TokenTree; TokenTree.from_s"),
         (lambda: modelled_depth(chance, A, 0.1), TypeError, "adapters.read_model(model, depth)"),
         (lambda: HuffmanCode.from_tree(MIXTURE), TypeError, "pass one of the trees that it was made from"),
         (lambda: HuffmanCode([3, 2, 1]), ValueError, "from_weights takes weights"),
@@ -173,7 +180,7 @@ def test_a_plot_of_something_else_names_what_makes_what_it_draws(unchecked, draw
 
 def test_a_picture_is_no_tree(unchecked, tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match="must be written by save"):
+    with pytest.raises(ValueError, match=r"x\.png. is not an intact file written by TokenTree.save: File is"):
         TokenTree.load(tmp_path / "x.png")
     (tmp_path / "a.txt").write_text("hello")
     assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)

@@ -615,7 +615,7 @@ def kept():
 
 
 def refused(path, reason=""):
-    message = re.escape(f"path = {str(path)!r} holds no whole tokentree.TokenTree: ")
+    message = re.escape(f"path = {str(path)!r} is not an intact file written by TokenTree.save: ")
     with pytest.raises(ValueError, match=message) as caught:
         TokenTree.load(path)
     assert reason in str(caught.value)
@@ -641,7 +641,7 @@ def test_damaged_anywhere(tmp_path, kept):
             assert TokenTree.load(tmp_path / "damaged") == kept
         except ValueError as error:
             refusals.append(str(error))
-    assert all("holds no whole tokentree.TokenTree: " in r and "\n" not in r for r in refusals)
+    assert all("is not an intact file written by TokenTree.save: " in r and "\n" not in r for r in refusals)
     assert len(refusals) > len(raw) / 6
 
 

@@ -26,10 +26,11 @@ _SAME = 1e-3
 class NextTokenModel(Protocol):
     """Any callable that maps a batch of prefixes to log-probabilities of the next token.
 
-    Three attributes are optional. `eos`: the token ids that end a response. `partial`: True if rows may sum
-    to less than one because -inf means "unknown" rather than "impossible"; such a model may also return wider
+    Four attributes are optional. `eos`: the token ids that end a response. `partial`: True if rows may sum to
+    less than one because -inf means "unknown" rather than "impossible"; such a model may also return wider
     rows as it meets new tokens. `rounding`: the largest total variation between two answers to the same
-    question that rounding explains, 0.001 by default.
+    question that rounding explains, 0.001 by default. `needs_start`: why an empty prompt is an error; an
+    empty text if it is not.
 
     Three methods are optional too. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
     ``text(ids)`` the text of one or several ids. ``along(sequence, start, stop)`` gives the answers to
@@ -46,6 +47,15 @@ def spelled(tokens: Mapping[int, bytes], symbols: int | Iterable[int]) -> str:
     symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
     raw = b"".join(tokens.get(int(symbol), b"<%d>" % symbol) for symbol in symbols)
     return raw.decode(errors="backslashreplace")
+
+
+def checked_model(model: Any) -> None:
+    """Refuse what is not a model, and a transformers model without its wrapper."""
+    name = type(model).__name__
+    if hasattr(model, "config") and hasattr(model, "can_generate"):
+        raise TypeError(f"model is a {name}: wrap it, adapters.CausalLM(model, tokenizer)")
+    if not callable(model):
+        raise TypeError(f"model is a {name}: must be callable on a batch of prefixes")
 
 
 def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
@@ -101,10 +111,11 @@ class _Reading:
         renormalize: bool,
         depth: int,
     ) -> None:
-        if not callable(model):
-            raise TypeError(f"model is a {type(model).__name__}: must be callable on a batch of prefixes")
+        checked_model(model)
         self.model = model
         self.prompt = prompt_ids(model, prompt)
+        if not self.prompt and (needs := getattr(model, "needs_start", "")):
+            raise ValueError(f"prompt is empty: {needs}")
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
         self.final: list[int] = []

@@ -46,6 +46,8 @@ class CausalLM:
     rounding : float
         Largest total variation between two answers to the same question that rounding explains: 0.05 in 16
         bits and for quantized models, else 0.001.
+    needs_start : str
+        Why an empty prefix is an error; an empty text if there is a `bos`.
 
     Raises
     ------
@@ -299,13 +301,20 @@ class CausalLM:
             stacklevel=4,
         )
 
+    @property
+    def needs_start(self) -> str:
+        """Why an empty prefix is an error, and what to write; empty with a `bos`."""
+        if self._start:
+            return ""
+        bos = getattr(self._config, "bos_token_id", None)
+        return (
+            "the model needs a token to start from; write CausalLM(model, bos=ID), or "
+            f"read_model(..., prompt=[ID]) (config.bos_token_id is {bos})"
+        )
+
     def _check_length(self, length: int, where: str) -> None:
         if not length:
-            bos = getattr(self._config, "bos_token_id", None)
-            raise ValueError(
-                f"{where} is empty: the model needs a token to start from. Begin the "
-                f"prompt with one, or pass bos= to put it before every prefix (config.bos_token_id is {bos})"
-            )
+            raise ValueError(f"{where} is empty: {self.needs_start}")
         if length > (limit := self._limit()):
             raise ValueError(
                 f"{where} has {length} tokens{', bos included' if self._start else ''}: the model "

@@ -18,7 +18,7 @@ from jaxtyping import Int
 
 from .._lib import checks, log_masses
 from .._lib.progress import counter
-from ..trees import TokenTree
+from ..trees import TokenTree, checked_tree
 from .asking import NextTokenModel, Prefix, _Positions, _Reading, _Refused
 from .frontier import _Budget, _Frontier, _largest
 
@@ -191,6 +191,7 @@ def read_along(
     >>> print(cross_entropy(p, q))
     2.0
     """
+    tree = checked_tree("tree", tree)
     reading = _Reading(model, prompt, eos, batch_size, renormalize, tree.depth)
     depths, above = tree._depths_and_parents()
     symbols = tree.symbols.astype(np.int64)

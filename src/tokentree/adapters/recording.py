@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from .asking import _ROUNDING, _SAME, NextTokenModel, Prefix, spelled
+from .asking import _ROUNDING, _SAME, NextTokenModel, Prefix, checked_model, spelled
 
 _FORM = 0x746F6B65
 """Marks the file as a recording, in SQLite's application id."""
@@ -32,7 +32,7 @@ _KINDS = ("<f2", "<f4", "<f8")
 _WIDEST = 2**28
 """No vocabulary is larger; a damaged file must not use up all memory."""
 
-_OF_THE_MODEL = ("encode", "named_ends")
+_OF_THE_MODEL = ("encode", "named_ends", "needs_start")
 
 
 class Recording:
@@ -90,8 +90,8 @@ class Recording:
     """
 
     def __init__(self, path: str | os.PathLike[str], model: NextTokenModel | None = None) -> None:
-        if model is not None and not callable(model):
-            raise TypeError(f"model is a {type(model).__name__}: must be callable on a batch of prefixes")
+        if model is not None:
+            checked_model(model)
         self._name, self._model = os.fspath(path), model
         self.partial = model is None or bool(getattr(model, "partial", False))
         self.rounding = float(getattr(model, "rounding", _SAME))

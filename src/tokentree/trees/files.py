@@ -52,7 +52,7 @@ def read_tree(path: str | os.PathLike[str]) -> Parts:
         except Exception as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(
-                f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}; must be written by save"
+                f"path = {os.fspath(path)!r} is not an intact file written by TokenTree.save: {reason}"
             ) from error
     return q, offsets, nodes
 
