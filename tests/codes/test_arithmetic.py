@@ -295,7 +295,9 @@ def test_sure_things_and_empty_messages():
 def test_bad_messages():
     with pytest.raises(ValueError, match=r"p has shape \(1, 1, 2\): must have one axis or two"):
         arithmetic_encode([[[0.5, 0.5]]], [0])
-    with pytest.raises(ValueError, match=r"p has shape \(1, 2\) and symbols \(2,\): must be a distribution"):
+    with pytest.raises(
+        ValueError, match=r"p has shape \(1, 2\) and symbols \(2,\): must be one distribution"
+    ):
         arithmetic_encode([[0.5, 0.5]], [0, 1])
     with pytest.raises(
         ValueError, match=r"p has shape \(1, 2\) and n_symbols = 2: must have one row per symbol"
