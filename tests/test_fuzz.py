@@ -353,7 +353,7 @@ def tree_file(rng, folder):
         with opened(files, raw):
             tree = TokenTree.load("file")
     except ValueError as error:
-        return refusal(error, "path = 'file' holds no whole tokentree.TokenTree: ")
+        return refusal(error, "path = 'file' is not an intact file written by TokenTree.save: ")
     use(tree)
     return True
 

@@ -19,11 +19,13 @@ from tokentree import (
     huffman_lengths,
     kl_divergence,
     merge,
+    plotting,
     published_form,
     response_curve,
     sign_map,
     write_explorer,
 )
+from tokentree.adapters import read_along
 from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.models import model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
@@ -40,6 +42,13 @@ MIXTURE = Mixture.from_trees([A, B, C])
 def chance(prefixes):
     """A model that tosses a coin."""
     return np.log(np.full((len(prefixes), 2), 0.5))
+
+
+def law():
+    """A law fitted to a few runs."""
+    sizes = [[share, 1 - share] for share in (0.2, 0.5, 0.8)]
+    rates = [Mixture([[3, 1], [1, 3]], each).rates(np.e) for each in sizes]
+    return MixingLaw.fit(TrainingRuns(sizes, rates), n_leaves=2, scales="shared", smoothing=1e-4)
 
 
 def test_trees_one_after_another_or_by_name(unchecked):
@@ -80,16 +89,26 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
         (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
         (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
-        (lambda: model_rates(chance, A), TypeError, "model_tree is a function: must be a TokenTree; of a mo"),
+        (
+            lambda: model_rates(chance, A),
+            TypeError,
+            "model_tree is a function: must be a TokenTree; for a mo",
+        ),
         (lambda: model_rates(A, ["01"]), TypeError, "data_tree is a list: must be a TokenTree; TokenTree.f"),
+        (
+            lambda: read_along(chance, ["01"]),
+            TypeError,
+            "tree is a list: must be a TokenTree; TokenTree.from",
+        ),
+        (lambda: read_along(chance, "01"), TypeError, "tree is a str: must be a TokenTree; TokenTree.from_s"),
         (lambda: modelled_depth(chance, A, 0.1), TypeError, "adapters.read_model(model, depth)"),
-        (lambda: HuffmanCode.from_tree(MIXTURE), TypeError, "pass one of the trees that it was made from"),
+        (lambda: HuffmanCode.from_tree(MIXTURE), TypeError, "pass one of the trees it was made from"),
         (lambda: HuffmanCode([3, 2, 1]), ValueError, "from_weights takes weights"),
         (lambda: mixtures(n=3), TypeError, "mixtures has no argument 'n': must be n_datasets"),
         (lambda: token_trees(depth=3), TypeError, "token_trees has no argument 'depth': must be max_depth"),
         (lambda: token_trees(q=3), TypeError, "no argument 'q': must be alphabet_size or max_depth or max_r"),
-        (lambda: Mixture.from_trees(MIXTURE), TypeError, "trees is a Mixture: must be the trees that it was"),
-        (lambda: depth_curve(MIXTURE), TypeError, "trees is a Mixture: must be the trees that it was"),
+        (lambda: Mixture.from_trees(MIXTURE), TypeError, "trees is a Mixture: must be the trees it was"),
+        (lambda: depth_curve(MIXTURE), TypeError, "trees is a Mixture: must be the trees it was"),
         (lambda: TokenTree("hello"), TypeError, "TokenTree.from_text(text, depth=16)"),
         (lambda: entropy(A), TypeError, "p is a TokenTree: must be numbers; pass its leaf_probabilities"),
         (lambda: kl_divergence(A, B), TypeError, "leaf_distributions([a, b]) of several"),
@@ -120,9 +139,52 @@ def test_errors_say_what_to_type(unchecked, call, error, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("draw", "kind", "made"),
+    [
+        (lambda x: plotting.plot_balance(x, 0, 1), "TrainingRuns", "TrainingRuns(sizes, rates)"),
+        (plotting.plot_best_sizes, "BestSizes", "law.best_sizes(target)"),
+        (plotting.plot_budget, "Mapping", "{name: [inverse_alignment_budget(mixture, epsilon)]}"),
+        (
+            lambda x: plotting.plot_budget({"a": [x]}),
+            "AlignmentBudget",
+            "inverse_alignment_budget(mixture, e",
+        ),
+        (plotting.plot_chain_motion, "ChainMotion", "SpringChain(stiffness).simulate(times)"),
+        (plotting.plot_depth_curve, "DepthCurve", "depth_curve([a, b, c])"),
+        (lambda x: plotting.plot_extension_gap(x, [1, 2]), "Mixture", "Mixture.from_trees([a, b, c])"),
+        (plotting.plot_force_extension, "SpringChain", "SpringChain(stiffness)"),
+        (lambda x: plotting.plot_law_response(x, [1, 1]), "MixingLaw", "MixingLaw.fit(runs)"),
+        (plotting.plot_needed, "Rebound", "simulate_rebound(mixture)"),
+        (plotting.plot_pareto_convergence, "Mapping", "{name: pareto_convergence(alpha, sizes)}"),
+        (
+            lambda x: plotting.plot_pareto_convergence({"a": x}),
+            "ParetoConvergence",
+            "pareto_convergence(alpha",
+        ),
+        (lambda x: plotting.plot_predictions(x, x), "MixingLaw", "MixingLaw.fit(runs)"),
+        (lambda x: plotting.plot_predictions(law(), x), "TrainingRuns", "TrainingRuns(sizes, rates)"),
+        (lambda x: plotting.plot_rate_change(x, "align"), "ResponseCurve", "response_curve(mixture, l)"),
+        (lambda x: plotting.plot_rate_change([x], "align"), "ResponseCurve", "response_curve(mixture, l)"),
+        (plotting.plot_rebound, "Rebound", "simulate_rebound(mixture)"),
+        (plotting.plot_rebound_factor, "ReboundFactor", "rebound_by_depth([a, b, c])"),
+        (plotting.plot_regret, "TrainingRuns", "TrainingRuns(sizes, rates)"),
+        (plotting.plot_resistance, "Resistance", "simulate_resistance(mixture)"),
+        (plotting.plot_resistance_gaps, "Resistance", "simulate_resistance(mixture)"),
+        (lambda x: plotting.plot_sign_map(x, x="k", y="l"), "SignMap", "sign_map(k=k, l=l)"),
+        (plotting.plot_tail_fit, "TailFit", "fit_tail(masses)"),
+    ],
+)
+@pytest.mark.parametrize("given", [object(), A])
+def test_a_plot_of_something_else_names_what_makes_what_it_draws(unchecked, draw, kind, made, given):
+    rule = f" is a {type(given).__name__}: must be a"
+    with pytest.raises(TypeError, match=f"{re.escape(rule)}n? {kind}, as {re.escape(made)}"):
+        draw(given)
+
+
 def test_a_picture_is_no_tree(unchecked, tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match="must be written by save"):
+    with pytest.raises(ValueError, match=r"x\.png. is not an intact file written by TokenTree.save: File is"):
         TokenTree.load(tmp_path / "x.png")
     (tmp_path / "a.txt").write_text("hello")
     assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)

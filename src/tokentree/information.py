@@ -1,8 +1,7 @@
-r"""Entropies and divergences of distributions over leaves: Shannon's, Kullback and Leibler's, Rényi's.
+r"""Shannon and Rényi entropies, and Kullback-Leibler and Rényi divergences, of distributions over leaves.
 
-Every measure runs over the last axis and reports bits unless `base` says otherwise. The convention is
-0 log 0 = 0, and a code that gives no codeword to something that occurs costs infinitely much:
-p log(1/0) = inf for p > 0.
+Every measure is taken over the last axis, in bits by default (`base`). The convention is 0 log 0 = 0, and a
+code without a codeword for something that occurs has infinite cost: p log(1/0) = inf for p > 0.
 """
 
 from typing import Annotated
@@ -21,7 +20,7 @@ __all__ += ["renyi_entropy"]
 _ATANH = np.array([1.0 / n for n in range(25, 2, -2)])
 
 _BLOCK = 2**13
-"""Leaves whose dozen intermediate results stay in cache."""
+"""Number of leaves with a dozen intermediate results that fit in cache."""
 
 
 def entropy(
@@ -64,7 +63,7 @@ def cross_entropy(
     q: Annotated[Numbers, "*#batch leaves"],
     base: float = 2,
 ) -> Float[np.ndarray, "*batch"] | np.float64:
-    r"""Cross-entropy -sum p log q: the mean length of the ideal code for q when the data follow p.
+    r"""Cross-entropy -sum p log q: the mean length of the ideal code for q on data distributed as p.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ def cross_entropy(
     Returns
     -------
     float64 or ndarray, shape (...)
-        Cross-entropy per block; ``inf`` where some p > 0 meets q = 0.
+        Cross-entropy per block; ``inf`` if q = 0 for some leaf with p > 0.
 
     Raises
     ------
@@ -115,7 +114,7 @@ def kl_divergence(
     Returns
     -------
     float64 or ndarray, shape (...)
-        Divergence per block; ``inf`` where some p > 0 meets q = 0.
+        Divergence per block; ``inf`` if q = 0 for some leaf with p > 0.
 
     Raises
     ------
@@ -125,9 +124,9 @@ def kl_divergence(
 
     Notes
     -----
-    Summed as p log(p / q) - p + q, which is the same number because p - q sums to zero, and each term is
-    nonnegative. No terms cancel, so distributions that agree in all but the last digits still give
-    their divergence to nearly full relative precision. One pass, O(M) per row. Kullback and Leibler (1951).
+    Summed as p log(p / q) - p + q, which gives the same sum because p - q sums to zero, and each term is
+    nonnegative. No terms cancel, so distributions that agree in all but the last digits still give their
+    divergence to nearly full relative precision. One pass, O(M) per row. Kullback and Leibler (1951).
 
     Examples
     --------
@@ -151,14 +150,14 @@ def jensen_shannon_divergence(
     weights: Annotated[Numbers, "datasets"] | None = None,
     base: float = 2,
 ) -> Float[np.ndarray, "*batch"] | np.float64:
-    r"""Jensen-Shannon divergence sum w_i KL(p_i || q) with q = sum w_i p_i: what joint coding costs.
+    r"""Jensen-Shannon divergence sum w_i KL(p_i || q) with q = sum w_i p_i: the cost of joint coding.
 
     Parameters
     ----------
     distributions : array_like, shape (..., N, M)
         The p_i, each row summing to 1.
     weights : array_like, shape (N,), optional
-        Nonnegative with a positive sum; only their shares w_i count. Default: equal ones.
+        Nonnegative with a positive sum; only their shares w_i matter. Default: equal weights.
     base : float
         Base of the logarithm: 2 for bits, ``math.e`` for nats.
 
@@ -171,13 +170,13 @@ def jensen_shannon_divergence(
     Raises
     ------
     ValueError
-        If an entry is negative or not finite, a row does not sum to 1, there is no weight for each, their sum
-        is 0, or ``base <= 1``.
+        If an entry is negative or not finite, a row does not sum to 1, there is not one weight per
+        distribution, their sum is 0, or ``base <= 1``.
 
     Notes
     -----
-    Every p_i - q is formed from differences between rows, so nothing cancels where rows nearly agree. O(N M)
-    per entry of the batch. Lin (1991).
+    Every p_i - q is formed from differences between rows, so nothing cancels if rows nearly agree. O(N M) per
+    entry of the batch. Lin (1991).
 
     Examples
     --------
@@ -189,15 +188,15 @@ def jensen_shannon_divergence(
     scale = checks.log_base(base)
     rows = checks.distributions("distributions", distributions)
     if rows.ndim < 2:
-        raise ValueError(f"distributions has shape {rows.shape}: must be (..., N, M), a row for each dataset")
+        raise ValueError(f"distributions has shape {rows.shape}: must be (..., N, M), one row per dataset")
     n = rows.shape[-2]
     given = np.ones(n) if weights is None else checks.float_array("weights", weights)
     if given.shape != (n,):
-        raise ValueError(f"weights has shape {given.shape}: must be ({n},), one for each distribution")
+        raise ValueError(f"weights has shape {given.shape}: must be ({n},), one per distribution")
     checks.nonnegative("weights", given)
     if not given.max() > 0:
         raise ValueError("weights are all 0: at least one must be > 0")
-    # Rows without weight may have leaves that q lacks.
+    # Rows of zero weight may have leaves that q lacks.
     rows, given = rows[..., given > 0, :], given[given > 0]
     shares = given / given.max()
     shares = (shares / shares.sum())[:, None]
@@ -218,8 +217,8 @@ def renyi_entropy(
     p : array_like, shape (..., M)
         Probabilities; each row sums to 1.
     order : float
-        alpha >= 0. At 0 it is the logarithm of the number of leaves with mass, at 1 Shannon's entropy, and at
-        ``math.inf`` -log max p, the min-entropy.
+        alpha >= 0. At 0 it is the logarithm of the number of leaves with mass, at 1 the Shannon entropy, and
+        at ``math.inf`` -log max p, the min-entropy.
     base : float
         Base of the logarithm: 2 for bits, ``math.e`` for nats.
 
@@ -252,12 +251,12 @@ def renyi_entropy(
     if np.isinf(alpha):
         found = -np.log(rows.max(axis=-1))
     elif abs(alpha - 1) < 1 / 2:
-        # sum p (p^(alpha - 1) - 1), whose terms have one sign.
+        # sum p (p^(alpha - 1) - 1), with terms of one sign.
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = np.where(rows > 0, rows * np.expm1((alpha - 1) * np.log(rows)), 0.0)
         found = np.log1p(np.ascontiguousarray(terms).sum(axis=-1)) / (1 - alpha)
     else:
-        # The largest apart, so that what the others add to it keeps its digits. SciPy's logsumexp does so
+        # The largest is kept apart, so that the sum of the others keeps its digits. SciPy's logsumexp does so
         # too, and takes ten times as long on a few leaves.
         at = rows.argmax(axis=-1, keepdims=True)
         top = rows.max(axis=-1, keepdims=True)
@@ -283,15 +282,15 @@ def renyi_divergence(
         Distributions of the data and of the model; leading axes broadcast.
     order : float
         alpha >= 0. At 0 it is -log q(p > 0), at 1 the Kullback-Leibler divergence, and at ``math.inf`` log
-        max p / q, which says how much data undoes an alignment exactly (``docs/alignment.md``).
+        max p / q, which determines how much data undoes an alignment exactly (``docs/alignment.md``).
     base : float
         Base of the logarithm: 2 for bits, ``math.e`` for nats.
 
     Returns
     -------
     float64 or ndarray, shape (...)
-        Divergence per block, which does not decrease with the order; ``inf`` where p and q have no leaf in
-        common, and from order 1 on where some p > 0 meets q = 0.
+        Divergence per block, which does not decrease with the order; ``inf`` if p and q have no leaf in
+        common, and for orders of at least 1 if q = 0 for some leaf with p > 0.
 
     Raises
     ------
@@ -301,9 +300,9 @@ def renyi_divergence(
 
     Notes
     -----
-    Summed as an f-divergence, sum q (r^alpha - 1 - alpha (r - 1)) / (alpha (alpha - 1)) with r = p / q, whose
-    terms are nonnegative: it keeps its digits where p and q nearly agree, and at orders near 1. O(M) per row.
-    Rényi (1961); van Erven and Harremoës (2014).
+    Summed as an f-divergence, sum q (r^alpha - 1 - alpha (r - 1)) / (alpha (alpha - 1)) with r = p / q and
+    nonnegative terms: it is accurate if p and q nearly agree, and at orders near 1. O(M) per row. Rényi
+    (1961); van Erven and Harremoës (2014).
 
     Examples
     --------
@@ -332,7 +331,7 @@ def renyi_divergence(
         total = np.ascontiguousarray(_power_terms(p, q, logs, alpha)).sum(axis=-1)
         less = alpha * (alpha - 1) * total
         found = np.log1p(less) / (alpha - 1)
-    # Powers beyond a float64, or so near zero that one minus them is rounding.
+    # Powers beyond float64, or so near zero that one minus them is rounding.
     direct = ~np.isfinite(found) | (less < -1 / 2)
     if direct.any():
         powers = np.where(both, np.log(np.where(both, q, 1.0)) + alpha * logs, -np.inf)
@@ -347,7 +346,7 @@ def renyi_divergence(
 def _nonnegative(
     nats: Float[np.ndarray, "*batch"] | np.float64, scale: float
 ) -> Float[np.ndarray, "*batch"] | np.float64:
-    """A divergence that rounding may have left below zero."""
+    """A divergence, set to zero if rounding has left it below."""
     divergence: Float[np.ndarray, "*batch"] | np.float64 = (np.maximum(nats, 0.0) / scale)[()]
     return divergence
 
@@ -368,7 +367,7 @@ def _power_terms(
     """Q (r^alpha - 1 - alpha (r - 1)) / (alpha (alpha - 1)) with r = p / q, given log r."""
     less = np.divide(p - q, q, out=np.full_like(q, np.inf), where=q > 0)
     near = np.abs(less) * max(1.0, alpha) <= 1 / 4
-    # The binomial series, whose factor alpha (alpha - 1) is left out: no digits go at orders near 0 and 1.
+    # The binomial series without its factor alpha (alpha - 1), so no digits are lost at orders near 0 and 1.
     x = np.where(near, less, 0.0)
     term = x * x / 2
     series = term.copy()
@@ -382,7 +381,7 @@ def _power_terms(
     else:
         far = (ratio * np.expm1((alpha - 1) * safe) / (alpha - 1) - (ratio - 1)) / alpha
     terms = q * np.where(near, series, far)
-    # Where one of the two is zero: r is 0, or infinite and the power counts for nothing below order 1.
+    # If one of the two is zero, r is 0, or r is infinite and the power vanishes below order 1.
     terms = np.where(p == 0, q / alpha, terms)
     return np.where(q == 0, np.where(p > 0, p / (1 - alpha) if alpha < 1 else np.inf, 0.0), terms)
 
@@ -405,7 +404,7 @@ def divergence_terms(
     series = difference * z + 2 * p * (z * square * np.polyval(_ATANH, square))
     whole = p * np.log(np.where(p > 0, ratio, 1.0)) - difference
     terms: Float[np.ndarray, "*batch leaves"] = np.where(near, series, whole)
-    # Ratios beyond a float64, as of 1 and 1e-310, are rare enough for SciPy's slower logarithm.
+    # Ratios beyond float64, as of 1 and 1e-310, are rare enough for SciPy's slower logarithm.
     steep = np.isinf(ratio) & (q > 0)
     if steep.any():
         terms[steep] = (scipy.special.rel_entr(p, q) - difference)[steep]
@@ -435,8 +434,8 @@ def _pair(p: Numbers, q: Numbers) -> tuple[Float[np.ndarray, "..."], Float[np.nd
 def _total(
     terms: Float[np.ndarray, "*batch leaves"], scale: float
 ) -> Float[np.ndarray, "*batch"] | np.float64:
-    # NumPy adds to 0.0, so the cross-entropy of a sure thing is 0.0 and not -0.0. It adds in pairs only along
-    # what is contiguous.
+    # NumPy adds to 0.0, so the cross-entropy of a certain outcome is 0.0, not -0.0. Its pairwise sum needs
+    # contiguous data.
     total: Float[np.ndarray, "*batch"] | np.float64 = np.ascontiguousarray(terms).sum(axis=-1) / scale
     return total
 

@@ -298,7 +298,7 @@ def test_choices_without_tokens():
     ],
 )
 def test_a_text_without_tokens_is_refused(choice):
-    message = "it.choices[0].logprobs: holds no tokens beside the text 'Hello'; ask for log-probabilities"
+    message = "it.choices[0].logprobs: holds the text 'Hello' without tokens; request log-probabilities"
     with pytest.raises(ValueError, match=re.escape(message)):
         told({"choices": [choice]})
 
@@ -319,7 +319,7 @@ def fine(**fields):
         ({"error": {"message": "no"}}, ".choices = {'error': {'message': 'no'}}: Field required"),
         ({"choices": None}, ".choices = None: "),
         ({"choices": [[]]}, ".choices[0] = []: "),
-        ({"choices": [{}]}, ".choices[0].logprobs: holds no tokens beside the text None"),
+        ({"choices": [{}]}, ".choices[0].logprobs: holds the text None without tokens"),
         ({"choices": [{"logprobs": []}]}, ".choices[0].logprobs = []: "),
         ({"choices": [{"logprobs": {"content": 1}}]}, ".choices[0].logprobs.content = 1: "),
         (one(logprob=0.5), ".choices[0].logprobs.content[0]: the log-probability of b'a' is 0.5: must be at"),
@@ -337,7 +337,7 @@ def fine(**fields):
         (one(top_logprobs=[{"token": "a"}]), "content[0].top_logprobs[0].logprob = {'token': 'a'}: Field re"),
         (one(top_logprobs=[{"token": "b", "logprob": -0.1}]), "content[0]: the known probabilities add up t"),
         (one(id=1, top_logprobs=[{"token": "b", "id": 1, "logprob": -2}]),
-         "content[0]: the token of id 1 has log-probabilities [-1.0, -2.0]"),
+         "content[0]: the token with id 1 has log-probabilities [-1.0, -2.0]"),
         (fine(tokens=["a", "b"]), "logprobs: tokens, token_logprobs and top_logprobs differ in length"),
         (fine(tokens="a"), ".choices[0].logprobs.tokens = 'a': Input should be a valid array"),
         (fine(token_logprobs=[0.5]), ".choices[0].logprobs.tokens[0]: the log-probability of b'a' is 0.5"),
@@ -354,7 +354,7 @@ def test_bad_answers_are_refused_with_their_place(unchecked, response, message):
     ("call", "error", "message"),
     [
         (lambda: CompletionsServer("http://a", top=0), ValueError, "top = 0: must be an integer >= 1"),
-        (lambda: CompletionsServer("http://a", eos="</s>"), TypeError, "eos = '</s>' is one token"),
+        (lambda: CompletionsServer("http://a", eos="</s>"), TypeError, "eos = '</s>' is a single token"),
         (lambda: CompletionsServer("http://a", eos=[b"a"]), TypeError, "eos[0] = b'a': must be a token's te"),
         (lambda: CompletionsServer("http://a", eos=[True]), TypeError, "eos[0] = True: must be a token's te"),
         (lambda: CompletionsServer("http://a", body={"echo": True}), ValueError, "body['echo'] is set: the "),
@@ -714,7 +714,7 @@ def test_only_the_next_token_counts():
             "the answer after ''.choices = {'error': 'no'}: Field r",
         ),
         (one(id=1), lambda model: model([()]), "the token 1 has an id, and symbols are texts; a Compl"),
-        (one(), lambda model: model([(5,)]), "prefixes[0] holds 5: nothing that the server told stands for"),
+        (one(), lambda model: model([(5,)]), "prefixes[0] holds 5: the server has given no text for"),
         (
             one(),
             lambda model: CompletionsServer(model._url, ids=True)([(5,)]),
@@ -728,7 +728,7 @@ def test_only_the_next_token_counts():
         (
             one(),
             lambda model: CompletionsServer(model._url, eos=[2]).eos,
-            "eos has 2: the server tells texts",
+            "eos has 2: the server gives texts",
         ),
     ],
 )
@@ -795,7 +795,11 @@ def ask(url, api_key=None, **options):
         (b"\xff\xfe\xff", ValueError, "Invalid JSON"),
         ("[" * 10**5, ValueError, "Invalid JSON"),
         ("short", OSError, "broke off: RemoteProtocolError: "),
-        ((400, "logprobs?"), OSError, "answered 400: logprobs?; it was asked for logprobs = 20: servers cap"),
+        (
+            (400, "logprobs?"),
+            OSError,
+            "answered 400: logprobs?; the request had logprobs = 20, which servers cap",
+        ),
     ],
 )
 def test_servers_that_fail(answer, error, message):
@@ -842,7 +846,7 @@ def test_a_key_is_in_no_error_and_no_file(status, tmp_path):
         error = error.__cause__ or error.__context__
     assert not any(part in text for text in shown for part in (KEY, KEY[:5]))
     assert KEY.encode() not in path.read_bytes()
-    with pytest.raises(TypeError, match="may hold a key and is not pickled") as refused:
+    with pytest.raises(TypeError, match="may hold a key and cannot be pickled") as refused:
         pickle.dumps(model)
     assert KEY not in str(refused.value)
 
@@ -916,7 +920,7 @@ def dripping(headers):
 @pytest.mark.parametrize("headers", [False, True])
 def test_a_timeout_is_a_whole_requests(headers):
     with served(lambda body: dripping(headers)) as (url, bodies):
-        message = f"{url}/completions gave no whole answer within timeout = 0.2 s"
+        message = f"{url}/completions gave no complete answer within timeout = 0.2 s"
         with pytest.raises(TimeoutError, match=re.escape(message)):
             ask(url, timeout=0.2)
     assert len(bodies) == 1

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.special import log_softmax
 
-from tokentree.adapters import CausalLM, read_along, read_model
+from tokentree.adapters import CausalLM, Recording, read_along, read_model
 from tokentree.trees import TokenTree
 
 torch = pytest.importorskip("torch")
@@ -408,9 +408,23 @@ def test_bos_stands_before_every_prefix():
     np.testing.assert_allclose(reader([(), (4,), (1, 4)]), correct, rtol=0, atol=1e-12)
 
 
-def test_an_empty_prefix_needs_bos():
-    with pytest.raises(ValueError, match=r"prefixes\[1\] is empty: .* pass bos= .*config.bos_token_id is 1"):
-        CausalLM(shared("gpt2"))([(3,), ()])
+def test_an_empty_prefix_needs_bos(tmp_path):
+    model = CausalLM(shared("gpt2"))
+    rule = r"is empty: .* CausalLM\(model, bos=ID\), or read_model\(..., prompt=\[ID\]\) .*bos_token_id is 1"
+    with pytest.raises(ValueError, match=rf"^prefixes\[1\] {rule}"):
+        model([(3,), ()])
+    with pytest.raises(ValueError, match=f"^prompt {rule}"):
+        read_model(model, depth=2)
+    with pytest.raises(ValueError, match=f"^prompt {rule}"), Recording(tmp_path / "answers", model) as kept:
+        read_model(kept, depth=2)
+    assert not CausalLM(shared("gpt2"), bos=1).needs_start
+
+
+def test_a_model_without_its_wrapper_is_told_to_be_wrapped(unchecked, tmp_path):
+    message = r"^model is a GPT2LMHeadModel: wrap it, adapters.CausalLM\(model, tokenizer\)$"
+    for read in (lambda model: read_model(model, depth=2), lambda model: Recording(tmp_path / "file", model)):
+        with pytest.raises(TypeError, match=message):
+            read(shared("gpt2"))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
@@ -488,11 +502,7 @@ def test_a_model_that_looks_ahead_is_refused(kind, std):
     prefixes = [(3, 4), (3, 4, 5)]
     correct = [plain(model, prefix) for prefix in prefixes]
     # In these, padding takes no position, which what is kept does not know.
-    moves = (
-        pytest.warns(UserWarning, match="what is kept changes answers")
-        if "Roberta" in kind
-        else nullcontext()
-    )
+    moves = pytest.warns(UserWarning, match="reuse changes answers") if "Roberta" in kind else nullcontext()
     with moves:
         reader = CausalLM(model, eos=())
     np.testing.assert_allclose(reader(prefixes), correct, rtol=0, atol=1e-4)
@@ -678,8 +688,8 @@ def test_the_cache_is_passed_under_the_name_that_the_model_takes(kind):
     ("kind", "why"),
     [
         (TakesAnotherName, "TakesAnotherName takes neither `cache` nor `past_key_values`"),
-        (Forgets, "what is kept changes answers of Forgets by .* in total variation"),
-        (Breaks, "Breaks fails on what is kept, with RuntimeError: view size is not compatible"),
+        (Forgets, "reuse changes answers of Forgets by .* in total variation"),
+        (Breaks, "Breaks fails on the kept keys and values, with RuntimeError: view size is not compatible"),
     ],
 )
 def test_a_cache_that_does_not_work_is_not_reused_and_the_reader_says_so(kind, why):

@@ -387,7 +387,7 @@ def constant(row, dtype=np.float64):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (constant([np.nan, 0.0]), r"after prefix \(\) the log-probability of 0 is nan: is no number"),
+        (constant([np.nan, 0.0]), r"after prefix \(\) the log-probability of 0 is nan: is not a number"),
         (constant([-np.inf, 0.5]), r"the log-probability of 1 is 0.5: must not be above 0"),
         (constant([np.inf, 0.0]), r"the log-probability of 0 is inf: must not be above 0"),
         (

@@ -285,7 +285,7 @@ def test_text_without_a_model_and_of_one(tmp_path):
 
 
 def test_files_that_cannot_be_opened(tmp_path, unchecked):
-    with pytest.raises(FileNotFoundError, match="there is no such file, and no model to ask"):
+    with pytest.raises(FileNotFoundError, match="there is no such file, and no model to query"):
         Recording(tmp_path / "missing.db")
     with pytest.raises(OSError, match="unable to open database file"):
         Recording(tmp_path / "missing" / "answers.db", coin)

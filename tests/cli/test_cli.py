@@ -371,7 +371,7 @@ def test_an_infinite_ratio_is_valid_json(tmp_path):
     [
         (lambda files: ["missing", *files[1:]], "PRETRAIN = 'missing': no such file"),
         (lambda files: [files[0], files[0].parent / "empty", files[2]], "is empty"),
-        (lambda files: [files[0].parent / "nothing", *files[1:]], "directory without files"),
+        (lambda files: [files[0].parent / "nothing", *files[1:]], "directory without non-empty files"),
     ],
 )
 def test_unusable_files_are_one_line_and_exit_code_two(files, change, message, capsys):
@@ -392,7 +392,7 @@ def test_a_tree_of_blocks_seen_once_is_pointed_out(tmp_path, capsys, texts, note
     for name, text in zip("abc", texts, strict=True):
         (tmp_path / name).write_text(text)
     assert run("measure", *(tmp_path / name for name in "abc"), "--alphabet", "bytes", "--depth", 1) == 0
-    assert ("seen only once" in " ".join(capsys.readouterr().out.split())) == noted
+    assert ("occur only once" in " ".join(capsys.readouterr().out.split())) == noted
 
 
 def test_folders_of_figures_are_made(files, tmp_path):
@@ -475,7 +475,7 @@ def test_no_picture_goes_over_the_data(files, tmp_path, capsys, unread):
     data = tmp_path / "response.png"
     data.write_bytes(files[1].read_bytes())
     assert run("measure", files[0], data, files[2], "--depth", 8, "--figures", tmp_path) == 2
-    assert f"{data} would be written over" in capsys.readouterr().err
+    assert f"{data} would overwrite" in capsys.readouterr().err
     assert data.read_bytes() == files[1].read_bytes()
 
 
@@ -512,7 +512,7 @@ def test_two_outputs_are_two_files(files, tmp_path, capsys, unread, monkeypatch)
     assert "is the same file as that of standard output" in capsys.readouterr().err
     with open(files[0], "a") as stream, redirect_stdout(stream):
         assert run("measure", *files, "--depth", 8) == 2
-    assert "standard output: is written over the data" in capsys.readouterr().err
+    assert "standard output: would overwrite the data" in capsys.readouterr().err
 
 
 @linux
@@ -621,7 +621,7 @@ def test_interrupted(monkeypatch):
 
 def test_too_deep_is_noted(files, capsys):
     assert run("measure", *files, "--depth", 400) == 0
-    assert "most blocks were seen only once" in capsys.readouterr().out
+    assert "most blocks occur only once" in capsys.readouterr().out
 
 
 def test_summary_never_cuts_a_name(capsys, monkeypatch):

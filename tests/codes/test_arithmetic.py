@@ -228,10 +228,7 @@ def test_a_distribution_for_each_symbol(leaves, n, seed):
 
 def test_what_a_model_is():
     assert repr(ArithmeticModel([0.5, 0.5])) == "<ArithmeticModel: 2 symbols>"
-    assert (
-        repr(ArithmeticModel([[0.5, 0.5]] * 3))
-        == "<ArithmeticModel: 2 symbols, a distribution for each of 3>"
-    )
+    assert repr(ArithmeticModel([[0.5, 0.5]] * 3)) == "<ArithmeticModel: 2 symbols, 3 distributions>"
     rows = np.array([0.5, 0.5])
     model = ArithmeticModel(rows)
     with pytest.raises(ValueError, match="read-only"):
@@ -298,9 +295,13 @@ def test_sure_things_and_empty_messages():
 def test_bad_messages():
     with pytest.raises(ValueError, match=r"p has shape \(1, 1, 2\): must have one axis or two"):
         arithmetic_encode([[[0.5, 0.5]]], [0])
-    with pytest.raises(ValueError, match=r"p has shape \(1, 2\) and symbols \(2,\): must be a distribution"):
+    with pytest.raises(
+        ValueError, match=r"p has shape \(1, 2\) and symbols \(2,\): must be one distribution"
+    ):
         arithmetic_encode([[0.5, 0.5]], [0, 1])
-    with pytest.raises(ValueError, match=r"p has shape \(1, 2\) and n_symbols = 2: must have a row for each"):
+    with pytest.raises(
+        ValueError, match=r"p has shape \(1, 2\) and n_symbols = 2: must have one row per symbol"
+    ):
         arithmetic_decode([[0.5, 0.5]], [0] * 32, 2)
     with pytest.raises(ValueError, match=r"symbols\[1\] = 0: must be a symbol of positive probability"):
         arithmetic_encode([[0.5, 0.5], [0.0, 1.0]], [0, 0])

@@ -16,7 +16,7 @@ from tokentree.codes import BlockCodec, HuffmanCode, huffman_lengths, ideal_code
 from tokentree.mixtures import unexpanded_bounds
 from tokentree.trees import EOS, LeafKind, TokenTree
 
-REFUSED = r"inside the codeword|must be one whole response|in other codewords"
+REFUSED = r"inside the codeword|must be one complete response|in codewords other"
 
 
 @st.composite

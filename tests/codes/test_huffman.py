@@ -587,7 +587,7 @@ ONE_SYMBOL = (
             b"",
             None,
             ValueError,
-            "bits are 0 bytes: packed bits need n_symbols, how many they hold",
+            "bits are 0 bytes: packed bits need n_symbols, the number of symbols in them",
         ),
         ([1, 2, 2], b"p", 9, ValueError, "bits hold 6 codewords: n_symbols = 9 must match"),
         ([1, 2, 2], [0], -1, ValueError, "n_symbols = -1: must be an integer >= 0"),

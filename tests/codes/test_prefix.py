@@ -147,7 +147,9 @@ def test_what_a_prefix_code_is():
     assert repr(code) == "<PrefixCode: 3 symbols, 1 to 3 bits>"
     assert code == PrefixCode(np.array([1, 3, 3]))
     assert PrefixCode([1, 2, 2]) == HuffmanCode([1, 2, 2])
-    with pytest.raises(ValueError, match=r"lengths have a Kraft sum 0.25 above 1: no prefix code has more"):
+    with pytest.raises(
+        ValueError, match=r"lengths have a Kraft sum 0.25 above 1: a prefix code has at most 1"
+    ):
         PrefixCode([1, 1, 2])
     with pytest.raises(ValueError, match=re.escape("lengths[0] = -1: lengths are 0 to 65535")):
         PrefixCode([-1])

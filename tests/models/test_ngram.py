@@ -328,7 +328,7 @@ def test_progress_is_shown_on_demand(capsys):
         ((["01"], 2, 2, "laplace"), ValueError, "smoothing = 'laplace': must be 'witten-bell' or"),
         ((["01", "02"], 2), ValueError, r"sequences\[1\]\[1\] = '2': symbols must lie in 0..1"),
         (([], 2), ValueError, "sequences is empty"),
-        (("01", 2), TypeError, "sequences = '01' is one response"),
+        (("01", 2), TypeError, "sequences = '01' is a single response"),
     ],
 )
 def test_bad_arguments(arguments, error, message, unchecked):

@@ -238,7 +238,9 @@ def test_boundary_is_where_the_overlap_is_one():
 
 def test_bad_maps_are_named():
     found = sign_map([1.0, 2.0], [[0.1], [0.2]])
-    with pytest.raises(ValueError, match=r"^x, y = 'k', 'k': must be two different ones of k, l, alpha"):
+    with pytest.raises(
+        ValueError, match=r"^x, y = 'k', 'k': must be two different parameters among k, l, alpha"
+    ):
         plot_sign_map(found, "k", "k")
     with pytest.raises(ValueError, match=r"^x, y = 'm', 'k': must be two different"):
         unwrap(plot_sign_map)(found, "m", "k")

@@ -491,7 +491,7 @@ def test_what_is_said():
     [
         ([1.0, 2.0], {"upper": 0.0}, r"upper = 0\.0: must be > 0, or None"),
         ([1.0, 2.0], {"upper": math.nan}, "upper = nan: must be > 0"),
-        ([1, 2, 3], {"upper": 2.5}, "upper = 2.5: must be a whole number"),
+        ([1, 2, 3], {"upper": 2.5}, "upper = 2.5: must be an integer"),
         ([1.0, 2.0, 3.0], {"upper": 1.5}, "masses up to upper = 1.5: 1 different values"),
         (
             [1.0, 2.0, 3.0],

@@ -226,8 +226,8 @@ def test_scores_are_shares_of_the_model(regime):
     score, drop = (plot_rebound(found, regime=regime, show=show) for show in ("score", "drop"))
     # Of the fine-tuned the last two differ by 0.0045 at most, less than a hundredth of the height.
     together = ["5000, 10000"] if regime == "fine-tuning" else ["5000", "10000"]
-    assert labels(score) == ["1000", "2000", *together, "level to fall to, 0.5"]
-    assert set(labelled(score, "level to fall to, 0.5").get_ydata()) == {0.5}
+    assert labels(score) == ["1000", "2000", *together, "target level, 0.5"]
+    assert set(labelled(score, "target level, 0.5").get_ydata()) == {0.5}
     assert labels(drop) == ["1000", "2000", *together]
     for n_a in POSITIVE[: 1 + len(together) + 1]:
         name = next(each for each in labels(drop) if each.startswith(str(n_a)))

@@ -162,7 +162,7 @@ def test_equal_datasets_have_no_force_and_one_label():
 
 
 def test_triangle_asks_for_a_plane(unchecked):
-    with pytest.raises(ValueError, match="mixture has 4 datasets: a plane holds at most 3"):
+    with pytest.raises(ValueError, match="mixture has 4 datasets: a plane shows at most 3"):
         plot_fisher_triangle(Mixture(np.eye(4, dtype=int), [1, 1, 1, 1]))
     with pytest.raises(TypeError, match="mixture is a str"):
         plot_fisher_triangle("mixture")
@@ -408,7 +408,7 @@ def test_equal_datasets_stand_still():
 
 
 def test_animation_arguments(unchecked):
-    with pytest.raises(ValueError, match="a plane holds at most 3"):
+    with pytest.raises(ValueError, match="a plane shows at most 3"):
         animate_springs(Mixture(np.eye(4, dtype=int), [1] * 4), 0, [1])
     with pytest.raises(ValueError, match="perturb = 3: must be below"):
         animate_springs(Mixture(THIRDS, [1] * 3), 3, [1])

@@ -282,7 +282,7 @@ class Trees(RuleBasedStateMachine):
         whole = Path(self.folder.name, name).read_bytes()
         path, at = Path(self.folder.name, "damaged"), math.floor(place * len(whole))
         path.write_bytes(whole[:at])
-        with pytest.raises(ValueError, match="holds no whole"):
+        with pytest.raises(ValueError, match="is not an intact file"):
             TokenTree.load(path)
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
         # A date in the archive may be wrong, the tree may not.

@@ -434,7 +434,7 @@ def test_merge_is_exact_near_the_largest_count():
     joint = merge([one, two])
     assert joint.weight("01") == 2**62 - 1
     assert (joint.weight("0"), joint.total_weight) == (3 * 2**61 - 1, 2**63 - 1)
-    with pytest.raises(ValueError, match=re.escape(f"trees count {2**63} responses together: counts must")):
+    with pytest.raises(ValueError, match=re.escape(f"trees count {2**63} responses in all: counts must")):
         merge([TokenTree.from_sequences(["0"], [2**62]), TokenTree.from_sequences(["1"], [2**62])])
 
 
@@ -615,7 +615,7 @@ def kept():
 
 
 def refused(path, reason=""):
-    message = re.escape(f"path = {str(path)!r} holds no whole tokentree.TokenTree: ")
+    message = re.escape(f"path = {str(path)!r} is not an intact file written by TokenTree.save: ")
     with pytest.raises(ValueError, match=message) as caught:
         TokenTree.load(path)
     assert reason in str(caught.value)
@@ -641,7 +641,7 @@ def test_damaged_anywhere(tmp_path, kept):
             assert TokenTree.load(tmp_path / "damaged") == kept
         except ValueError as error:
             refusals.append(str(error))
-    assert all("holds no whole tokentree.TokenTree: " in r and "\n" not in r for r in refusals)
+    assert all("is not an intact file written by TokenTree.save: " in r and "\n" not in r for r in refusals)
     assert len(refusals) > len(raw) / 6
 
 
@@ -722,9 +722,9 @@ def test_archive_writes_what_load_reads(tmp_path, kept):
         (lambda t: {"symbols": but(t.symbols, [1, 2], [1, 0])}, "nodes at depth 1 are out of order"),
         (lambda t: {"symbols": but(t.symbols, 2, 0)}, "nodes at depth 1 are out of order"),
         (lambda t: {"parents": but(t.parents, 4, 1)}, "nodes at depth 2 are out of order"),
-        (lambda t: {"parents": but(t.parents, 5, 2)}, "nodes at depth 2 hang from the wrong parents"),
-        (lambda t: {"parents": but(t.parents, 3, -1)}, "nodes at depth 2 hang from the wrong parents"),
-        (lambda t: {"symbols": but(t.symbols, 5, 0)}, "nodes at depth 3 hang from the wrong parents"),
+        (lambda t: {"parents": but(t.parents, 5, 2)}, "nodes at depth 2 have the wrong parents"),
+        (lambda t: {"parents": but(t.parents, 3, -1)}, "nodes at depth 2 have the wrong parents"),
+        (lambda t: {"symbols": but(t.symbols, 5, 0)}, "nodes at depth 3 have the wrong parents"),
         (lambda t: {"weights": but(t.weights, 7, 3)}, "weights at depth 3 do not add up"),
         (lambda t: {"weights": but(t.weights, 0, 5)}, "weights at depth 1 do not add up"),
         (lambda t: {"weights": but(t.weights * 1.0, 7, 2 + 1e-7)}, "weights at depth 3 do not add up"),
@@ -796,7 +796,7 @@ CUT = TokenTree.from_sequences(["0", "01"], depth=1)
     [
         (lambda: TokenTree.from_sequences([]), ValueError, "sequences is empty: a dataset needs at least"),
         (lambda: TokenTree.from_sequences(np.zeros((0, 3), int)), ValueError, "sequences is empty"),
-        (lambda: TokenTree.from_sequences("01"), TypeError, "sequences = '01' is one response: pass a list"),
+        (lambda: TokenTree.from_sequences("01"), TypeError, "sequences = '01' is a single response: pass"),
         (lambda: TokenTree.from_sequences([3]), TypeError, "sequences[0] = 3: must be a string of digits or"),
         (lambda: TokenTree.from_sequences(["0", "012"]), ValueError,
          "sequences[1][2] = '2': symbols must lie in 0..1 (alphabet_size = 2)"),
@@ -844,12 +844,12 @@ CUT = TokenTree.from_sequences(["0", "01"], depth=1)
         (lambda: merge([]), ValueError, "trees is empty: at least one tree is needed"),
         (lambda: merge([SOME, "0"]), TypeError, "trees[1] is a str: must be a TokenTree"),
         (lambda: merge([SOME, TokenTree.from_sequences(["0"], alphabet_size=3)]), ValueError,
-         "trees[1] has alphabet_size 3 and trees[0] has 2: they must agree; binarize() brings any tree to 2"),
+         "trees[1] has alphabet_size 3 and trees[0] has 2: they must agree; binarize() gives"),
         (lambda: merge([SOME, TokenTree.from_sequences(["0"], [0.5])]), ValueError,
-         "trees[1] and trees[0] mix counts and masses: all must be of one sort"),
+         "trees[1] and trees[0] mix counts and masses: all must be of one kind"),
         (lambda: merge([SOME, CUT]), ValueError,
          "trees[1] is cut at depth 1 and another tree reaches depth 3: prune all to depth 1 or less"),
-        (lambda: merge([TokenTree.from_sequences(["0"], [1e308])] * 2), ValueError, "trees weigh inf toge"),
+        (lambda: merge([TokenTree.from_sequences(["0"], [1e308])] * 2), ValueError, "trees have total mass"),
         (lambda: leaf_distributions([]), ValueError, "trees is empty: at least one tree is needed"),
         (lambda: leaf_distributions([SOME, 3], depth=1), TypeError, "trees[1] is a int: must be a TokenTree"),
         (lambda: leaf_distributions([SOME], depth=0), ValueError, "depth = 0: must be an integer >= 1"),

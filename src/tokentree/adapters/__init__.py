@@ -1,9 +1,9 @@
 """Language models as next-token distributions, and their token trees.
 
 `read_model` expands a model into a token tree; `read_along` reads it on the prefixes of a data tree. A model
-is any callable that satisfies `NextTokenModel`. The others here make one of what you have: `LlamaCpp` of a
-GGUF file, `CausalLM` of a transformers model and `CompletionsServer` of an OpenAI-compatible server. Each
-loads the library it needs when it is used. `Recording` keeps a model's answers in a file, and is a model too.
+is any callable that satisfies `NextTokenModel`. Three classes here wrap existing models: `LlamaCpp` a GGUF
+file, `CausalLM` a transformers model and `CompletionsServer` an OpenAI-compatible server. Each imports the
+library it needs on first use. `Recording` stores a model's answers in a file, and is itself a model.
 """
 
 from .asking import NextTokenModel, ReadError

@@ -1,17 +1,19 @@
-"""What a completions API answers: the next token's log-probabilities, checked as they are read.
+"""Answers of a completions API: log-probabilities of the next token, checked as they are read.
 
 Two shapes are read: the lists of legacy completions, ``logprobs`` with ``tokens``, ``token_logprobs`` and
 ``top_logprobs``, as OpenAI and vLLM write them; and the objects in ``logprobs.content`` of chat completions,
-which llama.cpp and Ollama write in both places, llama.cpp with ids. A token is its id where the answer gives
-one (``id``, ``token_id``, or vLLM's text ``"token_id:123"``), else its bytes, else its text.
+which llama.cpp and Ollama write in both places, llama.cpp with ids. A token is identified by its id if the
+answer gives one (``id``, ``token_id``, or vLLM's text ``"token_id:123"``), else by its bytes, else by its
+text.
 
-Logarithms are natural. Above 0 by at most `ROUNDING` they are 0; null, -inf and at most -9999.0, which OpenAI
-writes for "very unlikely" and vLLM for -inf, are not known.
+Logarithms are natural. A value above 0 by at most `ROUNDING` is read as 0. Null, -inf and values of at most
+-9999.0, which OpenAI writes for "very unlikely" and vLLM for -inf, are read as unknown.
 
-The k probabilities after one prefix may add up to (1 + `ROUNDING`) (1 - 2^-24)^-k. Servers divide by a sum in
-float32. An addition loses at most the factor 1 - 2^-24, and adding what is not listed makes no sum smaller.
-So the divisor, in whatever order it was added, is at least (1 - 2^-24)^k times what is listed. `ROUNDING` is
-for exponentials and logarithms. A sum above 1 is divided out.
+The k probabilities after one prefix may add up to (1 + `ROUNDING`) (1 - 2^-24)^-k. Servers divide by a sum
+computed in float32. Each addition loses at most a factor 1 - 2^-24, and adding the unlisted terms makes no
+sum smaller. So the divisor, whatever the order of summation, is at least (1 - 2^-24)^k times the sum of the
+listed terms. `ROUNDING` allows for exponentials and logarithms. A sum above 1 within this bound is divided
+out.
 """
 
 import math
@@ -30,12 +32,12 @@ _UNLIKELY = -9999.0
 
 _TOKEN_ID = re.compile(r"token_id:(\d{1,7})")
 
-# So OpenAI's legacy shape writes a token that is no whole character.
+# OpenAI's legacy format for a token that is not a whole number of characters.
 _ESCAPED = re.compile(r"bytes:( ?)((?:\\x[0-9a-fA-F]{2})+)")
 
 
 class Token(NamedTuple):
-    """What identifies a token, its id or else its bytes; and the bytes, None where they are not told."""
+    """The key of a token, its id or else its bytes; and the bytes, None if they are not given."""
 
     key: int | bytes
     raw: bytes | None
@@ -71,9 +73,9 @@ class _Answer(_Strict):
 
 
 def read(answer: bytes, where: str) -> dict[Token, float]:
-    """Log-probabilities that an answer tells; a ValueError says where it is not as it must be.
+    """Log-probabilities in an answer; a ValueError gives the place of what is malformed.
 
-    Where its text is empty, or U+FFFD for a character that is not whole, there may be none.
+    There may be none if the text is empty, or is U+FFFD for an incomplete character.
     """
     try:
         choice = _Answer.model_validate_json(answer).choices[0]
@@ -93,9 +95,9 @@ def read(answer: bytes, where: str) -> dict[Token, float]:
         listed = (held.tokens[0], numbers[0]), *(tops[0] or {}).items()
         return _together([(_token(text), number) for text, number in listed], f"{where}.tokens[0]")
     text = choice.text if choice.message is None else choice.message.get("content")
-    # llama.cpp keeps the log-probabilities of such tokens until the character is whole.
+    # llama.cpp holds back the log-probabilities of such tokens until the character is complete.
     if not isinstance(text, str) or text.strip("\ufffd"):
-        raise ValueError(f"{where}: holds no tokens beside the text {text!r}; ask for log-probabilities")
+        raise ValueError(f"{where}: holds the text {text!r} without tokens; request log-probabilities")
     return {}
 
 
@@ -109,12 +111,12 @@ def _token(text: str, raw: bytes | None = None, number: int | None = None) -> To
     if raw is None:
         match = _ESCAPED.fullmatch(text)
         raw = match[1].encode() + bytes.fromhex(match[2].replace("\\x", "")) if match else text.encode()
-    # llama.cpp writes special tokens as nothing.
+    # llama.cpp writes special tokens as empty text.
     return Token(raw if number is None else number, raw or None)
 
 
 def _together(entries: Iterable[tuple[Token, float | None]], where: str) -> dict[Token, float]:
-    """Entries by token; what is listed twice counts once."""
+    """Entries by token; a token listed twice counts once."""
     tokens: dict[int | bytes, Token] = {}
     parts: dict[int | bytes, list[float]] = {}
     for token, value in entries:
@@ -127,8 +129,8 @@ def _together(entries: Iterable[tuple[Token, float | None]], where: str) -> dict
         if all(abs(value - before) > ROUNDING for before in held):
             held.append(min(value, 0.0))
             if len(held) > 1 and isinstance(token.key, int):
-                raise ValueError(f"{where}: the token of id {token.key} has log-probabilities {held}")
-    # Tokens of one text that the answer cannot tell apart are one here.
+                raise ValueError(f"{where}: the token with id {token.key} has log-probabilities {held}")
+    # Tokens with the same text, which the answer does not distinguish, are one here.
     known = {tokens[key]: float(np.logaddexp.reduce(values)) for key, values in parts.items()}
     total, most = math.fsum(map(math.exp, known.values())), (1 + ROUNDING) * (1 - 2.0**-24) ** -len(known)
     if total > most:

@@ -1,4 +1,4 @@
-"""Asking a model, checking what it answers, and the tree that its answers make."""
+"""Querying a model, checking its answers, and building a tree from them."""
 
 import reprlib
 import sys
@@ -16,7 +16,7 @@ from ..trees import EOS, REST, TokenTree
 Prefix = tuple[int, ...]
 
 _ROUNDING = {2: 1e-2, 4: 1e-5, 8: 1e-9}
-"""How far a row's sum may be from 1, by the bytes of its numbers: the rounding of a softmax of 10^5 terms."""
+"""Largest deviation of a row's sum from 1, by bytes per number: the rounding of a softmax of 10^5 terms."""
 
 _SAME = 1e-3
 """Total variation between two answers to one question that rounding explains."""
@@ -24,32 +24,42 @@ _SAME = 1e-3
 
 @runtime_checkable
 class NextTokenModel(Protocol):
-    """A batch of prefixes in, log-probabilities of the next token out; any callable of this kind will do.
+    """Any callable that maps a batch of prefixes to log-probabilities of the next token.
 
-    Three attributes are optional. `eos`: the token ids that end a response. `partial`: True where rows may
-    sum to less than one because -inf means "not known" and not "impossible"; such a model may also return
-    wider rows as it meets new tokens. `rounding`: the total variation between two answers to one question
-    that its rounding explains, 0.001 unless it says otherwise.
+    Four attributes are optional. `eos`: the token ids that end a response. `partial`: True if rows may sum to
+    less than one because -inf means "unknown" rather than "impossible"; such a model may also return wider
+    rows as it meets new tokens. `rounding`: the largest total variation between two answers to the same
+    question that rounding explains, 0.001 by default. `needs_start`: why an empty prompt is an error; an
+    empty text if it is not.
 
-    So are three methods. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
-    ``text(ids)`` the text of an id or of several. ``along(sequence, start, stop)`` gives the answers to
-    ``sequence[:i]`` for i from `start` to ``stop - 1``, at most ``len(sequence)``, a row each: `read_along`
-    then hands over a long document once, and not all its prefixes, which are as long as its square.
+    Three methods are optional too. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
+    ``text(ids)`` the text of one or several ids. ``along(sequence, start, stop)`` gives the answers to
+    ``sequence[:i]`` for i from `start` to ``stop - 1``, at most ``len(sequence)``, one row each: `read_along`
+    then passes a long document once, instead of all its prefixes, whose total length is quadratic in its own.
     """
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
-        """Answer B prefixes, of any lengths, with natural logarithms of shape (B, V)."""
+        """Natural logarithms of shape (B, V) for B prefixes of any lengths."""
 
 
 def spelled(tokens: Mapping[int, bytes], symbols: int | Iterable[int]) -> str:
-    r"""Text of symbols that stand for bytes; ``\xc3`` is what is no text, and ``<17>`` what has none."""
+    r"""Text of symbols that stand for bytes; ``\xc3`` is not text, ``<17>`` a symbol without bytes."""
     symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
     raw = b"".join(tokens.get(int(symbol), b"<%d>" % symbol) for symbol in symbols)
     return raw.decode(errors="backslashreplace")
 
 
+def checked_model(model: Any) -> None:
+    """Refuse what is not a model, and a transformers model without its wrapper."""
+    name = type(model).__name__
+    if hasattr(model, "config") and hasattr(model, "can_generate"):
+        raise TypeError(f"model is a {name}: wrap it, adapters.CausalLM(model, tokenizer)")
+    if not callable(model):
+        raise TypeError(f"model is a {name}: must be callable on a batch of prefixes")
+
+
 def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
-    """A prompt as ids, by the model's own tokenizer if it is text."""
+    """The ids of a prompt; a text is encoded by the model's own tokenizer."""
     if not isinstance(prompt, str):
         return tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(prompt))
     encode = getattr(model, "encode", None)
@@ -62,12 +72,12 @@ def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
 
 
 class ReadError(ValueError):
-    """A model failed, or answered with something that is no distribution.
+    """A model failed, or its answer is not a distribution.
 
     Attributes
     ----------
     tree : TokenTree
-        What was read before, a valid tree.
+        What was read before the failure, a valid tree.
     """
 
     def __init__(self, message: str, tree: TokenTree) -> None:
@@ -76,10 +86,10 @@ class ReadError(ValueError):
 
 
 class _Positions(Sequence[Prefix]):
-    """The prefixes of a sequence from one length to another, made when they are looked at."""
+    """The prefixes of a sequence over a range of lengths, created on access."""
 
     def __init__(self, sequence: Prefix, start: int, stop: int, skip: int) -> None:
-        """`skip`: length of the prompt, which the sequence begins with and the prefixes do not."""
+        """`skip`: length of the prompt, with which the sequence begins and the prefixes do not."""
         self.sequence, self.start, self.stop, self.skip = sequence, start, stop, skip
 
     def __len__(self) -> int:
@@ -90,7 +100,7 @@ class _Positions(Sequence[Prefix]):
 
 
 class _Reading:
-    """The answers of a model, checked, and the tree that they make."""
+    """The checked answers of a model, and the tree built from them."""
 
     def __init__(
         self,
@@ -101,17 +111,18 @@ class _Reading:
         renormalize: bool,
         depth: int,
     ) -> None:
-        if not callable(model):
-            raise TypeError(f"model is a {type(model).__name__}: must be callable on a batch of prefixes")
+        checked_model(model)
         self.model = model
         self.prompt = prompt_ids(model, prompt)
+        if not self.prompt and (needs := getattr(model, "needs_start", "")):
+            raise ValueError(f"prompt is empty: {needs}")
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
         self.final: list[int] = []
-        """Those that the model's rows have so far."""
+        """End-of-sequence ids within the width of the model's rows so far."""
         self.partial = bool(getattr(model, "partial", False))
         self.named = dict(getattr(model, "named_ends", {}))
-        """Ends that the model knows by their text, as long as no answer has had them."""
+        """Ends that the model knows by their text only, until an answer contains them."""
         self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.renormalize = renormalize
         self.depth = depth
@@ -123,12 +134,12 @@ class _Reading:
         self.count = 0
         """Expansions so far; each has a number, in the order in which they were asked for."""
         self.where: list[Int[np.ndarray, "3 _"]] = []
-        """Of every expansion: the number of the one above it, its last token, and its depth."""
+        """For every expansion: the number of its parent, its last token, and its depth."""
         self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
-        """Their children, one expansion's after the other's: tokens, probabilities, and how many."""
+        """The children of each expansion in turn: tokens, probabilities, and their number."""
 
     def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
-        """The checked answer to one question; the first is put twice, for that is better known at once."""
+        """The checked answer to one question; the first is put twice, to notice a random model at once."""
         answer = self._put(prefixes)
         if not self.count:
             self.first = answer.first()
@@ -168,7 +179,7 @@ class _Reading:
             sums = known.sum(axis=1)
         slack = _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
         self._check_rows(rows, sums, slack, prefixes)
-        # What a row lacks beyond rounding is not known; a row of nothing has nothing to divide.
+        # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
         whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
         divisors = np.where(whole, sums, 1)
         known /= divisors[:, None]
@@ -186,7 +197,7 @@ class _Reading:
         slack: float,
         prefixes: Sequence[Prefix],
     ) -> None:
-        """Say what is wrong with the first row that is no distribution, if one is."""
+        """Report what is wrong with the first row that is not a distribution, if any."""
         low = -np.inf if self.partial else 1 - slack
         off = ~((sums >= low) & (sums <= 1 + slack))
         if not self.renormalize and not off.any():
@@ -194,7 +205,7 @@ class _Reading:
         rule = f"must be 1 within {slack:g}; renormalize=True divides by the sum"
         if self.renormalize:
             off, rule = ~(sums > 0) & (not self.partial), "there is nothing to renormalize"
-        for bad, wrong in ((np.isnan(rows), "is no number"), (rows > slack, "must not be above 0")):
+        for bad, wrong in ((np.isnan(rows), "is not a number"), (rows > slack, "must not be above 0")):
             if bad.any():
                 row, token = (int(i) for i in np.argwhere(bad)[0])
                 value = rows[row, token].item()
@@ -212,15 +223,15 @@ class _Reading:
         listed: Int[np.ndarray, "listed"],
         ending: Int[np.ndarray, "ending"] | None = None,
     ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"], list[int]]:
-        """Write down the listed ids, end-of-sequence, and all else as `REST`; give tokens, chances and ends.
+        """Record listed ids, end-of-sequence, and the rest as `REST`; return tokens, probabilities and ends.
 
-        `where` is as in `self.where`, `listed` are places in the answer's flattened ids, `ending` the rows
-        that show their end-of-sequence even where it is impossible.
+        `where` has the layout of `self.where`, `listed` holds positions in the answer's flattened ids, and
+        `ending` the rows that show their end-of-sequence even if it is impossible.
         """
         ids = answer.ids.ravel()
         rows, columns = np.divmod(listed, self.width)
         chances, closing = ids[listed], answer.ends
-        # What is left of the answer is not listed; summed by itself it keeps its digits.
+        # The unlisted remainder is summed by itself, which keeps its digits.
         ids[listed] = 0
         rest = answer.unknown + answer.ids.sum(axis=1)
         has_rest, has_end = rest > 0, closing > 0
@@ -247,7 +258,7 @@ class _Reading:
         return tokens, found, stops.tolist()
 
     def check(self) -> None:
-        """Ask the first question once more, if there were others, and warn of ends that were not met."""
+        """Repeat the first question, if there were others, and warn of ends that never occurred."""
         if self.count > 1:
             self._compare(self._put([()]))
         if self.named:
@@ -258,29 +269,29 @@ class _Reading:
             )
 
     def _compare(self, answer: "_Answer") -> None:
-        """Refuse a model that answers the first question otherwise now."""
-        # A partial model may have met new tokens since; none of them can be known to it here.
+        """Refuse a model whose answer to the first question has changed."""
+        # A partial model may have met new tokens since; the first answer knows none of them.
         apart = float(np.abs(answer.first()[: len(self.first)] - self.first).sum() / 2)
         if apart > self.same:
             raise _Refused(
                 f"the model changed its answer: two of its answers to the first question are {apart:.2g} "
-                f"apart in total variation, and rounding explains {self.same:g}; is dropout on? If it rounds "
-                "like that, say so in its attribute `rounding`"
+                f"apart in total variation, and rounding explains {self.same:g}; is dropout on? If its "
+                "rounding is that large, say so in its attribute `rounding`"
             )
 
     def _doubt(self, answer: "_Answer") -> None:
-        """Warn of a server that is certain of every token: it may report what it has drawn."""
-        # What renormalising makes certain says nothing, and neither does a model that gives whole rows.
+        """Warn of a server that is certain of every token: it may report the token that it has drawn."""
+        # Certainty made by renormalising says nothing, and complete rows need no such warning.
         if not self.sure or not self.partial or self.renormalize:
             return
         self.sure = bool((np.maximum(answer.ends, answer.ids.max(axis=1)) == 1).all())
-        # The first may well be so, and what follows it is on one path.
+        # The first token alone may well be certain, and all that follows lies on one path.
         if self.sure and self.count:
             self.sure = False
             warnings.warn(
-                "the model is certain of the first token and of the next: so answers a server that reports "
-                "probabilities after it has drawn at temperature 0, and the tree is a single path. Ask it at "
-                "temperature 1, for probabilities before sampling. If the model is as certain as that, "
+                "the model is certain of the first token and of the next, as is a server that reports "
+                "probabilities after sampling at temperature 0, and the tree is a single path. Query it at "
+                "temperature 1, for probabilities before sampling. If the model is really that certain, "
                 "warnings.filterwarnings('ignore', 'the model is certain') silences this",
                 stacklevel=4,
             )
@@ -292,13 +303,13 @@ class _Reading:
             q -= 1
         token = np.min_scalar_type(-q)
         up, last, depths = np.concatenate([np.empty((3, 0), np.int64), *self.where], axis=1)
-        # What is not kept is as the last one: a leaf that is not read has the whole mass.
+        # What is not kept is like the last one: an unread leaf has the whole mass.
         children = [*self.children, (np.array([REST]), np.ones(1), np.ones(1, np.int64))]
         symbols, chances, sizes = (np.concatenate(column) for column in zip(*children, strict=True))
         chances, powers = log_masses.scaled(chances)
         begin = np.cumsum(sizes) - sizes
         expanded = np.fromiter(kept, np.int64, len(kept))
-        # Masses are numbers times powers of 2 until all are there.
+        # Until the end, a mass is a number times a power of 2.
         numbers, scale = np.ones(1), np.zeros(1)
         levels = [(np.zeros(1, token), np.zeros(1, np.int32), numbers, scale)]
         # The place of each expansion in its level.
@@ -331,11 +342,11 @@ class _Reading:
         keep_on_interrupt: bool | None,
         alphabet_size: int | None = None,
     ) -> Iterator[None]:
-        """Keep what was read if the model fails, or the keyboard interrupts a read that a person watches."""
+        """Keep what was read if the model fails, or if Ctrl-C interrupts an interactive read."""
         try:
             yield
         except KeyboardInterrupt:
-            # Python's prompt and IPython set it, for programs to tell.
+            # Python's prompt and IPython set it.
             if not (hasattr(sys, "ps1") if keep_on_interrupt is None else keep_on_interrupt):
                 raise
             warnings.warn(f"interrupted after {len(kept())} prefixes: the rest is unexpanded", stacklevel=4)
@@ -349,11 +360,11 @@ class _Answer(NamedTuple):
     unknown: Float[np.ndarray, "batch"]
     ends: Float[np.ndarray, "batch"]
     ids: Float[np.ndarray, "batch vocabulary"]
-    """Zero where an id ends the sequence; the next answer overwrites them."""
+    """Zero if an id ends the sequence; the next answer overwrites them."""
     rows: Float[np.ndarray, "batch vocabulary"]
     """The logarithms that the model gave, end-of-sequence included."""
     divisors: Float[np.ndarray, "batch"]
-    """What their exponentials were divided by."""
+    """The sums by which their exponentials were divided."""
 
     def logs(
         self, rows: Int[np.ndarray, "*n"], columns: Int[np.ndarray, "*n"] | list[int]
@@ -363,9 +374,9 @@ class _Answer(NamedTuple):
         return found
 
     def first(self) -> Float[np.ndarray, "tokens"]:
-        """The first row of all three, copied."""
+        """A copy of the first row of all three."""
         return np.concatenate([self.unknown[:1], self.ends[:1], self.ids[0]])
 
 
 class _Refused(Exception):
-    """Why a read cannot go on."""
+    """The reason why a read cannot continue."""

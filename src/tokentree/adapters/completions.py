@@ -1,7 +1,7 @@
-"""Models behind a completions API, which is asked as the tree grows.
+"""Models behind a completions API, queried as the tree grows.
 
-An API tells the log-probabilities of the few most likely tokens and hides the rest. So these models are
-partial: what the answers do not say is -inf in a row, and becomes mass that the tree reports as unexpanded.
+An API gives the log-probabilities of a few most likely tokens and hides the rest. So these models are
+partial: a token missing from the answer is -inf in its row, and its mass is unexpanded in the tree.
 """
 
 import json
@@ -22,49 +22,49 @@ from .posting import _Post
 
 
 class CompletionsServer:
-    """The model behind an OpenAI-compatible completions endpoint, asked for one token after each prefix.
+    """The model behind an OpenAI-compatible completions endpoint, queried for one token after each prefix.
 
     A partial next-token model: llama.cpp, vLLM, Ollama and others.
 
     Parameters
     ----------
     url : str
-        Such as ``"http://localhost:8000/v1"``, with or without ``/completions``.
+        Address, such as ``"http://localhost:8000/v1"``, with or without ``/completions``.
     model : str, optional
-        Which of the server's models; one that serves a single model needs no name.
+        Name of the model; not needed if the server has only one.
     api_key : str, optional
-        Sent as a bearer token to this address only. It is in no message, repr or file.
+        Sent as a bearer token to this address only. It appears in no message, repr or file.
     top : int
-        Number of most likely tokens asked for. Servers cap it: OpenAI's at 5, Ollama's at 20, vLLM's
-        at its ``--max-logprobs`` (20; -1 is the vocabulary), llama.cpp's at the vocabulary.
+        Number of most likely tokens requested. Servers cap it: OpenAI at 5, Ollama at 20, vLLM at its
+        ``--max-logprobs`` (20; -1 is the vocabulary), llama.cpp at the vocabulary size.
     eos : iterable of str or int, optional
-        Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id. Default: what llama.cpp says;
-        none elsewhere.
+        Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id. Default: those that llama.cpp
+        reports; none for other servers.
     ids : bool, optional
-        Whether symbols of the tree are the server's token ids, which answers must have then; prefixes are
-        sent as ids, exactly. Default: True if the server has ``/tokenize``, as llama.cpp and vLLM have.
+        Whether symbols of the tree are the server's token ids. Answers must then have ids, and prefixes are
+        sent exactly, as ids. Default: True if the server has ``/tokenize``, as llama.cpp and vLLM have.
         Otherwise a symbol is a token's number in order of appearance, and prefixes are sent as text.
     body : mapping, optional
-        More fields of each request, or other values for ``max_tokens`` (1), ``temperature`` (0) and
+        Further fields of each request, or other values of ``max_tokens`` (1), ``temperature`` (0) and
         ``logprobs`` (`top`).
     timeout : float
         Seconds for a whole request, from the connection to the last byte of the answer.
     patience : float
-        Seconds to wait in all for a server that is busy (408, 429, 502, 503, 504): as its Retry-After says,
-        else 0.5, 1, 2, ... seconds at a time. A connection that fails is tried again twice.
+        Total seconds to wait for a busy server (408, 429, 502, 503, 504): as its Retry-After says, else 0.5,
+        1, 2, ... seconds at a time. A failed connection is retried twice.
 
     Attributes
     ----------
     eos : frozenset of int
         Symbols that end a sequence.
     tokens : dict of int to bytes
-        What symbols stand for, as far as answers have told.
+        The bytes of each symbol, as far as answers have given them.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not as above; when called, if an answer is not as the API says, with its JSON path,
-        or its probabilities add up to more than 1, or if nothing stands for a symbol of a prefix.
+        If an argument is invalid; when called, if an answer breaks the API's format (the message gives its
+        JSON path), if its probabilities add up to more than 1, or if a symbol of a prefix is unknown.
     OSError
         If the server cannot be reached, redirects, answers with an error, or stays busy; TimeoutError, an
         OSError, after `timeout`. The message starts with the address.
@@ -73,16 +73,16 @@ class CompletionsServer:
 
     Notes
     -----
-    A server that tokenizes text anew may take a prefix for other tokens ("un" + "til" comes back as "until"),
-    and answers for another path of the tree then; only ids are free of this. As text, a prefix with half a
-    character, U+FFFD or a token without text is not sent, and its row is -inf; tokens of one text are one
-    symbol.
+    A server that retokenizes text may turn a prefix into other tokens ("un" + "til" becomes "until"), and
+    then answers for another path of the tree; only ids avoid this. With text, a prefix that ends within a
+    character, contains U+FFFD or ends in a token without text is not sent, and its row is -inf; tokens with
+    the same text are one symbol.
 
-    Temperature 0 makes answers repeatable and leaves log-probabilities alone where they are those before
-    sampling; `read_model` warns where they seem not to be. vLLM's are, unless it runs with
-    ``--logprobs-mode processed_logprobs``: then penalties in the model's generation_config.json change them
-    and no warning says so. One request per prefix, one at a time; `Recording` keeps answers. Proxies are
-    taken from the environment.
+    Temperature 0 makes answers repeatable and does not change log-probabilities computed before sampling;
+    `read_model` warns if they seem to be computed after it. vLLM computes them before sampling, unless it runs
+    with ``--logprobs-mode processed_logprobs``: then penalties in the model's generation_config.json change
+    them, without a warning. Requests are sent one per prefix, one at a time; `Recording` stores answers.
+    Proxies are taken from the environment.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class CompletionsServer:
         patience: float = 300,
     ) -> None:
         if isinstance(eos, str):
-            raise TypeError(f"eos = {eos!r} is one token: pass a list of tokens")
+            raise TypeError(f"eos = {eos!r} is a single token: pass a list of tokens")
         self._ends = None if eos is None else tuple(eos)
         for i, name in enumerate(self._ends or ()):
             if not isinstance(name, str | int) or isinstance(name, bool):
@@ -121,12 +121,12 @@ class CompletionsServer:
         self._top = checks.integer("top", top, 1)
         self._body = {"max_tokens": 1, "temperature": 0, "logprobs": self._top, **self._model, **(body or {})}
         if self._body.get("echo"):
-            raise ValueError("body['echo'] is set: the answer must hold the next token only")
+            raise ValueError("body['echo'] is set: the answer must contain the next token only")
         self._ids = ids
         self._named: frozenset[int] | None = None
         self.tokens: dict[int, bytes] = {}
         self._symbols: dict[bytes, int] = {}
-        """Symbols of texts, by order of appearance, where symbols are no ids."""
+        """Symbols of texts, in order of appearance, if symbols are not ids."""
         self._width = 1
 
     def __repr__(self) -> str:
@@ -147,7 +147,7 @@ class CompletionsServer:
     def _end(self, name: str | int) -> int:
         if not self._by_ids():
             if isinstance(name, int):
-                raise ValueError(f"eos has {name}: the server tells texts and no ids; name it by its text")
+                raise ValueError(f"eos has {name}: the server gives texts and no ids; name it by its text")
             return self._symbol(name.encode(), None, "eos")
         if isinstance(name, int):
             return name
@@ -159,19 +159,19 @@ class CompletionsServer:
 
     @property
     def named_ends(self) -> dict[int, str]:
-        """Ends that are known by their text only, which `read_model` warns of if no answer has them."""
+        """Ends known by their text only; `read_model` warns if no answer contains them."""
         return {} if self._by_ids() else {symbol: self.text(symbol) for symbol in self.eos}
 
     def encode(self, text: str) -> list[int]:
-        """Symbols of a prompt: its token ids or, where the server tells none, one symbol for the text."""
+        """Symbols of a prompt: its token ids or, if the server gives none, one symbol for the text."""
         if self._by_ids():
             return self._tokenize(text, special=True)
-        # Ends come first, so that symbols do not depend on what is called first.
+        # Ends come first, so that symbols do not depend on the order of calls.
         self._named = self.eos
         return [self._symbol(text.encode(), None, "prompt")] if text else []
 
     def text(self, symbols: int | Iterable[int]) -> str:
-        r"""Text of a symbol or of several; ``\xc3`` is what is no text, and ``<17>`` what has none."""
+        r"""Text of one or several symbols; ``\xc3`` is not text, and symbol 17 without bytes is ``<17>``."""
         symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
         symbols = [int(symbol) for symbol in symbols]
         for symbol in symbols:
@@ -184,19 +184,19 @@ class CompletionsServer:
         return text
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
-        """Natural-log probabilities of the next symbol, one row for each prefix; -inf is "not known"."""
+        """Natural-log probabilities of the next symbol, one row per prefix; -inf means "unknown"."""
         rows: dict[int, dict[int, float]] = {}
-        # Neighbours in the tree one after another: a server goes on from what it has kept of the last one.
+        # Neighbours in the tree one after another: a server reuses what it has cached for the last one.
         for i, prefix in sorted(enumerate(map(tuple, prefixes)), key=lambda item: item[1]):
             rows[i] = self._ask(prefix, f"prefixes[{i}]")
-        # The precision that servers compute in, which tells the reader how far a sum may be off.
+        # The precision of servers, which tells the reader how far a sum may be from 1.
         found = np.full((len(prefixes), self._width), -np.inf, np.float32)
         for i, row in rows.items():
             found[i, list(row)] = list(row.values())
         return found
 
     def learn(self, tokens: Mapping[int, bytes]) -> None:
-        """Take up what symbols stood for in another process."""
+        """Restore the meaning of symbols from another process."""
         if self._by_ids():
             self.tokens = {**tokens, **self.tokens}
             return
@@ -205,7 +205,7 @@ class CompletionsServer:
                 raise ValueError(f"symbol {symbol} is {raw!r} there, and {self.tokens.get(symbol)!r} here")
 
     def _symbol(self, key: int | bytes, raw: bytes | None, where: str) -> int:
-        """The symbol of a token, which is its id or, where symbols are texts, its number by appearance."""
+        """The symbol of a token: its id or, if symbols are texts, its number in order of appearance."""
         if isinstance(key, int) != self._by_ids():
             told, meant = ("an id", "texts") if isinstance(key, int) else ("no id", "ids")
             raise ValueError(
@@ -225,7 +225,7 @@ class CompletionsServer:
         return self._ids
 
     def _tokenize(self, text: str, special: bool, needed: bool = True) -> list[int]:
-        # llama.cpp calls the text and the option one thing, and vLLM another.
+        # llama.cpp and vLLM name the text and the option differently.
         answer = self._beside(
             "/tokenize", content=text, prompt=text, add_special=special, add_special_tokens=special
         )
@@ -251,7 +251,7 @@ class CompletionsServer:
         return text[self._skip if skip is None else skip :] if isinstance(text, str) else ""
 
     def _beside(self, path: str, method: str = "POST", **body: Any) -> Mapping[str, Any]:
-        """What the server answers beside its versioned paths; nothing where it has no such path."""
+        """The server's answer outside its versioned paths; empty if it has no such path."""
         url = re.sub(r"/v\d+$", "", self._url) + path
         found = self._post(url, {**body, **self._model}, method, absent=(404, 405, 501))
         try:
@@ -265,8 +265,8 @@ class CompletionsServer:
         if not self._by_ids():
             if strange := [symbol for symbol in prefix if symbol not in self.tokens]:
                 raise ValueError(
-                    f"{where} holds {strange[0]}: nothing that the server told stands for it. The server "
-                    "tells texts: give the prompt as text, or ids=True if it tells ids"
+                    f"{where} holds {strange[0]}: the server has given no text for it. It works "
+                    "with texts: give the prompt as text, or ids=True if it gives ids"
                 )
             texts = [self.tokens[symbol] for symbol in prefix]
             prompt = b"".join(texts).decode(errors="replace")
@@ -283,5 +283,5 @@ class CompletionsServer:
             return {self._symbol(*token, place): logprob for token, logprob in read(answer, place).items()}
         except ValueError as error:
             problem = self._post.hidden(str(error))
-        # Outside of the handler, for the first error has what the server said, which may be the key.
+        # Outside the handler, because the first error quotes the server, which may quote the key.
         raise ValueError(problem)

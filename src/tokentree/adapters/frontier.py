@@ -1,4 +1,4 @@
-"""Which prefixes are expanded next, and how many may be."""
+"""Which prefixes are expanded next, and how many."""
 
 import heapq
 import math
@@ -11,7 +11,7 @@ from .._lib import log_masses
 from .asking import Prefix
 
 _TINY = 5e-324
-"""The least positive number."""
+"""The smallest positive number."""
 
 _NEAR = 16
 """How many children of a prefix are sorted at first."""
@@ -20,12 +20,12 @@ _NEAR = 16
 class _Frontier:
     """Prefixes to expand, the most probable first, ties in lexicographic order.
 
-    A prefix's key is minus its mass; below the range of float64 minus its logarithm, which is positive, so
-    that the order is that of the masses all the way down. Of each family only the first is in the heap.
+    A prefix's key is minus its mass or, below the range of float64, minus its logarithm, which is positive;
+    so the order is that of the masses throughout. Only the first sibling not yet taken is in the heap.
     """
 
     def __init__(self, least: float) -> None:
-        """Prefixes that weigh less than `least`, or nothing, are left out."""
+        """Prefixes of mass zero or below `least` are left out."""
         self.last = -least if least >= log_masses.LEAST else -math.log(least) if least > 0 else math.inf
         self.heap: list[tuple[float, Prefix, int, Iterator[tuple[float, Prefix]]]] = []
         self._advance(-1, iter([(-1.0, ())]))
@@ -54,7 +54,7 @@ class _Frontier:
 def _in_order(
     prefix: Prefix, tokens: Int[np.ndarray, "n"], keys: Float[np.ndarray, "n"]
 ) -> Iterator[tuple[float, Prefix]]:
-    """The children of a prefix, of which only as many are sorted at a time as may be needed."""
+    """The children of a prefix, sorted only as far as needed."""
     n = _NEAR
     while len(keys):
         near = keys <= np.partition(keys, n)[n] if n < len(keys) else np.ones(len(keys), dtype=bool)
@@ -65,7 +65,7 @@ def _in_order(
 
 
 class _Budget:
-    """The most probable expansions that a number of nodes allows: key, prefix, nodes added, number."""
+    """The most probable expansions within a number of nodes: key, prefix, nodes added, number."""
 
     def __init__(self, max_nodes: int) -> None:
         self.max_nodes = max_nodes

@@ -22,19 +22,20 @@ class CausalLM:
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        With a language modelling head, as ``AutoModelForCausalLM`` loads it, and in evaluation mode. It stays
-        as it is and where it is, on CPU or CUDA.
+        A model with a language modelling head, as ``AutoModelForCausalLM`` loads it, in evaluation mode. It
+        is neither changed nor moved, and may be on CPU or CUDA.
     tokenizer : transformers.PreTrainedTokenizerBase, optional
-        Of the model, so that prompts may be text, and ids become text.
+        The model's tokenizer, which lets prompts be text and turns ids into text.
     bos : int, optional
-        Token to put before every prefix. Without it an empty prefix is an error, for these models have no
-        distribution of their first token. Not needed when the prompt has it, as many tokenizers write it.
+        Token put before every prefix. Without it an empty prefix is an error, because these models have no
+        distribution of their first token. Not needed if the prompt begins with it, as many tokenizers write
+        it.
     eos : int or iterable of int, optional
         Tokens that end a sequence; ``()`` for none. By default those of ``model.generation_config``, else of
         ``model.config``.
     cache_bytes : int, default 1 GiB
-        Room for keys and values of the prefixes of one forward pass, on the model's device: more prefixes
-        take more passes, and where there is no room for one, it is fed whole. 0 switches reuse off.
+        Memory for keys and values of the prefixes of one forward pass, on the model's device: more prefixes
+        take more passes, and a prefix that does not fit is fed whole. 0 switches reuse off.
 
     Attributes
     ----------
@@ -43,8 +44,10 @@ class CausalLM:
     vocabulary_size : int
         Width of the model's logits.
     rounding : float
-        Total variation between two answers to one question that rounding explains: 0.05 in 16 bits and for
-        quantized models, else 0.001.
+        Largest total variation between two answers to the same question that rounding explains: 0.05 in 16
+        bits and for quantized models, else 0.001.
+    needs_start : str
+        Why an empty prefix is an error; an empty text if there is a `bos`.
 
     Raises
     ------
@@ -54,7 +57,7 @@ class CausalLM:
         called, if a prefix is empty and there is no `bos`, is longer than the model's config allows, or holds
         a token outside the vocabulary.
     TypeError
-        If a token is no integer; or text is asked for without a tokenizer.
+        If a token is not an integer, or if text is used without a tokenizer.
     ImportError
         If torch or transformers is missing.
 
@@ -62,20 +65,20 @@ class CausalLM:
     -----
     UserWarning
         If answers depend on the batch, or reuse fails or changes answers in a trial of some pairs of tokens:
-        prefixes are then fed one by one, or whole. That is as right, and slower.
+        prefixes are then fed one by one, or whole, which is equally correct but slower.
 
     Notes
     -----
-    Prefixes are grouped by length and never padded. What all of a group begin with, such as the prompt, is
-    fed once; its keys and values are kept, in transformers' own cache, until a prefix begins otherwise.
-    Models that keep something else (state-space and hybrid ones), or whose rotary embeddings change with the
-    length of the text (``dynamic``, ``longrope``), are fed whole prefixes.
+    Prefixes are grouped by length and never padded. The common beginning of a group, such as the prompt, is
+    fed once; its keys and values are kept, in transformers' own cache, until a prefix begins differently.
+    Models with another kind of cache (state-space and hybrid models), or with rotary embeddings that change
+    with the length of the text (``dynamic``, ``longrope``), are fed whole prefixes.
 
-    Batching and reuse change the rounding, in the model's own dtype: from 1e-6 to 1e-5 in a log-probability
-    in float32, and 0.01 in float16. ``model.float()`` and ``model.double()`` are there for this.
+    Batching and reuse change the rounding, in the model's own dtype: a log-probability changes by 1e-6 to
+    1e-5 in float32, and by 0.01 in float16. ``model.float()`` and ``model.double()`` reduce this.
 
-    An optimiser step, ``load_state_dict``, ``model.to`` and the like make the keys and values start anew.
-    Writes through ``.data`` and a switched adapter go unnoticed: take a new `CausalLM` after those.
+    An optimiser step, ``load_state_dict``, ``model.to`` and the like discard the keys and values. Writes
+    through ``.data`` and a switched adapter go unnoticed: make a new `CausalLM` after those.
 
     Examples
     --------
@@ -108,11 +111,11 @@ class CausalLM:
         self._config = config.get_text_config(decoder=True)
         self._cache_bytes = checks.integer("cache_bytes", cache_bytes, 0)
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
-        # What `quantize_dynamic` made has the scale of all activations that are fed together.
+        # A model made by `quantize_dynamic` scales all activations that are fed together alike.
         kinds = [type(module).__module__ for module in model.modules()]
         self._one_by_one = any(kind.startswith("torch.ao.nn.quantized.dynamic") for kind in kinds)
         coarse = self._one_by_one or getattr(config, "quantization_config", None) is not None
-        # Batching and reuse move answers in 16 bits by some hundredths.
+        # Batching and reuse change answers in 16 bits by a few hundredths.
         self.rounding = 0.05 if coarse or model.dtype.itemsize < 4 else 1e-3
         self._rescaled = [m for m in model.modules() if any("dynamic" in kind for kind in rotary_kinds(m))]
         self._weights: tuple[Any, ...] = ()
@@ -122,10 +125,10 @@ class CausalLM:
         self._try()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
-        """Log-softmax of the model's logits after each prefix, taken in float64; NaN where these are.
+        """Log-softmax of the model's logits after each prefix, in float64; NaN where the logits are NaN.
 
-        One forward pass for each length of prefix, and one for what all of a length have in common if that is
-        new. Repeats are computed once.
+        One forward pass per prefix length, and one for the common beginning of a length if it is new. Repeats
+        are computed once.
         """
         self._refresh()
         if not len(prefixes):
@@ -156,12 +159,12 @@ class CausalLM:
         return _log_softmax(self._output([row], last=stop - start).logits[0, start - stop :])
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, with what the tokenizer puts before it unless `bos` stands there."""
+        """Ids of a text, with the tokenizer's special tokens unless `bos` is put before it."""
         ids = self._tokens("a text prompt").encode(text, add_special_tokens=not self._start)
         return [int(token) for token in ids]
 
     def text(self, ids: int | Iterable[int]) -> str:
-        """Text of an id or of several, special tokens included."""
+        """Text of one or several ids, special tokens included."""
         tokenizer = self._tokens("text")
         ids = [int(ids)] if isinstance(ids, int | np.integer) else list(ids)
         # Some tokenizers leave out the space before the first word.
@@ -183,7 +186,7 @@ class CausalLM:
         rows = self._cache_bytes // (length * kept.token_bytes) if kept else 0
         if kept is None or not rows:
             return self._forward(group)
-        # What all have in common is fed once, and not by each, and at least one token of each is fed.
+        # The common beginning is fed once, not per prefix, and at least one token of each prefix is fed.
         shared = min(_common(min(group), max(group)), length - 1)
         if len(group) > 1 and _common(kept.text, group[0]) < shared:
             self._answer([group[0][:shared]])
@@ -205,9 +208,9 @@ class CausalLM:
         return _log_softmax(output.logits[:, -1])
 
     def _output(self, prefixes: Sequence[Prefix], past: int = 0, last: int = 0, **options: Any) -> Any:
-        """What the model makes of prefixes of equal length without their first `past` tokens.
+        """The model's output for prefixes of equal length without their first `past` tokens.
 
-        Of the (B, L, V) logits the `last` positions, or all where the model cannot leave out the rest.
+        It has the `last` positions of the (B, L, V) logits, or all if the model cannot leave out the rest.
         """
         import torch
 
@@ -218,13 +221,13 @@ class CausalLM:
         options = {"use_cache": False, **options}
         if last and self._keeps_logits:
             options["logits_to_keep"] = last
-        # As a decoder, XLNet takes no mask of more than one prefix, and needs none.
+        # As a decoder, XLNet accepts no mask for more than one prefix, and needs none.
         options["attention_mask"] = None if getattr(self._config, "model_type", None) == "xlnet" else mask
         with torch.inference_mode():
             return self._model(input_ids=ids, return_dict=True, **options)
 
     def _refresh(self) -> None:
-        """Refuse training mode, and start anew if the weights are not those of the last call."""
+        """Refuse training mode, and start afresh if the weights have changed since the last call."""
         if self._model.training:
             raise ValueError(
                 "model is in training mode, where dropout changes its answers from call to call: "
@@ -236,19 +239,19 @@ class CausalLM:
         )
         if weights == self._weights:
             return
-        # One token tells for certain what configurations only hint at: the vocabulary and the kind of cache.
+        # One token determines what configurations only suggest: the vocabulary and the kind of cache.
         output = self._output([(0,)], use_cache=True)
         self.vocabulary_size: int = output.logits.shape[-1]
         self._kept, self._weights = None, weights
         if self._cache_bytes and not self._one_by_one:
-            # Whatever another release of transformers changes, answers stay right.
+            # Whatever another release of transformers changes, answers stay correct.
             try:
                 self._kept = kept_of(self._model, output)
             except Exception as error:
                 self._forgo_reuse(f"{type(error).__name__}: {error}")
 
     def _try(self) -> None:
-        """Refuse a model that looks ahead, and do without what would show in its answers."""
+        """Refuse a model that looks ahead, and switch off batching or reuse that changes its answers."""
         name = type(self._model).__name__
         tokens = sorted({(2 * i + 1) * self.vocabulary_size // 8 for i in range(4)})
         pairs: list[Prefix] = [(a, b) for a in tokens for b in tokens]
@@ -256,7 +259,7 @@ class CausalLM:
             return
         first, both = np.exp(_log_softmax(logits)).swapaxes(0, 1)
         first = first.reshape(len(tokens), len(tokens), -1)
-        # An untrained model tells its tokens apart by little, and rounding is as little then.
+        # The answers of an untrained model hardly differ between tokens, and rounding is then as small.
         slack = self.rounding * max(self.rounding, _apart(first, first[:1]))
         if (ahead := _apart(first, first[:, :1])) > slack:
             raise ValueError(
@@ -274,7 +277,7 @@ class CausalLM:
             )
         if self._kept is None:
             return
-        # Where padding takes no position, what follows it moves in a whole prefix.
+        # If padding takes no position, what follows it is shifted in a whole prefix.
         padding = getattr(self._config, "pad_token_id", None)
         padding = padding if isinstance(padding, int) and 0 <= padding < self.vocabulary_size else tokens[0]
         longer: list[Prefix] = [(a, padding, b) for a, b in pairs]
@@ -283,26 +286,35 @@ class CausalLM:
             families = [self._answer([prefix for prefix in longer if prefix[0] == a]) for a in tokens]
             apart = _apart(whole, np.exp(np.concatenate(families)))
         except Exception as error:
-            self._forgo_reuse(f"{name} fails on what is kept, with {type(error).__name__}: {error}")
+            self._forgo_reuse(
+                f"{name} fails on the kept keys and values, with {type(error).__name__}: {error}"
+            )
         else:
             if apart > slack:
-                self._forgo_reuse(f"what is kept changes answers of {name} by {apart:.2g} in total variation")
+                self._forgo_reuse(f"reuse changes answers of {name} by {apart:.2g} in total variation")
 
     def _forgo_reuse(self, reason: str) -> None:
         self._cache_bytes, self._kept = 0, None
         warnings.warn(
             f"{reason}: no keys and values are reused, and prefixes are fed whole, which is slow. "
-            "cache_bytes=0 says that this is meant",
+            "cache_bytes=0 chooses this without a warning",
             stacklevel=4,
+        )
+
+    @property
+    def needs_start(self) -> str:
+        """Why an empty prefix is an error, and what to write; empty with a `bos`."""
+        if self._start:
+            return ""
+        bos = getattr(self._config, "bos_token_id", None)
+        return (
+            "the model needs a token to start from; write CausalLM(model, bos=ID), or "
+            f"read_model(..., prompt=[ID]) (config.bos_token_id is {bos})"
         )
 
     def _check_length(self, length: int, where: str) -> None:
         if not length:
-            bos = getattr(self._config, "bos_token_id", None)
-            raise ValueError(
-                f"{where} is empty: the model needs a token to start from. Begin the "
-                f"prompt with one, or pass bos= to put it before every prefix (config.bos_token_id is {bos})"
-            )
+            raise ValueError(f"{where} is empty: {self.needs_start}")
         if length > (limit := self._limit()):
             raise ValueError(
                 f"{where} has {length} tokens{', bos included' if self._start else ''}: the model "
@@ -310,10 +322,10 @@ class CausalLM:
             )
 
     def _limit(self) -> float:
-        """How many tokens the model takes at most."""
+        """The largest number of tokens that the model accepts."""
         names = "max_position_embeddings", "max_target_positions", "max_seq_len"
         limits = [getattr(self._config, name, None) for name in names]
-        # XLNet takes any number, and writes it as -1.
+        # XLNet accepts any number, and writes this as -1.
         return np.inf if self._rescaled else next((n for n in limits if isinstance(n, int) and n > 0), np.inf)
 
     def _ends(self, eos: int | Iterable[int] | None) -> frozenset[int]:
@@ -328,7 +340,7 @@ class CausalLM:
     def _token(self, name: str, value: int) -> int:
         token = checks.integer(name, value, 0)
         if token >= self.vocabulary_size:
-            hint = "; eos=() is for none" if name.startswith("eos") else ""
+            hint = "; eos=() means none" if name.startswith("eos") else ""
             raise ValueError(
                 f"{name} = {token}: must lie in the vocabulary 0..{self.vocabulary_size - 1}{hint}"
             )
@@ -336,12 +348,12 @@ class CausalLM:
 
 
 def _common(a: Prefix, b: Prefix) -> int:
-    """With how many tokens both begin."""
+    """Length of the common beginning of both."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _restore_frequencies(module: Any) -> None:
-    """Undo what a longer text did to dynamic rotary embeddings, which stay so for shorter ones."""
+    """Undo the effect of a longer text on dynamic rotary embeddings, which persists for shorter ones."""
     for name in [*vars(module), *module._buffers]:
         if name.endswith("original_inv_freq"):
             current = name.replace("original_", "")
@@ -356,5 +368,5 @@ def _log_softmax(logits: Any) -> Float[np.ndarray, "*batch vocabulary"]:
 
 
 def _apart(p: Float[np.ndarray, "..."], q: Float[np.ndarray, "..."]) -> float:
-    """The largest total variation between rows of the two."""
+    """The largest total variation between corresponding rows."""
     return float(np.abs(p - q).sum(axis=-1).max() / 2)

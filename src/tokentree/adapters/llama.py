@@ -12,28 +12,28 @@ from .completions import CompletionsServer
 class LlamaCpp(CompletionsServer):
     """The model in a GGUF file, run by llama.cpp in this process, without torch.
 
-    A partial next-token model, for `read_model`. Its symbols are the model's token ids, and all its trees
-    have the file's vocabulary as their alphabet, so that they can be merged and mixed.
+    A partial next-token model, for `read_model`. Its symbols are the model's token ids. The alphabet of all
+    its trees is the file's vocabulary, so that they can be merged and mixed.
 
     Parameters
     ----------
     path : path-like
         The file.
     top : int
-        Number of most likely tokens after a prefix; the mass of the others is left unexpanded. The size of
-        the vocabulary leaves nothing, and takes some ten times as long.
+        Number of most likely tokens after a prefix; the mass of the others is left unexpanded. The vocabulary
+        size leaves no such mass, and takes about ten times as long.
     context : int
-        Tokens that prompt and prefix may have together. Memory for keys and values grows with it.
+        Largest number of tokens of prompt and prefix together. Memory for keys and values grows with it.
     threads : int, optional
-        Default: half the processors that this process may use.
+        Number of threads. Default: half the processors that this process may use.
     eos : iterable of str or int, optional
         Tokens that end a sequence, by text or by id. Default: the file's own.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not as above, or the file holds no model that llama.cpp can run; when called, as
-        `CompletionsServer`, whose attributes it has.
+        If an argument is invalid, or the file holds no model that llama.cpp can run; when called, as for
+        `CompletionsServer`. It also has the attributes of that class.
     FileNotFoundError
         If there is no such file.
     ImportError
@@ -41,10 +41,10 @@ class LlamaCpp(CompletionsServer):
 
     Notes
     -----
-    40 prefixes per second of a model of 135 million parameters, on one core and in 370 MiB: llama.cpp goes on
-    from the keys and values of the last prefix. It computes with the quantised numbers, 0.01 to 0.04 in total
-    variation of the next token from the same file in float32. It listens on a port of this machine until the
-    reader is deleted.
+    It reads 40 prefixes per second with a model of 135 million parameters, on one core and in 370 MiB:
+    llama.cpp reuses the keys and values of the last prefix. It computes with the quantised weights; its
+    next-token distribution is 0.01 to 0.04 in total variation from that of the same file in float32. It
+    listens on a port of this machine until the reader is deleted.
 
     Examples
     --------
@@ -75,10 +75,10 @@ class LlamaCpp(CompletionsServer):
         checks.integer("top", top, 1)
         # Not every system says which processors a process may use.
         allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
-        # Half of them, for its threads wait busily: where two share a core, or others want it, it crawls.
+        # Half of them, because its threads busy-wait: very slow if two share a core, or with other programs.
         threads = max(1, len(allowed(0)) // 2) if threads is None else checks.integer("threads", threads, 1)
         options.cpuparams.n_threads = options.cpuparams_batch.n_threads = threads
-        # One prefix at a time, whose keys and values stay; and nothing on the terminal.
+        # One prefix at a time, keeping its keys and values; and no output on the terminal.
         options.n_parallel, options.cache_ram_mib, options.warmup, options.verbosity = 1, 0, False, -1
         try:
             self._server = xllamacpp.Server(options)
@@ -86,6 +86,6 @@ class LlamaCpp(CompletionsServer):
             raise ValueError(f"path = {os.fspath(path)!r}: llama.cpp cannot run it: {error}") from error
         self._path = path
         super().__init__(f"{self._server.listening_address}/v1", top=top, eos=eos, ids=True)
-        # Told at once, so that all trees of the model have one alphabet.
+        # Known from the start, so that all trees of the model have the same alphabet.
         for model in self._beside("/v1/models", method="GET").get("data", ()):
             self._width = max(self._width, checks.integer("n_vocab", model["meta"]["n_vocab"], 1))

@@ -1,4 +1,4 @@
-"""Asking a server over HTTP: again where it is busy, no longer than told, and without telling the key."""
+"""Requests to a server over HTTP: retried if it is busy, bounded in time, and never revealing the key."""
 
 import json
 import math
@@ -12,19 +12,19 @@ from typing import Any, NoReturn
 from .._lib.frames import optional
 
 _BUSY = (408, 429, 502, 503, 504)
-"""Statuses that say that the same request may be answered later."""
+"""Statuses after which the same request may succeed later."""
 
 _BREAKS = 2
-"""How often a connection that failed is tried again."""
+"""Number of retries after a failed connection."""
 
 _WAIT = 0.5
-"""Seconds before the first new try. Each wait is twice the one before, unless the server says how long."""
+"""Seconds before the first retry. Each wait is twice the one before, unless the server gives a time."""
 
 
 class _Post:
-    """A server: each call sends a JSON body to one of its addresses, and returns what it answers.
+    """A server: each call sends a JSON body to one of its addresses, and returns the answer.
 
-    Every error is an OSError. Its message starts with the address, and never holds the key.
+    Every error is an OSError. Its message starts with the address, and never contains the key.
     """
 
     def __init__(self, url: str, api_key: str | None, timeout: float, patience: float, proxies: bool) -> None:
@@ -32,13 +32,13 @@ class _Post:
             raise ValueError(f"url = {url!r}: must start with http:// or https://")
         if any(mark in url for mark in "@?#"):
             raise ValueError(
-                "url has a user name, a query or a fragment: must have none; a key is the api_key"
+                "url has a user name, a query or a fragment: must have none; pass a key as api_key"
             )
         if api_key is not None and (
             " " in api_key or not (api_key.isascii() and api_key.isprintable() and api_key)
         ):
             raise ValueError(
-                "api_key is empty, or has a space, a line break or another character that no header can hold "
+                "api_key is empty, or has a space, a line break or another character not allowed in a header "
                 "(not shown here): .strip() a key that was read from a file"
             )
         for name, value, least in (("timeout", timeout, 1e-3), ("patience", patience, 0)):
@@ -50,12 +50,14 @@ class _Post:
         except self._httpx.InvalidURL as error:
             raise ValueError(f"url = {url!r}: {error}") from None
         self._key, self._timeout, self._patience = api_key, timeout, patience
-        # The system's certificates are read once, for that takes longer than many a request.
+        # The system's certificates are read once, because that takes longer than many requests.
         tls = self._httpx.create_ssl_context()
         self._options = {"timeout": None, "verify": tls, "trust_env": proxies, "follow_redirects": False}
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a reader of a server may hold a key and is not pickled: make it where it asks")
+        raise TypeError(
+            "a reader of a server may hold a key and cannot be pickled: make it in the process that uses it"
+        )
 
     def __call__(
         self, url: str, body: Mapping[str, Any], method: str = "POST", absent: tuple[int, ...] = ()
@@ -69,7 +71,7 @@ class _Post:
             if status in absent:
                 return None
             asked = _retry_after(headers)
-            # Bounded, for a float ends at 2^1024.
+            # Bounded, because floats end at 2^1024.
             wait = _WAIT * 2 ** min(tries - 1, 30) if asked is None else max(asked, _WAIT)
             broken += status == 0
             again = broken <= _BREAKS if status == 0 else status in _BUSY
@@ -77,13 +79,13 @@ class _Post:
                 break
             time.sleep(wait)
             waited += wait
-        # Hidden before it is cut, so that no half of a key is left.
+        # Hidden before it is cut, so that no part of a key is left.
         said = self.hidden(text.decode(errors="replace"))[:500]
         reason = said if status == 0 else f"answered {status}: {said}"
         if 300 <= status < 400:
             reason = f"answered {status}, location {headers.get('location')}: not followed, give that address"
         if status in (400, 422) and "logprobs" in body and "logprob" in said:
-            reason += f"; it was asked for logprobs = {body['logprobs']}: servers cap them, try a smaller top"
+            reason += f"; the request had logprobs = {body['logprobs']}, which servers cap: try a smaller top"
         if tries > 1 or status in _BUSY:
             reason += f"; tried {tries} times, waiting {waited:g} s, with patience = {self._patience:g}"
         raise OSError(self.hidden(f"{url} {reason}"))
@@ -98,19 +100,19 @@ class _Post:
             headers["Authorization"] = f"Bearer {self._key}"
 
         async def ask() -> Any:
-            # Cut as a whole, for the client's own limits are of one step each.
+            # A limit on the whole request, because the client's own limits apply to single steps.
             with fail_after(self._timeout):
                 async with self._httpx.AsyncClient(**self._options) as client:
                     return await client.request(method, url, content=content, headers=headers)
 
-        # The client's errors hold the request and its headers: others are raised, outside of the handlers.
+        # The client's errors contain the request and its headers: others are raised, outside the handlers.
         try:
-            # In a thread, for a notebook has an event loop running in this one.
+            # In a thread, because a notebook runs an event loop in this one.
             with start_blocking_portal() as portal:
                 answer = portal.call(ask)
             return answer.status_code, answer.headers, answer.content
         except TimeoutError:
-            reason = f"gave no whole answer within timeout = {self._timeout:g} s"
+            reason = f"gave no complete answer within timeout = {self._timeout:g} s"
         except self._httpx.HTTPError as error:
             cause: BaseException = error
             while (deeper := cause.__cause__ or cause.__context__) is not None:
@@ -126,7 +128,7 @@ class _Post:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a busy server asks to wait, None if it does not say."""
+    """Seconds that a busy server asks to wait, None if it gives none."""
     text = headers.get("retry-after", "").strip()
     try:
         if text[:1].isdigit():

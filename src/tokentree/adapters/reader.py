@@ -1,12 +1,13 @@
-"""Language models into token trees.
+"""Reading language models into token trees.
 
-The mass of a node is the product of the model's probabilities along its path, or its logarithm where that is
-below the range of float64 (`log_masses`). A whole tree has V^d leaves, so a read looks at the most probable
-prefixes first and stops at a budget. What it did not look at stays in the tree, as unexpanded leaves.
+The mass of a node is the product of the model's probabilities along its path; a mass below the range of
+float64 is kept as its logarithm (`log_masses`). A complete tree has V^d leaves, so a read visits the most
+probable prefixes first and stops at a budget. What it did not visit stays in the tree, as unexpanded leaves.
 
-Best first: no prefix is more probable than what it begins with, so the most probable prefixes are a tree, and
-of all trees with as many expansions this one has the most probable expansions. It need not leave the least
-mass unexpanded: that only falls where a prefix one level above the last is expanded, or responses end.
+The search is best first. No prefix is more probable than its own prefixes, so the most probable prefixes form
+a tree, and of all trees with as many expansions this one has the most probable expansions. It need not leave
+the least mass unexpanded: that mass falls only when a prefix one level above the last is expanded, or when
+responses end.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,12 +18,12 @@ from jaxtyping import Int
 
 from .._lib import checks, log_masses
 from .._lib.progress import counter
-from ..trees import TokenTree
+from ..trees import TokenTree, checked_tree
 from .asking import NextTokenModel, Prefix, _Positions, _Reading, _Refused
 from .frontier import _Budget, _Frontier, _largest
 
 _LONG = 16
-"""Prefixes on one path that are worth a question of their own."""
+"""Number of prefixes on one path from which a separate question pays."""
 
 
 def read_model(
@@ -45,9 +46,9 @@ def read_model(
     ----------
     model : NextTokenModel
     depth : int
-        Tokens to read at most; the tree is cut there.
+        Largest number of tokens read; the tree is cut there.
     prompt : str or sequence of int
-        What every response follows, and the tree begins after: token ids, or text if there is a tokenizer.
+        Context of every response, not part of the tree: token ids, or text if there is a tokenizer.
     eos : collection of int, optional
         Ids whose mass becomes end-of-sequence leaves. Default: the model's own `eos`, or none.
     min_probability : float
@@ -55,40 +56,41 @@ def read_model(
     max_nodes : int
         Largest number of nodes of the tree.
     top_k : int, optional
-        Keep the k most probable tokens after each prefix, beside end-of-sequence; the mass of the others is
-        one unexpanded leaf. Default: all.
+        Keep the k most probable tokens after each prefix, in addition to end-of-sequence; the mass of the
+        others is one unexpanded leaf. Default: all.
     batch_size : int
-        Prefixes in one call of the model. It does not change the tree.
+        Number of prefixes per call of the model. It does not change the tree.
     renormalize : bool
-        Divide every row by its sum, which otherwise may be off by the rounding of the row's dtype only.
+        Divide every row by its sum, which otherwise may differ from 1 only by the rounding of the row's
+        dtype.
     progress : bool
         Show a progress bar on stderr once the read has taken two seconds.
     keep_on_interrupt : bool, optional
-        What Ctrl-C does: True warns and returns what was read, the rest unexpanded; False raises
+        Effect of Ctrl-C: True warns and returns what was read, the rest unexpanded; False raises
         KeyboardInterrupt. Default: True at a prompt or in a notebook, False in a program.
 
     Returns
     -------
     TokenTree
-        Masses (float64) of total weight 1 over the alphabet of all ids but the trailing end-of-sequence ones.
-        `TokenTree.unexpanded_weight` is the mass not looked at.
+        Masses (float64) of total weight 1 over the alphabet of all ids except trailing end-of-sequence ids.
+        `TokenTree.unexpanded_weight` is the mass not visited.
 
     Raises
     ------
     ReadError
-        A ValueError, whose `tree` holds what was read before. If the model fails, or answers with a wrong
-        shape, a positive or NaN log-probability or a row that does not sum to one; if it answers the first
-        question, the only one that is repeated, otherwise at once or at the end; if an `eos` id is outside
-        the vocabulary; if one expansion alone exceeds `max_nodes`.
+        A ValueError with attribute `tree`, what was read before. If the model fails, or answers with a wrong
+        shape, a positive or NaN log-probability or a row that does not sum to one; if its answer to the first
+        question, the only one repeated, changes at once or by the end; if an `eos` id is outside the
+        vocabulary; if one expansion alone exceeds `max_nodes`.
     ValueError, TypeError
-        If an argument is not as above.
+        If an argument is invalid.
 
     Notes
     -----
-    Beside the model: O(V log V) and one heap operation per expansion, and memory for the nodes written down.
-    Leaf masses are within about depth * V * 2^-53 of exact; below 2^-1022 their logarithms are
-    (`TokenTree.log_weights`). An id of probability below 2^-1074 counts as impossible. Definition 3.1 of the
-    paper, with a model in the place of the data.
+    Cost apart from the model: O(V log V) and one heap operation per expansion, and memory for the nodes of
+    the tree. Leaf masses have a relative error of about depth * V * 2^-53 at most; below 2^-1022 this holds
+    for their logarithms (`TokenTree.log_weights`). An id of probability below 2^-1074 counts as impossible.
+    Definition 3.1 of the paper, with a model in place of the data.
 
     Examples
     --------
@@ -122,7 +124,7 @@ def read_model(
             for number, (key, prefix, _), start, end in zip(numbers, batch, [0, *ends], ends, strict=False):
                 first = start + int(np.searchsorted(tokens[start:end], 0))
                 inner = len(prefix) + 1 < depth
-                # A prefix that may be expanded later holds the place of its unexpanded leaf until then.
+                # A prefix that may be expanded later reserves the place of its unexpanded leaf until then.
                 budget.add(key, prefix, end - start - 1 + (end - first if inner else 0), number)
                 if inner:
                     frontier.push(number, prefix, tokens[first:end], keys[first:end])
@@ -150,7 +152,7 @@ def read_along(
 ) -> TokenTree:
     """Token tree of a language model's masses on the nodes of a data tree.
 
-    The model is asked for the prefixes of the data only, and every mass on them is exact. So the
+    The model is queried only at the prefixes of the data, and every mass on them is exact. So the
     cross-entropy of the data's leaves under this tree is the model's log-loss on the data, at any depth.
 
     Parameters
@@ -165,20 +167,20 @@ def read_along(
     Returns
     -------
     TokenTree
-        Over the alphabet of `tree`: its nodes, the end-of-sequence leaves that the model adds, and in one
-        unexpanded leaf after each prefix all other tokens, also those beyond this alphabet.
+        A tree over the alphabet of `tree`: its nodes, the end-of-sequence leaves that the model adds, and
+        after each prefix one unexpanded leaf for all other tokens, including those beyond this alphabet.
 
     Raises
     ------
     ReadError, ValueError, TypeError
-        As in `read_model`; also if the data have an id that the model lacks, or one that ends a response.
+        As in `read_model`; also if the data contain an id that the model lacks, or one that ends a response.
 
     Notes
     -----
-    One question for each prefix of the data that goes on, ``n_nodes - n_leaves`` of them; the first up to
-    three times. Beside the model the work is linear in the nodes, but for one thing: the prefixes of a
+    The model gets one question per internal node of `tree`, ``n_nodes - n_leaves`` in all; the first up to
+    three times. Apart from the model the work is linear in the nodes, with one exception: the prefixes of a
     document of n tokens have n^2 / 2 tokens, unless the model has the method ``along`` of `NextTokenModel`.
-    Logarithms of masses, and so a log-loss, are right within about n * V * 2^-53 nats at depth n.
+    Logarithms of masses, and so a log-loss, are correct to about n * V * 2^-53 nats at depth n.
 
     Examples
     --------
@@ -189,11 +191,12 @@ def read_along(
     >>> print(cross_entropy(p, q))
     2.0
     """
+    tree = checked_tree("tree", tree)
     reading = _Reading(model, prompt, eos, batch_size, renormalize, tree.depth)
     depths, above = tree._depths_and_parents()
     symbols = tree.symbols.astype(np.int64)
     number = np.zeros(tree.n_nodes, np.int64)
-    # All nodes but the root are the children of those that go on, in the same order.
+    # All nodes except the root are children of internal nodes, in the same order.
     counts = np.bincount(above[1:], minlength=tree.n_nodes)
     begin = 1 + np.cumsum(counts) - counts
     guard = reading.guard(lambda: range(reading.count), keep_on_interrupt, tree.alphabet_size)
@@ -221,9 +224,9 @@ def read_along(
 def _questions(
     tree: TokenTree, inner: Int[np.ndarray, "inner"], above: Int[np.ndarray, "nodes"], reading: "_Reading"
 ) -> Iterator[tuple[Int[np.ndarray, "batch"], Sequence[Prefix]]]:
-    """The nodes that go on and their prefixes, some at a time, none before its parent."""
+    """Internal nodes and their prefixes in batches, none before its parent."""
     size = reading.batch_size
-    # Paths that begin at the root or beside a path, and go on from child to first child.
+    # Paths that begin at the root or at a later child, and continue from child to first child.
     heir = np.full(tree.n_nodes, -1)
     heir[above[inner[:0:-1]]] = inner[:0:-1]
     heads = np.append(0, inner[1:][heir[above[inner[1:]]] != inner[1:]])
@@ -248,7 +251,7 @@ def _questions(
 
 
 def _batches(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    """Spans of at most `size`. The first question of all is put alone, as it is when it is put again."""
+    """Spans of at most `size`. The very first question is put alone, as it is when repeated."""
     if not start:
         yield 0, 1
         start = 1
@@ -257,7 +260,7 @@ def _batches(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
-    """Prefixes of the nodes that go on, level by level."""
+    """Prefixes of the internal nodes, level by level."""
     above: list[Prefix] = []
     for depth in range(tree.depth):
         here = tree.level(depth)

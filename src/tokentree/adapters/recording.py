@@ -1,4 +1,4 @@
-"""A model's answers in a file, as they are made."""
+"""Storing a model's answers in a file as they arrive."""
 
 import os
 import sqlite3
@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from .asking import _ROUNDING, _SAME, NextTokenModel, Prefix, spelled
+from .asking import _ROUNDING, _SAME, NextTokenModel, Prefix, checked_model, spelled
 
 _FORM = 0x746F6B65
-"""Marks the file as ours, in SQLite's field for that."""
+"""Marks the file as a recording, in SQLite's application id."""
 
 _TABLES = f"""
 PRAGMA application_id = {_FORM};
@@ -30,45 +30,45 @@ _FIND = "SELECT width, kind, logs, symbols FROM answers WHERE prefix = ?"
 _KINDS = ("<f2", "<f4", "<f8")
 
 _WIDEST = 2**28
-"""Larger vocabularies there are none; a damaged file is not to take all memory."""
+"""No vocabulary is larger; a damaged file must not use up all memory."""
 
-_OF_THE_MODEL = ("encode", "named_ends")
+_OF_THE_MODEL = ("encode", "named_ends", "needs_start")
 
 
 class Recording:
-    """A model's answers in a file: it is asked for no prefix twice, today or tomorrow, and may be gone then.
+    """A model's answers, stored in a file: no prefix is queried twice, and the file can replace the model.
 
-    So a read of a slow model may be stopped at any moment, even by a power cut. Started again with the same
-    file, also in a new process, it gives what it would have given, and asks for what is missing only.
+    So a read of a slow model may be stopped at any moment, even by a power cut. Restarted with the same file,
+    also in a new process, it gives the same result, and queries only what is missing.
 
     Parameters
     ----------
     path : path-like
-        An SQLite database. Answers that it has are taken up; new ones are in it as soon as they are given.
+        An SQLite database. Answers in it are reused; new ones are stored as soon as they are given.
     model : NextTokenModel, optional
-        Without it the file must be there and is only read: a partial model, to which nothing is known after
-        a prefix that was not recorded.
+        Without it the file must exist and is only read: a partial model, to which the answer after an
+        unrecorded prefix is unknown.
 
     Attributes
     ----------
     eos, partial, rounding
         The model's, or the file's.
     tokens : dict of int to bytes
-        What symbols stand for, where the model is a server's, here and in the next process.
+        The bytes of each symbol, if the model is a server's, in this process and the next.
 
     Raises
     ------
     ValueError, TypeError
-        If the file is no recording, or of a model with other `eos` or with other tokens for its symbols. When
-        called, if an answer is no array of log-probabilities or is narrower than one before, or if the first
-        answer in the file is not the model's: the first new question is put after that one.
+        If the file is not a recording, or records a model with other `eos` or other tokens for its symbols.
+        When called, if an answer is not an array of log-probabilities or is narrower than an earlier one, or
+        if the first answer in the file is not the model's, which is tested before the first new question.
     OSError
         If the file is missing, or cannot be read or written.
 
     Notes
     -----
-    The last question of `read_model`, which is the first one again, is answered from the file. It takes V
-    numbers for each prefix; of a partial model, those that are known. One process at a time.
+    The last question of `read_model`, which repeats the first, is answered from the file. The file holds V
+    numbers per prefix or, for a partial model, those that are known. Use it in one process at a time.
 
     Examples
     --------
@@ -90,13 +90,13 @@ class Recording:
     """
 
     def __init__(self, path: str | os.PathLike[str], model: NextTokenModel | None = None) -> None:
-        if model is not None and not callable(model):
-            raise TypeError(f"model is a {type(model).__name__}: must be callable on a batch of prefixes")
+        if model is not None:
+            checked_model(model)
         self._name, self._model = os.fspath(path), model
         self.partial = model is None or bool(getattr(model, "partial", False))
         self.rounding = float(getattr(model, "rounding", _SAME))
         if model is None and not Path(path).is_file():
-            raise FileNotFoundError(f"path = {self._name!r}: there is no such file, and no model to ask")
+            raise FileNotFoundError(f"path = {self._name!r}: there is no such file, and no model to query")
         try:
             self._file = sqlite3.connect(path, isolation_level=None)
         except sqlite3.Error as error:
@@ -132,11 +132,11 @@ class Recording:
     def _sql(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             return self._file.execute(command, values).fetchall()
-        # What SQLite says of damage may quote bytes that are no text.
+        # SQLite's messages about damage may quote bytes that are not text.
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             kind = OSError if isinstance(error, sqlite3.OperationalError) else ValueError
             reason = " ".join(str(error).split())
-            raise kind(f"path = {self._name!r} holds no recording that can be used: {reason}") from None
+            raise kind(f"path = {self._name!r} holds no recording that is usable: {reason}") from None
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_THE_MODEL and self._model is not None:
@@ -150,7 +150,7 @@ class Recording:
         self.close()
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
-        """Natural-log probabilities of the next symbol, one row for each prefix."""
+        """Natural-log probabilities of the next symbol, one row per prefix."""
         missing = list(dict.fromkeys(prefix for prefix in prefixes if self._row(prefix) is None))
         if missing and self._model is not None:
             self._prove()
@@ -165,12 +165,12 @@ class Recording:
         return found
 
     def text(self, symbols: int | Iterable[int]) -> str:
-        """Text of a symbol or of several, as the model or the file has it."""
+        """Text of one or several symbols, from the model or the file."""
         text = getattr(self._model, "text", None)
         return str(text(symbols)) if text else spelled(self.tokens, symbols)
 
     def _row(self, prefix: Prefix) -> Float[np.ndarray, "vocabulary"] | None:
-        """The answer that the file has; None if it has none."""
+        """The answer in the file; None if there is none."""
         for width, kind, logs, symbols in self._sql(_FIND, [_packed(prefix)]):
             try:
                 if kind not in _KINDS or not 0 < width <= self._width:
@@ -184,7 +184,7 @@ class Recording:
         return None
 
     def _ask(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
-        """The model's answers, in a form that can be kept."""
+        """The model's answers, in a form that can be stored."""
         given = checks.array("the model's answer", None if self._model is None else self._model(prefixes))
         size, rows = len(prefixes), given.astype(given.dtype.newbyteorder("<"), copy=False)
         if rows.ndim != 2 or len(rows) != size or rows.shape[1] < self._width or rows.dtype.kind != "f":
@@ -212,7 +212,7 @@ class Recording:
                 self._sql("INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?)", values)
 
     def _prove(self) -> None:
-        """Refuse a model that is not the one that the file was recorded from."""
+        """Refuse a model other than the one recorded in the file."""
         for (key,) in self._unproved:
             first: Prefix = tuple(np.frombuffer(key, "<i8").tolist())
             now = np.exp(self._ask([first])[0], dtype=np.float64)

@@ -1,9 +1,8 @@
-"""The command ``tokentree``: decide the paper's claims, measure one's own data or runs, draw, explore.
+"""The command ``tokentree``: decide the paper's claims, measure your own data or runs, draw, explore.
 
-Exit codes: 0 when every verdict was reached, whatever it says; 1 when one is undecided; 2 when the input
-cannot be used, which standard error explains; 130 when interrupted; 141 when nobody reads standard output to
-its end. Outputs are checked before any work. Files are written all together or not at all, before anything
-is printed.
+Exit codes: 0 if every verdict was reached, whatever it is; 1 if one is undecided; 2 if the input cannot be
+used, as standard error explains; 130 if interrupted; 141 if standard output is closed before its end. Outputs
+are checked before any work. Files are written all together or not at all, before anything is printed.
 """
 
 import argparse
@@ -19,7 +18,7 @@ from .console import say
 from .parser import parser
 
 _CLOSED_PIPE = 141
-"""What shells report of a program that the signal of a closed pipe has ended."""
+"""Exit code that shells report for a program ended by SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,15 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Default: those of the process.
+        Command-line arguments. Default: those of the process.
 
     Returns
     -------
     int
-        Exit code, as the module says.
+        Exit code; see the module.
     """
     with contextlib.ExitStack() as streams:
-        # Python has no stream of its own in the place of one that was closed when it started.
+        # Python sets a standard stream to None if it was closed at start-up.
         if sys.stdout is None:
             streams.enter_context(redirect_stdout(streams.enter_context(open(os.devnull, "w"))))
         if sys.stderr is None:
@@ -68,7 +67,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _drain() -> None:
-    """Let go of what cannot be printed, of which Python would complain at its exit."""
+    """Discard unprintable output, about which Python would complain at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -118,4 +117,4 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "figures": _figures,
     "explore": _explore,
 }
-"""Each imports its work when it runs."""
+"""Each command imports its modules when it runs."""

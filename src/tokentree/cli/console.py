@@ -1,10 +1,10 @@
-"""What is said beside the results."""
+"""Messages other than results."""
 
 import contextlib
 import sys
 
 
 def say(line: str) -> None:
-    """Print the line to standard error, if anybody listens."""
+    """Print the line to standard error, if it is open."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The gallery that the command line draws: whole figures, made of the plots of `plotting`."""
+"""The gallery drawn by the command line: complete figures made from the plots of `plotting`."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -69,15 +69,15 @@ _NAMES = ("pre-training", "alignment", "perturbation")
 
 
 def rate_changes(rows: Mapping[str, list[ResponseCurve]], parts: int | None = None) -> Figure:
-    """Change of gamma_a and of gamma_p, a row for each kind of data; `parts` is of the first row."""
+    """Change of gamma_a and of gamma_p, one row per kind of data; `parts` belongs to the first row."""
     figure = Figure(figsize=(9, 0.5 + 3.5 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for row, (title, curves) in zip(axes, rows.items(), strict=True):
         plot_rate_change(curves, "align", row[0], parts=parts).set_title(f"alignment data{title}")
         plot_rate_change(curves, "pretrain", row[1], parts=parts).set_title(f"pre-training data{title}")
-        # Only the first row's datasets are disjoint, as the closed form asks.
+        # Only the first row's datasets are disjoint, as the closed form requires.
         parts = None
-    # Of the four the upper right one names most.
+    # Of the four, the upper right legend has the most entries.
     return _one_legend(figure, axes[0, 1])
 
 
@@ -93,7 +93,7 @@ def published() -> Figure:
 
 
 def map_of_signs(form: Literal["published", "three-dataset"]) -> Figure:
-    """Where the signs hold under Assumption A.7, in the limit of many leaves, over k and l."""
+    """Regions of k and l where the signs hold under Assumption A.7, in the limit of many leaves."""
     figure, ax = _one()
     found = sign_map(np.geomspace(0.1, 1e6, 71), np.geomspace(1e-3, 10, 61)[:, None], form=form)
     plot_sign_map(found, ax=ax)
@@ -108,7 +108,7 @@ def depths() -> Figure:
 
 
 def convergence(seed: int = 0) -> Figure:
-    """Finite Pareto trees against the limit of many leaves, with the spread over ten seeds."""
+    """Finite Pareto trees compared with the limit of many leaves, with the spread over ten seeds."""
     figure, ax = _one()
     seeds = range(seed, seed + 10)
     found = {
@@ -120,7 +120,7 @@ def convergence(seed: int = 0) -> Figure:
 
 
 def trees() -> Figure:
-    """A tree of data, pruned, and a tree read from a model, with what was not looked at."""
+    """A pruned tree of data, and a tree read from a model, with unexpanded leaves."""
     from ..adapters import read_model
     from ..models import NGramModel
 
@@ -145,7 +145,7 @@ def codes() -> Figure:
 
 
 def masses(seed: int = 0) -> Figure:
-    """Leaf masses of real text, and how a Pareto tail fits one of them."""
+    """Leaf masses of real text, and the fit of a Pareto tail to one dataset."""
     figure, (left, right) = _panels(("three texts", "help topics, four letters at a time"), (10, 4.4))
     names = "sources", "help topics", "encodings"
     plot_survival(dict(zip(names, text_corpus().trees, strict=True)), left, unit="mass of a 16-bit block")
@@ -165,14 +165,14 @@ def rates() -> Figure:
 
 
 def ratio() -> Figure:
-    """The theorem's ratio against k, disjoint parts of real text beside the closed form."""
+    """The theorem's ratio against k, for disjoint parts of real text, with the closed form."""
     figure, ax = _one()
     plot_ratio(text_corpus().disjoint, np.geomspace(1, 1e6, 13), (0.01, 0.1, 0.3), ax)
     return figure
 
 
 def springs() -> Figure:
-    """Three datasets and the model between them, at two choices of their sizes."""
+    """Three datasets and the model between them, for two choices of their sizes."""
     sizes = [2, 1, 1], [100, 10, 1]
     figure, axes = _panels([f"sizes {', '.join(map(str, each))}" for each in sizes], (11.5, 4.8))
     for ax, each in zip(axes, sizes, strict=True):
@@ -181,7 +181,7 @@ def springs() -> Figure:
 
 
 def hooke() -> Figure:
-    """Hooke's law: a mechanical chain, how it moves, and the invariant of joint compression."""
+    """Hooke's law: a mechanical chain, its motion, and the invariant of joint compression."""
     titles = "springs in series", "their motion under a load", "joint compression"
     figure, (first, second, third) = _panels(titles, (13.2, 4.6))
     chain = SpringChain([100, 10, 1], names=_NAMES)
@@ -193,7 +193,7 @@ def hooke() -> Figure:
 
 
 def resistance() -> Figure:
-    """Forward against inverse alignment, on real text."""
+    """Forward compared with inverse alignment, on real text."""
     figure, (left, right) = _panels(("retraining, fixed steps", "forward minus inverse"), (10, 4.6))
     found = simulate_resistance(_aligned(text_corpus()))
     plot_resistance(found, left, regime="fine-tuning")
@@ -202,7 +202,7 @@ def resistance() -> Figure:
 
 
 def rebound() -> Figure:
-    """Rebound on real text in both regimes, and the paper's Table 3 beside the model."""
+    """Rebound on real text in both regimes, and the paper's Table 3 compared with the model."""
     titles = "fixed-step fine-tuning", "joint training by counts", "Table 3"
     figure, (first, second, third) = _panels(titles, (12, 4.4))
     found = simulate_rebound(_aligned(text_corpus()))
@@ -213,7 +213,7 @@ def rebound() -> Figure:
 
 
 def factors() -> Figure:
-    """What rebound depends on: depth and pre-training data; and what undoing an alignment takes."""
+    """Dependence of rebound on depth and pre-training data, and the data needed to undo an alignment."""
     titles = "rebound against depth", "rebound against pre-training data", "undoing an alignment, by counts"
     figure, (first, second, third) = _panels(titles, (12, 4.4))
     corpus = text_corpus()
@@ -233,7 +233,7 @@ def factors() -> Figure:
 
 
 def training_runs() -> Figure:
-    """A mixing law fitted to every other one of the library's own runs, and held against the rest."""
+    """A mixing law fitted to every other run of the library's own, and compared with the rest."""
     figure, (first, second) = _panels(("runs left out of the fit", "best mixture"), (10, 4.2))
     small = own_runs().subset(slice(110))
     law = MixingLaw.fit(small.subset(slice(0, None, 2)), n_leaves=8, smoothing=0.01, scales="shared")
@@ -249,7 +249,7 @@ def animation() -> FuncAnimation:
 
 
 def measured_rates(curve: ResponseCurve, now: float) -> Figure:
-    """Rates of a person's own datasets as the third one grows, its present size marked."""
+    """Rates of the user's datasets as the third one grows, with its present size marked."""
     figure, ax = _one()
     for i, (name, rates) in enumerate(zip(curve.names, curve.rates.T, strict=True)):
         ax.plot(curve.l, rates, label=listed(plain(name)), **line(i))
@@ -259,7 +259,7 @@ def measured_rates(curve: ResponseCurve, now: float) -> Figure:
 
 
 def measured_response(curve: ResponseCurve, now: float) -> Figure:
-    """What the third dataset adds to the rates of the other two, and where the theorem's signs hold."""
+    """Effect of the third dataset on the rates of the other two, and where the theorem's signs hold."""
     figure, ax = _one()
     for i, name in enumerate(curve.names[:2]):
         ax.plot(curve.l, curve.rates[:, i] - curve.start[i], label=listed(plain(name)), **line(i))
@@ -269,7 +269,7 @@ def measured_response(curve: ResponseCurve, now: float) -> Figure:
         ax.fill_between(curve.l, 0, 1, where=held, transform=ax.get_xaxis_transform(), **shade)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=1)
     _along_l(ax, curve, now)
-    ax.set_ylabel(f"rate less that without {plain(curve.names[2])}\n(bits per block)")
+    ax.set_ylabel(f"rate minus that without {plain(curve.names[2])}\n(bits per block)")
     return figure
 
 
@@ -283,11 +283,11 @@ def _along_l(ax: Axes, curve: ResponseCurve, now: float) -> None:
 
 
 def measured_overlap(mixture: Mixture) -> Figure:
-    """Overlaps S_it of the datasets, darker the further from 1, which is that of all data together."""
+    """Overlaps S_it of the datasets, darker further from 1, the overlap with all data together."""
     figure, ax = _one()
     overlap, names = mixture.overlap(), list(map(plain, mixture.names))
     strength = np.abs(overlap - 1)
-    # The root, for overlaps with oneself are often many times the others.
+    # The square root, because self-overlaps are often many times the others.
     norm = PowerNorm(0.5, 0, float(strength.max()) or 1.0)
     ax.imshow(strength, cmap="Greys", norm=norm, aspect="auto")
     for i, t in np.ndindex(*overlap.shape):
@@ -301,7 +301,7 @@ def measured_overlap(mixture: Mixture) -> Figure:
 
 
 def measured_depths(curve: DepthCurve, unit: str) -> Figure:
-    """Rates per symbol and the theorem's overlaps against the length of a block."""
+    """Rates per symbol and the theorem's overlaps against block length."""
     figure, (left, right) = _panels(("rates", "overlaps"), (11, 4.6))
     for i, (name, rates) in enumerate(zip(curve.names, curve.rates.T, strict=True)):
         left.plot(curve.depths, rates, marker=".", label=listed(plain(name)), **line(i))
@@ -313,7 +313,7 @@ def measured_depths(curve: DepthCurve, unit: str) -> Figure:
 
 
 def predictions(law: MixingLaw, runs: TrainingRuns) -> Figure:
-    """Measured rates against those of a law."""
+    """Measured rates against those predicted by a law."""
     figure, ax = _one()
     plot_predictions(law, runs, ax)
     return figure
@@ -327,7 +327,7 @@ def regret(runs: TrainingRuns) -> Figure:
 
 
 def law_response(law: MixingLaw, sizes: Float[np.ndarray, "datasets"], model: Mapping[str, float]) -> Figure:
-    """How every loss answers to every dataset."""
+    """Response of every loss to every dataset."""
     size = (3.5 + 0.35 * len(law.names), 2.8 + 0.25 * len(law.losses))
     figure = Figure(figsize=size, layout="constrained")
     plot_law_response(law, sizes, figure.subplots(), **model)
@@ -335,7 +335,7 @@ def law_response(law: MixingLaw, sizes: Float[np.ndarray, "datasets"], model: Ma
 
 
 def best_sizes(best: BestSizes) -> Figure:
-    """The shares of the best mixture."""
+    """Shares of the best mixture."""
     figure = Figure(figsize=(6, 1.6 + 0.22 * len(best.names)), layout="constrained")
     plot_best_sizes(best, figure.subplots())
     return figure
@@ -346,7 +346,7 @@ def _aligned(corpus: Corpus) -> Mixture:
 
 
 def _panels(titles: Sequence[str], size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """Plots side by side, their titles above whatever legends they have."""
+    """Plots side by side, with titles above any legends."""
     figure = Figure(figsize=size, layout="constrained")
     axes = []
     for panel, title in zip(figure.subfigures(1, len(titles), squeeze=False)[0], titles, strict=True):
@@ -356,7 +356,7 @@ def _panels(titles: Sequence[str], size: tuple[float, float]) -> tuple[Figure, l
 
 
 def _one_legend(figure: Figure, named: Axes) -> Figure:
-    """The legend of one of its plots for all of them, above the figure."""
+    """The legend of one plot for all, above the figure."""
     legend = named.get_legend()
     assert legend is not None
     title, handles = legend.get_title().get_text(), list(legend.legend_handles)
@@ -376,7 +376,7 @@ Picture = Callable[[], Figure] | Callable[[], FuncAnimation]
 
 
 def gallery(seed: int = 0) -> dict[str, Picture]:
-    """Figures by the name of their file, drawn when called for."""
+    """Figures by file name, drawn on demand."""
     return {
         "published-form.png": published,
         "sign-map-published.png": partial(map_of_signs, "published"),
@@ -399,7 +399,7 @@ def gallery(seed: int = 0) -> dict[str, Picture]:
 
 
 def draw(figures: Mapping[str, Picture], progress: bool = False) -> dict[str, bytes]:
-    """What is to stand in each figure's file; a progress bar on standard error shows how far it is."""
+    """The contents of each figure's file; a progress bar on standard error shows the progress."""
     drawn = tracked(list(figures.items()), "Drawing", progress)
     return {name: _drawn(picture(), Path(name).suffix[1:]) for name, picture in drawn}
 
@@ -407,12 +407,12 @@ def draw(figures: Mapping[str, Picture], progress: bool = False) -> dict[str, by
 def _drawn(picture: Figure | FuncAnimation, format: str) -> bytes:
     if isinstance(picture, Figure):
         stream = BytesIO()
-        # The same figure gives the same file: no date, and no random ids.
+        # The same figure gives the same file: no date and no random ids.
         date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
         with rc_context({"svg.hashsalt": "tokentree"}):
             picture.savefig(stream, format=format, dpi=120, metadata=date)
         return stream.getvalue()
-    # An animation is written to a named file only.
+    # An animation can only be written to a named file.
     with TemporaryDirectory() as folder:
         path = Path(folder) / "animation.gif"
         picture.save(path, writer=PillowWriter(fps=10))

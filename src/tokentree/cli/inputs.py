@@ -1,4 +1,4 @@
-"""The datasets, or tables, that a command is given."""
+"""The datasets or tables given to a command."""
 
 import argparse
 from collections import Counter
@@ -8,13 +8,13 @@ from pathlib import Path
 ROLES = ("pretrain", "align", "perturb")
 
 STANDARD_INPUT = Path("/dev/stdin")
-"""What - stands for."""
+"""The path meant by -."""
 
 _LONGEST = 30
-"""Characters of a name that a table has room for."""
+"""Largest number of characters of a name in a table."""
 
 _HEAD = 4096
-"""Bytes at the beginning of a file that say what it is."""
+"""Bytes at the beginning of a file that identify its format."""
 
 _COMPRESSED = {
     b"\x1f\x8b": "gzip",
@@ -25,11 +25,11 @@ _COMPRESSED = {
 }
 
 TABLES = {"sizes_path": "SIZES.csv", "losses_path": "LOSSES.csv"}
-"""What the tables of `tokentree runs` are called in its usage."""
+"""Names of the tables in the usage of `tokentree runs`."""
 
 
 def given(options: argparse.Namespace) -> dict[str, Path]:
-    """The file or directory of every dataset or table, by what the usage calls it."""
+    """The file or directory of every dataset or table, by its name in the usage."""
     called = {role: role.upper() for role in ROLES} | TABLES
     return {
         shown: path for name, shown in called.items() if (path := getattr(options, name, None)) is not None
@@ -37,7 +37,7 @@ def given(options: argparse.Namespace) -> dict[str, Path]:
 
 
 def files(path: Path, called: str) -> list[Path]:
-    """The file, or all files below the directory, in the order of their names."""
+    """The file, or all files below the directory, in order of their names."""
     if not path.exists():
         raise ValueError(f"{called} = {str(path)!r}: no such file or directory")
     if not path.is_dir():
@@ -46,12 +46,12 @@ def files(path: Path, called: str) -> list[Path]:
         raise ValueError(f"{called} = {str(path)!r} is a directory: must be one file")
     found = sorted(file for file in path.rglob("*") if file.is_file() and file.stat().st_size)
     if not found:
-        raise ValueError(f"{called} = {str(path)!r} is a directory without files that hold anything")
+        raise ValueError(f"{called} = {str(path)!r} is a directory without non-empty files")
     return found
 
 
 def labels(paths: Sequence[Path]) -> list[str]:
-    """What the datasets are called on the screen and in figures: the shortest names that differ."""
+    """Names of the datasets on screen and in figures: the shortest names that differ."""
     short = [
         _printable("standard input" if path == STANDARD_INPUT else path.name or str(path)) for path in paths
     ]
@@ -63,13 +63,13 @@ def labels(paths: Sequence[Path]) -> list[str]:
 
 
 def _printable(name: str) -> str:
-    # Whatever a file may be called, a line of the screen stays a line.
+    # Whatever the name of a file, a line on the screen remains one line.
     shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
     return shown if len(shown) <= _LONGEST else f"…{shown[1 - _LONGEST :]}"
 
 
 def hints(label: str, files: Sequence[Path]) -> list[str]:
-    """What is probably not meant: files that are compressed, or in UTF-16."""
+    """Notes on inputs that are probably unintended: compressed files, or UTF-16."""
     found = Counter(
         kind for file in files if file.is_file() and file != STANDARD_INPUT and (kind := _kind(file))
     )
@@ -84,5 +84,5 @@ def _kind(file: Path) -> str | None:
         if head.startswith(magic):
             return f"compressed ({name}), so that its bytes look random; decompress it first"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or 4 * head.count(0) > len(head):
-        return "has a byte order mark or many NUL bytes, as UTF-16 has; convert it to UTF-8 first"
+        return "has a byte order mark or many NUL bytes, like UTF-16; convert it to UTF-8 first"
     return None

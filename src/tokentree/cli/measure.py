@@ -1,4 +1,4 @@
-"""``tokentree measure``: three datasets of one's own."""
+"""``tokentree measure``: three datasets of the user."""
 
 import argparse
 import json
@@ -23,10 +23,10 @@ _DATA = ("pre-training", "alignment", "perturbation")
 
 _STATED = {True: "hold", False: "fail", None: "are undecided"}
 
-_MOVES = {-1: "falls", 0: "stays as it is", 1: "rises", None: "moves, nobody knows which way"}
+_MOVES = {-1: "falls", 0: "stays as it is", 1: "rises", None: "changes in an unknown direction"}
 
 _ENDS = 1e-3, 10
-"""Of the l that are looked at, unless the present one lies near them or outside."""
+"""Range of l examined, extended if the present one lies near its ends or outside."""
 
 
 class _Measured(NamedTuple):
@@ -44,7 +44,7 @@ class _Measured(NamedTuple):
 def measure(options: argparse.Namespace) -> int:
     """Measure the three datasets, write what is asked for, and print it."""
     measured = _measured(options)
-    # In full are those of the last depth.
+    # The full tables are for the last depth.
     last = measured[-1]
     curve = _curve(last, 41)
     notes = [
@@ -66,7 +66,7 @@ def measure(options: argparse.Namespace) -> int:
         _print_details(screen, measured, curve)
     if deep := [str(each.depth) for each in measured if each.mostly_once]:
         at = "" if len(measured) == 1 else f" at depth {', '.join(deep)}"
-        notes.append(f"most blocks were seen only once{at}: overlaps say little, so try a smaller depth.")
+        notes.append(f"most blocks occur only once{at}: overlaps say little, so try a smaller depth.")
     for note in notes:
         screen.say(f"Note: {note}")
     if not options.full:
@@ -75,7 +75,7 @@ def measure(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace) -> list[_Measured]:
-    """The datasets at every depth, read anew for each: a block begins where the one before it ends."""
+    """The datasets at every depth, read again for each, because blocks begin where the previous ones end."""
     for depth in options.depth:
         if depth < 1:
             raise ValueError(f"--depth {depth}: must be at least 1")
@@ -110,13 +110,13 @@ def _measured(options: argparse.Namespace) -> list[_Measured]:
 
 
 def _curve(measured: _Measured, points: int) -> ResponseCurve:
-    """As the perturbation grows, with the present l among the points."""
+    """The response as the perturbation grows, with the present l among the points."""
     now = measured.found.l
     grid = np.geomspace(min(_ENDS[0], now / 10), max(_ENDS[1], 10 * now), points)
     return response_curve(measured.mixture, np.unique(np.append(grid, now)))
 
 
-# On the screen
+# Screen output
 
 
 def _print_verdict(
@@ -125,7 +125,7 @@ def _print_verdict(
     depth, mixture, found = measured[-1]
     if len(measured) > 1:
         _print_depths(screen, measured)
-    # Last, so that on a small screen it is seen.
+    # Last, so that it is visible on a small screen.
     for line in _verdict(found, "here" if len(measured) == 1 else f"at depth {depth}"):
         screen.say(line)
     columns = {
@@ -140,10 +140,10 @@ def _print_verdict(
     screen.terms(
         {
             "block": f"{depth} {alphabet.removesuffix('s') if depth == 1 else alphabet} of a file",
-            "rate": "mean bits per block in one code made for all three together",
-            "normalised": "the rate less log2 of how many different blocks the dataset has",
+            "rate": "mean bits per block in one code for all three together",
+            "normalised": "the rate minus log2 of the number of distinct blocks in the dataset",
             "overlap": f"with {perturb}, sum p_i p_t / q: above 1 the rate falls, below 1 it rises",
-            "slope": f"what a rate gains in bits per block as {perturb} grows, per unit of l",
+            "slope": f"change of the rate, in bits per block per unit of l, as {perturb} grows",
             "k": f"size of {pretrain} over that of {align}: {found.k:.5g}",
             "l": f"size of {perturb} over that of {align}: {found.l:.5g}",
         }
@@ -152,7 +152,7 @@ def _print_verdict(
 
 
 def _verdict(found: Elasticity, where: str) -> list[str]:
-    """What the theorem says of these data, and why."""
+    """What the theorem says about these data, and why."""
     names = found.names
     moved = [f"the rate of {name} {_MOVES[sign]}" for name, sign in zip(names, found.signs, strict=False)]
     said = f"as {names[2]} grows, {' and '.join(moved)}"
@@ -173,13 +173,13 @@ def _verdict(found: Elasticity, where: str) -> list[str]:
 
 
 def _beside_one(overlap: float, sign: int | None) -> str:
-    """An overlap, or how far it is from 1 where its first digits do not tell."""
+    """An overlap, or its distance from 1 if its first digits do not show it."""
     shown = f"{overlap:.4g}"
     return f"1 {overlap - 1:+.1e}" if shown == "1" and sign else shown
 
 
 def _along(curve: ResponseCurve) -> str:
-    """At which l the signs hold."""
+    """The values of l for which the signs hold."""
     stretches = [
         (holds, [l for l, _ in points])
         for holds, points in groupby(
@@ -191,7 +191,7 @@ def _along(curve: ResponseCurve) -> str:
         f"{_STATED[holds]} for l {f'= {ls[0]:.3g}' if len(ls) == 1 else f'from {ls[0]:.3g} to {ls[-1]:.3g}'}"
         for holds, ls in stretches
     ]
-    return f"With another size of {curve.names[2]} the signs {', '.join(said)}."
+    return f"For other sizes of {curve.names[2]} the signs {', '.join(said)}."
 
 
 def _print_depths(screen: Screen, measured: Sequence[_Measured]) -> None:
@@ -203,7 +203,7 @@ def _print_depths(screen: Screen, measured: Sequence[_Measured]) -> None:
         "signs": [_STATED[each.found.holds] for each in measured],
     }
     screen.table(
-        "By depth; leaves are different blocks",
+        "By depth; leaves are distinct blocks",
         ("depth", *columns),
         zip((str(each.depth) for each in measured), *columns.values(), strict=True),
     )
@@ -219,7 +219,7 @@ def _print_details(screen: Screen, measured: Sequence[_Measured], curve: Respons
         "per symbol": aligned(mixture.rates(per="token"), 6),
     }
     screen.table(
-        "Rates, bits per block; leaves are different blocks",
+        "Rates, bits per block; leaves are distinct blocks",
         ("dataset", *columns),
         zip(mixture.names, *columns.values(), strict=True),
     )
@@ -262,7 +262,7 @@ def _now(curve: ResponseCurve, found: Elasticity) -> int:
     return int(np.searchsorted(curve.l, found.l))
 
 
-# In files
+# Files
 
 
 def _pictures(measured: Sequence[_Measured], options: argparse.Namespace) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def _depth_curve(measured: Sequence[_Measured]) -> DepthCurve:
 def _report(
     measured: Sequence[_Measured], curve: ResponseCurve, notes: list[str], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Everything measured, as plain data; lengths in bits per block."""
+    """All measurements as plain data; lengths in bits per block."""
     last = measured[-1]
     return {
         "files": {role: str(getattr(options, role)) for role in ROLES},
@@ -323,7 +323,7 @@ def _report(
 
 
 def _at(measured: _Measured) -> dict[str, Any]:
-    """What is written of every depth."""
+    """The data written for each depth."""
     depth, mixture, found = measured
     return {
         "depth": depth,

@@ -1,4 +1,4 @@
-"""Files that a command will write: whether it may, before the work."""
+"""Output files of a command, checked before the work."""
 
 import argparse
 import contextlib
@@ -12,27 +12,27 @@ from pathlib import Path
 from .inputs import given
 
 MEASURED_PICTURES = ("rates.png", "response.png", "overlap.png")
-"""The pictures that ``tokentree measure`` draws."""
+"""The figures of ``tokentree measure``."""
 
 DEPTHS_PICTURE = "depths.png"
-"""The one that it draws besides if there are several depths."""
+"""The additional figure if there are several depths."""
 
 RUNS_PICTURES = ("predictions.png", "response.png", "best-sizes.png", "regret.png")
-"""Those that ``tokentree runs`` draws."""
+"""The figures of ``tokentree runs``."""
 
 _Identity = tuple[int, int] | Path
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse outputs that cannot be written, or would overwrite an input or each other."""
+    """Refuse outputs that cannot be written, or that would overwrite an input or each other."""
     inputs = {_identity(path) for path in chain(given(options).values(), *options.files)}
     taken = _printed()
     if not inputs.isdisjoint(taken):
-        raise ValueError("standard output: is written over the data to be measured")
+        raise ValueError("standard output: would overwrite the data to be measured")
     for option, folder, path in _outputs(options):
         what, real = f"{option} {folder or path}", Path(os.path.realpath(path))
         if not inputs.isdisjoint(map(_identity, (real, *real.parents))):
-            raise ValueError(f"{what}: {path} would be written over, or among, the data to be measured")
+            raise ValueError(f"{what}: {path} would overwrite, or be among, the data to be measured")
         _check_kind(what, folder, path)
         # A device or a pipe may be given twice.
         if path.is_file() or not path.exists():
@@ -43,7 +43,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def _identity(path: Path) -> _Identity:
-    """What two names of one file have in common; a file to come has nothing but its name."""
+    """A key shared by all names of one file; a future file has only its name."""
     try:
         found = path.stat()
     except OSError:
@@ -52,7 +52,7 @@ def _identity(path: Path) -> _Identity:
 
 
 def _printed() -> dict[_Identity, str]:
-    """The file that standard output is written to, if it is one."""
+    """The file to which standard output is written, if it is one."""
     with contextlib.suppress(OSError):
         found = os.fstat(sys.stdout.fileno())
         if stat.S_ISREG(found.st_mode):
@@ -61,7 +61,7 @@ def _printed() -> dict[_Identity, str]:
 
 
 def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, Path | None, Path]]:
-    """Every file that will be written: the option that asks for it, its directory if that is given, path."""
+    """Every file that will be written: the option that requests it, its directory if given, and its path."""
     for name in ("json", "markdown", "figures", "out"):
         path: Path | None = getattr(options, name, None)
         if path is None:
@@ -76,7 +76,7 @@ def _outputs(options: argparse.Namespace) -> Iterator[tuple[str, Path | None, Pa
 
 
 def in_format(name: str, format: str) -> str:
-    """A picture's name, unless it is an animation, in another format than png."""
+    """A figure's file name in the given format; animations keep theirs."""
     return f"{name.removesuffix('.png')}.{format}" if name.endswith(".png") else name
 
 

@@ -1,4 +1,4 @@
-"""What the command line takes. Imports nothing heavy: help and version are shown at once."""
+"""The command line's arguments. Imports nothing heavy, so that help and version are shown at once."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     whole = argparse.ArgumentParser(
-        prog="tokentree", description="Token trees, joint compression, and Theorem 4.2 decided."
+        prog="tokentree", description="Token trees, joint compression, and verdicts on Theorem 4.2."
     )
     whole.add_argument("--version", action="version", version=f"tokentree {__version__}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -27,8 +27,8 @@ def _add_verify(commands: "Commands") -> None:
     command = commands.add_parser(
         "verify",
         help="decide the paper's claims on real text and on Pareto trees",
-        description="Decide the paper's claims on the text that Python itself carries and on synthetic "
-        "Pareto trees. Takes some seconds.",
+        description="Decide the paper's claims on text that comes with Python and on synthetic "
+        "Pareto trees. Takes a few seconds.",
         epilog="example: tokentree verify --json ledger.json --figures out",
     )
     _add_seed(command)
@@ -38,10 +38,12 @@ def _add_verify(commands: "Commands") -> None:
     )
     alone = command.add_mutually_exclusive_group()
     alone.add_argument(
-        "--claim", metavar="ID", help="decide and print this claim alone, with its figures and witness"
+        "--claim", metavar="ID", help="decide and print only this claim, with its figures and witness"
     )
-    alone.add_argument("--section", metavar="N", help="decide the claims on this section alone, such as 4.2")
-    command.add_argument("--full", action="store_true", help="print every claim so, before the summary")
+    alone.add_argument("--section", metavar="N", help="decide only the claims on this section, such as 4.2")
+    command.add_argument(
+        "--full", action="store_true", help="print every claim in this way, before the summary"
+    )
     _add_results(command)
 
 
@@ -50,8 +52,8 @@ def _add_measure(commands: "Commands") -> None:
         "measure",
         help="rates, response and Theorem 4.2 for your own data",
         description="Compress three datasets together and decide which way the rates of PRETRAIN and ALIGN "
-        "move when PERTURB grows. Each is a file, or a directory that stands for all files below it; every "
-        "file that is not empty is one response, read once; - is standard input.",
+        "move when PERTURB grows. Each is a file, or a directory that represents all files below it; every "
+        "non-empty file is one response, read once; - is standard input.",
         epilog="example: tokentree measure web.txt chat.txt new.txt --depth 16 --figures out",
     )
     for role in ROLES:
@@ -61,7 +63,7 @@ def _add_measure(commands: "Commands") -> None:
         type=_depths,
         required=True,
         metavar="D[,D...]",
-        help="symbols in a block, at least 1; of several numbers the last is shown in full",
+        help="symbols per block, at least 1; of several numbers, the last is shown in full",
     )
     command.add_argument(
         "--alphabet", choices=["bits", "bytes"], default="bits", help="symbols: bits (default) or bytes"
@@ -73,11 +75,11 @@ def _add_measure(commands: "Commands") -> None:
 def _add_runs(commands: "Commands") -> None:
     command = commands.add_parser(
         "runs",
-        help="what training runs on mixtures say, and the best mixture",
-        description="Read training runs: how much of each dataset every run had, and its losses in nats. Say "
+        help="tests and laws of training runs on mixtures, and the best mixture",
+        description="Read training runs: the data of every run, and its losses in nats. Test "
         "whether they obey the law of joint compression, fit the token tree to them as their mixing law, and "
-        "find the mixture that is best for a target. Rows are joined on their first column, or on run or "
-        "run_id. If both tables are one file, --sizes and --rates say which columns are which.",
+        "find the best mixture for a target. Rows are joined on their first column, or on run or "
+        "run_id. If both tables are in one file, --sizes and --rates select their columns.",
         epilog="example: tokentree runs mixtures.csv losses.csv --target code=2 web=1 --figures out",
     )
     for name, shown in TABLES.items():
@@ -87,25 +89,25 @@ def _add_runs(commands: "Commands") -> None:
         nargs="+",
         action="extend",
         metavar="NAME=WEIGHT",
-        help="losses to make small, and their weights (default: all equally)",
+        help="losses to minimise, and their weights (default: all equally)",
     )
     for name, what in (("sizes", "sizes"), ("rates", "losses")):
         command.add_argument(
             f"--{name}", action="append", metavar="PATTERN", help=f"columns of {what}, as in 'weight_*'"
         )
     for name, what in (
-        ("run", "what the runs are called"),
+        ("run", "the names of the runs"),
         ("parameters", "the size of each model"),
-        ("tokens", "how many tokens it was trained on"),
+        ("tokens", "the number of its training tokens"),
     ):
-        command.add_argument(f"--{name}", metavar="COLUMN", help=f"column that says {what}")
+        command.add_argument(f"--{name}", metavar="COLUMN", help=f"column with {what}")
     chosen = "(default: cross-validated)"
     command.add_argument("--leaves", type=int, metavar="M", help=f"leaves of the law {chosen}")
     command.add_argument("--smoothing", type=float, metavar="S", help=f"prior on the leaves {chosen}")
     command.add_argument(
         "--scales",
         choices=["own", "shared", "stiffness"],
-        help=f"a scale for every loss, one for all, or one for every dataset {chosen}",
+        help=f"one scale per loss, one for all, or one per dataset {chosen}",
     )
     _add_seed(command, "the law's starts and folds")
     _add_results(command)
@@ -116,10 +118,10 @@ def _add_figures(commands: "Commands") -> None:
         "figures",
         help="draw the gallery",
         description="Draw every figure of the gallery, from real text and from synthetic Pareto trees, as "
-        "PNG unless --format says otherwise; the springs as an animation too. Takes less than a minute.",
+        "PNG by default (--format); the springs also as an animation. Takes less than a minute.",
         epilog="example: tokentree figures --out figures",
     )
-    command.add_argument("--out", type=Path, metavar="DIR", required=True, help="directory to draw into")
+    command.add_argument("--out", type=Path, metavar="DIR", required=True, help="output directory")
     _add_format(command)
     _add_seed(command)
 
@@ -156,7 +158,7 @@ def _add_seed(command: argparse.ArgumentParser, of: str = "the synthetic trees")
 
 
 def _add_results(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", type=Path, metavar="PATH", help="write everything found to PATH")
-    command.add_argument("--figures", type=Path, metavar="DIR", help="draw the figures into DIR")
+    command.add_argument("--json", type=Path, metavar="PATH", help="write all results to PATH")
+    command.add_argument("--figures", type=Path, metavar="DIR", help="write figures to DIR")
     _add_format(command)
     command.add_argument("--no-progress", action="store_true", help="show no progress bar")

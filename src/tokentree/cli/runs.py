@@ -1,4 +1,4 @@
-"""``tokentree runs``: training runs of one's own."""
+"""``tokentree runs``: training runs of the user."""
 
 import argparse
 import json
@@ -20,12 +20,12 @@ from .screen import Screen
 from .writing import draw, write
 
 _FEW = 6
-"""Datasets whose whole response is printed."""
+"""Number of datasets up to which the whole response is printed."""
 
 
 @dataclass(frozen=True)
 class _Found:
-    """All that is printed and written."""
+    """All printed and written results."""
 
     runs: TrainingRuns
     certified: Monotonicity
@@ -35,7 +35,7 @@ class _Found:
     choice: Choice | None
     score: LawScore
     model: Mapping[str, Any]
-    """Size and tokens that the joint law is asked for."""
+    """Model size and tokens at which the joint law is evaluated."""
     mean: Float[np.ndarray, "datasets"]
     response: Float[np.ndarray, "losses datasets"]
     target: Mapping[str, float]
@@ -43,13 +43,13 @@ class _Found:
     worst: BestSizes
 
     def value(self, sizes: Float[np.ndarray, "datasets"]) -> float:
-        """Of the target, as the law predicts it."""
+        """Predicted value of the target."""
         weights = target_weights(self.target, self.law.losses)
         return float(weights @ self.law.predict(sizes, **self.model))
 
 
 def runs(options: argparse.Namespace) -> int:
-    """Read the runs, ask them the law, fit it, write what is asked for, and print it."""
+    """Read the runs, test and fit the law, write the requested files, and print the results."""
     given = _read(options)
     target = _target(options.target, given)
     found = _found(given, target, options)
@@ -69,7 +69,7 @@ def runs(options: argparse.Namespace) -> int:
 
 def _read(options: argparse.Namespace) -> TrainingRuns:
     if (options.parameters is None) != (options.tokens is None):
-        raise ValueError("--parameters and --tokens: the law is joint in both, so give both or neither")
+        raise ValueError("--parameters and --tokens: the law is joint in both; give both or neither")
     return TrainingRuns.from_csv(
         options.sizes_path,
         options.losses_path,
@@ -82,7 +82,7 @@ def _read(options: argparse.Namespace) -> TrainingRuns:
 
 
 def _target(given: list[str] | None, runs: TrainingRuns) -> dict[str, float]:
-    """Weights of the losses that were measured; by default of all the same."""
+    """Weights of the measured losses; equal by default."""
     losses = [loss for loss, known in zip(runs.losses, runs.measured.tolist(), strict=True) if known]
     if not losses:
         raise ValueError("no loss was measured: there is nothing to fit")
@@ -134,7 +134,7 @@ def _found(runs: TrainingRuns, target: Mapping[str, float], options: argparse.Na
 
 
 def _largest(runs: TrainingRuns) -> dict[str, float]:
-    """The largest model, and of its runs the longest."""
+    """The largest model, and the longest of its runs."""
     assert runs.parameters is not None
     assert runs.tokens is not None
     parameters = runs.parameters.max()
@@ -144,7 +144,7 @@ def _largest(runs: TrainingRuns) -> dict[str, float]:
     }
 
 
-# What is printed
+# Screen output
 
 
 def _print_runs(screen: Screen, runs: TrainingRuns) -> None:
@@ -159,7 +159,7 @@ def _print_runs(screen: Screen, runs: TrainingRuns) -> None:
         ),
     )
     lost = [f"{len(rows):,} of {file} ({few(rows)})" for file, rows in runs.left_out.items() if rows]
-    _say(screen, f"Runs left out, for only one table has them: {'; '.join(lost) if lost else 'none'}.")
+    _say(screen, f"Runs left out, because only one table has them: {'; '.join(lost) if lost else 'none'}.")
     if runs.unused:
         _say(screen, f"Columns not read: {few(runs.unused)}.")
     screen.print()
@@ -182,7 +182,7 @@ def _print_obeyed(screen: Screen, found: _Found) -> None:
     left = np.flatnonzero(gaps > 0)
     if not known:
         text = (
-            "No run has the losses of all its data, so nothing is certified of what runs left on the table."
+            "No run has the losses of all its data, so nothing is certified of what they left on the table."
         )
     elif not left.size:
         text = f"None of {known:,} runs is certified to have left anything on the table."
@@ -195,7 +195,7 @@ def _print_obeyed(screen: Screen, found: _Found) -> None:
             f"these {np.median(gaps[left]):.4g}."
         )
     if known < found.runs.n_runs:
-        text += f" {found.runs.n_runs - known:,} runs have data without a measured loss."
+        text += f" {found.runs.n_runs - known:,} runs contain data without a measured loss."
     _say(screen, text)
     screen.print()
 
@@ -210,10 +210,10 @@ def _print_law(screen: Screen, found: _Found) -> None:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in law.exponents.items())
         _say(screen, f"Joint in model size and tokens, with exponents {shown}.")
     if law.unknown:
-        text = "so nothing is known of what they do, and no mixture below has them"
-        _say(screen, f"In no run and without a loss, {text}: {few(law.unknown)}.")
+        text = "so their effect is unknown, and no mixture below contains them"
+        _say(screen, f"In no run, and without a loss, {text}: {few(law.unknown)}.")
     if choice is None:
-        _say(screen, "Not cross-validated: nothing was left to choose, or too few mixtures to choose by.")
+        _say(screen, "Not cross-validated: nothing was left to choose, or there are too few mixtures.")
     else:
         _say(
             screen,
@@ -301,11 +301,11 @@ def _print_best(screen: Screen, found: _Found) -> None:
 
 
 def _say(screen: Screen, text: str) -> None:
-    """Print text in which no bracket is markup."""
+    """Print text in which brackets are not markup."""
     screen.print(text, markup=False)
 
 
-# What is written
+# Files
 
 
 def _pictures(found: _Found) -> dict[str, Any]:
@@ -327,7 +327,7 @@ def _pictures(found: _Found) -> dict[str, Any]:
 
 
 def _one_size(found: _Found) -> TrainingRuns:
-    """The runs of the largest model and most tokens, where they differ."""
+    """The runs of the largest model with the most tokens, if these differ."""
     runs = found.runs
     if not found.model or runs.parameters is None or runs.tokens is None:
         return runs
@@ -336,7 +336,7 @@ def _one_size(found: _Found) -> TrainingRuns:
 
 
 def _report(found: _Found, options: argparse.Namespace) -> dict[str, Any]:
-    """Everything found, as plain data; rates in nats per token."""
+    """All results as plain data; rates in nats per token."""
     runs, law = found.runs, found.law
     report = {
         "files": {"sizes": str(options.sizes_path), "losses": str(options.losses_path)},

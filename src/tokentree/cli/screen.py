@@ -1,4 +1,4 @@
-"""Standard output as people read it."""
+"""Standard output for people."""
 
 import math
 import shutil
@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 _DECIMALS = 9
-"""More than these, and a column is in powers of ten."""
+"""With more decimals than this, a column is in powers of ten."""
 
 
 def aligned(values: Iterable[float], digits: int = 4, *, sign: str = "") -> list[str]:
-    """Numbers with as many decimals each, so that their points stand below one another.
+    """Numbers with equal numbers of decimals, so that their decimal points are aligned.
 
-    As many as give the smallest its first `digits` digits.
+    There are as many as the smallest number needs for `digits` significant digits.
     """
     numbers = list(values)
     powers = [math.floor(math.log10(abs(x))) for x in numbers if x and math.isfinite(x)]
@@ -30,18 +30,18 @@ def aligned(values: Iterable[float], digits: int = 4, *, sign: str = "") -> list
 
 
 class Screen(Console):
-    """Standard output, on which every digit is seen."""
+    """Standard output on which every digit is visible."""
 
     def __init__(self) -> None:
-        # A pipe or a file has no width of its own, unless the caller says so.
+        # A pipe or a file has no width, unless the caller sets it.
         super().__init__(width=shutil.get_terminal_size((110, 24)).columns, highlight=False)
 
     def on_broken_pipe(self) -> NoReturn:
-        """Raise, where Rich would end the process with the exit code of a verdict."""
+        """Raise, because Rich would end the process with the exit code of a verdict."""
         raise BrokenPipeError
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table of numbers, or a list of them where the table is too wide."""
+        """Print a table of numbers, or a list of them if the table is too wide."""
         rows = list(rows)
         table = Table(
             box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, collapse_padding=True
@@ -64,7 +64,7 @@ class Screen(Console):
         self.print()
 
     def terms(self, meanings: Mapping[str, str]) -> None:
-        """Print what each of some words means."""
+        """Print definitions of words."""
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True, style="italic")
         grid.add_column()
@@ -73,7 +73,7 @@ class Screen(Console):
         self.print(Padding(grid, (0, 0, 1, 1)))
 
     def say(self, text: str) -> None:
-        """Print text in which no bracket is markup."""
+        """Print text in which brackets are not markup."""
         self.print(text, markup=False)
 
     def fits(self, table: Table) -> bool:

@@ -46,11 +46,11 @@ what the paper measured on others. This page is written by `tokentree verify --m
 """
 
 _WIDE = 100
-"""Columns from which on a ledger has room for its reasons beside its verdicts."""
+"""Smallest width at which a ledger has room for reasons next to verdicts."""
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Decide the claims, write what is asked for, and print it."""
+    """Decide the claims, write the requested files, and print the results."""
     names = list(claims.BY_ID)
     if options.claim not in (None, *names):
         listed = "\n  ".join(name for name in names if options.claim in name) or "\n  ".join(names)
@@ -59,7 +59,7 @@ def verify(options: argparse.Namespace) -> int:
     if options.section is not None:
         chosen = list(claims.in_section(options.section))
     if options.map is not None and chosen is not None:
-        raise ValueError("--map: must be without --claim and --section, for it needs every claim")
+        raise ValueError("--map: cannot be combined with --claim or --section, because it needs every claim")
     shown = not options.no_progress and sys.stderr.isatty()
     ledger = claims.verify(options.seed, shown, chosen)
     contents = {}

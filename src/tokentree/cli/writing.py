@@ -1,4 +1,4 @@
-"""Files that a command has made: written all together, after the work."""
+"""Output files of a command, written all together after the work."""
 
 import os
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def write(contents: Mapping[Path, bytes], drawn: Mapping[Path, bytes]) -> None:
 
 
 def draw(folder: Path, pictures: "Mapping[str, Picture]", progress: bool, format: str) -> dict[Path, bytes]:
-    """Figures by the path that they are for."""
+    """Figures by their paths."""
     from . import figures
 
     named = {in_format(name, format): picture for name, picture in pictures.items()}

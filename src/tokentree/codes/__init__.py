@@ -1,4 +1,4 @@
-"""Codes for the leaves of a tree: prefix codes, arithmetic, and the protocol of Definition 3.3."""
+"""Codes for the leaves of a tree: prefix codes, arithmetic coding, and the protocol of Definition 3.3."""
 
 from .arithmetic import ArithmeticModel, arithmetic_decode, arithmetic_encode
 from .block_codec import BlockCodec, ideal_code_length

@@ -1,12 +1,12 @@
-r"""Arithmetic coding: the length -sum log2 p(x), reached.
+r"""Arithmetic coding, which attains the length -sum log2 p(x).
 
 Section 3.1 of the paper takes the length of a text to be its log-loss, -log2 of the probability that the
-model gives it. An arithmetic coder turns that number into bits: it narrows an interval by the factor p(x) for
-every symbol x and then writes down one point of it. Nothing is rounded to whole bits on the way, so the
-overhead belongs to the message and not to the symbol.
+model gives it. An arithmetic coder attains that length: it narrows an interval by the factor p(x) for every
+symbol x and then writes one point of it. Nothing is rounded to whole bits on the way, so the overhead is per
+message, not per symbol.
 
-The coder is constriction's range coder, the form of arithmetic coding that moves 32 bits at a time. It is an
-extra ``coding``.
+The coder is constriction's range coder, the form of arithmetic coding that moves 32 bits at a time. It needs
+the extra ``coding``.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from .._lib.checks import Numbers
 from .prefix import octets_of, whole_numbers
 
 _PRECISION = 24
-"""Bits of the probabilities that the coder works with."""
+"""Bits of precision of the coder's probabilities."""
 
 Following = Callable[[Sequence[int]], Numbers]
 """Probabilities of the next symbol, given those before it."""
@@ -31,12 +31,12 @@ Following = Callable[[Sequence[int]], Numbers]
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class ArithmeticModel:
-    """Probabilities made ready for `arithmetic_encode` and `arithmetic_decode`, which take it in their place.
+    """Probabilities prepared for `arithmetic_encode` and `arithmetic_decode`, in place of an array.
 
     Parameters
     ----------
     p : array_like, shape (M,) or (n, M)
-        As there.
+        One distribution for all symbols of a message, or one per symbol.
 
     Attributes
     ----------
@@ -46,12 +46,12 @@ class ArithmeticModel:
     Raises
     ------
     ValueError
-        If `p` has another shape, a negative entry, a row that does not sum to 1, or one distribution for all
-        symbols more than 2^24 positive entries.
+        If `p` has another shape, a negative entry, or a row that does not sum to 1, or if one distribution
+        for all symbols has more than 2^24 positive entries.
 
     Notes
     -----
-    O(M log M) for one distribution, once. Objects of constriction are made when they are first used.
+    O(M log M) for one distribution, once. Objects of constriction are made on first use.
 
     Examples
     --------
@@ -76,21 +76,21 @@ class ArithmeticModel:
 
     def __repr__(self) -> str:
         *rows, leaves = self.p.shape
-        each = f", a distribution for each of {rows[0]:,}" if rows else ""
+        each = f", {rows[0]:,} distributions" if rows else ""
         return f"<ArithmeticModel: {leaves:,} symbols{each}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What constriction makes cannot be pickled.
+        # Objects of constriction cannot be pickled.
         return ArithmeticModel, (self.p,)
 
     @cached_property
     def _support(self) -> Int[np.ndarray, "symbols"]:
-        """Symbols that may occur; one distribution for each of the message may have them all."""
+        """Symbols that may occur: all of them if each symbol of the message has its own distribution."""
         return np.flatnonzero(self.p) if self.p.ndim == 1 else np.arange(self.p.shape[-1])
 
     @cached_property
     def _place(self) -> Int[np.ndarray, "leaves"]:
-        """Where each symbol stands among those, and -1 where it does not."""
+        """Index of each symbol among them, and -1 for the others."""
         place = np.full(self.p.shape[-1], -1, np.int32)
         place[self._support] = np.arange(self._support.size)
         return place
@@ -101,15 +101,15 @@ class ArithmeticModel:
         categorical = _constriction().stream.model.Categorical
         if self.p.ndim == 2:
             return categorical(perfect=False)
-        # The coder gives every symbol a share of its range, so symbols that cannot occur are left out.
+        # The coder gives every symbol a share of its range, so impossible symbols are left out.
         return categorical(self.p[self._support], perfect=True)
 
     def _rows(self, n: int) -> tuple[Any, ...]:
-        """What the coder takes for `n` symbols."""
+        """Arguments of the coder for `n` symbols."""
         return (self._coder,) if self.p.ndim == 1 else (self._coder, self.p[:n])
 
     def _places(self, message: Shaped[np.ndarray, "message"]) -> Int[np.ndarray, "message"]:
-        """The message as the coder numbers symbols."""
+        """The message in the coder's numbering of symbols."""
         inside = (message >= 0) & (message < self._place.size)
         if not inside.all():
             checks.fail_at("symbols", message, ~inside, "must be a symbol of positive probability")
@@ -150,29 +150,29 @@ def arithmetic_encode(
     ----------
     p : array_like, shape (M,) or (n, M), or ArithmeticModel, or callable
         Probabilities of the symbols 0 to M - 1, at most 2^24 of them positive. For a mixture,
-        ``mixture.joint``. Or a distribution for each symbol of the message. An `ArithmeticModel` of either
-        saves what they cost again and again. Where they depend on what came before, a function that takes the
-        symbols so far and returns those of the next one, as a language model does; it is called once for each
-        symbol.
+        ``mixture.joint``. Shape (n, M) has one distribution per symbol of the message. An `ArithmeticModel`
+        of either saves repeated preparation. If probabilities depend on the preceding symbols, pass a
+        function that maps these to the probabilities of the next one, as a language model does; it is called
+        once per symbol.
     symbols : array_like of int, shape (n,)
         The message; ``p > 0`` at each of its symbols.
     packed : bool
-        Whether to give bytes, the first bit in the highest place.
+        Whether to return bytes, with the first bit in the most significant position.
 
     Returns
     -------
     ndarray of uint8, or bytes
-        Zeros and ones, a multiple of 32 of them, unless they are packed. Beside -sum log2 p(x): up to 64
-        bits, about 10^-4 and never more than 0.006 bits per symbol for the interval's rounding, and what is
-        lost by rounding p to multiples of 2^-24, none below 2^-24. One distribution for each symbol leaves
-        2^-24 to every one of the M symbols, also to those that it gives nothing. The probabilities of a
-        function are rounded in less time and less well.
+        Zeros and ones, a multiple of 32 of them, or packed bytes. The excess over -sum log2 p(x) is up to 64
+        bits, plus about 10^-4 and at most 0.006 bits per symbol for the rounding of the interval, plus the
+        loss from rounding p to multiples of 2^-24, none below 2^-24. With one distribution per symbol, each
+        of the M symbols gets at least 2^-24, even those of probability zero. The probabilities of a function
+        are rounded faster and less accurately.
 
     Raises
     ------
     ValueError
-        If `p` is no distribution, or not one for each symbol of the message, or has more than 2^24 positive
-        entries; or if the message is not one-dimensional or holds a symbol that `p` lacks or that has
+        If `p` is not a distribution, or not one per symbol of the message, or has more than 2^24 positive
+        entries; or if the message is not one-dimensional or contains a symbol that `p` lacks or that has
         probability zero.
     TypeError
         If the symbols are not integers.
@@ -181,9 +181,9 @@ def arithmetic_encode(
 
     Notes
     -----
-    O(M log M + n), O(n) with an `ArithmeticModel`; O(n M) for a distribution each, and as much beside the
-    calls of a function. Rissanen and Langdon (1979); range coding: Martin (1979); the coder is constriction's
-    (Bamler 2022).
+    O(M log M + n), O(n) with an `ArithmeticModel`; O(n M) with one distribution per symbol, and also for a
+    function, in addition to its calls. Rissanen and Langdon (1979); range coding: Martin (1979); the coder is
+    constriction's (Bamler 2022).
 
     Examples
     --------
@@ -191,7 +191,7 @@ def arithmetic_encode(
     >>> bits.size  # the ideal length is 469.0; no prefix code for one symbol at a time is below 1000
     480
 
-    With a model that says what it said last, nine times in ten:
+    With a model that repeats the last symbol with probability 0.9:
 
     >>> def again(before):
     ...     return np.roll([0.9, 0.1], before[-1]) if before else [0.5, 0.5]
@@ -214,7 +214,7 @@ def arithmetic_encode(
 def _encode(encoder: Any, model: ArithmeticModel, message: Shaped[np.ndarray, "message"]) -> None:
     if model.p.ndim == 2 and len(model.p) != message.size:
         raise ValueError(
-            f"p has shape {model.p.shape} and symbols {message.shape}: must be a distribution for each symbol"
+            f"p has shape {model.p.shape} and symbols {message.shape}: must be one distribution per symbol"
         )
     places = model._places(message)
     if model._support.size > 1 and message.size:
@@ -222,7 +222,7 @@ def _encode(encoder: Any, model: ArithmeticModel, message: Shaped[np.ndarray, "m
 
 
 def _encode_following(encoder: Any, p: Following, message: Shaped[np.ndarray, "message"]) -> None:
-    """One symbol after the other."""
+    """Encode one symbol after the other."""
     said: list[int] = message.tolist()
     for i, symbol in enumerate(said):
         coder, support = _next(p, said[:i])
@@ -235,14 +235,14 @@ def _encode_following(encoder: Any, p: Following, message: Shaped[np.ndarray, "m
 
 
 def _next(p: Following, said: Sequence[int]) -> tuple[Any, Int[np.ndarray, "symbols"]]:
-    """The coder's model of the next symbol, None for a sure thing, and which symbols may be next."""
+    """The coder's model of the next symbol, None if it is certain, and the possible symbols."""
     row: Float[np.ndarray, "..."] = checks.distributions("p", p(said))
     if row.ndim != 1:
         raise ValueError(f"p has shape {row.shape}: must be one-dimensional")
     support = np.flatnonzero(row)
     if support.size > 2**_PRECISION:
         raise ValueError(f"p is positive on {support.size} symbols: at most 2**{_PRECISION} can be coded")
-    # Perfect rounding takes the square of their number, and so is for probabilities that are used often.
+    # Optimal rounding takes quadratic time, and is only for probabilities that are reused.
     categorical = _constriction().stream.model.Categorical
     return categorical(row[support], perfect=False) if support.size > 1 else None, support
 
@@ -257,12 +257,12 @@ def arithmetic_decode(
     Parameters
     ----------
     p : array_like, shape (M,) or (n, M), or ArithmeticModel, or callable
-        As given to `arithmetic_encode`, to the last digit. A function must return the same numbers bit for
-        bit: ask a language model in the same order, of the same lengths, with as many threads.
+        As given to `arithmetic_encode`, to the last digit. A function must return bit-identical numbers:
+        query a language model in the same order, with the same lengths, and with the same number of threads.
     bits : bytes, or array_like of 0 and 1
-        A multiple of 32. Bits that do not come from `arithmetic_encode` give some message too.
+        The bits, a multiple of 32. Bits not made by `arithmetic_encode` may decode to some message too.
     n_symbols : int
-        Length of the message, which the bits do not tell.
+        Length of the message, which the bits do not contain.
 
     Returns
     -------
@@ -271,8 +271,8 @@ def arithmetic_decode(
     Raises
     ------
     ValueError
-        If `p` is not as there, the bits are not zeros and ones or not a multiple of 32, ``n_symbols < 0`` or
-        more than there are distributions, or the bits cannot come from `p`.
+        If `p` is invalid, the bits are not zeros and ones or not a multiple of 32, ``n_symbols`` is negative
+        or exceeds the number of distributions, or the bits cannot come from `p`.
     TypeError
         If the bits are not integers or booleans.
     ImportError
@@ -280,7 +280,7 @@ def arithmetic_decode(
 
     Notes
     -----
-    O(M log M + n log M), O(n log M) with an `ArithmeticModel`; O(n M) for a distribution each.
+    O(M log M + n log M), O(n log M) with an `ArithmeticModel`; O(n M) with one distribution per symbol.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def arithmetic_decode(
         return np.array(said, np.int64)
     model = p if isinstance(p, ArithmeticModel) else ArithmeticModel(p)
     if model.p.ndim == 2 and len(model.p) < count:
-        raise ValueError(f"p has shape {model.p.shape} and n_symbols = {count}: must have a row for each")
+        raise ValueError(f"p has shape {model.p.shape} and n_symbols = {count}: must have one row per symbol")
     if model._support.size == 1 or not count:
         return np.full(count, model._support[0])
     rest = (count,) if model.p.ndim == 1 else ()
@@ -310,7 +310,7 @@ def arithmetic_decode(
 
 
 def _decoded(decoder: Any, *given: Any) -> Int[np.ndarray, "decoded"]:
-    """The next symbols as the coder numbers them."""
+    """The next symbols in the coder's numbering."""
     try:
         places: npt.NDArray[np.int32] = decoder.decode(*given)
     except AssertionError as error:

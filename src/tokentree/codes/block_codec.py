@@ -1,13 +1,13 @@
 """The compression protocol (Definition 3.3) end to end, and its ideal code length (Theorem 3.4).
 
-A model of depth d sees a response in blocks. It walks down its token tree, pruned to depth d, to a leaf: d
-symbols, or fewer and end-of-sequence. The leaf is one symbol of a Huffman code. Then it starts again at the
-root, until a block ends with end-of-sequence. A response of n symbols is n + 1 tokens long and takes
+A model of depth d sees a response in blocks. It descends its token tree, pruned to depth d, to a leaf: d
+symbols, or fewer followed by end-of-sequence. The leaf is one symbol of a Huffman code. Then it restarts at
+the root, until a block ends with end-of-sequence. A response of n symbols is n + 1 tokens long and takes
 ceil((n + 1) / d) blocks.
 
 The q symbols and end-of-sequence also have codewords of their own, which share the weight of a single count.
-A block that the tree has never seen is spelled out in these letters, so the protocol is lossless for every
-response over the alphabet, and one Huffman code does it all.
+A block that is not in the tree is spelled in these letters, so the protocol is lossless for every response
+over the alphabet, with a single Huffman code.
 """
 
 import math
@@ -54,8 +54,8 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
 
     Notes
     -----
-    O(nodes) for the leaves of the pruned tree. An entropy within its rounding error of a whole number counts
-    as that number. Theorem 3.4.
+    O(nodes) for the leaves of the pruned tree. An entropy within its rounding error of an integer counts as
+    that integer. Theorem 3.4.
 
     Examples
     --------
@@ -66,8 +66,8 @@ def ideal_code_length(tree: TokenTree, length: int, depth: int | None = None, ba
     length = checks.integer("length", length, at_least=1)
     tree, depth = _pruned(tree, depth)
     share = tree.unexpanded_weight / tree.total_weight
-    checks.whole("tree", share, "its entropy is not known; unexpanded_bounds([tree]) has bounds, its rates")
-    # In an entropy, masses below the range of float64 are as good as zero.
+    checks.whole("tree", share, "its entropy is unknown; unexpanded_bounds([tree]) has bounds, its rates")
+    # In an entropy, masses below the range of float64 are negligible.
     p = log_masses.rounded(tree._shares[tree._leaf_nodes])
     bits = float(entropy(p, base))
     # Rounding must not lift a whole entropy over itself. Division, logarithm and product lose at most 9 units
@@ -99,7 +99,7 @@ class BlockCodec:
     tree : TokenTree
         The pruned tree.
     depth : int
-        Tokens in a block, d.
+        Tokens per block, d.
     code : HuffmanCode
         Symbols 0, ..., M - 1 are the leaves in lexicographic order, M, ..., M + q - 1 the letters 0, ...,
         q - 1, and M + q is the letter end-of-sequence.
@@ -111,9 +111,9 @@ class BlockCodec:
 
     Notes
     -----
-    The letters together weigh one count (Cleary and Witten's method A, 1984); beside masses, as much as all
-    that the tree did not expand, or else as the lightest leaf. A Huffman code loses up to a bit per block;
-    where that matters, code the same blocks arithmetically. Building is O(nodes + M log M). Coding is
+    The letters together have the weight of one count (Cleary and Witten's method A, 1984); with masses, the
+    weight of all unexpanded mass, or else that of the lightest leaf. A Huffman code loses up to one bit per
+    block; if that matters, encode the same blocks arithmetically. Building is O(nodes + M log M). Coding is
     O(bits log M), vectorised over blocks.
 
     Examples
@@ -135,7 +135,7 @@ class BlockCodec:
         paths, tokens = leaves.symbols[known], leaves.depth[known]
         weights: Shaped[np.ndarray, "leaves"] = leaves.weight[known]
         if weights.dtype.kind == "i":
-            # One count shared by q + 1 letters, in whole numbers; Python's do not overflow.
+            # One count shared by q + 1 letters, in Python integers, which do not overflow.
             weights = weights.astype(object) if weights.sum() > 2**62 // (q + 1) else weights
             letters = np.ones(q + 1, dtype=weights.dtype)
             weights = weights * (q + 1)
@@ -160,19 +160,19 @@ class BlockCodec:
     def encode(
         self, sequence: str | Annotated[Numbers, "n"], *, packed: bool = False
     ) -> UInt8[np.ndarray, "bits"] | bytes:
-        """Code one response, end-of-sequence included.
+        """Encode one response, end-of-sequence included.
 
         Parameters
         ----------
         sequence : str of digits, or sequence of int, of length n
             Any response over the alphabet, seen or not.
         packed : bool
-            Whether to give bytes, as `HuffmanCode.encode` packs them.
+            Whether to return bytes, packed as by `HuffmanCode.encode`.
 
         Returns
         -------
         ndarray of uint8, or bytes
-            Bits, one per entry, unless they are packed.
+            Bits, one per entry, or packed bytes.
 
         Raises
         ------
@@ -183,16 +183,16 @@ class BlockCodec:
         return self.code.encode(codes, packed=True) if packed else self.code.encode(codes)
 
     def code_length(self, sequence: str | Annotated[Numbers, "n"]) -> int:
-        """Number of bits `encode` gives, without writing them; parameters and errors as there."""
+        """Number of bits of `encode`, without writing them; parameters and errors as for `encode`."""
         return int(self.code.lengths[self._codes(sequence)].sum())
 
     def decode(self, bits: bytes | Annotated[Numbers, "bits"]) -> Int[np.ndarray, "n"]:
-        """The response that `encode` turned into the first of `bits`: it tells where it ends.
+        """The response encoded at the beginning of `bits`; it marks its own end.
 
         Parameters
         ----------
         bits : bytes, or array_like of 0 and 1
-            Packed bits, or one per entry. What follows the response is left alone.
+            Packed bits, or one per entry. Bits after the response are ignored.
 
         Returns
         -------
@@ -201,7 +201,7 @@ class BlockCodec:
         Raises
         ------
         ValueError
-            If the bits do not begin with what `encode` gives for some response.
+            If the bits do not begin with the encoding of a response.
         """
         codes = self.code._begun(bits, self._closes)
         inside = np.arange(self.depth) < self._tokens[codes][:, None]
@@ -209,10 +209,10 @@ class BlockCodec:
         if not codes.size or not self._closes[codes[-1]]:
             raise ValueError(
                 f"bits hold {len(tokens)} tokens without end-of-sequence: "
-                "must be one whole response, with end-of-sequence last"
+                "must be one complete response, ending with end-of-sequence"
             )
         if not np.array_equal(codes, self._codes(tokens[:-1])):
-            raise ValueError("bits spell a response in other codewords than encode gives it")
+            raise ValueError("bits encode a response in codewords other than those of encode")
         return tokens[:-1]
 
     def _codes(self, sequence: str | Numbers) -> Int[np.ndarray, "codes"]:
@@ -241,7 +241,7 @@ class BlockCodec:
 
 
 def _sortable(blocks: Int[np.ndarray, "n d"]) -> Shaped[np.ndarray, "n"]:
-    """Rows as byte strings in the tree's order: end-of-sequence is the zero that pads them."""
+    """Rows as byte strings in the tree's order: end-of-sequence is the padding zero."""
     width = blocks.dtype.itemsize
     raw = np.ascontiguousarray((blocks.astype(np.int64) - EOS).astype(f">u{width}"))
     return raw.view(f"S{width * blocks.shape[1]}").ravel()

@@ -1,15 +1,15 @@
-r"""Huffman codes: optimal codeword lengths, found in batches, and the complete code that has them.
+r"""Huffman codes: optimal codeword lengths, found in batches, and the complete code with these lengths.
 
-The lengths. Huffman's algorithm joins the two smallest weights until one is left. Keep two queues, the
-sorted leaves and the merged (inner) nodes; inner nodes are made in ascending order, so both stay sorted. If s
-is the sum of the two smallest weights at hand, every node still to come weighs at least s. So whatever weighs
-at most s is next in line already, and all of it can be paired up in one go. Over two rounds the smallest
-weight at least doubles, so there are a few dozen rounds as a rule, and some 3,000 over the range of float64.
-Where a round would join too few to be worth one, the queues are taken item by item.
+The lengths. Huffman's algorithm merges the two smallest weights until one is left. Keep two queues, the
+sorted leaves and the merged (internal) nodes; internal nodes are made in ascending order, so both stay
+sorted. If s is the sum of the two smallest weights, every later node weighs at least s. So all items of
+weight at most s come before it, and can be paired in one round. Over two rounds the smallest weight at least
+doubles, so there are usually a few dozen rounds, and about 3,000 over the range of float64. If a round would
+merge too few items, the queues are processed item by item.
 
-The depths. The queues are consumed in one sorted order, leaves before inner nodes on ties (which also keeps
-the longest codeword shortest). Items 2k and 2k + 1 of that order are the children of inner node k, so depth
-never increases along it, and to know the tree is to know where in that order each level begins.
+The depths. The queues are consumed in one sorted order, leaves before internal nodes in ties (which also
+minimises the longest codeword). Items 2k and 2k + 1 of that order are the children of internal node k, so
+depth never increases along it, and the position at which each level begins determines the tree.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class HuffmanCode(PrefixCode):
     ----------
     lengths : array_like of int, shape (M,)
         Length of each symbol's codeword in bits. Their Kraft sum must be 1: no prefix code has a larger one,
-        and an optimal code wastes nothing. Codewords of the same length are numbered in the order of the
+        and an optimal code has no smaller one. Codewords of the same length are numbered in the order of the
         symbols, and shorter ones come first.
 
     Attributes
@@ -47,10 +47,10 @@ class HuffmanCode(PrefixCode):
 
     Notes
     -----
-    A Huffman code spends a whole number of bits on every symbol, so it may lose up to one bit per symbol
-    against the entropy, and it never spends less than one bit when there are two symbols or more. Where that
-    matters (a symbol of probability near 1, a small alphabet, a model that changes from symbol to symbol) use
-    arithmetic coding, or code blocks of symbols. Huffman (1952); Cover and Thomas, *Elements of Information
+    A Huffman code uses a whole number of bits for every symbol, so it may lose up to one bit per symbol
+    relative to the entropy, and uses at least one bit if there are two or more symbols. If that matters (a
+    symbol of probability near 1, a small alphabet, a model that changes from symbol to symbol), use
+    arithmetic coding, or encode blocks of symbols. Huffman (1952); Cover and Thomas, *Elements of Information
     Theory*, sections 5.6 to 5.8; canonical codes: Schwartz and Kallick (1964).
 
     Examples
@@ -81,7 +81,7 @@ class HuffmanCode(PrefixCode):
     def from_weights(
         cls, weights: Annotated[Numbers, "symbols"], *, limit: int | None = None
     ) -> "HuffmanCode":
-        """Optimal code for `weights`: see `huffman_lengths` for what they may be and for what it raises."""
+        """Optimal code for `weights`; allowed values and errors are those of `huffman_lengths`."""
         lengths = huffman_lengths(weights, limit=limit)
         if lengths.ndim != 1:
             raise ValueError(f"weights has shape {lengths.shape}: must be one-dimensional")

@@ -1,4 +1,4 @@
-"""Optimal codeword lengths: of few symbols, of many, of many vectors at once, and up to a limit."""
+"""Optimal codeword lengths: for few symbols, for many, for many vectors at once, and with a limit."""
 
 import math
 from bisect import bisect_left, bisect_right, insort
@@ -20,22 +20,22 @@ _ROOM = {"i": 2.0**62, "f": 2.0**1022, "O": math.inf}
 """Totals below this, and sums of two of them, do not overflow."""
 
 _INSERTED = 200
-"""Leaves up to which merged weights are inserted among them, one by one."""
+"""Number of leaves up to which merged weights are inserted among them, one by one."""
 
 _NESTED = 16
-"""Weights that are added by iterators inside one another, at most."""
+"""Largest number of weights added by nested iterators."""
 
 _ROUND = 64
-"""Symbols that a loop merges in the time of one round over arrays."""
+"""Number of symbols that a loop merges in the time of one round over arrays."""
 
 _OUTLIERS = 256
-"""One weight in so many, at either end, says nothing of how many rounds it takes."""
+"""This share of the weights, one in so many at either end, is ignored in estimating the rounds."""
 
 _FEW = 64
-"""Thresholds up to which comparing with each is faster than sorting."""
+"""Number of thresholds up to which comparing with each is faster than sorting."""
 
 _SHORT = 1000
-"""Weights up to which a search for each is faster than either."""
+"""Number of weights up to which a search for each is faster than either."""
 
 _BLOCK = 2**14
 """Weights compared at once."""
@@ -46,21 +46,22 @@ def huffman_lengths(
 ) -> Int[np.ndarray, "*batch leaves"]:
     r"""Codeword lengths of an optimal prefix code.
 
-    The lengths l minimise sum w l over all prefix codes with a codeword for every symbol, also one of weight
-    zero. No optimal code has a shorter longest codeword. Among symbols of equal weight, an earlier one never
-    gets the longer codeword.
+    The lengths l minimise sum w l over all prefix codes with a codeword for every symbol, including symbols
+    of weight zero. No optimal code has a shorter longest codeword. Among symbols of equal weight, an earlier
+    one never gets the longer codeword.
 
     Parameters
     ----------
     weights : array_like, shape (..., M)
-        Weights >= 0, of any total; each row is coded by itself. Integers of any size, and integers and
-        Fractions together, are computed with exactly. With floats every merged weight is rounded to float64,
+        Weights >= 0, with any total; each row gets its own code. Arithmetic is exact for integers of any
+        size, and for integers and Fractions together. With floats every merged weight is rounded to float64,
         so the cost may exceed the optimum, by a factor of at most about 1 + (arity - 1) M / 2**52. If all
         weights are zero every complete code is optimal, and the lengths differ by at most one.
     arity : int
-        Number of digits that codewords are written in, at least 2: 2 for bits.
+        Size of the code's alphabet, at least 2: 2 for bits.
     limit : int, optional
-        Longest codeword allowed, in digits; of the codes within it, an optimal one. No law then says which.
+        Longest codeword allowed, in digits; the code is optimal among those within it. Ties are then broken
+        in no specified way.
 
     Returns
     -------
@@ -70,19 +71,19 @@ def huffman_lengths(
     Raises
     ------
     ValueError
-        If there are no weights, or one is negative, not finite or masked; if an integer beside floats is none
-        that float64 has; if ``arity < 2``, or fewer than M codewords have `limit` digits.
+        If there are no weights, or one is negative, not finite or masked; if an integer among floats is not a
+        float64; if ``arity < 2``, or there are fewer than M codewords of `limit` digits.
     TypeError
-        If a weight is no int, float or Fraction, or Fractions stand beside floats.
+        If a weight is not an int, float or Fraction, or Fractions are mixed with floats.
 
     Notes
     -----
-    O(M log M). One sort of the weights; only short codes and those of more than 64 levels sort the symbols
-    too. Weights are merged in about as many vectorised rounds as the longest codeword has bits, or in a plain
-    loop where that is the faster; integers beyond int64 and Fractions take some microseconds each. Many short
-    rows are merged together. The result depends neither on this nor on the machine. Huffman (1952), who
-    joins `arity` weights at a time after adding zeros; the two queues are van Leeuwen's (1976). With a limit,
-    O(limit M) more if it binds: package-merge, Larmore and Hirschberg (1990).
+    O(M log M). The weights are sorted once; only short codes and codes of more than 64 levels sort the
+    symbols too. Weights are merged in about as many vectorised rounds as the longest codeword has bits, or in
+    a plain loop if that is faster; integers beyond int64 and Fractions take a few microseconds each. Many
+    short rows are merged together. The result depends neither on this nor on the machine. Huffman (1952)
+    merges `arity` weights at a time after adding zeros; the two queues are due to van Leeuwen (1976). With a
+    limit, O(limit M) more if it binds: package-merge, Larmore and Hirschberg (1990).
 
     Examples
     --------
@@ -126,7 +127,7 @@ def huffman_lengths(
 
 
 def _digits(size: int, arity: int) -> int:
-    """Least number of digits that as many codewords of one length have."""
+    """Smallest length at which there are this many codewords."""
     digits, words = 0, 1
     while words < size:
         digits, words = digits + 1, words * arity
@@ -164,21 +165,21 @@ def _exact_sums(weights: Shaped[np.ndarray, "leaves"]) -> Shaped[np.ndarray, "le
 
 
 def _ranked(values: Shaped[np.ndarray, "leaves"]) -> tuple[Int[np.ndarray, "leaves"], list[Any]]:
-    """Ascending weights, of equal ones the last first, and where they stand counted from the end."""
+    """Ascending weights, the last of equal ones first, and their positions counted from the end."""
     backwards = values[::-1]
     order: npt.NDArray[np.int64] = backwards.argsort(kind="stable")
     return order, backwards[order].tolist()
 
 
 def _inserted(order: Int[np.ndarray, "leaves"], light: list[Any], arity: int) -> Int[np.ndarray, "leaves"]:
-    """Lengths for ascending weights: sums go where they belong in one list."""
+    """Lengths for ascending weights: sums are inserted in order in one list."""
     spare = (1 - len(light)) % (arity - 1)
     light = [0] * spare + light
     items = light.copy()
     queue = merged = iter(items)
     for _ in range(arity - 1):
         merged = map(add, merged, queue)
-    # The list grows while it is read, always behind the place that is read next.
+    # The list grows while it is read, always after the position read next.
     for weight in merged:
         insort(items, weight)
 
@@ -187,7 +188,7 @@ def _inserted(order: Int[np.ndarray, "leaves"], light: list[Any], arity: int) ->
         last = items[read - 1]
         taken = bisect_right(light, last)
         if items[read] == last:
-            # Leaves come before inner nodes of the same weight.
+            # Leaves come before internal nodes of the same weight.
             taken = min(taken, read - bisect_left(items, last) + bisect_left(light, last))
         return read - taken
 
@@ -216,7 +217,7 @@ def _passing(values: Shaped[np.ndarray, "leaves"], arity: int) -> Int[np.ndarray
     thresholds = leaves[ends]
     passed = _passed(thresholds, leaves, values)
     lengths: Int[np.ndarray, "leaves"] = np.subtract(counts.size - 1, passed, dtype=np.int64)
-    # Equal weights that fall on several levels: the first symbol stands last among the sorted.
+    # Equal weights on several levels: the first symbol comes last in sorted order.
     tied = np.unique(thresholds[leaves[ends - 1] == thresholds])
     order = np.argsort(values, kind="stable") if tied.size > _FEW else None
     for weight in tied:
@@ -229,7 +230,7 @@ def _passing(values: Shaped[np.ndarray, "leaves"], arity: int) -> Int[np.ndarray
 
 
 def _level_counts(consumed: Callable[[int], int], leaves: int, arity: int) -> list[int]:
-    """Leaves at every depth, given how many inner nodes are consumed when so many have been made."""
+    """Leaves at every depth, given the number of internal nodes consumed when each is made."""
     # `inner` nodes lie at this depth or deeper. Their children are the first arity * inner items, and the
     # inner nodes among these are those that lie deeper.
     counts, nodes, inner = [], 1, (leaves - 1) // (arity - 1)
@@ -255,7 +256,7 @@ def _worth_batches(leaves: Shaped[np.ndarray, "leaves"]) -> bool:
 
 
 def _consumed_one_by_one(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int], int]:
-    """How many inner nodes are consumed when so many have been made; two queues, taken literally."""
+    """Number of internal nodes consumed when each is made; a direct use of the two queues."""
     next_leaf = [math.inf, *leaves[::-1].tolist()].pop
     nodes = [math.inf] * leaves.size
     consumed = [0] * leaves.size
@@ -284,7 +285,7 @@ def _consumed_one_by_one(leaves: Shaped[np.ndarray, "leaves"]) -> Callable[[int]
 
 
 def _consumed_in_batches(leaves: Shaped[np.ndarray, "leaves"], arity: int) -> Callable[[int], int]:
-    """The same in rounds, in each of which all are joined whose weights are next in line already."""
+    """The same in rounds, each of which merges all items that precede every later node."""
     nodes = np.empty((leaves.size - 1) // (arity - 1), leaves.dtype)
     leaf = node = made = 0
     starts, firsts = [0], [0]
@@ -312,7 +313,7 @@ def _consumed_in_batches(leaves: Shaped[np.ndarray, "leaves"], arity: int) -> Ca
         starts.append(made)
         firsts.append(node)
 
-    # Read one by one, entries of a memoryview are had in a third of the time.
+    # Entries of a memoryview are read one by one in a third of the time.
     light, merged = (each.tolist() if leaves.dtype == object else each.data for each in (leaves, nodes))
 
     def consumed(made: int) -> int:
@@ -337,7 +338,7 @@ def _passed(
     if values.dtype == object or values.size < _SHORT:
         return thresholds.searchsorted(values, "right")
     if thresholds.size > _FEW:
-        # A sort takes a third of the time of a search for every value.
+        # Sorting takes a third of the time of searching for every value.
         begin = leaves.searchsorted(thresholds)
         sizes = np.diff(begin, prepend=0, append=leaves.size)
         passed = np.empty(values.size, np.int64)

@@ -1,10 +1,10 @@
 """Package-merge: optimal codeword lengths up to a limit.
 
 A codeword of length l costs its weight l times, once for each level that it passes. So take coins: one for
-each symbol on each level 1 to L, worth arity^-level, at the price of the symbol's weight. The lengths of a
-complete code of n symbols are a choice of coins worth (n - 1) / (arity - 1) in all, and the cheapest choice
-is the best code. From the lowest level up, `arity` coins at a time, the cheapest first, make a package that
-is worth one coin of the level above, and is sorted in among those.
+each symbol on each level 1 to L, with value arity^-level and the symbol's weight as its price. The lengths of
+a complete code of n symbols are a choice of coins with total value (n - 1) / (arity - 1), and the cheapest
+choice is the best code. From the lowest level up, each `arity` coins, the cheapest first, form a package with
+the value of one coin of the level above, into which it is sorted.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ from jaxtyping import Int, Shaped
 def limited_lengths(
     weights: Shaped[np.ndarray, "leaves"], arity: int, limit: int
 ) -> Int[np.ndarray, "leaves"]:
-    """Lengths of at most `limit` digits; weights are summed as they are, up to `limit` times each."""
+    """Lengths of at most `limit` digits; weights are summed unscaled, up to `limit` times each."""
     if weights.dtype == np.int64 and float(weights.sum()) * limit >= 2.0**62:
         weights = weights.astype(object)
     elif weights.dtype == np.float64:
         weights = np.ldexp(weights, -limit.bit_length() * (weights.sum() >= 2.0**900))
-    # Of equal weights the last symbol comes first; before all, the zeros that make the code complete.
+    # The last of equal weights comes first; before all, the zeros that make the code complete.
     order = weights[::-1].argsort(kind="stable")
     spare = (1 - weights.size) % (arity - 1)
     coins = np.concatenate((np.zeros(spare, weights.dtype), weights[::-1][order]))

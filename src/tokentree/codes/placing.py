@@ -1,4 +1,4 @@
-"""Codewords put one after the other into a stream of bits."""
+"""Concatenation of codewords into a stream of bits."""
 
 import numpy as np
 from jaxtyping import Integer, UInt, UInt8
@@ -7,7 +7,7 @@ WORD = 64
 """Bits of the words that are filled, and of the longest codeword that is placed at once."""
 
 _BLOCK = 2**15
-"""Symbols at a time, a power of two, so that what is made of them stays in cache."""
+"""Number of symbols at a time, a power of two, such that their codewords stay in cache."""
 
 
 def placed(
@@ -15,7 +15,7 @@ def placed(
     codewords: UInt[np.ndarray, "symbols"],
     lengths: UInt[np.ndarray, "symbols"],
 ) -> tuple[UInt8[np.ndarray, "bytes"], int]:
-    """The codewords of a message as bytes, and how many bits they take; behind them are zeros.
+    """The codewords of a message as bytes, padded with zeros, and their number of bits.
 
     The last of the codewords, of no bits, stands for no symbol.
     """
@@ -38,7 +38,7 @@ def _fill(
     length: UInt[np.ndarray, "message"],
     longest: int,
 ) -> int:
-    """Put codewords behind the `bits` that are there already, and say how many there are then."""
+    """Append codewords to the first `bits` bits, and return the new number of bits."""
     while 2 * longest <= WORD and longest:
         code, length = code[::2] << length[1::2] | code[1::2], length[::2] + length[1::2]
         longest *= 2
@@ -52,7 +52,7 @@ def _fill(
     head = code << (np.uint64(64) - reach) | code >> (reach - np.uint64(64))
     first = np.append(0, np.flatnonzero(word[1:] != word[:-1]) + 1)
     words[word[first]] |= np.bitwise_or.reduceat(head, first)
-    # Only the last codeword that begins in a word may go on in the next.
+    # Only the last codeword that begins in a word may continue in the next.
     last = np.append(first[1:], word.size) - 1
     words[word[last] + 1] |= code[last] << (np.uint64(128) - reach[last])
     return int(end[-1])

@@ -1,10 +1,10 @@
 r"""Prefix codes of given lengths: the canonical codewords, coding and decoding.
 
-Only the lengths matter to the cost, so the codewords are the canonical ones: on every level of the code tree
-the leaves come first, in the order of their symbols, and the inner nodes after them. With c[l] leaves and
+Only the lengths determine the cost, so the codewords are the canonical ones: on every level of the code tree
+the leaves come first, in the order of their symbols, and the internal nodes after them. With c[l] leaves and
 i[l] inner nodes at depth l, i[l] = ceil((c[l + 1] + i[l + 1]) / 2), and there is a code of these lengths if
-and only if c[0] + i[0] <= 1. Node k of depth l has parent c[l - 1] + k // 2, and inner node k has children
-2 (k - c[l]) and 2 (k - c[l]) + 1. No number exceeds the number of symbols, however long the codewords.
+and only if c[0] + i[0] <= 1. Node k of depth l has parent c[l - 1] + k // 2, and inner node k has children 2
+(k - c[l]) and 2 (k - c[l]) + 1. No number exceeds the number of symbols, however long the codewords.
 """
 
 import math
@@ -26,21 +26,21 @@ from .placing import WORD, placed
 from .reading import Table, read
 
 _WINDOWS = (16, 20)
-"""Bits of the windows that codewords are looked up in: of small alphabets, and at most."""
+"""Bits of the windows in which codewords are looked up: for small alphabets, and at most."""
 
 _MOST = 2**16
-"""Lengths below this are taken: a code is laid out level by level."""
+"""Lengths must be below this, because a code is laid out level by level."""
 
 
 _FEW = 200
-"""Symbols up to which joining their codewords as text is the fastest."""
+"""Number of symbols up to which joining their codewords as text is fastest."""
 
 _SMALL = 10_000
 """Symbols of a code whose codewords are made for that."""
 
 
 def beside_one(total: Fraction) -> str:
-    """How far a Kraft sum is from 1, also where float64 has no such number."""
+    """Distance of a Kraft sum from 1, even if float64 cannot represent it."""
     gap = abs(total - 1)
     shown = f"{float(gap):.6g}"
     if float(gap) < sys.float_info.min:
@@ -57,8 +57,8 @@ class PrefixCode:
     Parameters
     ----------
     lengths : array_like of int, shape (M,)
-        Length of each symbol's codeword in bits, below 2^16. Their Kraft sum, of 2^-length, must not be above
-        1: no prefix code has a larger one. Codewords of the same length are numbered in the order of the
+        Length of each symbol's codeword in bits, below 2^16. Their Kraft sum, the sum of 2^-length, must be
+        at most 1, as for every prefix code. Codewords of the same length are numbered in the order of the
         symbols, and shorter ones come first.
 
     Attributes
@@ -76,7 +76,7 @@ class PrefixCode:
 
     Notes
     -----
-    `HuffmanCode` is one whose Kraft sum is 1, so that all bits mean something. Kraft (1949); Cover and
+    A `HuffmanCode` has Kraft sum 1, so that every bit sequence can be decoded. Kraft (1949); Cover and
     Thomas, *Elements of Information Theory*, section 5.2; canonical codes: Schwartz and Kallick (1964).
 
     Examples
@@ -103,13 +103,13 @@ class PrefixCode:
 
     @staticmethod
     def _allowed(size: int) -> tuple[int, str]:
-        """The length from which on codewords are too long, and the rule."""
+        """The smallest length that is too long, and the rule."""
         return _MOST, f"lengths are 0 to {_MOST - 1}"
 
     def _check(self) -> None:
         if self.kraft_sum > 1:
             raise ValueError(
-                f"lengths have a Kraft sum {beside_one(self.kraft_sum)}: no prefix code has more"
+                f"lengths have a Kraft sum {beside_one(self.kraft_sum)}: a prefix code has at most 1"
             )
 
     def _set(self, lengths: Int[np.ndarray, "symbols"]) -> None:
@@ -118,7 +118,7 @@ class PrefixCode:
 
     @cached_property
     def codewords(self) -> tuple[str, ...]:
-        """Codewords as strings of 0 and 1, one per symbol: as many characters as `lengths` sum to."""
+        """Codewords as strings of 0 and 1, one per symbol, with ``lengths.sum()`` characters in all."""
         octets, size = self._coded(np.arange(self.lengths.size))
         text = (np.unpackbits(octets, count=size) + ord("0")).tobytes().decode("ascii")
         ends = np.cumsum(self.lengths).tolist()
@@ -126,7 +126,7 @@ class PrefixCode:
 
     @cached_property
     def kraft_sum(self) -> Fraction:
-        """The sum of 2**-length over all codewords, exactly; 1 for a complete code."""
+        """The exact sum of 2**-length over all codewords; 1 for a complete code."""
         total = 0
         for count in self._counts.tolist():
             total = 2 * total + count
@@ -135,7 +135,7 @@ class PrefixCode:
     def expected_length(
         self, p: Annotated[Numbers, "*batch symbols"]
     ) -> Float[np.ndarray, "*batch"] | np.float64:
-        """Mean codeword length when the symbols follow `p`.
+        """Mean codeword length for symbols distributed as `p`.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class PrefixCode:
         Returns
         -------
         float64 or ndarray, shape (...)
-            Bits per block. At least the cross-entropy of p and 2**-lengths, which is what it is equal to.
+            Bits per block, equal to the cross-entropy of p and 2**-lengths.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class PrefixCode:
         return mean
 
     def redundancy(self, p: Annotated[Numbers, "*batch symbols"]) -> Float[np.ndarray, "*batch"] | np.float64:
-        """Bits per symbol that the code spends beyond the entropy of `p`: what a better code could save.
+        """Bits per symbol in excess of the entropy of `p`, the most that a better code could save.
 
         Parameters, errors and cost are those of `expected_length`. Never negative. For the optimal code of
         `p` it is below 1 (Cover and Thomas, section 5.4).
@@ -175,7 +175,7 @@ class PrefixCode:
         Returns
         -------
         float64 or ndarray
-            One for each distribution.
+            One per distribution.
 
         Examples
         --------
@@ -189,9 +189,9 @@ class PrefixCode:
         return beyond
 
     def efficiency(self, p: Annotated[Numbers, "*batch symbols"]) -> Float[np.ndarray, "*batch"] | np.float64:
-        """Share of the bits spent that `p` calls for: its entropy over the expected length.
+        """Share of the bits that `p` requires: its entropy over the expected length.
 
-        Parameters, errors and cost are those of `expected_length`. From 0 to 1; 1 where no bits are spent.
+        Parameters, errors and cost are those of `expected_length`. From 0 to 1; 1 if no bits are used.
 
         Returns
         -------
@@ -220,19 +220,20 @@ class PrefixCode:
     def encode(
         self, symbols: Annotated[Numbers, "message"], *, packed: bool = False
     ) -> UInt8[np.ndarray, "bits"] | bytes:
-        """Codewords of `symbols`, one after the other.
+        """Concatenated codewords of `symbols`.
 
         Parameters
         ----------
         symbols : array_like of int, shape (n,)
             Symbols 0 to M - 1.
         packed : bool
-            Whether to give bytes of eight bits, the first one in the highest place; zeros fill the last.
+            Whether to return bytes, with the first bit in the most significant position; zeros fill the last
+            byte.
 
         Returns
         -------
         ndarray of uint8, or bytes
-            Bits, one per entry, unless they are packed.
+            Bits, one per entry, or packed bytes.
 
         Raises
         ------
@@ -243,8 +244,8 @@ class PrefixCode:
 
         Notes
         -----
-        O(n), vectorised: neighbouring codewords are joined to words of up to 64 bits, and these are shifted
-        to their places. Codes with longer codewords than that take O(bits).
+        O(n), vectorised: neighbouring codewords are joined into words of up to 64 bits, which are shifted
+        into place. Codes with longer codewords take O(bits).
 
         Examples
         --------
@@ -288,15 +289,15 @@ class PrefixCode:
     def decode(
         self, bits: bytes | Annotated[Numbers, "bits"], n_symbols: int | None = None
     ) -> Int[np.ndarray, "message"]:
-        """Symbols whose codewords, one after the other, are `bits`.
+        """Symbols with codewords that concatenate to `bits`.
 
         Parameters
         ----------
         bits : bytes, or array_like of int or bool, shape (n,)
             Packed bits, or zeros and ones. Without `n_symbols`, all of them are decoded.
         n_symbols : int, optional
-            How many symbols to decode; what follows them is left alone. Packed bits need it, for nothing
-            tells what fills the last byte from codewords, and so does a code with an empty codeword.
+            Number of symbols to decode; bits after them are ignored. It is required for packed bits, where
+            padding cannot be distinguished from codewords, and for a code with an empty codeword.
 
         Returns
         -------
@@ -306,17 +307,17 @@ class PrefixCode:
         Raises
         ------
         ValueError
-            If the bits are not one-dimensional, are not all 0 or 1, end inside a codeword, hold fewer than
-            `n_symbols` codewords, or are no codewords; or if `n_symbols` is missing.
+            If the bits are not one-dimensional, are not all 0 or 1, end within a codeword, contain fewer than
+            `n_symbols` codewords, or begin no codeword at some point; or if `n_symbols` is missing.
         TypeError
             If the bits are not integers or booleans.
 
         Notes
         -----
-        O(bits), vectorised: some thousand segments of the bits are read at once, codeword by codeword, each
-        from a little before its beginning on. By then it is in step with the segment before it, as a rule;
-        where it is not, the bits are read one codeword after the other until it is. Codewords that are too
-        long for a table of 2^16 windows, or 2^20 for large alphabets, are followed bit by bit.
+        O(bits), vectorised: about a thousand segments of the bits are read at once, codeword by codeword,
+        each starting a little before its beginning. By its beginning it has usually synchronised with the
+        preceding segment; otherwise the bits are read one codeword at a time until it has. Codewords too long
+        for a table of 2^16 windows, or 2^20 for large alphabets, are followed bit by bit.
 
         Examples
         --------
@@ -328,7 +329,9 @@ class PrefixCode:
         """
         count = None if n_symbols is None else checks.integer("n_symbols", n_symbols, at_least=0)
         if isinstance(bits, bytes) and count is None:
-            raise ValueError(f"bits are {len(bits)} bytes: packed bits need n_symbols, how many they hold")
+            raise ValueError(
+                f"bits are {len(bits)} bytes: packed bits need n_symbols, the number of symbols in them"
+            )
         octets, size = octets_of(bits)
         if self.lengths.size == 1 and not self.lengths[0]:
             if count is None or size:
@@ -350,7 +353,7 @@ class PrefixCode:
     def _begun(
         self, bits: bytes | Annotated[Numbers, "bits"], closing: Bool[np.ndarray, "symbols"]
     ) -> Int[np.ndarray, "message"]:
-        """Symbols up to the first that is `closing`, or all if none is."""
+        """Symbols up to the first in `closing`, or all if there is none."""
         octets, size = octets_of(bits)
         symbols, whole, end = self._read(octets, size)
         last = np.flatnonzero(closing[symbols[:whole]])
@@ -360,7 +363,7 @@ class PrefixCode:
         return symbols
 
     def _refuse(self, symbols: Int[np.ndarray, "message"], whole: int, size: int, end: int) -> None:
-        """Refuse bits that end inside a codeword, or begin none."""
+        """Refuse bits that end within a codeword, or that begin no codeword."""
         if end > size:
             begun = end - int(self._spans[symbols[-1]])
             raise ValueError(f"bits end at {size}, inside the codeword that begins at bits[{begun}]")
@@ -408,7 +411,7 @@ class PrefixCode:
         return table(["bits", "codewords"], len(lengths), lambda i: [lengths[i], counts[i]], caption)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The lengths are the code. Tables made for decoding stay here, and the copy is read-only too.
+        # The lengths determine the code. Decoding tables are not pickled, and the copy is read-only too.
         return type(self), (self.lengths,)
 
     @cached_property
@@ -419,15 +422,15 @@ class PrefixCode:
 
     @cached_property
     def _order(self) -> Int[np.ndarray, "symbols"]:
-        """Symbols from the first codeword to the last."""
-        # In the narrowest type that holds the lengths NumPy sorts by radix, in linear time.
+        """Symbols in the order of their codewords."""
+        # In the narrowest type that holds the lengths, NumPy uses a radix sort, in linear time.
         narrow = np.min_scalar_type(self._counts.size)
         order: npt.NDArray[np.intp] = np.argsort(self.lengths.astype(narrow), kind="stable")
         return order
 
     @cached_property
     def _nodes(self) -> Int[np.ndarray, "symbols"]:
-        """Number of each symbol's leaf on its level."""
+        """Index of each symbol's leaf on its level."""
         first = np.cumsum(self._counts) - self._counts
         nodes = np.empty_like(self._order)
         nodes[self._order] = np.arange(nodes.size) - np.repeat(first, self._counts)
@@ -435,7 +438,7 @@ class PrefixCode:
 
     @cached_property
     def _codes(self) -> tuple[UInt[np.ndarray, "symbols_1"], UInt[np.ndarray, "symbols_1"]]:
-        """Codewords as numbers, and their lengths; behind them an empty one."""
+        """Codewords as numbers, and their lengths, followed by an empty codeword."""
         first, firsts = 0, []
         for count in self._counts.tolist():
             firsts.append(first)
@@ -445,12 +448,12 @@ class PrefixCode:
 
     @cached_property
     def _spans(self) -> Int[np.ndarray, "symbols_1"]:
-        """Bits read for each symbol; for what begins no codeword, one."""
+        """Bits read per symbol; one for a bit that begins no codeword."""
         return np.append(self.lengths, 1)
 
     @cached_property
     def _levels(self) -> list[tuple[int, int, int]]:
-        """Leaves and inner nodes of each level, and where its leaves begin in `_order`."""
+        """Leaves and internal nodes of each level, and the start of its leaves in `_order`."""
         counts = self._counts.tolist()
         inner = [0]
         for count in counts[:0:-1]:
@@ -465,7 +468,7 @@ class PrefixCode:
         width = max(low, min(high, size.bit_length() + 2))
         short = self._order[: self._counts[: width + 1].sum()]
         spans = 1 << (width - self.lengths[short])
-        # First come the codewords that fit, then windows that begin longer ones, then those without any.
+        # First the codewords that fit, then windows that begin longer ones, then those that begin none.
         covered = int(spans.sum())
         longer = covered + (self._levels[width][1] if width < len(self._levels) else 0)
         symbols, lengths = np.full(1 << width, size), np.ones(1 << width, np.int64)
@@ -475,7 +478,7 @@ class PrefixCode:
         return Table(width, symbols, lengths, size, step, self._follow, self._spans)
 
     def _follow(self, octets: memoryview, start: int) -> tuple[int, int]:
-        """Symbol and length of the codeword at bit `start`, from the root of the code tree down."""
+        """Symbol and length of the codeword at bit `start`, by descending the code tree."""
         node = 0
         for depth, (count, inner, first) in enumerate(self._levels):
             if node < count:
@@ -489,7 +492,7 @@ class PrefixCode:
 
 
 def octets_of(bits: Any) -> tuple[UInt8[np.ndarray, "bytes"], int]:
-    """Bits packed into bytes, and how many they are."""
+    """Bits packed into bytes, and their number."""
     if isinstance(bits, bytes):
         return np.frombuffer(bits, np.uint8), 8 * len(bits)
     stream = whole_numbers("bits", bits)
@@ -498,11 +501,11 @@ def octets_of(bits: Any) -> tuple[UInt8[np.ndarray, "bytes"], int]:
 
 
 def whole_numbers(name: str, value: Numbers) -> Shaped[np.ndarray, "entries"]:
-    """`value` as a one-dimensional array of whole numbers."""
+    """`value` as a one-dimensional array of integers."""
     entries = checks.integer_array(name, value)
     if entries.ndim != 1:
         raise ValueError(f"{name} has shape {entries.shape}: must be one-dimensional")
-    # An array of booleans would be a mask where it serves as an index.
+    # A boolean array used as an index would be a mask.
     return entries.view(np.uint8) if entries.dtype == np.bool_ else entries
 
 

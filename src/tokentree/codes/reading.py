@@ -1,12 +1,12 @@
-"""Codewords read from a stream of bits, in many places at once.
+"""Decoding a stream of bits in many places at once.
 
-Where a codeword begins is known only when all before it are read. But a reader that begins anywhere is in
-step with the true one after a few codewords, as a rule. So the stream is cut into segments, and all are read
-at once from some way before their beginnings on. Then segments are joined: each must begin where the one
-before it ended. Where it does not, codewords are read one by one from the true place on, until they meet.
+The start of a codeword is known only when all before it are read. But a reader that begins anywhere usually
+synchronises with the true one after a few codewords. So the stream is cut into segments, and all are read at
+once, each starting some way before its beginning. Then segments are joined: each must begin where the
+preceding one ended. If it does not, codewords are read one by one from the true position until the two meet.
 
-What stands in a window of bits is looked up: all codewords that it holds whole, or near the end of a segment
-the first. Either is a number of a row of symbols, and the rows are put together at the end.
+A table gives the contents of a window of bits: all codewords that lie in it completely or, near the end of a
+segment, the first. Either is the index of a row of symbols, and the rows are concatenated at the end.
 """
 
 import math
@@ -20,54 +20,54 @@ import numpy.typing as npt
 from jaxtyping import Bool, Int, Shaped, UInt, UInt8
 
 _SEGMENT = 1000
-"""Bits of a segment, or more."""
+"""Smallest number of bits of a segment."""
 
 _SEGMENTS = 4096
-"""Segments read at once, at most."""
+"""Largest number of segments read at once."""
 
 _AHEAD = 300
-"""Bits before a segment from which on it is read."""
+"""Number of bits before a segment at which its reading starts."""
 
 _LEAST = 50_000
-"""Bits from which on segments are faster than reading one by one."""
+"""Number of bits from which segments are faster than reading one by one."""
 
 _ROW = 8
-"""Bytes of symbols in a row, at most."""
+"""Largest number of bytes of symbols per row."""
 
 Follow = Callable[[memoryview, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Which codeword stands at the beginning of each window of `width` bits."""
+    """The codeword at the beginning of each window of `width` bits."""
 
     width: int
     symbols: Int[np.ndarray, "windows"]
     lengths: Int[np.ndarray, "windows"]
-    """Of the codeword; 0 where it is longer than the window."""
+    """Length of the codeword; 0 if it is longer than the window."""
     size: int
-    """Number of symbols; as a symbol it stands for a bit that begins no codeword."""
+    """Number of symbols; used as a symbol, a bit that begins no codeword."""
     step: int
     """Greatest common divisor of all lengths: codewords begin at multiples of it."""
     follow: Follow
-    """Symbol and length of a longer codeword, given the bytes and where in them it begins."""
+    """Symbol and length of a longer codeword, given the bytes and its start in them."""
 
     codewords: Int[np.ndarray, "symbols_1"]
     """Length of each symbol's codeword."""
 
     @property
     def first(self) -> int:
-        """Row of the symbol 0 alone; windows stand before, a long codeword's and an empty one behind."""
+        """Row of the symbol 0 alone; after the windows, and before rows of a long and an empty codeword."""
         return 1 << self.width
 
     @property
     def empty(self) -> int:
-        """The row of no symbol."""
+        """The empty row."""
         return self.first + self.size + 2
 
     @cached_property
     def longest(self) -> int:
-        """Bits of a row, at most."""
+        """Largest number of bits per row."""
         return max(self.width, int(self.codewords.max()))
 
     @cached_property
@@ -77,15 +77,15 @@ class Table:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The narrowest for the symbols."""
+        """The narrowest dtype for the symbols."""
         return np.min_scalar_type(self.size)
 
     @cached_property
     def _windows(
         self,
     ) -> tuple[Int[np.ndarray, "windows"], Shaped[np.ndarray, "k windows"], Bool[np.ndarray, "k windows"]]:
-        """Bits that all codewords take which a window holds whole; their symbols, and which count."""
-        # As many as random bits have on average, and up to twice as many.
+        """Bits of all codewords that lie completely in a window; their symbols, and which count."""
+        # As many as random bits contain on average, up to twice as many.
         usual = 1 << math.ceil(math.log2(self.width / max(1.0, float(self.lengths.mean()))))
         k = min(usual, _ROW // self.dtype.itemsize)
         symbols, counted = np.zeros((k, self.first), self.dtype), np.zeros((k, self.first), bool)
@@ -94,7 +94,7 @@ class Table:
             length = self.lengths[window]
             counted[i] = (length > 0) & (spans + length <= self.width)
             symbols[i] = self.symbols[window]
-            # A codeword that is cut short stays where it is, so that none behind it is taken.
+            # A truncated codeword stays in place, so that none after it is taken.
             length *= counted[i]
             spans += length
             window = window << length & (self.first - 1)
@@ -102,7 +102,7 @@ class Table:
 
     @cached_property
     def spans(self) -> Int[np.ndarray, "rows"]:
-        """Bits that each row takes."""
+        """Bits of each row."""
         return np.concatenate((self._windows[0], self.codewords, [0, 0]))
 
     @cached_property
@@ -121,7 +121,7 @@ def read(
 ) -> tuple[Int[np.ndarray, "message"], int]:
     """Symbols of the codewords that begin in the first `size` bits, and where the last of them ends.
 
-    Behind the bits, zeros are read.
+    After the bits, zeros are read.
     """
     stream = _Stream(octets, table)
     if size < _LEAST:
@@ -158,7 +158,7 @@ def read(
 
 
 class _Stream:
-    """Bits, and what codewords they may begin."""
+    """Bits, and the table of codewords that they may begin."""
 
     def __init__(self, octets: UInt8[np.ndarray, "bytes"], table: Table) -> None:
         self.octets = octets.data
@@ -171,7 +171,7 @@ class _Stream:
             self.words[skip::4] = padded[skip : skip + 4 * fours].view(">u4")
 
     def walk(self, position: int, stop: int, met: Collection[int] = ()) -> tuple[list[int], int]:
-        """Symbols from a position on, one by one, up to a stop or to one of the places where they are met."""
+        """Symbols from a position on, one by one, up to a stop or to one of the meeting points."""
         table, words = self.table, self.words.data
         last, mask = 32 - table.width, table.first - 1
         symbol_of, length_of = table.symbols.data, table.lengths.data
@@ -188,9 +188,9 @@ class _Stream:
     def run(
         self, position: Int[np.ndarray, "segments"], stop: Int[np.ndarray, "segments"]
     ) -> tuple[Int[np.ndarray, "segments"], Int[np.ndarray, "segments steps"]]:
-        """Where codewords end that begin from each position on and before its stop, and their rows."""
+        """Ends of the codewords that begin between each position and its stop, and their rows."""
         table, rows = self.table, []
-        # For so many steps no reader comes to its stop.
+        # No reader reaches its stop in this many steps.
         while (safe := int((stop - position).min()) // table.longest) > 0:
             for _ in range(safe):
                 row = self._windows(position)
@@ -205,7 +205,7 @@ class _Stream:
         return position, np.array(rows, np.int64).reshape(len(rows), position.size).T.copy()
 
     def _windows(self, position: Int[np.ndarray, "segments"]) -> Int[np.ndarray, "segments"]:
-        """What stands in the window at each position; beyond the bits anything, for it is not taken."""
+        """Contents of the window at each position; arbitrary beyond the bits, where it is not used."""
         window = self.words.take(position >> 3, mode="clip").astype(np.int64)
         window >>= (32 - self.table.width) - (position & 7)
         window &= self.table.first - 1
@@ -214,7 +214,7 @@ class _Stream:
     def _spans(
         self, row: Int[np.ndarray, "segments"], position: Int[np.ndarray, "segments"]
     ) -> Int[np.ndarray, "segments"]:
-        """Bits that each row takes; a row that begins with a codeword beyond its window is replaced."""
+        """Bits of each row; a row that begins with a codeword longer than its window is replaced."""
         table = self.table
         span: Int[np.ndarray, "segments"] = table.spans.take(row)
         if table.longer:

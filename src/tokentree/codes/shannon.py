@@ -1,4 +1,4 @@
-"""The codes of Shannon and of Shannon, Fano and Elias: the textbook proofs that H <= L < H + 1, and + 2."""
+"""Shannon and Shannon-Fano-Elias codes, the textbook proofs that H <= L < H + 1 and L < H + 2."""
 
 import math
 from fractions import Fraction
@@ -15,15 +15,16 @@ from .._lib.checks import Numbers
 def shannon_lengths(weights: Annotated[Numbers, "leaves"]) -> Int[np.ndarray, "leaves"]:
     r"""Codeword lengths of Shannon's code, ceil(-log2 p) for a symbol of probability p.
 
-    Their Kraft sum is at most 1, since 2^-length <= p: ``PrefixCode(shannon_lengths(p))`` is such a code. And
-    length < 1 - log2 p, so the mean length is from H to below H + 1, and so it is for every dataset beside
-    its own cross-entropy with p. Huffman's lengths are better on average; a single one may be longer.
+    Their Kraft sum is at most 1, since 2^-length <= p: ``PrefixCode(shannon_lengths(p))`` is such a code.
+    Each length is below 1 - log2 p, so the mean length L satisfies H <= L < H + 1; for any other dataset the
+    same holds with its cross-entropy relative to p in place of H. Huffman lengths are better on average; a
+    single one may be longer.
 
     Parameters
     ----------
     weights : array_like, shape (M,)
-        Weights > 0, of any total; p is a weight's share of it. Nothing is rounded: a float stands for the
-        number that it is.
+        Weights > 0, with any total; p is a weight's share of it. Nothing is rounded: a float is taken at its
+        exact value.
 
     Returns
     -------
@@ -33,10 +34,10 @@ def shannon_lengths(weights: Annotated[Numbers, "leaves"]) -> Int[np.ndarray, "l
     Raises
     ------
     ValueError
-        If the weights are not one-dimensional, there are none, or one is not finite and > 0: what never
-        occurs has no codeword.
+        If the weights are not one-dimensional, there are none, or one is not finite and > 0: a symbol of
+        weight 0 has no codeword.
     TypeError
-        If a weight is no int, float or Fraction, or Fractions stand beside floats.
+        If a weight is not an int, float or Fraction, or Fractions are mixed with floats.
 
     Notes
     -----
@@ -58,24 +59,24 @@ def _lengths(values: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves"]:
         return _of_floats(values)
     listed = [Fraction(weight) for weight in values.tolist()]
     total = sum(listed)
-    # The least l with total / weight <= 2^l.
+    # The smallest l with total / weight <= 2^l.
     return np.array([(math.ceil(total / weight) - 1).bit_length() for weight in listed], np.int64)
 
 
 def shannon_fano_elias_codewords(weights: Annotated[Numbers, "leaves"]) -> tuple[str, ...]:
-    r"""Codewords of Shannon, Fano and Elias, which stand in the order of their symbols.
+    r"""Shannon-Fano-Elias codewords, which are in the order of their symbols.
 
-    The interval from 0 to 1 is shared out to the symbols in their order. A codeword is the binary expansion
+    The interval from 0 to 1 is divided among the symbols in their order. A codeword is the binary expansion
     of the middle of its symbol's interval, cut after ceil(-log2 p) + 1 digits: it still lies inside the
-    interval, and so do all numbers that begin with it. So no codeword begins another, and the mean length is
-    below H + 2. What arithmetic coding does to whole messages, this does to a symbol.
+    interval, and so do all numbers that begin with it. So no codeword is a prefix of another, and the mean
+    length is below H + 2. Arithmetic coding does the same for whole messages.
 
     Parameters, errors and exactness are those of `shannon_lengths`.
 
     Returns
     -------
     tuple of str
-        A codeword of 0 and 1 for each symbol.
+        One codeword of 0s and 1s per symbol.
 
     Notes
     -----
@@ -109,7 +110,7 @@ def _positive(weights: Any) -> Shaped[np.ndarray, "leaves"]:
 
 
 def _of_floats(values: Shaped[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves"]:
-    """The same for floats, whose total no float may have."""
+    """The same for floats, with a total that may not be a float."""
     listed = values.tolist()
     total = math.fsum(listed)
     beyond = math.fsum([*listed, -total]) > 0

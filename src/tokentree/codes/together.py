@@ -6,17 +6,17 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 _ROWS = 32
-"""Vectors from which on steps over all of them are faster than one after the other."""
+"""Number of vectors from which steps over all of them are faster than one vector at a time."""
 
 _LEAVES = 2000
-"""Weights of a vector up to which that is so."""
+"""Largest number of weights of a vector for which that is so."""
 
 _ENTRIES = 2**16
-"""Weights at a time, so that queues stay in cache."""
+"""Number of weights at a time, such that queues stay in cache."""
 
 
 def lengths_together(weights: Shaped[np.ndarray, "rows leaves"]) -> Int[np.ndarray, "rows leaves"] | None:
-    """Lengths of a binary code for each row; None where rows are too few, or too long, to gain by it.
+    """Lengths of a binary code for each row; None if rows are too few, or too long, to gain from it.
 
     No sum of a row overflows.
     """
@@ -36,7 +36,7 @@ def _block(weights: Shaped[np.ndarray, "rows leaves"]) -> Int[np.ndarray, "rows 
     order = backwards.argsort(axis=1)
     leaves = np.take_along_axis(backwards, order, axis=1)
     if (leaves[:, 1:] == leaves[:, :-1]).any():
-        # Of equal weights the last symbol comes first. To see to it takes three times as long.
+        # The last of equal weights comes first. Ensuring this takes three times as long.
         order = backwards.argsort(axis=1, kind="stable")
     consumed = _consumed(leaves.T)
     # `inner` nodes lie at a depth or deeper. Their children are the first 2 inner items, and of these the
@@ -54,9 +54,9 @@ def _block(weights: Shaped[np.ndarray, "rows leaves"]) -> Int[np.ndarray, "rows 
 
 
 def _consumed(leaves: Shaped[np.ndarray, "leaves rows"]) -> Int[np.ndarray, "leaves rows"]:
-    """How many inner nodes are consumed when so many have been made; two queues in each column."""
+    """Number of internal nodes consumed when each is made; two queues in each column."""
     size, rows = leaves.shape
-    # Behind either queue stand numbers above all weights, whose sum does not overflow.
+    # Each queue ends with numbers above all weights, with a sum that does not overflow.
     above = math.inf if leaves.dtype.kind == "f" else 2**62 - 1
     light, merged = np.full((2, size + 2, rows), above, leaves.dtype)
     light[:size] = leaves

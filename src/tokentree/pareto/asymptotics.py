@@ -1,4 +1,4 @@
-"""How three Pareto datasets respond to one another where D_p is large, to leading order."""
+"""Response of three Pareto datasets to one another for large D_p, to leading order."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .limit import exponents
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ParetoAsymptotics(Result):
-    """Leading order of gamma_p', gamma_a' and gamma_t', the derivatives by l; see `pareto_asymptotics`."""
+    """Leading order of gamma_p', gamma_a' and gamma_t', derivatives in l; made by `pareto_asymptotics`."""
 
     dgamma_pretrain: float
     dgamma_align: float
@@ -56,9 +56,9 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, *, base: float = 2)
     Notes
     -----
     Both signs are the reverse of Theorem 4.2's gamma_p' < 0 < gamma_a'. S is S_tt = E[Y_t^2 / Q], in which
-    the tail y ~ k / l counts where the variance is infinite; gamma_p' follows from the others by the law
-    k gamma_p' + gamma_a' + l gamma_t' = 0. So it is of order k^-2 for alpha > 2, k^-2 log k at 2, and
-    k^-alpha below. As k grows, the ratio of exact to leading value tends to 1. O(1).
+    the tail y ~ k / l matters if the variance is infinite; gamma_p' follows from the others by the law k
+    gamma_p' + gamma_a' + l gamma_t' = 0. So it is of order k^-2 for alpha > 2, k^-2 log k at 2, and k^-alpha
+    below. As k grows, the ratio of exact to leading value tends to 1. O(1).
 
     Examples
     --------
@@ -76,7 +76,7 @@ def pareto_asymptotics(alpha: float, k: float, l: float = 1, *, base: float = 2)
     )
     d = 2 - a
     if -0.5 < d <= 0.5:
-        # The poles of both terms at 2, taken off each other: what is left is (e^(d L) - 1) / d, the same of
+        # The poles of both terms at 2 cancel, which leaves (e^(d L) - 1) / d, the same for
         # c = pi d / sin(pi d) = Gamma(1 + d) Gamma(1 - d), and a quotient of polynomials.
         grown = math.log(k) - math.log(l)
         log_c = np.polyval(LOG_GAMMA, d) - np.polyval(LOG_GAMMA, -d)

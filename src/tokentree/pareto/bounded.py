@@ -1,7 +1,8 @@
-"""Exponential laws on a segment: the logarithms of a Pareto law that has an upper end.
+"""Exponential laws on a segment: the logarithms of a Pareto law with an upper end.
 
-Their density falls as exp(-rate u) over 0 <= u <= length. The rate is any real number: where it is negative,
-the density grows, and the law is that of -rate seen from the other end. The shape is y = rate times length.
+Their density falls as exp(-rate u) over 0 <= u <= length. The rate is any real number: if it is negative, the
+density grows, and the law is that of -rate reflected about the middle. The shape parameter is y = rate times
+length.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ _ORDERS = np.arange(2, 36, 2)
 _BERNOULLI = -2 * (-1.0) ** (_ORDERS // 2) * special.zeta(_ORDERS) / (2 * np.pi) ** _ORDERS
 
 _LEAST = 1e-280
-"""Stands for a rate of zero, of which it has all the digits, and divides."""
+"""Replaces a rate of zero, with the same results to the last digit, and can be divided by."""
 
 
 def moments(
@@ -24,7 +25,7 @@ def moments(
 ) -> tuple[Float[np.ndarray, "*shapes"], Float[np.ndarray, "*shapes"]]:
     """Mean and variance over a segment of length 1, for y >= 0.
 
-    They are 1/y - 1/(e^y - 1) and 1/y^2 - 1/(4 sinh^2(y/2)); where those cancel, their power series.
+    They are 1/y - 1/(e^y - 1) and 1/y^2 - 1/(4 sinh^2(y/2)), or their power series where those cancel.
     """
     square, large = np.minimum(y, 2.0) ** 2, np.maximum(y, 2.0)
     series = np.polynomial.polynomial.polyval
@@ -47,7 +48,7 @@ def log_integral(y: Float[np.ndarray, "*shapes"]) -> Float[np.ndarray, "*shapes"
 
 
 def survival(rate: Any, u: Float[np.ndarray, "*points"], length: Any) -> Float[np.ndarray, "*points"]:
-    """P(U >= u), of one law or of as many as there are points."""
+    """P(U >= u), for one law or one law per point."""
     size = np.maximum(np.abs(rate), _LEAST)
     falls = np.exp(-np.maximum(rate, 0.0) * u)
     return np.asarray(falls * np.expm1(-size * (length - u)) / np.expm1(-size * length))
@@ -62,7 +63,7 @@ def rates(
     """
     length = below + above
     share, gap = np.minimum(below, above) / length, np.abs(above - below) / (2 * length)
-    # Far from the other end, which takes e^-700 of what there is, the mean is 1 / y.
+    # Far from the other end, beyond which lies e^-700 of the mass, the mean is 1 / y.
     y = 1 / share
     ended = y < 700
     share, far = share[ended], y[ended]

@@ -1,4 +1,4 @@
-"""Finite samples of Pareto masses, beside their limit of many leaves."""
+"""Finite samples of Pareto masses, compared with their limit of many leaves."""
 
 import math
 from collections.abc import Mapping
@@ -18,21 +18,21 @@ from .mass import ParetoMass
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ParetoConvergence(Result):
-    """Finite samples beside their limit; made by `pareto_convergence`.
+    """Finite samples and their limit; made by `pareto_convergence`.
 
     `to_frame` has one row per number of leaves, sample, and pair of datasets i, j; all but the first are
-    counted from 0. The rate is that of i. The limit has a table of its own.
+    counted from 0. The rate is that of i. The limit has its own table.
 
     Attributes
     ----------
     n_leaves : int array, shape (K,)
         Numbers of leaves M.
     limit : ParetoLimit
-        What the samples tend to.
+        The limit of the samples.
     excess : float array, shape (K, R, N, N)
-        1 - S_ij of each of R samples.
+        1 - S_ij for each of R samples.
     normalized_rates : float array, shape (K, R, N)
-        gamma_i - log M of each sample, in the unit of the limit's.
+        gamma_i - log M for each sample, in the unit of the limit.
     """
 
     n_leaves: Int[np.ndarray, "trees"]
@@ -64,11 +64,11 @@ def pareto_convergence(
     Parameters
     ----------
     alphas, sizes : array_like
-        As in `pareto_limit`, whose errors this shares.
+        As in `pareto_limit`, with the same errors.
     n_leaves : array_like of int, shape (K,)
         Numbers of leaves, each at least 1.
     seeds : array_like of int, shape (R,)
-        One sample for each, >= 0. A seed gives the same sample whatever the others are.
+        One sample per seed, >= 0. A seed gives the same sample whatever the other seeds are.
     base : float
         2 for bits, ``math.e`` for nats.
 
@@ -83,8 +83,8 @@ def pareto_convergence(
 
     Notes
     -----
-    For ``alpha < 2`` a few leaves carry the sums, and both the bias and the spread fall slower than
-    M^(-1/2): look at quantiles over seeds. O(R N sum of M).
+    For ``alpha < 2`` a few leaves dominate the sums, and both the bias and the spread fall more slowly than
+    M^(-1/2): use quantiles over seeds. O(R N sum of M).
 
     Examples
     --------

@@ -18,9 +18,9 @@ _EXPONENTIAL = (-1.0) ** _POWERS / special.factorial(_POWERS)
 def expint(order: float, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
     """Generalised exponential integral E_v(x): exp(-x t) t^-v integrated over t > 1, for v > 0 and x > 0.
 
-    The continued fraction reaches the last digit in 90 terms from x = 1 on for every v, and in 40 terms from
-    v = 20 on for every x. In the corner that is left, the power series serves. SciPy's ``expn`` takes integer
-    orders only; its ``hyperu`` gives E_v(x) = exp(-x) U(1, 2 - v, x), but to four digits near v = 1.
+    The continued fraction reaches the last digit in 90 terms for x >= 1 and every v, and in 40 terms for v >=
+    20 and every x. The power series covers the rest. SciPy's ``expn`` takes integer orders only; its
+    ``hyperu`` gives E_v(x) = exp(-x) U(1, 2 - v, x), but only to four digits near v = 1.
     """
     if order >= 20:
         return _expint_fraction(order, x, terms=40)
@@ -34,7 +34,7 @@ def expint(order: float, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, "
 def _expint_fraction(
     order: float, x: Float[np.ndarray, " points"], terms: int
 ) -> Float[np.ndarray, " points"]:
-    """Contracted continued fraction of E_v, from the innermost term out."""
+    """Contracted continued fraction of E_v, from the innermost term outwards."""
     tail = np.zeros_like(x)
     for i in range(terms, 0, -1):
         tail = i * ((order - 1 + i) / (x + (order + 2 * i) - tail))

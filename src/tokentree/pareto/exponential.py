@@ -1,4 +1,4 @@
-"""The exponential tail, and the stretched one.
+"""The exponential and stretched exponential tails.
 
 In continuous data, with u = log(x / x_m), (exp(beta u) - 1) / beta is log-convex in beta: it is the integral
 of exp(beta v) over v from 0 to u. So the profile likelihood of the stretched exponential's beta is concave.
@@ -27,7 +27,7 @@ class StretchedExponential(Alternative):
     def fit(cls, tail: Tail, alpha: float) -> "StretchedExponential":
         from scipy import optimize
 
-        # Beyond, the largest value weighs exp(600) times any other.
+        # Beyond this, the weight of the largest value is exp(600) times any other.
         bound = math.log(600 / float(tail.offsets[-1] + tail.widths[-1] - tail.offsets[0]))
 
         def most_likely(log_beta: float) -> "StretchedExponential":
@@ -47,13 +47,13 @@ class StretchedExponential(Alternative):
         law = most_likely(found.x)
         if not tail.discrete and not ended:
             return law
-        # By the lower edges of the cells.
+        # Uses the lower edges of the cells.
         low = math.log(1e-6 / tail.centre)
         starts = [(math.log(law.rate), max(math.log(law.beta), low))]
         if alpha > 0:
             starts.append((math.log(alpha), low + math.log(1e3)))
         if ended:
-            # Towards the law that grows as a power.
+            # Towards the increasing power law.
             starts.append((math.log(1e-3 / tail.length), math.log(max(-alpha, 1e-3 / tail.length))))
         law = climb(
             lambda log_rate, log_beta: cls(math.exp(log_rate), math.exp(log_beta)),
@@ -68,7 +68,7 @@ class StretchedExponential(Alternative):
     def _hazard(
         self, u: Float[np.ndarray, " points"], v: Float[np.ndarray, " points"]
     ) -> Float[np.ndarray, " points"]:
-        # No difference of large numbers, and no power of the distance to the start.
+        # Avoids differences of large numbers, and powers of the distance to the start.
         hazard: Float[np.ndarray, " points"] = (
             self.rate * np.exp(self.beta * v) * (-np.expm1(-self.beta * u) / self.beta)
         )
@@ -88,7 +88,7 @@ class StretchedExponential(Alternative):
         return density - self._log_share(tail)
 
     def _log_share(self, tail: Tail) -> float:
-        """Logarithm of the share of the law without end that lies below the tail's end."""
+        """Logarithm of the mass of the unbounded law below the tail's end."""
         if tail.length == math.inf:
             return 0.0
         end = np.array([tail.length])
@@ -103,13 +103,13 @@ class StretchedExponential(Alternative):
             hazard = self._hazard(u, u - tail.centre)
             if tail.length == math.inf:
                 return -hazard
-            # What is left from x to the end, without the difference of two hazards.
+            # The mass from x to the end, without the difference of two hazards.
             rest = self._hazard(np.maximum(tail.length - u, 0.0), np.array(tail.length - tail.centre))
             return np.asarray(np.log(-np.expm1(-rest)) - hazard - self._log_share(tail))
 
     def parameters(self, tail: Tail) -> dict[str, float]:
         if not self.beta:
-            # With an upper end the law of a falling exponent is a limit too: a power that grows.
+            # With an upper end there is another limit, as the exponent falls: an increasing power law.
             return {"lambda": math.inf, "beta": 0.0} if self.rate > 0 else {"lambda": 0.0, "beta": -self.rate}
         with np.errstate(over="ignore", under="ignore"):
             centre = math.log(tail.start) + tail.centre
@@ -136,7 +136,7 @@ class Exponential(Alternative):
         from scipy import optimize
 
         span = cls._span(tail)
-        # The distance to the end, of continuous data or of the middles of cells.
+        # The distance to the end, for continuous data or for the middles of cells.
         half = 0.5 / tail.most if tail.discrete else 0.0
         rest = tail.mean((tail.upper - tail.values) / tail.most)
         rate = float(bounded.rates(np.array([mean + half]), np.array([rest + half]))[0])
@@ -144,14 +144,14 @@ class Exponential(Alternative):
             return cls(rate)
 
         def off(y: float) -> float:
-            # The mean of a variable rounded down is its own, less that of what is cut off.
+            # The mean of a variable rounded down is its own mean minus the mean of the fraction cut off.
             whole, cell = (
                 float(bounded.moments(np.array(abs(y) * part))[0]) for part in (1.0, half / span * 2)
             )
             low = whole * span - cell * 2 * half
             return low - mean if y >= 0 else rest - low
 
-        # Means of middles are off by less than half a cell.
+        # Means of middles have an error of less than half a cell.
         y, reach = rate * span, 1.0
         while off(y - reach) < 0 or off(y + reach) > 0:
             reach *= 2
@@ -159,7 +159,7 @@ class Exponential(Alternative):
 
     @staticmethod
     def _span(tail: Tail) -> float:
-        """From start to end, in units of the largest value."""
+        """Length from start to end, in units of the largest value."""
         return (tail.upper - tail.threshold + (1 if tail.discrete else 0)) / tail.most
 
     def log_density(self, tail: Tail) -> Float[np.ndarray, " values"]:

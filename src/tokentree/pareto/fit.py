@@ -1,4 +1,4 @@
-"""`fit_tail`: what is asked of data before a Pareto tail is fitted to them, and the fit."""
+"""`fit_tail`: checks of the data, and the fit of a Pareto tail to them."""
 
 import math
 from typing import Annotated
@@ -31,25 +31,26 @@ def fit_tail(
     ----------
     masses : array_like, shape (n,)
         Finite and > 0, in any order, on any scale: leaf masses that sum to 1, counts, or others. Leaves of
-        mass zero are no draws of a Pareto law; leave them out, and say so.
+        mass zero cannot come from a Pareto law; leave them out, and report this.
     threshold : float, optional
-        x_m. By default the one of least Kolmogorov-Smirnov distance among the distinct masses but the
-        largest; of several, the least.
+        x_m. By default, the distinct mass below the largest that minimises the Kolmogorov-Smirnov distance;
+        in a tie, the smallest.
     upper : float, optional
-        x_M, where the law ends; by default nowhere. Masses above it are left out of the tail, as those below
-        the threshold are, and so they are where the threshold is looked for. Take it from what the masses
-        are, a total of 1 say: the largest of them never lies above the end of their law.
+        x_M, the upper end of the law; by default there is none. Masses above it are excluded from the tail,
+        as are those below the threshold, and also from the search for the threshold. Take it from the nature
+        of the masses, such as a total of 1, not from the data: the largest mass never lies above the end of
+        the law.
     discrete : bool, optional
-        Whether to fit the law of integers. By default, if `masses` has an integer dtype.
+        Whether to fit the law of integers. Default: whether `masses` has an integer dtype.
     min_tail : int
         Thresholds that leave fewer points are not tried; at least 2.
     max_exponent : float
         Thresholds that leave an exponent of this or more are not tried.
     n_bootstrap : int
         Number of replicates B for the p-value; its standard error is at most 1 / (2 sqrt(B)), so 2,500
-        give 0.01. By default none are made.
+        give 0.01. Default: none.
     rng : numpy.random.Generator or int, optional
-        Source of randomness, or a seed >= 0 for a new one. Needed with `n_bootstrap`.
+        Source of randomness, or a seed >= 0 for a new one. Required with `n_bootstrap`.
     progress : bool
         Show a progress bar over the replicates on the terminal.
 
@@ -63,31 +64,33 @@ def fit_tail(
         If `masses` does not hold real numbers, `min_tail` or `n_bootstrap` is not an integer, or `rng` is
         neither a Generator nor an integer.
     ValueError
-        If a mass or the threshold is not finite and > 0, or `upper` not > 0, or one of them not whole where
-        `discrete`; if the tail has fewer than 2 different masses; if no threshold is left to try; or if
-        another argument is out of range.
+        If a mass or the threshold is not finite and > 0, or `upper` is not > 0, or one of them is not an
+        integer although `discrete`; if the tail has fewer than 2 different masses; if no threshold is left to
+        try; or if another argument is out of range.
 
     Notes
     -----
     *Exponent.* For continuous masses n_tail / sum log(x / x_m), with standard error alpha / sqrt(n_tail); for
-    integers the root of the score of the zeta law, with that of the information. With `upper` the law is that
-    of x_m <= x <= x_M, P(X >= x) = (x^-alpha - x_M^-alpha) / (x_m^-alpha - x_M^-alpha), and its mass function
-    the zeta law's over the sum up to x_M. The exponent is then any real number, which from zero down a tail
-    without end cannot have; it is the one root of the score, and the error that of the information.
+    integers the root of the score of the zeta law, with the standard error from the information. With `upper`
+    the law is that of x_m <= x <= x_M, P(X >= x) = (x^-alpha - x_M^-alpha) / (x_m^-alpha - x_M^-alpha), and
+    for integers the zeta law's mass function divided by its sum up to x_M. The exponent is then any real
+    number, zero and negative ones included, which a tail without an end excludes; it is the unique root of
+    the score, with the standard error from the information.
 
-    *Distance.* The largest difference between P(X >= x) in the tail and in the law, as in CSN's programs: for
-    integers over all integers x, also those between the data; of n continuous masses the i-th smallest is set
-    against 1 - (i - 1) / n, equal ones one by one, as if they nearly coincided. The supremum over all x, that
-    of ``scipy.stats.kstest``, is larger by 1/n at most. Rounded masses are tied and replicates are not, so
-    that rounding counts against the law; pass counts as integers, not divided by their total.
+    *Distance.* The largest difference between P(X >= x) in the tail and in the law, as in CSN's programs. For
+    integers it is taken over all integers x, including those between the data. For n continuous masses the
+    i-th smallest is compared with 1 - (i - 1) / n, equal masses one by one, as if they nearly coincided. The
+    supremum over all x, as in ``scipy.stats.kstest``, is larger by 1/n at most. Rounded masses are tied and
+    replicates are not, so that rounding counts against the law; pass counts as integers, not divided by their
+    total.
 
-    *Threshold.* The exact minimum, though few thresholds are tried: lower bounds on their distances rule out
-    the others. Sorting aside, time is about linear in n.
+    *Threshold.* The minimum is exact, although few thresholds are tried: lower bounds on the distances rule
+    out the others. Apart from sorting, time is about linear in n.
 
     *p-value* (CSN, section 4.1). A replicate draws each of n points, as many as there are up to `upper`, from
-    the fitted tail with probability n_tail / n, and else from the masses below the threshold, and chooses its
-    own threshold. Where the threshold was given, it is n_tail points of the tail. A replicate that leaves
-    nothing to fit is redrawn.
+    the fitted tail with probability n_tail / n, otherwise from the masses below the threshold, and chooses its
+    own threshold. If the threshold was given, a replicate is n_tail points of the tail. A replicate that
+    cannot be fitted is redrawn.
 
     *Alternatives* (CSN, table 2.1), conditional on x_m <= x <= x_M: lognormal (mu, sigma of log x),
     exponential (density as exp(-lambda x)), stretched exponential (x^(beta-1) exp(-lambda x^beta)), truncated
@@ -96,10 +99,10 @@ def fit_tail(
     are differences of survival functions; the last is the same formula, divided by its sum over all integers
     from x_m to x_M. With `upper`, lambda of the exponential law and density_exponent are any real numbers.
 
-    In continuous data lognormal and stretched exponential have the Pareto law as a limit (mu = -inf, beta =
-    0), so they never fit worse: the ratio is at most zero, and zero where the likelihood grows towards that
-    limit. The p-value of the truncated power law ignores, as CSN do, that lambda = 0 is the edge of its
-    range; half of it would be nearer.
+    For continuous data the lognormal and the stretched exponential law have the Pareto law as a limit (mu =
+    -inf, beta = 0), so they never fit worse: the ratio is at most zero, and is zero if the likelihood grows
+    towards that limit. The p-value of the truncated power law ignores, as CSN do, that lambda = 0 is on the
+    boundary of its range; half of it would be more accurate.
 
     Examples
     --------
@@ -137,7 +140,7 @@ def fit_tail(
     if different < 2:
         where = "masses" if threshold is None else f"masses from the threshold {threshold!r} on"
         where += "" if end == math.inf else f" up to upper = {upper!r}"
-        raise ValueError(f"{where}: {different} different values, and a tail needs at least 2")
+        raise ValueError(f"{where}: {different} different values, but a tail needs at least 2")
 
     rest = math.inf if end == math.inf else float(log_steps(np.array([tail[-1], end]))[0])
     (sample,) = samples([(tail.astype(np.float64), log_steps(tail), often, rest)], discrete, float(end))
@@ -167,13 +170,13 @@ def fit_tail(
 
 
 def _positive_row(masses: Numbers, discrete: bool | None) -> Num[np.ndarray, " points"]:
-    """The masses, as integers if those are to be fitted."""
+    """The masses, as integers if the law of integers is fitted."""
     data = checks.real_array("masses", masses)
     if data.ndim != 1:
         raise ValueError(f"masses has shape {data.shape}: must be one row of masses")
     bad = ~((data > 0) & (data < np.inf))
     if bad.any():
-        rule = "must be finite and > 0; a leaf of mass zero is outside every Pareto law, leave it out"
+        rule = "must be finite and > 0; a leaf of mass zero is outside every Pareto law: leave it out"
         checks.fail_at("masses", data, bad, rule)
     if discrete is None:
         discrete = data.dtype.kind == "i"
@@ -183,7 +186,7 @@ def _positive_row(masses: Numbers, discrete: bool | None) -> Num[np.ndarray, " p
 def _above(
     threshold: float, values: Num[np.ndarray, " values"], counts: Int[np.ndarray, " values"]
 ) -> tuple[Num[np.ndarray, " tail"], Int[np.ndarray, " tail"]]:
-    """Values and counts from a given threshold on, which is the first even if it does not occur."""
+    """Values and counts from a given threshold on; the threshold comes first even if it does not occur."""
     start = checks.real_array("threshold", threshold)
     if start.ndim:
         raise ValueError(f"threshold has shape {start.shape}: must be one number")
@@ -192,7 +195,7 @@ def _above(
 
 
 def _end(upper: float | None, discrete: bool) -> float | int:
-    """The upper end, an integer if it is one of integers."""
+    """The upper end, as an integer for the law of integers."""
     if upper is None:
         return math.inf
     end = checks.real_array("upper", upper)
@@ -211,6 +214,6 @@ def _whole(name: str, array: Num[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
     if array.dtype.kind == "f":
         bad = np.asarray((array != np.floor(array)) | (array >= 2.0**63))
         if bad.any():
-            checks.fail_at(name, array, bad, "must be a whole number below 2**63, as integers are fitted")
+            checks.fail_at(name, array, bad, "must be an integer below 2**63, because integers are fitted")
     whole: Int[np.ndarray, "..."] = array.astype(np.int64)
     return whole

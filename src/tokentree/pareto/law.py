@@ -1,4 +1,4 @@
-"""A tail above one threshold, what a law of it is, and the Pareto law; laws are fitted by likelihood.
+"""A tail above one threshold, the interface of its laws, and the Pareto law, all by maximum likelihood.
 
 For integers the lognormal, exponential and stretched exponential laws are those of a continuous variable from
 x_m - 1/2 on, rounded to the nearest integer: mass functions are differences of survival functions, and their
@@ -6,7 +6,7 @@ sum is exactly 1. The truncated power law is a formula for the mass function, di
 
 In continuous data write u = log(x / x_m). Lognormal and stretched exponential laws have the Pareto law as a
 limit, and the likelihood grows away from it if and only if the mean of u^2 is below twice the squared mean of
-u. It has one maximum: their files say why.
+u. It has one maximum, as their modules explain.
 
 A tail may have an upper end, x_M. Its laws are then those of x_m <= x <= x_M, or for integers of a continuous
 variable from x_m - 1/2 to x_M + 1/2, rounded.
@@ -30,7 +30,7 @@ def log_steps(values: Num[np.ndarray, " values"], shift: float = 0.0) -> Float[n
     """Logarithms of the ratios of neighbours in an ascending row less a shift, to the last digit."""
     edges = values.astype(np.float64) - shift
     with np.errstate(over="ignore"):
-        # Of the values themselves: integers may lie beyond those that floats tell apart.
+        # From the values themselves: integers may be too large for floats to distinguish.
         growth = np.diff(values) / edges[:-1]
     steps: Float[np.ndarray, " steps"] = np.where(
         growth < np.inf, np.log1p(growth), np.log(edges[1:]) - np.log(edges[:-1])
@@ -47,19 +47,19 @@ class Tail(NamedTuple):
     values: Float[np.ndarray, " values"]
     counts: Float[np.ndarray, " values"]
     logs: Float[np.ndarray, " values"]
-    """Of the values over the start, or for integers of the lower edges of their cells."""
+    """Logarithms of the values over the start, or for integers of the lower edges of their cells."""
     widths: Float[np.ndarray, " values"]
-    """Of the cells, in the same logarithms; zero in continuous data."""
+    """Widths of the cells, in the same logarithms; zero for continuous data."""
     excess: Float[np.ndarray, " values"]
-    """Of the values over the threshold."""
+    """Differences between the values and the threshold."""
     centre: float
     """Mean of the logs."""
     offsets: Float[np.ndarray, " values"]
-    """Logs less their centre, to the last digit even of tight data far above the start."""
+    """Logs minus their centre, to the last digit even for closely spaced data far above the start."""
     upper: float
     """The upper end; infinite if there is none."""
     length: float
-    """Its logarithm over the start, or for integers that of the upper edge of its cell."""
+    """Logarithm of the upper end over the start, or for integers of the upper edge of its cell."""
 
     @classmethod
     def above(
@@ -135,19 +135,19 @@ class Law(ABC):
 
 
 class Alternative(Law):
-    """A law to compare with, its numbers relative to the tail, where no power of a mass overflows."""
+    """An alternative law, with parameters relative to the tail so that no power of a mass overflows."""
 
     nested: ClassVar[bool] = False
-    """Whether the Pareto law is one of these laws, in integers too."""
+    """Whether the Pareto law is a special case, for integers too."""
 
     @classmethod
     @abstractmethod
     def fit(cls, tail: Tail, alpha: float) -> "Alternative":
-        """The most likely one; `alpha` is the most likely Pareto exponent."""
+        """The most likely law of this kind; `alpha` is the most likely Pareto exponent."""
 
     @abstractmethod
     def parameters(self, tail: Tail) -> dict[str, float]:
-        """In units of the masses."""
+        """The parameters in units of the masses."""
 
 
 _L = TypeVar("_L", bound=Law)
@@ -159,7 +159,7 @@ def climb(
     starts: list[tuple[float, float]],
     bounds: list[tuple[float | None, float | None]],
 ) -> _L:
-    """The most likely law of two numbers, from several starts: far from the data likelihoods are flat."""
+    """The most likely two-parameter law, from several starts: likelihoods are flat far from the data."""
     from scipy import optimize
 
     def cost(at: npt.NDArray[np.float64]) -> float:

@@ -1,10 +1,10 @@
 r"""Assumption A.7: the masses of the leaves are independent Pareto draws, normalised.
 
 A draw X exceeds x with probability (x / x_m)^-alpha for x >= x_m. Normalising M draws cancels the scale x_m,
-so the exponent alpha is all there is; alpha > 1 makes the mean finite, and then Y = M p has mean 1 and
+so the exponent alpha is the only parameter; alpha > 1 makes the mean finite, and then Y = M p has mean 1 and
 x_m = (alpha - 1) / alpha as M grows. Every limit of many leaves is an integral of the Laplace transform of Y
-and its derivatives, and those are generalised exponential integrals E_v(x) of real order
-(Olver and others, *NIST Handbook of Mathematical Functions*, section 8.19).
+and its derivatives, and those are generalised exponential integrals E_v(x) of real order (Olver and others,
+*NIST Handbook of Mathematical Functions*, section 8.19).
 
 **Many leaves, several datasets.** Let the datasets have weights w_i and independent masses Y_i on a leaf,
 with transforms phi_i. By the law of large numbers S_ij = sum_x p_i p_j / q tends to E[Y_i Y_j / Q] and
@@ -18,13 +18,13 @@ So with mu_Q = sum w_c mu_c,
              = integral of Pi ((mu_i - mu_Q)(mu_j - mu_Q) + sum_c ([i = c] - w_c)([j = c] - w_c) v_c) ds,
     gamma_i - log M = integral of Pi (mu_i mu_Q + w_i v_i) (log s + 0.5772...) ds.
 
-The second is what a verdict needs: 1 - S_pt is of order 1/k, and here no 1 is subtracted; mu_i - mu_Q is
-formed from differences, as in `Mixture.response`. The third is minus the integral of (e^-s - Pi mu_i) / s by
-parts: Pi (mu_i mu_Q + w_i v_i) = -(Pi mu_i)' is a probability density of s, and its mean of
-log s + 0.5772... is zero where every Y is 1.
+A verdict needs the second: 1 - S_pt is of order 1/k, and here no 1 is subtracted; mu_i - mu_Q is formed from
+differences, as in `Mixture.response`. The third is minus the integral of (e^-s - Pi mu_i) / s by parts: Pi
+(mu_i mu_Q + w_i v_i) = -(Pi mu_i)' is a probability density of s, and its mean of log s + 0.5772... is zero
+if every Y is 1.
 
-**Pruning** that merges B leaves into one replaces Y by the mean of B independent ones: log phi(s) becomes
-B log phi(s / B), so the mean is taken at s / B, and so is the variance, which is divided by B.
+**Pruning** that merges B leaves into one replaces Y by the mean of B independent copies: log phi(s) becomes B
+log phi(s / B), so the mean and the variance are taken at s / B, and the variance is divided by B.
 """
 
 import math
@@ -41,13 +41,13 @@ from .._lib.results import Result, points
 from .expint import expint
 
 ALPHA_RANGE = (1.05, 50.0)
-"""Exponents of the limit. Below, integrals reach under the smallest float64; above, variances lose digits."""
+"""Range of exponents. Below it, integrals underflow float64; above it, variances lose digits."""
 
 LEAST_WEIGHT = 1e-20
 """Smallest share of the data for which the limit is computed: s w then stays a normal float64."""
 
 _STEP = 0.1
-"""Of the double-exponential rule; halving or doubling it changes nothing but rounding."""
+"""Step of the double-exponential rule; halving or doubling it changes only rounding."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,12 +85,12 @@ def pareto_limit(
     base: float = 2,
     merged: int = 1,
 ) -> ParetoLimit:
-    r"""Overlaps and normalised rates of independent Pareto datasets over the same leaves, as those get many.
+    r"""Overlaps and normalised rates of independent Pareto datasets over the same leaves, as M grows.
 
     Parameters
     ----------
     alphas : float or array_like, shape (N,)
-        Exponents from 1.05 to 50, one for each dataset or one for all.
+        Exponents from 1.05 to 50, one per dataset or one for all.
     sizes : array_like, shape (N,)
         The |D_i| > 0. Only the weights w_i = n_i / sum n matter; each must be at least 1e-20.
     base : float
@@ -113,11 +113,11 @@ def pareto_limit(
 
     Notes
     -----
-    One double-exponential rule (Takahasi and Mori, 1974) of about a hundred nodes for all integrals; the
-    integrands are in the module's docstring. The error of `overlap` and of the diagonal of `excess` is below
-    1e-12 of the value, that of the rates below 1e-11 of it or 1e-14. Off the diagonal the error of `excess`
-    is below 1e-12 of sqrt(excess_ii excess_jj), its bound by Cauchy and Schwarz: again relative where one
-    dataset is nearly all. O(N^2), a few milliseconds.
+    One double-exponential rule (Takahasi and Mori, 1974) with about a hundred nodes serves all integrals; the
+    integrands are in the module's docstring. The relative error of `overlap` and of the diagonal of `excess`
+    is below 1e-12, that of the rates below 1e-11, or their absolute error below 1e-14. Off the diagonal the
+    error of `excess` is below 1e-12 times sqrt(excess_ii excess_jj), its Cauchy-Schwarz bound: again a
+    relative error if one dataset is nearly all of the data. O(N^2), a few milliseconds.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def _tilted(
 
 
 def exponents(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
-    """`value` as exponents for which the limit is computed."""
+    """`value` as exponents in the range of the limit."""
     array = checks.float_array(name, value)
     least, most = ALPHA_RANGE
     bad = ~((array >= least) & (array <= most))

@@ -1,6 +1,6 @@
 """The lognormal tail.
 
-In continuous data it is an exponential family in u = log(x / x_m) and u^2: the likelihood has one maximum.
+For continuous data it is an exponential family in u = log(x / x_m) and u^2: the likelihood has one maximum.
 """
 
 import math
@@ -29,7 +29,7 @@ class Lognormal(Alternative):
         law = cls._most_likely(tail, 1 / tail.centre if ended else alpha)
         if not tail.discrete and not ended:
             return law
-        # In units of the data. Beyond the bound the law is the Pareto law, rounded.
+        # In units of the data. Beyond the bound the law equals the Pareto law to rounding.
         scale = math.sqrt(tail.mean(tail.offsets**2))
         bound = math.log(1e4 * tail.length if ended else 1e4 / alpha)
         starts = [(law.slope, min(math.log(law.sigma), bound))]
@@ -43,7 +43,7 @@ class Lognormal(Alternative):
 
     @classmethod
     def _most_likely(cls, tail: Tail, alpha: float) -> "Lognormal":
-        """By mean and variance, which a normal law cut at 0 has to share; for integers, of cell middles."""
+        """By matching mean and variance of a normal law cut at 0; for integers, those of cell middles."""
         from scipy import optimize
 
         middles = tail.offsets + tail.widths / 2
@@ -59,7 +59,7 @@ class Lognormal(Alternative):
         z = -first / math.sqrt(variance)
         if z > -40:
             z = float(optimize.brentq(off, z - 10, 1e6, xtol=1e-12, rtol=1e-14))
-        # Otherwise what the cut takes away is no number.
+        # Otherwise the mass removed by the cut is not a number.
         mean, _, hazard = _normal_excess(z)
         sigma = first / mean
         return cls(hazard / sigma - shift / sigma**2, sigma)
@@ -75,7 +75,7 @@ class Lognormal(Alternative):
     def _log_cells(
         self, v: Float[np.ndarray, " cells"], widths: Float[np.ndarray, " cells"]
     ) -> Float[np.ndarray, " cells"]:
-        """As `_log_above`, of integrals from v to v + widths."""
+        """As `_log_above`, for integrals from v to v + widths."""
         z, width = self._z(v), widths / self.sigma
         # A cell left of the mode is the integral over its mirror image.
         mirrored = z + width / 2 < 0
@@ -86,7 +86,7 @@ class Lognormal(Alternative):
         return logs
 
     def _log_from(self, tail: Tail, v: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
-        """As `_log_above`, of integrals from v to the tail's end."""
+        """As `_log_above`, for integrals from v to the tail's end."""
         if tail.length == math.inf:
             return self._log_above(v)
         with np.errstate(divide="ignore"):

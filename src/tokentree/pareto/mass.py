@@ -1,4 +1,4 @@
-"""Leaf masses drawn from a Pareto law, and what follows from them."""
+"""Leaf masses drawn from a Pareto law, and their consequences."""
 
 import math
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ParetoMass:
         object.__setattr__(self, "alpha", float(self.alpha))
 
     fit = staticmethod(fit_tail)
-    """`fit_tail`: is Assumption A.7 true of given masses, and with which exponent?"""
+    """`fit_tail`: whether Assumption A.7 holds for given masses, and with which exponent."""
 
     def sample(self, n_leaves: int, rng: np.random.Generator | int) -> Float[np.ndarray, " leaves"]:
         """Masses of `n_leaves` independent Pareto draws, normalised to sum to 1.
@@ -72,8 +72,8 @@ class ParetoMass:
 
         Notes
         -----
-        O(M). For ``alpha < 2`` the largest mass is a sizeable share of the whole, and one sample says little:
-        look at the spread over seeds.
+        O(M). For ``alpha < 2`` the largest mass is a sizeable share of the total, and a single sample says
+        little: use the spread over seeds.
 
         Examples
         --------
@@ -106,8 +106,8 @@ class ParetoMass:
 
         Notes
         -----
-        With r = 1 / (alpha - 1) it is log(1 + r) - r, which cancels as alpha grows; summed here as a
-        divergence, which does not. O(1).
+        With r = 1 / (alpha - 1) it is log(1 + r) - r, which suffers cancellation as alpha grows; it is
+        computed as a divergence, which does not. O(1).
 
         Examples
         --------
@@ -127,8 +127,8 @@ class ParetoMass:
         s : array_like of any shape
             Finite and >= 0.
         derivative : {0, 1, 2}
-            How many times to differentiate. The sign is dropped: 1 gives -phi'(s) = E[Y exp(-s Y)], and
-            2 gives phi''(s) = E[Y^2 exp(-s Y)], infinite at s = 0 for ``alpha <= 2``.
+            Order of the derivative. The sign is dropped: 1 gives -phi'(s) = E[Y exp(-s Y)], and 2 gives
+            phi''(s) = E[Y^2 exp(-s Y)], infinite at s = 0 for ``alpha <= 2``.
 
         Returns
         -------
@@ -144,8 +144,8 @@ class ParetoMass:
 
         Notes
         -----
-        alpha x_m^n E_{alpha + 1 - n}(x_m s) for the n-th derivative. The relative error is about 1e-14, plus
-        what rounding s itself does: s times 2e-16. O(1) per entry, about a hundred divisions at most.
+        The n-th derivative is alpha x_m^n E_{alpha + 1 - n}(x_m s). The relative error is about 1e-14, plus
+        the effect of rounding s itself: s times 2e-16. O(1) per entry, about a hundred divisions at most.
 
         Examples
         --------

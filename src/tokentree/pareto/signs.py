@@ -1,40 +1,42 @@
 r"""Where Theorem 4.2's signs hold for Pareto masses, in the limit of many leaves.
 
-**The model.** Datasets are made of independent components of one exponent: three datasets, or the m parts of
+**The model.** Datasets consist of independent components with one exponent: three datasets, or the m parts of
 the published form. A share sigma of each component's mass lies on one common block of leaves, with
-independent Pareto masses there; the rest lies on leaves of its own. So p_i = sigma a_i + (1 - sigma) b_i. On
-the common block q is sigma sum w_c a_c, on the leaves of i alone it is (1 - sigma) w_i b_i, and
+independent Pareto masses there; the rest lies on the component's own leaves. So p_i = sigma a_i + (1 - sigma)
+b_i. On the common block q is sigma sum w_c a_c, on the leaves of i alone it is (1 - sigma) w_i b_i, and
 
     S_ij = sigma S_ij(common) + (1 - sigma) [i = j] / w_i
 
 exactly: overlaps interpolate between those of independent datasets over the same leaves (`pareto_limit`) and
-those of disjoint ones. So do 1 - S_ij, whose disjoint term is 1 - 1 / w_i = -(1 - w_i) / w_i on the diagonal
-and 1 off it. How the mass on a component's own leaves is spread does not matter.
+those of disjoint datasets. So do 1 - S_ij, with disjoint term 1 - 1 / w_i = -(1 - w_i) / w_i on the diagonal
+and 1 off it. The distribution of mass over a component's own leaves does not matter.
 
 A dataset that is a mean of components has the mean of their overlaps: S is bilinear. In the published form
 D_p is the mean of m parts, D_a is distributed as the second part and D_t as the third. So S_at and S_tt are
-entries of the components' S, at sizes k/m + 1 for the second part, k/m + l for the third and k/m for others.
+entries of the components' S, with sizes k/m + 1 for the second part, k/m + l for the third and k/m for the
+others.
 
 **One sign decides both.** There are three datasets, so k (1 - S_pt) + (1 - S_at) + l (1 - S_tt) = 0, and
 S_tt >= 1 always. Hence S_pt > 1 implies S_at < 1: the signs hold exactly where gamma_p' < 0.
 
-**Lemma.** Components of one law: the larger the weight, the smaller the overlap, S_at <= S_bt for w_a >= w_b
-and t another component. Swapping Y_a and Y_b turns Q into Q' with Q - Q' = (w_a - w_b)(Y_a - Y_b). By
-exchangeability S_at - S_bt = E[Y_t (Y_a - Y_b)(1/Q - 1/Q')] / 2, and nothing under the mean is positive.
+**Lemma.** For components with the same law, the larger the weight, the smaller the overlap: S_at <= S_bt for
+w_a >= w_b and t another component. Swapping Y_a and Y_b turns Q into Q' with Q - Q' = (w_a - w_b)(Y_a - Y_b).
+By exchangeability S_at - S_bt = E[Y_t (Y_a - Y_b)(1/Q - 1/Q')] / 2, and the integrand is nowhere positive.
 The disjoint term is 0 for both.
 
-**Three datasets of one law fail for every k >= 1.** By the lemma S_pt <= S_at, so not S_pt > 1 > S_at.
+**The signs fail for three datasets with the same law at every k >= 1.** By the lemma S_pt <= S_at, which
+excludes S_pt > 1 > S_at.
 
-**The published form holds for every l < 1 / (m - 1)**, whatever k, alpha and sharing, and for pruning that
-merges leaves of one block at random. Parts other
-than the second and third have weights below w_a, so by the lemma their 1 - S_ct are at most 1 - S_at. Put
-into sum_c w_c (1 - S_ct) = 0 this gives (k/m + l)(S_tt - 1) <= ((m - 1) k/m + 1)(1 - S_at). Hence
-l (S_tt - 1) < 1 - S_at where l ((m - 1) k/m + 1) < k/m + l, which is (m - 1) l < 1; and
-by the conservation law that is S_pt > 1. As k grows all weights tend to 1/m and the inequality becomes an
-equality, so l < 1 / (m - 1) becomes necessary too, as it is for disjoint parts at every k.
+**The signs hold in the published form for every l < 1 / (m - 1)**, whatever k, alpha and sharing, and for
+pruning that merges leaves of one block at random. Parts other than the second and third have weights below
+w_a, so by the lemma their 1 - S_ct are at most 1 - S_at. Inserting this into sum_c w_c (1 - S_ct) = 0 gives
+(k/m + l)(S_tt - 1) <= ((m - 1) k/m + 1)(1 - S_at). Hence l (S_tt - 1) < 1 - S_at if l ((m - 1) k/m + 1) < k/m
++ l, that is, if (m - 1) l < 1; by the conservation law this means S_pt > 1. As k grows all weights tend to
+1/m and the inequality becomes an equality, so l < 1 / (m - 1) becomes necessary too, as it is for disjoint
+parts at every k.
 
-Parts of unequal exponents are not exchangeable, and can reverse the signs at l << 1 << k; so can pruning that
-joins leaves of different parts.
+Parts with unequal exponents are not exchangeable, and can reverse the signs at l << 1 << k; so can pruning
+that merges leaves of different parts.
 """
 
 import math
@@ -51,7 +53,7 @@ from .._lib.results import Result, span, tally
 from .limit import LEAST_WEIGHT, exponents, limits
 
 _CHUNK = 2**10
-"""Points of the map integrated at once: tens of megabytes of work space for three components."""
+"""Points of the map integrated at once: tens of megabytes of working memory for three components."""
 
 
 _PARAMETERS = ("k", "l", "alpha", "shared", "merged")
@@ -75,9 +77,9 @@ class SignMap(Result):
     form : {"published", "three-dataset"}
         Which form of the theorem.
     limit : float
-        l* of `overlap_limit`, 1 / (m - 1) for m parts of one exponent, however they overlap: below it the
-        signs hold at every k, above it at no large one. In the restated form they hold for no l, and it is
-        nan.
+        l* of `overlap_limit`, 1 / (m - 1) for m parts with one exponent, however they overlap: below it the
+        signs hold at every k, above it they fail at every large k. In the restated form they hold for no l,
+        and the limit is nan.
     """
 
     k: Float[np.ndarray, "*grid"]
@@ -111,7 +113,7 @@ def sign_map(
     parts: int = 3,
     merged: Annotated[Numbers, "*#grid"] = 1,
 ) -> SignMap:
-    r"""Decide Theorem 4.2's signs over a grid, for Pareto masses and many leaves.
+    r"""Decide Theorem 4.2's signs over a grid, for Pareto masses in the limit of many leaves.
 
     Parameters
     ----------
@@ -120,13 +122,14 @@ def sign_map(
     alpha : array_like
         Exponent of every component, from 1.05 to 50.
     form : {"published", "three-dataset"}
-        D_p made of equal parts of which D_a and D_t repeat the second and third; or three separate datasets.
+        "published": D_p consists of equal parts, and D_a and D_t are copies of its second and third.
+        "three-dataset": three separate datasets.
     shared : array_like
-        Share of each component's mass that lies on leaves common to all: 0 disjoint, 1 the same leaves.
+        Share of each component's mass on leaves common to all: 0 for disjoint leaves, 1 for the same leaves.
     parts : int
         m >= 3, the number of parts in the published form.
     merged : array_like of int
-        Leaves that pruning merges into one, >= 1; those of a block with each other.
+        Leaves that pruning merges into one, >= 1; only leaves of the same block are merged.
 
     Returns
     -------
@@ -142,9 +145,9 @@ def sign_map(
 
     Notes
     -----
-    Excesses are as accurate as those of `pareto_limit`, and a sign within 1e-12 of the boundary is not
-    decided by this map. About 0.2 ms per point for three components. The model and the proofs are in the
-    module's docstring.
+    Excesses are as accurate as those of `pareto_limit`. This map does not decide a sign within 1e-12 of the
+    boundary. About 0.2 ms per point for three components. The model and the proofs are in the module's
+    docstring.
 
     Examples
     --------
@@ -217,7 +220,7 @@ def _common(
     alphas: Float[np.ndarray, "points"],
     merged: Int[np.ndarray, "points"],
 ) -> Float[np.ndarray, "points components"]:
-    """1 - S_it of every component i, on the leaves that all share."""
+    """1 - S_it for every component i, on the common leaves."""
     excess = np.empty(sizes.shape)
     for alpha, merge in set(zip(alphas.tolist(), merged.tolist(), strict=True)):
         points = np.flatnonzero((alphas == alpha) & (merged == merge))

@@ -1,7 +1,7 @@
 r"""Heavy tails: a Pareto law fitted to masses or counts, tested, and compared with four other laws.
 
 The method is that of Clauset, Shalizi and Newman, *Power-law distributions in empirical data*, SIAM Review 51
-(2009), 661-703, below "CSN": maximum likelihood above a threshold, the threshold of least Kolmogorov-Smirnov
+(2009), 661-703, "CSN" below: maximum likelihood above a threshold, the threshold of least Kolmogorov-Smirnov
 distance, a bootstrap p-value, and Vuong's likelihood ratios.
 
 **Two exponents.** `exponent` is that of the survival function, P(X >= x) = (x / x_m)^-alpha, as in Assumption
@@ -34,7 +34,7 @@ LAWS: dict[str, type[Alternative]] = {
 }
 
 ALTERNATIVES = tuple(LAWS)
-"""The laws that a Pareto tail is compared with."""
+"""The laws with which a Pareto tail is compared."""
 
 SIGNIFICANCE = 0.1
 """Smaller p-values reject a Pareto tail, or settle the sign of a likelihood ratio (CSN, 4.1 and 5.1)."""
@@ -47,7 +47,7 @@ class TailBootstrap(Result):
     Attributes
     ----------
     distances, exponents, thresholds : float arrays, shape (B,)
-        As in `TailFit`, one for each replicate.
+        As in `TailFit`, one per replicate.
     """
 
     distances: Float[np.ndarray, "replicates"]
@@ -57,7 +57,7 @@ class TailBootstrap(Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TailComparison(Result):
-    """A Pareto tail against one other law above the same threshold, both fitted by maximum likelihood.
+    """A Pareto tail compared with another law above the same threshold, both fitted by maximum likelihood.
 
     `to_frame` has one row, with the winner and a column per parameter.
 
@@ -68,15 +68,15 @@ class TailComparison(Result):
     parameters : dict of str to float
         Its parameters, in units of the masses: see `fit_tail`.
     log_likelihood_ratio : float
-        Of the Pareto law over the other, in nats: below zero, the other fits better.
+        Log-likelihood of the Pareto law minus that of the other, in nats: below zero, the other fits better.
     statistic : float
-        The ratio over its standard deviation, Vuong's statistic; a standard normal number where both laws are
-        equally close to the truth. Zero where the ratio is no larger than the rounding of its terms.
+        The ratio divided by its standard deviation, Vuong's statistic; standard normal if both laws are
+        equally close to the truth. Zero if the ratio is no larger than the rounding of its terms.
     p_value : float
-        Two-sided, of the sign of the ratio. Where the Pareto law is a special case of the other, of the
-        chi-square test with one degree of freedom. 1 where the ratio is within rounding.
+        Two-sided p-value of the sign of the ratio; if the Pareto law is a special case of the other, of the
+        chi-square test with one degree of freedom. 1 if the ratio is within rounding.
     nested : bool
-        Whether that is so.
+        Whether the Pareto law is a special case of the other.
     """
 
     name: str
@@ -88,15 +88,15 @@ class TailComparison(Result):
 
     @classmethod
     def of(cls, name: str, law: Alternative, tail: Tail, alpha: float) -> "TailComparison":
-        """The comparison with a law of that name; `alpha` is the most likely Pareto exponent."""
+        """The comparison with the law of this name; `alpha` is the most likely Pareto exponent."""
         pareto, other = Pareto(alpha).log_density(tail), law.log_density(tail)
         ratios = pareto - other
         total, n = float(tail.counts @ ratios), float(tail.counts.sum())
         deviation = math.sqrt(float(tail.counts @ (ratios - total / n) ** 2))
         statistic = total / deviation if deviation else 0.0
-        # Of the chi-square law with one degree of freedom at twice the ratio, or of the normal law.
+        # From the chi-square law with one degree of freedom at twice the ratio, or from the normal law.
         p = math.erfc(math.sqrt(abs(total)) if law.nested else abs(statistic) / math.sqrt(2))
-        # Of masses that nearly coincide: no more than a few roundings of its terms, or of 1, has a sign.
+        # For nearly equal masses: a ratio within a few roundings of its terms, or of 1, has no sign.
         size = float(tail.counts @ (1 + np.abs(pareto) + np.abs(other)))
         if abs(total) <= 4 * np.finfo(np.float64).eps * size:
             statistic, p = 0.0, 1.0
@@ -104,7 +104,7 @@ class TailComparison(Result):
 
     @property
     def winner(self) -> str:
-        """Which law fits better: "pareto", the other's name, or "undecided" where p_value >= 0.1."""
+        """Which law fits better: "pareto", the other's name, or "undecided" if p_value >= 0.1."""
         if self.p_value >= SIGNIFICANCE:
             return "undecided"
         return "pareto" if self.log_likelihood_ratio > 0 else self.name
@@ -122,25 +122,25 @@ class TailComparison(Result):
 class TailFit(Result):
     """A Pareto tail fitted to data; made by `fit_tail`.
 
-    `to_frame` has one row, so that tables of many fits can be put below one another.
+    `to_frame` has one row, so that tables of many fits can be concatenated.
 
     Attributes
     ----------
     exponent : float
-        Of the survival function, alpha > 0. Up to 1 the mean is infinite, and no `ParetoMass` has it. Of a
-        law with an upper end it is any real number, and every mean is finite.
+        Exponent of the survival function, alpha > 0. For alpha <= 1 the mean is infinite, and there is no
+        such `ParetoMass`. With an upper end it is any real number, and the mean is finite.
     standard_error : float
-        Of the exponent, for large tails, with the threshold taken as known.
+        Standard error of the exponent, for large tails, with the threshold taken as known.
     threshold : float
-        x_m, the least mass of the tail.
+        x_m, the smallest mass of the tail.
     threshold_given : bool
-        Whether the caller chose it.
+        Whether the caller chose the threshold.
     distance : float
         Kolmogorov-Smirnov distance of the tail from the fitted law: see `fit_tail`.
     discrete : bool
         Whether the law is that of integers.
     values, counts : arrays, shape (V,)
-        All the data: distinct masses, ascending, and how often each occurs.
+        All the data: distinct masses, ascending, and the multiplicity of each.
     upper : float
         x_M, the upper end of the tail and of the laws; infinite if there is none.
     bootstrap : TailBootstrap or None
@@ -170,7 +170,7 @@ class TailFit(Result):
 
     @property
     def density_exponent(self) -> float:
-        """Exponent of the density or of the mass function, alpha + 1: the one that CSN write alpha."""
+        """Exponent of the density or of the mass function, alpha + 1, written alpha by CSN."""
         return self.exponent + 1
 
     @property
@@ -185,7 +185,7 @@ class TailFit(Result):
 
     @property
     def mass_share(self) -> float:
-        """Share of the total mass that lies in the tail."""
+        """Share of the total mass in the tail."""
         shares = self.values / self.values[-1] * self.counts
         return float(shares[self._inside].sum() / shares.sum())
 
@@ -201,7 +201,7 @@ class TailFit(Result):
 
     @property
     def p_value(self) -> float | None:
-        """Share of the replicates whose distance is at least the data's; None without a bootstrap."""
+        """Share of replicates with at least the distance of the data; None without a bootstrap."""
         return None if self.bootstrap is None else float(np.mean(self.bootstrap.distances >= self.distance))
 
     @property
@@ -211,25 +211,25 @@ class TailFit(Result):
 
     @property
     def plausible(self) -> bool | None:
-        """Whether a Pareto tail is plausible, a p-value above 0.1; None without a bootstrap."""
+        """Whether a Pareto tail is plausible (p-value above 0.1); None without a bootstrap."""
         return None if self.p_value is None else self.p_value > SIGNIFICANCE
 
     @property
     def beaten_by(self) -> tuple[str, ...]:
-        """Alternatives that fit significantly better, the best first."""
+        """Alternatives that fit significantly better, best first."""
         found = sorted(self.comparisons, key=lambda each: each.log_likelihood_ratio)
         return tuple(each.name for each in found if each.winner == each.name)
 
     @cached_property
     def log_likelihood(self) -> float:
-        """Logarithm of the tail's likelihood in nats; in continuous data, of densities of x."""
+        """Log-likelihood of the tail in nats; for continuous data, from densities of x."""
         tail = self._tail()
         value = float(tail.counts @ Pareto(self.exponent).log_density(tail))
         return value if self.discrete else value - float(tail.counts @ np.log(tail.values))
 
     @cached_property
     def comparisons(self) -> tuple[TailComparison, ...]:
-        """The Pareto tail against each of `ALTERNATIVES`; worked out when first asked for, then kept."""
+        """The Pareto tail compared with each of `ALTERNATIVES`; computed on first access, then kept."""
         tail = self._tail()
         return tuple(TailComparison.of(name, law, tail, self.exponent) for name, law in self._laws.items())
 
@@ -250,14 +250,14 @@ class TailFit(Result):
         Parameters
         ----------
         x : array_like of any shape
-            Finite and > 0. Up to the threshold the answer is 1, and above an upper end 0.
+            Finite and > 0. The result is 1 up to the threshold, and 0 above an upper end.
         model : str
             "pareto" or one of `ALTERNATIVES`.
 
         Returns
         -------
         float64 or ndarray, shape of `x`
-            Times ``n_tail / n`` it is the share of all data from x on, up to `upper`.
+            Multiplied by ``n_tail / n`` it is the share of all data from x on, up to `upper`.
 
         Raises
         ------
@@ -288,7 +288,7 @@ class TailFit(Result):
         return result
 
     def report(self) -> str:
-        """The fit, the test and the comparisons as text, a few lines."""
+        """The fit, the test and the comparisons as a few lines of text."""
         kind = "integers" if self.discrete else "masses"
         how = "given" if self.threshold_given else "of least distance"
         moments = "mean and variance finite"
@@ -312,7 +312,7 @@ class TailFit(Result):
             f"  distance     {self.distance:.4g} (Kolmogorov-Smirnov)",
         ]
         if self.bootstrap is None:
-            lines.append("  p-value      not asked for (n_bootstrap)")
+            lines.append("  p-value      not requested (n_bootstrap)")
         else:
             low, high = np.quantile(self.bootstrap.thresholds, (0.05, 0.95))
             lines += [
@@ -331,7 +331,7 @@ class TailFit(Result):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the data and the replicates, ready for JSON; an infinite parameter is None."""
+        """Everything except the data and the replicates, ready for JSON; an infinite parameter is None."""
         compared = {"beaten_by": self.beaten_by, "comparisons": self.comparisons}
         return {name: plain(value) for name, value in (self._figures() | compared).items()}
 

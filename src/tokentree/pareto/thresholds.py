@@ -1,18 +1,18 @@
-r"""Where a tail begins: the threshold of least distance, the exponent's error there, and the bootstrap.
+r"""Where a tail begins: the threshold of least distance, the exponent's standard error, and the bootstrap.
 
 CSN are Clauset, Shalizi and Newman, as in `tails`.
 
 **Distance.** The largest difference between P(X >= x) in the data and in the law, after Kolmogorov and
-Smirnov, taken as in CSN's own programs: for integers over all integers x, also those between the data; of n
-continuous masses the i-th smallest is set against 1 - (i - 1) / n. Equal masses are counted one by one, so
-that both ends of their step are looked at, and the distance is that of masses which nearly coincide. The
-supremum over all x is larger by 1/n at most.
+Smirnov, computed as in CSN's own programs. For integers it is taken over all integers x, including those
+between the data; for n continuous masses the i-th smallest is compared with 1 - (i - 1) / n. Equal masses are
+counted one by one, so that both ends of their step are tested, and the distance is that of nearly equal
+masses. The supremum over all x is larger by 1/n at most.
 
-**Every threshold, exactly, without trying all.** Sums over the spacings of logs give every exponent at once.
-A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds from
-tails that halve; work out the candidate with the least bound in full, and let the point where it was worst
-raise the bounds of the others; stop when no bound is below the least distance. A handful of candidates is
-worked out in full, where trying all costs n^2.
+**The exact minimum without trying all thresholds.** Sums over the spacings of logs give every exponent at
+once. A distance is a maximum over points, so its value over a few points is a lower bound. Begin with bounds
+from tails that halve; compute the distance of the candidate with the smallest bound, and use the point where
+it was attained to raise the bounds of the others; stop when no bound is below the smallest distance. Only a
+few candidates are computed in full, whereas trying all costs n^2.
 """
 
 import math
@@ -30,44 +30,44 @@ from .tails import TailBootstrap
 from .zeta import zeta_draws, zeta_exponents, zeta_sums
 
 _AT_ONCE = 2**17
-"""Pairs of a threshold and a point that are worked out at once."""
+"""Pairs of a threshold and a point computed at once."""
 
 _IN_CACHE = 2**14
-"""Pairs for which one call takes less time than several."""
+"""Number of pairs up to which one call is faster than several."""
 
 Found = TypeVar("Found")
 
 Steps = Generator[tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]], Any, Found]
-"""What comes to a result and asks for `zeta_sums` on its way: it yields exponents plus 1, and points."""
+"""A computation that requests `zeta_sums` by yielding exponents plus 1, and points."""
 
 
 def starting_at(
     start: Num[np.ndarray, ""], values: Num[np.ndarray, " values"], counts: Int[np.ndarray, " values"]
 ) -> tuple[Num[np.ndarray, " tail"], Int[np.ndarray, " tail"]]:
-    """Values from `start` on, and first the start itself, even if it does not occur."""
+    """The start, even if it does not occur, and the values above it."""
     kept = values > start
     at_start = counts[values == start].sum()
     return np.append(start, values[kept]), np.append(at_start, counts[kept])
 
 
 class Sample(NamedTuple):
-    """Sorted data, and the most likely exponent from each distinct value on but the last."""
+    """Sorted data, and the most likely exponent from each distinct value on except the last."""
 
     values: Float[np.ndarray, " values"]
     logs: Float[np.ndarray, " values"]
-    """Of each value over the first."""
+    """Logarithm of each value over the first."""
     at_least: Float[np.ndarray, " values"]
     """Number of points from each value on."""
     step_ends: Float[np.ndarray, " values"]
     """The same at the other end of the step: from the last of equal points on, or for integers beyond."""
     end: float
-    """The logarithm of the upper end over the first value; of integers, the upper end itself."""
+    """The logarithm of the upper end over the first value; for integers, the upper end itself."""
     exponents: Float[np.ndarray, " candidates"]
     sums: Float[np.ndarray, " candidates"] | None
     """For integers, `zeta_sums` of each exponent from its value on."""
 
     def differences(self, i: Any, j: Any) -> Steps[Any]:
-        """Of data and law from x_i on, in P(X >= x | X >= x_i), at both ends of the step at x_j."""
+        """Differences between data and law in P(X >= x | X >= x_i), at both ends of the step at x_j."""
         law, beyond = yield from self._survival(i, j)
         n = self.at_least[i]
         starts, ends = self.at_least[j] / n, self.step_ends[j] / n
@@ -79,7 +79,7 @@ class Sample(NamedTuple):
         return differences
 
     def _survival(self, i: Any, j: Any) -> Steps[Any]:
-        """The law's P(X >= x_j | X >= x_i), and that of the other end of the step."""
+        """The law's P(X >= x_j | X >= x_i), and the same at the other end of the step."""
         if self.sums is None and self.end < math.inf:
             law = bounded.survival(
                 self.exponents[i], self.logs[j] - self.logs[i], np.maximum(self.end - self.logs[i], 0.0)
@@ -91,10 +91,10 @@ class Sample(NamedTuple):
             return law, law
         points, s = np.broadcast_to(self.values[j], falls.shape), np.broadcast_to(s, falls.shape)
         sums = yield s, points
-        # Sums are in units of their largest term, the first as a rule: that of x_j itself.
+        # Sums are in units of their largest term, usually the first, that of x_j itself.
         law = np.exp(np.where(s < 0, self.logs[j] - self.logs[i], falls))
         first = np.exp(np.minimum(s, 0.0) * np.log(self.end / points)) if self.end < math.inf else 1.0
-        # As if continuous, but for what a sum is to its integral.
+        # As for continuous data, times the ratio of a sum to its integral.
         law *= (sums / points) / (self.sums[i] / self.values[i])
         return law, law - law * first / sums
 
@@ -106,20 +106,20 @@ def samples(
 ) -> list[Sample]:
     """Samples of distinct ascending values, with all exponents found at once.
 
-    Of each the data are its values, the logarithms of their neighbours' ratios, their counts, and how far the
-    upper end is from the last value, in logarithms. `upper` is that end, if they are integers.
+    The data of each are its values, the logarithms of the ratios of neighbours, the counts, and the
+    logarithmic distance from the last value to the upper end. `upper` is that end, for integers.
     """
     known, means, rests = [], [], []
     for values, steps, counts, rest in data:
         at_least = counts[::-1].cumsum()[::-1].astype(np.float64)
-        # The sum of log(x / x_m) over a tail, as spacings times the points beyond: nothing is subtracted.
+        # The sum of log(x / x_m) over a tail, as spacings times the number of points beyond: no subtraction.
         means.append((at_least[1:] * steps)[::-1].cumsum()[::-1] / at_least[:-1])
-        # At a threshold that was given there may be no point.
+        # There may be no point at a given threshold.
         step_ends = at_least - (counts if discrete else np.maximum(counts - 1, 0))
         logs = np.append(0.0, steps.cumsum())
         known.append((values, logs, at_least, step_ends, upper if discrete else float(logs[-1] + rest)))
         if not discrete and rest < math.inf:
-            # And that of log(end / x).
+            # Likewise the sum of log(end / x).
             to_end = np.append(rest, steps[::-1]).cumsum()[::-1]
             rests.append(((counts * to_end)[::-1].cumsum()[::-1] / at_least)[:-1])
     exponents, sums = _exponents(known, means, rests, discrete, upper)
@@ -146,34 +146,34 @@ def _exponents(known: Any, means: Any, rests: Any, discrete: bool, upper: float)
 
 
 class Search(NamedTuple):
-    """Which thresholds are tried."""
+    """The thresholds to try."""
 
     given: bool
     min_tail: int
     max_exponent: float
 
     def candidates(self, sample: Sample) -> Int[np.ndarray, " candidates"]:
-        """Places of the thresholds; one that was given comes first in its sample."""
+        """Indices of the thresholds; a given one comes first in its sample."""
         if self.given:
             return np.zeros(1, dtype=np.int64)
         tried = (sample.at_least[:-1] >= self.min_tail) & (sample.exponents < self.max_exponent)
         if sample.sums is not None:
-            # Of two integers any shares are those of some exponent.
+            # Any shares of two integers fit some exponent.
             tried &= sample.values[:-1] <= sample.end - 2
         return np.flatnonzero(tried)
 
 
 def least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) -> tuple[int, float]:
-    """Place and distance of the candidate of least distance, the first of several: see the module."""
+    """Index and distance of the candidate of least distance, the first in a tie, as the module explains."""
     return together([_least_distance(sample, candidates)], sample.end)[0]
 
 
 def _least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) -> Steps[tuple[int, float]]:
-    # Points beyond which there is a half of the data, a quarter, and so on.
+    # Points beyond which lie half of the data, a quarter, and so on.
     halves = sample.at_least[0] / 2.0 ** np.arange(1, 1 + math.log2(sample.at_least[0]))
     witnesses = np.unique(np.searchsorted(-sample.at_least, -halves).clip(1, len(sample.values) - 1))
     bounds = np.zeros(len(candidates))
-    # A few at a time, of many candidates one: all of these would take more memory than the data.
+    # A few at a time, one if there are many candidates: all would take more memory than the data.
     parts = min(len(witnesses), 1 + len(witnesses) * len(candidates) // _IN_CACHE)
     for some in np.array_split(witnesses, parts):
         below = np.searchsorted(candidates, some)
@@ -205,7 +205,7 @@ def _least_distance(sample: Sample, candidates: Int[np.ndarray, " candidates"]) 
 
 
 def together(searches: Iterable[Steps[Found]], upper: float) -> list[Found]:
-    """Results of searches that ask for `zeta_sums`, which are worked out for all of them at once."""
+    """Results of searches that request `zeta_sums`, which are computed for all of them at once."""
     found: dict[int, Found] = {}
     waiting: list[tuple[int, Steps[Found], Any]] = [
         (number, search, None) for number, search in enumerate(searches)
@@ -230,7 +230,7 @@ def together(searches: Iterable[Steps[Found]], upper: float) -> list[Found]:
 
 
 def standard_error(sample: Sample, place: int) -> float:
-    """Of the exponent, from the information: the variance of log x under the law, times the points."""
+    """Of the exponent, from the information: the number of points times the variance of log x in the law."""
     alpha = sample.exponents[place : place + 1]
     if sample.sums is not None:
         values = sample.values[place : place + 1]
@@ -280,7 +280,7 @@ def replicates(
 
     rounds = tracked(range(n_bootstrap), "Replicating", progress)
     found: list[tuple[float, float, float]] = []
-    # So many at once that the arrays of all are long, and not larger than those of large data.
+    # As many at once as make the arrays long, but no larger than those of large data.
     while drawn := [draw() for _ in islice(rounds, max(1, _AT_ONCE // (16 * len(points))))]:
         while drawn:
             again = samples(drawn, discrete, end)

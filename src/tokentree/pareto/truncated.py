@@ -11,12 +11,12 @@ from .exponential import Exponential
 from .law import Alternative, Pareto, Tail, log_steps
 
 _LEAST_CUTOFF = 1e-6
-"""Smallest rate of a truncated power law that is tried: below, the data show nothing of a cutoff."""
+"""Smallest rate of a truncated power law that is tried: below it, the data show no cutoff."""
 
 
 @dataclass(frozen=True)
 class TruncatedPowerLaw(Alternative):
-    """Density of x, or mass function, as x^-s exp(-rate x / most), where most is the largest value.
+    """Density of x, or mass function, proportional to x^-s exp(-rate x / most), most being the largest value.
 
     An exponential family: the likelihood has one maximum, and so has its profile over the rate. If the tail
     has an upper end, s is any real number.
@@ -41,7 +41,7 @@ class TruncatedPowerLaw(Alternative):
         most = alpha + 1 + 1e-3 * abs(alpha + 1) + (1e-6 if ended else 0.0)
 
         def most_likely(log_rate: float) -> float:
-            # A cutoff takes from the mean of log x, and a smaller s than the Pareto law's gives it back.
+            # A cutoff lowers the mean of log x, and a smaller s than the Pareto law's raises it again.
             least, step = min(0.0, alpha), 1.0
             if not ended and off(least, log_rate) <= 0:
                 return least
@@ -59,7 +59,7 @@ class TruncatedPowerLaw(Alternative):
                 bounds = (bounds[0], bounds[1] + 1)
             bounds = (bounds[0], bounds[1] + 1)
         else:
-            # With s = 0 it is the exponential law, whose rate is the largest.
+            # With s = 0 it is the exponential law, with the largest rate.
             bounds = (bounds[0], math.log(1.01 * Exponential.fit(tail, alpha).rate))
         found = optimize.minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-8})
         pareto = Pareto(alpha).log_density(tail) - (0.0 if tail.discrete else tail.logs)
@@ -75,14 +75,14 @@ class TruncatedPowerLaw(Alternative):
         return -s * tail.ratios - cutoff - self._log_rest(tail, tail.threshold)
 
     def _log_rest(self, tail: Tail, x: float) -> float:
-        """Logarithm of what the density adds up to from x on, over it at x; if continuous, times 1 / x."""
+        """Logarithm of the mass from x on over the density at x; if continuous, times 1 / x."""
         log_rate = math.log(self.rate) + math.log(x) - math.log(tail.most)
         return _Grid.above(x, tail).log_sum(self.s, log_rate)[0]
 
     def log_survival(self, tail: Tail, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
         if not self.rate:
             return Pareto(self.s - 1).log_survival(tail, x)
-        # Of a density nothing is left at the upper end.
+        # No mass of a density is left at the upper end.
         ended = (x >= tail.upper) & (not tail.discrete)
         rests = np.array(
             [
@@ -126,16 +126,16 @@ class _Grid(NamedTuple):
     """Nodes t and weights: an integral over t > 1, or for integers a sum over t = 1, 1 + 1/q, 1 + 2/q, ..."""
 
     logs: Float[np.ndarray, " nodes"]
-    """Of the nodes."""
+    """Logarithms of the nodes."""
     weights: Float[np.ndarray, " nodes"]
     log_factors: Float[np.ndarray, " nodes"]
-    """What else multiplies the weights; dt = t d(log t) may be out of range."""
+    """Logarithms of further factors of the weights; dt = t d(log t) may be out of range."""
 
     @classmethod
     def above(cls, first: float, tail: Tail) -> "_Grid":
         if tail.length < math.inf:
             return cls._between(first, tail.upper, tail.discrete)
-        # Panels for every scale, up to where the least cutoff has ended all: exp(-750) is zero.
+        # Panels for every scale, up to where the weakest cutoff leaves nothing: exp(-750) is zero.
         reach = max(math.log(tail.most) - math.log(first), 0.0) + math.log(750 / _LEAST_CUTOFF)
         edges = np.concatenate([[0.0], 2.0 ** np.arange(-60, 0), np.arange(1.0, reach + 1, 0.5)])
         logs, weights = _panels(edges)
@@ -151,7 +151,7 @@ class _Grid(NamedTuple):
 
     @classmethod
     def _between(cls, first: float, upper: float, discrete: bool) -> "_Grid":
-        """Panels for every scale from either end, and for integers many terms one by one there."""
+        """Panels for every scale from either end; for integers, many terms there one by one."""
         apart = _DIRECT_TERMS if discrete else 0
         if discrete and upper - first < 4 * apart:
             whole = np.log1p(np.arange(upper - first + 1) / first)

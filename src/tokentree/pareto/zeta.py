@@ -1,6 +1,6 @@
-"""The zeta law of integers, P(X = x) as x^-s from a least integer q on: sums, fits and draws.
+"""The zeta law of integers, P(X = x) proportional to x^-s for x >= q: sums, fits and draws.
 
-With a largest integer as well, s is any real number, and from zero down the largest is the most likely.
+With a largest integer as well, s is any real number, and for s < 0 the largest integer is the most likely.
 """
 
 import math
@@ -28,11 +28,11 @@ def zeta_sums(
 ) -> Float[np.ndarray, "orders points"]:
     """Sum of (1 + k/q)^-s over k >= 0, and with `moments` of it times log(1 + k/q) and the square of that.
 
-    zeta(s, q) q^s and its derivatives, by the Euler-Maclaurin formula, after direct terms where q is not far
-    above s. Unlike zeta(s, q) they neither under- nor overflow. The relative error is about 1e-15.
+    zeta(s, q) q^s and its derivatives, by the Euler-Maclaurin formula, after direct terms if q is not far
+    above s. Unlike zeta(s, q) they neither underflow nor overflow. The relative error is about 1e-15.
 
-    With `upper` the sum ends where q + k is `upper`. Where s < 0 it is then in units of its last term, and
-    the logarithms are those of (q + k) / upper.
+    With `upper` the sum ends at q + k = `upper`. For s < 0 it is then in units of its last term, and the
+    logarithms are those of (q + k) / upper.
     """
     if upper < math.inf:
         return _finite_sums(s, q, upper, moments)
@@ -40,7 +40,7 @@ def zeta_sums(
     shift = np.where(near, float(_DIRECT_TERMS), 0.0)
     end = q + shift
     inverse = 1 / (s - 1)
-    # What the first term left, (end / q)^-s, is multiplied by, and two derivatives in s: integral, half ...
+    # The factor of the first remaining term, (end / q)^-s, and two derivatives in s: integral, half ...
     value, slope, bend = end * inverse + 0.5, -end * inverse**2, 2 * end * inverse**3
     # ... and the corrections.
     for whole, part in zip((value, slope, bend), _corrections(s, end, moments), strict=False):
@@ -79,17 +79,17 @@ def _corrections(
 
 
 def _about(log_end: Any, value: Any, slope: Any, bend: Any) -> list[Any]:
-    """Sums times powers of a logarithm, from d/ds about an end whose logarithm that is."""
+    """Sums times powers of a logarithm, from d/ds about an end that has this logarithm."""
     return [value, value * log_end - slope, (value * log_end - 2 * slope) * log_end + bend]
 
 
 def _finite_sums(
     s: Float[np.ndarray, " points"], q: Float[np.ndarray, " points"], upper: float, moments: bool
 ) -> Float[np.ndarray, "orders points"]:
-    """The first and the last terms one by one, those between by the Euler-Maclaurin formula."""
+    """The first and last terms one by one, those between by the Euler-Maclaurin formula."""
     orders = 3 if moments else 1
     unit = np.where(s < 0, upper, q)
-    # Terms from `low` to below `high` are left for the formula; there may be none.
+    # Terms from `low` to below `high`, possibly none, are left to the formula.
     low = np.minimum(q + _DIRECT_TERMS, upper + 1)
     high = np.maximum(low, upper + 1 - _DIRECT_TERMS)
     steps = np.arange(float(_DIRECT_TERMS))
@@ -127,16 +127,17 @@ def _finite_sums(
 def zeta_exponents(
     q: Float[np.ndarray, " points"], means: Float[np.ndarray, " points"], upper: float = math.inf
 ) -> Float[np.ndarray, " points"]:
-    """Most likely s - 1 of zeta laws from q on: those under which log(x / q) has the means given.
+    """Most likely s - 1 of zeta laws from q on: those that give log(x / q) the given means.
 
-    The logarithm of that mean falls in s. It is convex in s and concave in log(s - 1): seen numerically for q
-    up to 10^5, not proved. Then Newton's step in s from the left, and in log(s - 1) from the right, stops
-    short of the root. With `upper` the step is in s, and where it would leave the bracket, halves that.
+    The logarithm of this mean decreases in s. It is convex in s and concave in log(s - 1), as observed
+    numerically for q up to 10^5, not proved. Then Newton's step in s from the left, and in log(s - 1) from
+    the right, does not overshoot the root. With `upper` the step is in s; a step that would leave the bracket
+    is replaced by bisection.
     """
     if upper < math.inf:
         return _finite_exponents(q, means, upper)
     alpha = 1 / (means + np.log(q / (q - 0.5)))
-    # Each by itself: none depends on what else is asked for.
+    # Each by itself: no result depends on the others requested.
     left = np.arange(len(alpha))
     for _ in range(100):
         zeroth, first, second = zeta_sums(alpha[left] + 1, q[left], moments=True)
@@ -153,7 +154,7 @@ def _finite_exponents(
     q: Float[np.ndarray, " points"], means: Float[np.ndarray, " points"], upper: float
 ) -> Float[np.ndarray, " points"]:
     lengths = np.log1p((upper - q) / q)
-    # As if continuous, from half an integer below to half an integer above.
+    # As for continuous data, from 1/2 below to 1/2 above.
     s = 1 + bounded.rates(
         means - np.log1p(-0.5 / q), np.maximum(lengths - means, 0.0) + np.log1p(0.5 / upper)
     )
@@ -163,7 +164,7 @@ def _finite_exponents(
         at, goal = s[left], means[left]
         zeroth, first, second = zeta_sums(at, q[left], moments=True, upper=upper)
         mean, variance = first / zeroth, second / zeroth - (first / zeroth) ** 2
-        # In units of the last term logarithms are of x / upper.
+        # In units of the last term, logarithms are those of x / upper.
         off = mean - np.where(at < 0, goal - lengths[left], goal)
         low[left], high[left] = (
             np.where(off >= 0, np.maximum(low[left], at), low[left]),
@@ -189,8 +190,8 @@ def zeta_draws(
 ) -> Float[np.ndarray, " draws"]:
     """Draws from the zeta law of s = alpha + 1, by rejection from a Pareto draw rounded down.
 
-    The ratio of the two mass functions falls with x, so it is largest at q. Where s < 0 the draw is rounded
-    up, and the ratio falls with x again.
+    The ratio of the two mass functions decreases in x, so it is largest at q. For s < 0 the draw is rounded
+    up, and the ratio again decreases in x.
     """
     rising = alpha < -1
 
@@ -206,7 +207,7 @@ def zeta_draws(
 
     def proposals() -> Any:
         if upper == math.inf:
-            # Above e^700, far beyond any integer of the data, floats end.
+            # Floats end just above e^700, far beyond any integer of the data.
             return np.floor(q * np.exp(np.minimum(rng.exponential(1 / alpha, size), 700.0)))
         if rising:
             length = math.log(upper / (q - 1)) if q > 1 else math.inf

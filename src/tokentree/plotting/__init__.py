@@ -1,4 +1,4 @@
-"""Pictures of the theory. Every function takes an Axes, or makes one, and returns it.
+"""Pictures of the theory. Every function draws on the given Axes, or on a new one, and returns it.
 
 Lines differ in dash pattern as well as in grey level, so that they survive a black-and-white printer.
 """

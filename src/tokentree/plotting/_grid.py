@@ -1,4 +1,4 @@
-"""A matrix of responses in grey, with the signs in its cells."""
+"""A matrix of responses in grey, with signs in its cells."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ def response_grid(
     ax: Axes,
     unit: str,
 ) -> Axes:
-    """T times the response; a question mark where it is NaN."""
+    """T times the response; a question mark marks NaN."""
     strength = np.abs(response)
-    # The root, for self-responses are often many times the others.
+    # The square root, because self-responses are often many times the others.
     norm = PowerNorm(0.5, 0, float(np.nanmax(strength)) or 1.0)
     image = ax.imshow(strength, cmap="Greys", norm=norm, interpolation="nearest", aspect="auto")
     for i, t in np.ndindex(*response.shape):

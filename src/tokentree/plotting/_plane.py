@@ -1,4 +1,4 @@
-"""Up to three datasets as points of a plane, with their names beside them."""
+"""Up to three datasets as labelled points of a plane."""
 
 import math
 from itertools import combinations
@@ -11,22 +11,22 @@ from ..mixtures import inverse_root
 from ..springs import FisherSprings
 
 FEW = 4
-"""Lines told apart by dashes; of more, only the extremes are named."""
+"""Number of lines distinguished by dashes; of more lines, only the extremes are named."""
 
 
 def _plane(springs: FisherSprings) -> Float[np.ndarray, "datasets 2"]:
-    """The p_i - q as vectors of the plane, with the Fisher metric at q as its own; the longest side level."""
+    """The p_i - q as vectors of a plane that has the Fisher metric at q; the longest side is horizontal."""
     mixture = springs.mixture
     n = mixture.n_datasets
     if n > 3:
-        raise ValueError(f"mixture has {n} datasets: a plane holds at most 3")
+        raise ValueError(f"mixture has {n} datasets: a plane shows at most 3")
     scaled = springs.forces / springs.stiffness[:, None] * inverse_root(springs.node)
     largest = int(mixture.weights.argmax())
     others = np.delete(np.arange(n), largest)
     points = np.zeros((n, 2))
     _, upper = np.linalg.qr(scaled[others].T)
     points[others, : len(upper)] = upper.T
-    # By the balance of forces. As a vector of its own it would be known to the rounding of the others only.
+    # By the balance of forces. Computed directly, it would have the rounding error of the others.
     points[largest] = -(mixture.weights[others] @ points[others]) / mixture.weights[largest]
 
     sides = list(combinations(range(n), 2))
@@ -41,13 +41,13 @@ def _plane(springs: FisherSprings) -> Float[np.ndarray, "datasets 2"]:
 
 
 def _diameter(points: Float[np.ndarray, "datasets 2"]) -> float:
-    """Largest distance, and 1 where all points are one."""
+    """Largest distance, and 1 if all points coincide."""
     apart = points[:, None] - points
     return float(np.hypot(apart[..., 0], apart[..., 1]).max()) or 1.0
 
 
 def _free_direction(angles: Float[np.ndarray, "arms"]) -> float:
-    """Middle of the widest gap between directions; down if there is none."""
+    """Middle of the widest gap between directions; downwards if there is none."""
     if not angles.size:
         return -math.pi / 2
     ordered = np.sort(angles)
@@ -59,7 +59,7 @@ def _free_direction(angles: Float[np.ndarray, "arms"]) -> float:
 def _name_anchors(
     ax: Axes, points: Float[np.ndarray, "datasets 2"], names: list[str], ends: Float[np.ndarray, "datasets 2"]
 ) -> None:
-    """Names where the lines to the anchors end, or beside the anchors if all lie on one line.
+    """Names at the ends of the lines to the anchors, or next to the anchors if all lie on one line.
 
     Anchors that coincide share a label.
     """
@@ -72,7 +72,7 @@ def _name_anchors(
         outward = ends[farthest] - (0 if (ends != points)[farthest].any() else points.mean(axis=0))
         place, direction = ends[farthest], math.atan2(outward[1], outward[0])
         if flat:
-            # Below and above by turns, so that neighbours do not meet; an anchor at q has q's name below.
+            # Alternately below and above, so that neighbours do not overlap; below for an anchor at q.
             rank = int((points[:, 0] < points[farthest, 0]).sum())
             up = rank % 2 or not points[farthest].any()
             place, direction = points[farthest], math.pi / 2 * (1 if up else -1)
@@ -103,7 +103,7 @@ def _label(
 
 
 def _frame(ax: Axes, seen: Float[np.ndarray, "points 2"], reach: float) -> None:
-    """Equal scales both ways, and room for the labels."""
+    """Equal scales on both axes, and room for the labels."""
     room = np.array([0.6, 0.2]) * reach
     ax.update_datalim([seen.min(axis=0) - room, seen.max(axis=0) + room])
     ax.margins(0)

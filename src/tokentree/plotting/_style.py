@@ -1,4 +1,4 @@
-"""What all pictures share: lines that differ in dash pattern as well as in grey, and axes of their own."""
+"""Shared style of all plots: axes, and lines that differ in dash pattern as well as in grey level."""
 
 from typing import Any
 
@@ -15,17 +15,26 @@ DASHES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, ()), (0, (6, 2)), (0, (2,
 """Dash patterns of the first, second, ... line; they repeat."""
 
 GREYS = ("0.0", "0.3", "0.45", "0.6")
-"""Grey levels beside them, black first."""
+"""Grey levels that go with them, black first."""
 
 _NOTHING = "\u200b"
-"""A space without width."""
+"""A zero-width space."""
 
 MARKERS = "osD^"
 
 
 def axes(ax: Axes | None) -> Axes:
-    """`ax`, or those of a new figure."""
+    """`ax`, or the axes of a new figure."""
     return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def instance(name: str, given: object, kind: type, made: str) -> None:
+    """Refuse an object of another class, and name what makes the right one."""
+    if not isinstance(given, kind):
+        a = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(
+            f"{name} is a {type(given).__name__}: must be {a} {kind.__name__}, as {made} makes it"
+        )
 
 
 def line(i: int) -> dict[str, Any]:
@@ -34,17 +43,17 @@ def line(i: int) -> dict[str, Any]:
 
 
 def mark(marker: str, label: str, **style: Any) -> Line2D:
-    """What stands in the legend for something that is no line."""
+    """A legend entry for something other than a line."""
     return Line2D([], [], linestyle="", marker=marker, label=label, **style)
 
 
 def listed(name: object) -> str:
-    """A name as it stands in a legend, from which Matplotlib leaves out what begins with an underscore."""
+    """A name for a legend, from which Matplotlib omits names that begin with an underscore."""
     return f"{_NOTHING}{name}" if str(name).startswith("_") else str(name)
 
 
 def alike(lines: Float[np.ndarray, "lines points"]) -> list[list[int]]:
-    """Lines by those that the eye takes for one: nowhere a hundredth of the whole height apart."""
+    """Groups of lines that look like one: nowhere further apart than a hundredth of the total height."""
     finite = lines[np.isfinite(lines)]
     least = 0.01 * float(np.ptp(finite)) if finite.size else 0.0
     groups: list[list[int]] = []
@@ -62,7 +71,7 @@ def alike(lines: Float[np.ndarray, "lines points"]) -> list[list[int]]:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """As it stands in a formula."""
+    """A number formatted for a formula."""
     figures, _, power = f"{value:.{digits}g}".partition("e")
     if not power:
         return figures
@@ -70,7 +79,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def plain(name: str) -> str:
-    """A name that Matplotlib does not read as a formula."""
+    """A name, escaped so that Matplotlib does not read it as a formula."""
     return name.replace("$", r"\$")
 
 
@@ -83,7 +92,7 @@ def _regime(regime: str) -> int:
 def _edges(
     ax: Axes, x: Float[np.ndarray, "points"], y: Float[np.ndarray, "points"], color: str
 ) -> Bool[np.ndarray, "2"]:
-    """Mark what a logarithmic axis has no room for, and say whether there was any: infinity, then zero."""
+    """Mark values off a logarithmic axis, and return whether there were any: infinity, then zero."""
     found = np.zeros(2, np.bool_)
     for end, (value, marker, height) in enumerate(((np.inf, "^", 1), (0.0, "v", 0))):
         at = x[y == value]
@@ -102,7 +111,7 @@ def _edges(
 
 
 def _ticks(ax: Axes, values: Float[np.ndarray, "values"]) -> None:
-    """Name the values themselves on a logarithmic axis where they are few."""
+    """Put ticks at the values themselves on a logarithmic axis if they are few."""
     if values.size <= 6:
         digits = 5 if values[-1] < 1e5 else 3
         ax.set_xticks(values, labels=[f"${number(value, digits)}$" for value in values])
@@ -122,7 +131,7 @@ def _legend(
     columns: int = 2,
     title: str | None = None,
 ) -> None:
-    """Over the axes, where it hides nothing."""
+    """A legend above the axes, where it hides nothing."""
     entries: list[Any] = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
     if ends is not None:
         entries += [

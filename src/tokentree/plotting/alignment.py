@@ -1,4 +1,4 @@
-"""Pictures of inverse alignment: the data that it takes, and resistance."""
+"""Plots of inverse alignment: the data that it needs, and resistance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -8,33 +8,33 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from ..alignment import REGIMES, AlignmentBudget, Regime, Resistance
-from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, axes, line, listed, mark
+from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, axes, instance, line, listed, mark
 
 
 def plot_budget(budgets: Mapping[str, Sequence[AlignmentBudget]], ax: Axes | None = None) -> Axes:
-    r"""Least |D_b| / |D_a| that undoes an alignment, against how much of it may be left.
+    r"""Least |D_b| / |D_a| that undoes an alignment, against the part of it that may remain.
 
     Parameters
     ----------
     budgets : mapping of str to sequence of AlignmentBudget
-        One line for each, under its name: a distance, a regime, data for D_b, over several epsilon.
+        One line per entry, with its name: a distance, a regime, data for D_b, over several epsilon.
     ax : Axes, optional
         Default: a new figure's.
 
     Returns
     -------
     Axes
-        Across, epsilon as a share of the distance of the aligned model, so that distances with different
-        units share an axis; logarithmic, but with a place for 0. Triangles on the upper edge are epsilons
-        that no amount of data reaches, those on the lower edge such that need none. A dotted line marks the
-        limit that a line with unreachable epsilons has. The level line is |D_b| = |D_a|: Definitions 3.5
-        and 3.6 ask to be far below.
+        The horizontal axis is epsilon as a share of the distance of the aligned model, so that distances with
+        different units share an axis; it is logarithmic, with a place for 0. Triangles on the upper edge mark
+        epsilons that no amount of data reaches, those on the lower edge epsilons that need no data. A dotted
+        line marks the infimum of the reachable epsilons if some are unreachable. The horizontal line is |D_b|
+        = |D_a|: Definitions 3.5 and 3.6 require values far below it.
 
     Raises
     ------
     ValueError
         If `budgets` or one of its sequences is empty, or the distance of the aligned model is 0 or infinite,
-        so that there is no share of it.
+        so that shares of it are undefined.
 
     Examples
     --------
@@ -44,12 +44,15 @@ def plot_budget(budgets: Mapping[str, Sequence[AlignmentBudget]], ax: Axes | Non
     >>> plot_budget({"$D_b \\sim D_p$": found}).get_yscale()
     'log'
     """
+    instance("budgets", budgets, Mapping, "{name: [inverse_alignment_budget(mixture, epsilon)]}")
     if not budgets:
         raise ValueError("budgets is empty: at least one line is needed")
     for name, found in budgets.items():
         if not found:
             raise ValueError(f"budgets[{name!r}] is empty: at least one budget is needed")
         for i, each in enumerate(found):
+            made = "inverse_alignment_budget(mixture, epsilon)"
+            instance(f"budgets[{name!r}][{i}]", each, AlignmentBudget, made)
             if not 0 < each.before < np.inf:
                 rule = "must be finite and > 0: epsilon is drawn as a share of it"
                 raise ValueError(f"budgets[{name!r}][{i}].before = {each.before}: {rule}")
@@ -85,7 +88,7 @@ def plot_resistance(
     loss: Literal["training", "excess"] = "training",
     unit: str = "bits per block",
 ) -> Axes:
-    r"""Section 5.1: loss of every slice retrained on what another one says.
+    r"""Section 5.1: loss of every slice retrained on the answers of another slice.
 
     Parameters
     ----------
@@ -93,16 +96,17 @@ def plot_resistance(
     ax : Axes, optional
         Default: a new figure's.
     regime : {"counts", "fine-tuning"}
-        Which clock.
+        Regime of retraining.
     loss : {"training", "excess"}
-        The training loss, with the entropies of the slices that no loss goes below, or what it is above them.
+        The training loss, with the entropies of the slices as lower bounds, or its excess over them.
     unit : str
-        Unit of the losses, for the axis.
+        Unit of the losses, for the axis label.
 
     Returns
     -------
     Axes
-        Solid lines are forward, dashed ones inverse; a pair has one marker. Thin dotted lines are entropies.
+        Solid lines are forward, dashed lines inverse; each pair has its own marker. Thin dotted lines are
+        entropies.
 
     Raises
     ------
@@ -117,6 +121,7 @@ def plot_resistance(
     >>> [line.get_label() for line in ax.get_lines()[:2]]
     ['$\\theta_{1} \\to \\theta_{2}$', '$\\theta_{2} \\to \\theta_{1}$']
     """
+    instance("resistance", resistance, Resistance, "simulate_resistance(mixture)")
     r = _regime(regime)
     if loss not in ("training", "excess"):
         raise ValueError(f"loss = {loss!r}: must be 'training' or 'excess'")
@@ -152,7 +157,7 @@ def plot_resistance(
 def plot_resistance_gaps(
     resistance: Resistance, ax: Axes | None = None, *, unit: str = "bits per block"
 ) -> Axes:
-    r"""Section 5.1: which direction is easier, and whether the entropies alone decide it.
+    r"""Section 5.1: which direction is easier, and whether the entropies alone decide this.
 
     Parameters
     ----------
@@ -165,10 +170,10 @@ def plot_resistance_gaps(
     Returns
     -------
     Axes
-        Sizes of the gaps, forward minus inverse, for every pair and regime. A triangle that points left says
-        that inverse alignment is easier, one that points right that forward is; black is the gap of the
-        entropies, white that of the excess loss. Their sum is the gap of the training loss. A gap of zero
-        stands on the left edge as a dot.
+        Sizes of the gaps, forward minus inverse, for every pair and regime. A triangle pointing left means
+        that inverse alignment is easier, one pointing right that forward alignment is; black is the gap of
+        the entropies, white that of the excess loss. Their sum is the gap of the training loss. A gap of zero
+        is a dot on the left edge.
 
     Examples
     --------
@@ -177,6 +182,7 @@ def plot_resistance_gaps(
     >>> [tick.get_text() for tick in plot_resistance_gaps(found).get_yticklabels()][:2]
     ['$\\theta_{1}, \\theta_{2}$, counts', '$\\theta_{1}, \\theta_{3}$, counts']
     """
+    instance("resistance", resistance, Resistance, "simulate_resistance(mixture)")
     ax = axes(ax)
     rows = [(r, nth) for r in range(2) for nth in range(len(resistance.pairs))]
     kinds = ((resistance.entropy_gap, "0.0", 9), (resistance.excess_gap, "1.0", 6))
@@ -205,7 +211,7 @@ def plot_resistance_gaps(
 
 
 def _share_axis(ax: Axes, shares: Float[np.ndarray, "points"]) -> None:
-    """Logarithmic, with a place for zero if one is there."""
+    """A logarithmic axis, with a place for zero if it occurs."""
     above = shares[shares > 0]
     if above.size == shares.size:
         ax.set_xscale("log")

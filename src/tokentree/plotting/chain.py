@@ -1,4 +1,4 @@
-"""Springs in series: mechanical ones, how they move, and joint compression as a chain of them."""
+"""Plots of springs in series: mechanical chains, their motion, and joint compression as a chain."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from .._lib.checks import Numbers
 from ..mixtures import Mixture
 from ..springs import ChainMotion, FisherSprings, SpringChain
 from ._plane import FEW, _diameter, _frame, _name_anchors, _plane
-from ._style import GREYS, _legend, axes, line, listed, mark, number, plain
+from ._style import GREYS, _legend, axes, instance, line, listed, mark, number, plain
 
 
 def plot_force_extension(
@@ -37,15 +37,15 @@ def plot_force_extension(
     ax : Axes, optional
         Default: a new figure's.
     force : float
-        Largest force drawn, > 0. Marks show what each spring and the chain extend by then.
+        Largest force drawn, > 0. Marks show the extensions of each spring and of the chain at this force.
     units : (str, str)
-        Of length and of force, for the axes.
+        Units of length and of force, for the axis labels.
 
     Returns
     -------
     Axes
-        Logarithmic both ways if stiffnesses differ by more than a factor of 100. Of more than four springs,
-        the softest and the stiffest are named.
+        Both axes are logarithmic if stiffnesses differ by more than a factor of 100. Of more than four
+        springs, only the softest and the stiffest are named.
 
     Raises
     ------
@@ -58,6 +58,7 @@ def plot_force_extension(
     >>> ax.get_lines()[0].get_xdata(), ax.get_xlabel()
     (array([0., 4.]), 'extension (cm)')
     """
+    instance("chain", chain, SpringChain, "SpringChain(stiffness)")
     largest = float(checks.positive("force", force))
     ax = axes(ax)
     k = chain.stiffness
@@ -92,7 +93,7 @@ def plot_chain_motion(
     *,
     units: tuple[str, str] = ("units of time", "units of length"),
 ) -> Axes:
-    r"""Displacement of every node against time, and where the load is in balance.
+    r"""Displacement of every node against time, and the equilibrium under the load.
 
     Parameters
     ----------
@@ -101,13 +102,13 @@ def plot_chain_motion(
     ax : Axes, optional
         Default: a new figure's.
     units : (str, str)
-        Of time and of length, for the axes.
+        Units of time and of length, for the axis labels.
 
     Returns
     -------
     Axes
-        Thin dotted lines are the nodes at rest under the load. Of more than four nodes, the first and the
-        last are named and their rest drawn.
+        Thin dotted lines are the nodes at rest under the load. Of more than four nodes, only the first and
+        the last are named, and only their rest positions drawn.
 
     Examples
     --------
@@ -115,6 +116,7 @@ def plot_chain_motion(
     >>> [line.get_label() for line in plot_chain_motion(motion, units=("s", "cm")).get_lines()[::2]]
     ['node 1', 'node 2']
     """
+    instance("motion", motion, ChainMotion, "SpringChain(stiffness).simulate(times)")
     ax = axes(ax)
     order = motion.times.argsort()
     times, nodes = motion.times[order], motion.rest.size
@@ -138,12 +140,12 @@ def plot_invariant(
     *,
     base: float = 2,
 ) -> Axes:
-    r"""Section 4.3's |D_i| x Delta KL of every dataset as one of them grows, in both directions of the KL.
+    r"""Section 4.3's |D_i| x Delta KL of every dataset as one of them grows, for both directions of the KL.
 
     Parameters
     ----------
     mixture : Mixture or FisherSprings
-        Where changes start from.
+        The state from which changes are counted.
     dataset : int or str
         Index or name of D_t, which grows or shrinks.
     sizes : array_like, shape (L,)
@@ -156,18 +158,18 @@ def plot_invariant(
     Returns
     -------
     Axes
-        Lines are n_i Delta KL(p_i || q), which is n_i Delta gamma_i, and those with open circles the paper's
-        n_i Delta KL(q || p_i). Where that is infinite before and after there is no line, and the legend says
-        so. The thin line is T KL(q || q'), exactly the sum of the plain ones.
+        Plain lines are n_i Delta KL(p_i || q), which is n_i Delta gamma_i; lines with open circles are the
+        paper's n_i Delta KL(q || p_i). If that is infinite before and after, there is no line, and the legend
+        says so. The thin line is T KL(q || q'), exactly the sum of the plain lines.
 
     Raises
     ------
     ValueError, TypeError
-        If a size is not as above, and as in `FisherSprings.invariant`.
+        If a size is not finite and > 0; otherwise as in `FisherSprings.invariant`.
 
     Notes
     -----
-    Two springs in series would have two lines that mirror one another. O(L N^2 M).
+    Two springs in series would give two lines that mirror each other. O(L N^2 M).
 
     Examples
     --------
@@ -214,7 +216,7 @@ def plot_invariant(
     )
     ax.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
     ax.set_ylabel(rf"$|D_i|\,\Delta$KL ({_unit(base)})")
-    _legend(ax, handles=handles, title="whose divergence, and which way")
+    _legend(ax, handles=handles, title="dataset and direction of the divergence")
     return ax
 
 
@@ -226,39 +228,39 @@ def animate_springs(
     interval: float = 100,
     base: float = 2,
 ) -> FuncAnimation:
-    r"""The springs as |D_t| grows: the node q on its way, and the invariant beside it.
+    r"""The springs as |D_t| grows: the path of the node q, and the invariant next to it.
 
     Parameters
     ----------
     mixture : Mixture
-        Of at most three datasets: a plane holds no more.
+        A mixture of at most three datasets, because the plot is a plane.
     perturb : int or str
         Index or name of D_t.
     sizes : array_like, shape (frames,)
         |D_t| in every frame, finite and > 0.
     interval : float
-        Milliseconds a frame, > 0.
+        Milliseconds per frame, > 0.
     base : float
         2 for bits, ``math.e`` for nats.
 
     Returns
     -------
     FuncAnimation
-        On a figure of its own. Left, the plane of `plot_fisher_triangle` for the first frame, kept for all of
-        them: the anchors stay, and q is where the weights put it. Springs get wider with log n_i. Right,
-        n_i Delta gamma_i since the first frame, n_i being the sizes then. Sizes and rates stand above.
+        An animation in a new figure. Left, the plane of `plot_fisher_triangle` for the first frame, kept for
+        all frames: the anchors are fixed, and the weights determine q. The width of a spring increases with
+        log n_i. Right, n_i Delta gamma_i since the first frame, with the sizes n_i of the first frame. Sizes
+        and rates are given above.
 
     Raises
     ------
     ValueError, TypeError
-        If there are more than three datasets, or a size, the interval, the base or the dataset is not as
-        above.
+        If there are more than three datasets, or a size, the interval, the base or the dataset is invalid.
 
     Notes
     -----
-    ``animation.save("springs.gif", writer="pillow")`` writes a GIF, ``animation.save("springs.mp4")`` a film
-    where ffmpeg is installed, and ``animation.to_jshtml()`` a player for a notebook. Lengths and angles are
-    true in the Fisher metric of the first frame. O(frames N^2 M), and about 0.1 s to draw a frame.
+    ``animation.save("springs.gif", writer="pillow")`` writes a GIF, ``animation.save("springs.mp4")`` a video
+    if ffmpeg is installed, and ``animation.to_jshtml()`` makes a player for a notebook. Lengths and angles
+    are those of the Fisher metric of the first frame. O(frames N^2 M), and about 0.1 s of drawing per frame.
 
     Examples
     --------
@@ -291,21 +293,21 @@ def animate_springs(
     def show(frame: int) -> list[Artist]:
         return [artist for panel in panels for artist in panel(frame)]
 
-    # One layout for all frames: the axes stand still, and no frame is drawn twice.
+    # One layout for all frames: the axes do not move, and no frame is drawn twice.
     show(0)
     ConstrainedLayoutEngine().execute(figure)
-    # Its equal scales were fitted to the axes as they stood before.
+    # Its equal scales were fitted to the axes before the layout.
     left.margins(0)
     left.apply_aspect()
     return FuncAnimation(figure, show, frames=grid.size, interval=wait)
 
 
 _Show = Callable[[int], list[Artist]]
-"""Brings a part of the figure to a frame, and returns what it has changed."""
+"""Updates a part of the figure to a frame, and returns the artists that it changed."""
 
 
 def _springs_panel(ax: Axes, frames: list[Mixture], points: Float[np.ndarray, "datasets 2"]) -> _Show:
-    """The anchors, which stay, and the model on its springs."""
+    """The fixed anchors, and the model on its springs."""
     names = [plain(name) for name in frames[0].names]
     nodes = np.array([frame.weights for frame in frames]) @ points
     stiffness = np.array([frame.sizes for frame in frames])
@@ -345,7 +347,7 @@ def _invariant_panel(
     changes: Float[np.ndarray, "frames datasets"],
     base: float,
 ) -> _Show:
-    """Lines of n_i Delta gamma_i, and a mark on each that goes along it."""
+    """Lines of n_i Delta gamma_i, each with a mark that moves along it."""
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     for i, name in enumerate(map(plain, mixture.names)):
         ax.plot(grid, changes[:, i], **line(i), label=listed(name))
@@ -381,7 +383,7 @@ def _readings(figure: Figure, frames: list[Mixture], base: float) -> _Show:
 def _zigzag(
     start: Float[np.ndarray, "2"], end: Float[np.ndarray, "2"], amplitude: float, turns: int = 5
 ) -> Float[np.ndarray, "corners 2"]:
-    """A drawn spring; straight at both ends, flat where it has no length."""
+    """The corners of a drawn spring; straight at both ends, flat if it has no length."""
     along = end - start
     length = math.hypot(*along)
     across = np.array([-along[1], along[0]]) / (length or 1.0)

@@ -1,4 +1,4 @@
-"""Pictures of codes, and of the masses that they are for: lengths, gains of long blocks, tails."""
+"""Plots of codes and of the masses that they encode: lengths, gains of long blocks, tails."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -17,16 +17,16 @@ from ..codes import HuffmanCode
 from ..information import entropy
 from ..mixtures import Mixture
 from ..trees import TokenTree
-from ._style import DASHES, GREYS, _legend, _legend_above, axes, line, listed, plain
+from ._style import DASHES, GREYS, _legend, _legend_above, axes, instance, line, listed, plain
 
 
 def plot_extension_gap(
     mixture: Mixture, extensions: Annotated[Numbers, "extensions"] = (1, 2, 3, 4), ax: Axes | None = None
 ) -> Axes:
-    r"""How far Huffman codes for b leaves at once stay above the ideal rate, and the line 1 / b.
+    r"""Excess of Huffman codes for b leaves at once over the ideal rate, and the line 1 / b.
 
-    The joint gap, of leaves drawn from q, lies below the line. That of a single dataset is under no such law
-    and may be negative; its size is drawn.
+    The joint gap, for leaves drawn from q, lies below the line. The gap of a single dataset obeys no such law
+    and may be negative; its absolute value is drawn.
 
     Parameters
     ----------
@@ -43,13 +43,14 @@ def plot_extension_gap(
     Raises
     ------
     ValueError
-        If `extensions` is empty, or as in `Mixture.rates`.
+        If `extensions` is empty; otherwise as in `Mixture.rates`.
 
     Examples
     --------
     >>> plot_extension_gap(Mixture([[7, 1], [1, 1]], [8, 1]), [1, 2, 4, 8]).get_xscale()
     'log'
     """
+    instance("mixture", mixture, Mixture, "Mixture.from_trees([a, b, c])")
     given = enumerate(checks.items("extensions", extensions))
     tried = [checks.integer(f"extensions[{i}]", each, 1) for i, each in given]
     if not tried:
@@ -73,7 +74,7 @@ def plot_extension_gap(
             label=listed(f"{plain(name)}, absolute value"),
         )
     ax.set(xscale="log", yscale="log", xlabel="leaves per codeword, $b$")
-    # Named where there is room, a fifteenth of the axis.
+    # Ticks are labelled if there is room, a fifteenth of the axis.
     room, named = np.log(b.max() / b.min()) / 15, [0]
     for each in np.unique(b).tolist():
         if not named[-1] or np.log(each / named[-1]) >= room:
@@ -86,10 +87,10 @@ def plot_extension_gap(
 
 
 _CIRCLES = 200
-"""Codeword lengths: so many different leaves are drawn one by one, more as a histogram."""
+"""Codeword lengths: up to this many different leaves are drawn one by one, more as a histogram."""
 
 _POINTS = 3000
-"""Points of a line that look like all of them."""
+"""Number of points of a line that look like all of them."""
 
 
 def plot_code_lengths(
@@ -100,8 +101,8 @@ def plot_code_lengths(
 ) -> Axes:
     r"""Codeword lengths L of a Huffman code against the ideal lengths -log2 p, weighted by mass.
 
-    On the line L = -log2 p a leaf costs what it should. The cross is the mean of all leaves, by mass: its
-    height is the expected length, its place across the entropy, and how far it is above the line the
+    On the line L = -log2 p a leaf has its ideal cost. The cross is the mean of all leaves, weighted by mass:
+    its ordinate is the expected length, its abscissa the entropy, and its height above the line the
     redundancy.
 
     Parameters
@@ -111,19 +112,20 @@ def plot_code_lengths(
     ax : Axes, optional
         Default: a new figure's.
     code : HuffmanCode, optional
-        For the same leaves. Default: the optimal code of `p`. With that of a model, the redundancy is what
-        coding the data with the wrong code costs.
+        A code for the same leaves. Default: the optimal code of `p`. With the code of a model, the redundancy
+        is the cost of coding the data with the wrong code.
 
     Returns
     -------
     Axes
-        Circles, their areas the masses, where at most 200 leaves differ in p or L; otherwise a histogram with
-        a bar for its greys: a hundred columns, and rows of one bit, or more where there would be over 100.
+        Circles with areas proportional to the masses if at most 200 leaves differ in p or L; otherwise a
+        histogram with a grey scale: a hundred columns, and rows of one bit, or more if there would be over
+        100.
 
     Raises
     ------
     ValueError, TypeError
-        If `p` is no distribution, or `code` is for another number of leaves.
+        If `p` is not a distribution, or `code` is for another number of leaves.
 
     Notes
     -----
@@ -148,7 +150,7 @@ def plot_code_lengths(
     massive = masses > 0
     p, lengths = masses[massive], code.lengths[massive]
     ideal = -np.log2(p) + 0.0
-    # Leaf by leaf, so that a code without redundancy shows none.
+    # Summed leaf by leaf, so that a code without redundancy shows none.
     redundancy = float(p @ (lengths - ideal))
 
     ax = axes(ax)
@@ -194,21 +196,21 @@ def plot_survival(
     *,
     unit: str = "leaf mass",
 ) -> Axes:
-    r"""Survival function of leaf masses, both ways logarithmic: a Pareto law is a straight line.
+    r"""Survival function of leaf masses on logarithmic axes: a Pareto law is a straight line.
 
     Parameters
     ----------
     masses : TokenTree, array_like of shape (M,), or mapping of str to either
-        One line each. Of a tree, the probabilities of its leaves; arrays are drawn on the scale they have.
+        One line each. For a tree, the probabilities of its leaves; arrays are drawn on their own scale.
     ax : Axes, optional
         Default: a new figure's.
     unit : str
-        What x is, for the axis.
+        Name of x, for the axis label.
 
     Returns
     -------
     Axes
-        A line falls where a mass lies; of more than 3,000 different ones so many are drawn, evenly along it.
+        A line falls at each mass; of more than 3,000 different masses, 3,000 are drawn, evenly along it.
 
     Raises
     ------
@@ -236,7 +238,7 @@ def plot_survival(
     ax = axes(ax)
     for i, (name, (values, survival)) in enumerate(survivals.items()):
         ax.plot(values, survival, drawstyle="steps-pre", label=listed(name), **line(i))
-        # A single mass has no length of its own.
+        # A single mass has no extent.
         ax.plot(values[-1:], survival[-1:], ".", color=line(i)["color"], ms=4)
     ax.set(xscale="log", yscale="log", xlabel=f"{unit}, $x$", ylabel="share of the leaves at or above $x$")
     if isinstance(masses, Mapping):
@@ -275,7 +277,7 @@ def _survival(
 
 
 def _padded(values: Float[np.ndarray, "n"] | Int[np.ndarray, "n"], top: float = 0.05) -> tuple[float, float]:
-    """Limits with room around the values, and more above where text stands."""
+    """Limits with room around the values, and more above for the text."""
     low, high = float(values.min()), float(values.max())
     room = max(high - low, 1.0)
     return low - 0.05 * room - 0.5, high + top * room + 0.5

@@ -18,30 +18,31 @@ from ._plane import _diameter, _frame, _free_direction, _label, _name_anchors, _
 from ._style import axes, line, listed, mark, number, plain
 
 NO_FORCE = 1e-12
-"""Share of the largest force below which one has no direction: forces balance to about 1e-15."""
+"""Share of the largest force below which a force has no direction: forces balance to about 1e-15."""
 
 
 def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = None) -> Axes:
     r"""Datasets, the model q where their forces balance, and the angles that decide which rates rise.
 
-    The affine plane of three distributions is drawn true to scale in the Fisher metric at q: every length is
-    sqrt(sum u^2 / q) and every angle that of sum u v / q, for all u and v between the p_i and q. So
-    S_it - 1 = sum (p_i - q)(p_t - q) / q is the product of two drawn lengths and the cosine between them: an
-    obtuse angle is S_it < 1, where each of the two rates rises as the other's data grow.
+    The affine plane of three distributions is drawn to scale in the Fisher metric at q: lengths are sqrt(sum
+    u^2 / q), and angles come from the inner product sum u v / q, for all u and v between the p_i and q. So
+    S_it - 1 = sum (p_i - q)(p_t - q) / q is the product of two drawn lengths and the cosine of the angle
+    between them: an obtuse angle means S_it < 1, so that each of the two rates rises as the other's data
+    grow.
 
     Parameters
     ----------
     mixture : Mixture or FisherSprings
-        Of at most three datasets: a plane holds no more.
+        A mixture of at most three datasets, because the plot is a plane.
     ax : Axes, optional
         Default: a new figure's.
 
     Returns
     -------
     Axes
-        The longest side lies level. Arrows are the forces n_i (p_i - q); they add up to zero. Their scale is
-        its own, and is named. The origin is q. Where trees were read in part, what the legend says of two
-        rates is marked unless it holds wherever the unexpanded mass lies.
+        The longest side is horizontal. Arrows are the forces n_i (p_i - q), which add up to zero; they have
+        their own scale, given in the legend. The origin is q. If trees were read in part, a statement of the
+        legend about two rates is marked unless it holds wherever the unexpanded mass lies.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def _draw_forces(ax: Axes, forces: Float[np.ndarray, "datasets 2"], scale: float
 
 
 def _arc(ax: Axes, first: float, second: float, radius: float, **style: Any) -> Arc:
-    """The angle at the origin, not above 180 degrees, drawn at a radius in points."""
+    """The angle at the origin, at most 180 degrees, drawn at a radius in points."""
     swept = (second - first) % (2 * math.pi)
     begin, end = (first, first + swept) if swept <= math.pi else (second, second + 2 * math.pi - swept)
     figure = ax.get_figure(root=True)
@@ -132,7 +133,7 @@ def _arc(ax: Axes, first: float, second: float, radius: float, **style: Any) -> 
 
 
 def _verdicts(mixture: Mixture) -> Iterator[tuple[int, int, str]]:
-    """Every pair of datasets, and what their overlap says of the two rates."""
+    """Every pair of datasets, and what their overlap implies for the two rates."""
     overlap, excess = mixture.overlap(), -mixture.total_size * mixture.response(base=math.e)
     uncertain = np.zeros(overlap.shape, dtype=bool)
     if mixture.unread is not None:
@@ -144,7 +145,7 @@ def _verdicts(mixture: Mixture) -> Iterator[tuple[int, int, str]]:
 
 
 def _verdict(overlap: float, excess: float) -> str:
-    """What S, and S - 1 to all its digits, say of two rates."""
+    """What S, and S - 1 to full precision, imply for two rates."""
     if excess == 0:
         return "$S = 1$, neither rate moves"
     sign, angle, rates = (">", "acute", "fall") if excess > 0 else ("<", "obtuse", "rise")

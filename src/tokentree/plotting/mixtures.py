@@ -1,4 +1,4 @@
-"""Pictures of joint compression: rates as the perturbation grows, and the theorem's ratio."""
+"""Plots of joint compression: rates as the perturbation grows, and the theorem's ratio."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from ._grid import response_grid
 from ._style import _legend, axes, line, listed, mark, plain
 
 _VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "the signs fail"), None: ("0.6", "not decided")}
-"""Face of a marker, and its name, by whether the signs of Theorem 4.2 hold."""
+"""Face colour of a marker, and its name, by whether the signs of Theorem 4.2 hold."""
 
 
 def plot_rates(
@@ -34,24 +34,24 @@ def plot_rates(
     base: float = 2,
     per: Literal["block", "token"] = "block",
 ) -> Axes:
-    r"""Rates of all datasets of a mixture as one of them grows, or normalised rates.
+    r"""Rates or normalised rates of all datasets of a mixture as one of them grows.
 
     Parameters
     ----------
     mixture : Mixture or Responding
-        The size of D_t is replaced by l |D_a|; the others stay. A `TrainedMixture` is trained again at every
-        l, each time from the model before.
+        The size of D_t is replaced by l |D_a|; the others are fixed. A `TrainedMixture` is trained again at
+        every l, each time starting from the previous model.
     l : array_like, shape (L,)
         Values of |D_t| / |D_a|, finite and > 0.
     ax : Axes, optional
         Default: a new figure's.
     normalized : bool
-        Draw the rates less the log of the dataset's own number of leaves (Definition 4.1).
+        Draw the rates minus the log of the dataset's own number of leaves (Definition 4.1).
     align, perturb : int or str
         Index or name of D_a and D_t.
     code, base, per
-        As in `Mixture.rates`, whose errors this shares. Huffman codes make steps. A `TrainedMixture` has
-        neither these nor tokens, nor normalised rates.
+        As in `Mixture.rates`, with the same errors. Huffman codes make steps. A `TrainedMixture` has no
+        codes, tokens or normalised rates.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def plot_rates(
     Raises
     ------
     ValueError
-        If `align` and `perturb` are one dataset, or `l` is not a sequence of numbers > 0.
+        If `align` and `perturb` are the same dataset, or `l` is not a sequence of numbers > 0.
 
     Notes
     -----
@@ -84,7 +84,7 @@ def plot_rates(
     if not isinstance(mixture, Mixture) and (normalized or code != "ideal" or per != "block"):
         raise ValueError(
             f"normalized = {normalized}, code = {code!r}, per = {per!r}: must be False, 'ideal' and 'block', "
-            "for a model that is no Mixture has no leaves"
+            "because a model other than a Mixture has no leaves"
         )
     sizes = list(mixture.exact_sizes if isinstance(mixture, Mixture) else mixture.sizes)
     grown = mixture
@@ -109,12 +109,12 @@ def plot_rates(
 
 
 def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base: float = 2) -> Axes:
-    r"""How every rate answers to every dataset that grows: how strongly in grey, its sign in the cell.
+    r"""Response of every rate to the growth of every dataset: size in grey, sign in the cell.
 
     Parameters
     ----------
     mixture : Mixture or Responding
-        A `TrainedMixture` among them.
+        A `TrainedMixture` is one of the latter.
     ax : Axes, optional
         Default: a new figure's.
     base : float
@@ -123,11 +123,12 @@ def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base
     Returns
     -------
     Axes
-        With a bar of T times the response: the change of a rate per share of the mixture by which t grows.
+        The grey scale is T times the response: the change of a rate per share of the mixture by which t
+        grows.
 
     See Also
     --------
-    plot_law_response : The same of a law fitted to training runs.
+    plot_law_response : The same plot for a law fitted to training runs.
 
     Examples
     --------
@@ -143,7 +144,7 @@ def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base
 
 
 def _unit(mixture: Mixture | Responding, base: float, per: str) -> str:
-    """Of rates; a module's losses are per whatever they were written for."""
+    """The unit of rates; a module's losses have the unit that the module defines."""
     information = {2: "bits", math.e: "nats"}.get(base, f"log {base:g}")
     return f"{information} per {per}" if isinstance(mixture, Mixture) else information
 
@@ -156,14 +157,14 @@ def plot_ratio(
 ) -> Axes:
     r"""The ratio -gamma_a' / (k gamma_p') of Theorem 4.2 against k, in the published form.
 
-    Filled markers are where the theorem's signs hold, gamma_p' < 0 < gamma_a', and open ones where they fail;
-    grey ones where that was not decided. Lines are the closed form for disjoint parts, whatever the parts
-    are, and the thin one is the ratio that the theorem names, 1.
+    Markers are filled if the theorem's signs hold, gamma_p' < 0 < gamma_a', open if they fail, and grey if
+    this was not decided. Lines are the closed form for disjoint parts, whether or not the parts are disjoint;
+    the thin line is the theorem's ratio, 1.
 
     Parameters
     ----------
     parts : array_like, shape (m, M), or sequence of m TokenTrees
-        As in `published_form`, whose errors this shares.
+        As in `published_form`, with the same errors.
     k : number or sequence of numbers
         Sizes |D_p| / |D_a|, ints, floats or Fractions.
     l : number or sequence of numbers
@@ -174,17 +175,16 @@ def plot_ratio(
     Returns
     -------
     Axes
-        A ratio that is infinite, where gamma_p' = 0, is a triangle on the upper edge, and one that is 0 / 0 a
-        cross there.
+        An infinite ratio (gamma_p' = 0) is a triangle on the upper edge, and the ratio 0 / 0 a cross there.
 
     Raises
     ------
     ValueError
-        If `k` or `l` is empty or holds a number that is not finite and > 0.
+        If `k` or `l` is empty or contains a number that is not finite and > 0.
 
     Notes
     -----
-    One `elasticity` for each k and l. The ratio is a pure number.
+    One call of `elasticity` for each k and l. The ratio is dimensionless.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def plot_ratio(
     m = len(given)
     found = [[elasticity(mixture.with_sizes([one, 1, each])) for one in ks] for each in ls]
     ax = axes(ax)
-    # Past the ends, so that a single k has a line too.
+    # Beyond the ends, so that a single k has a line too.
     grid = np.geomspace(float(min(ks)) / 1.2, float(max(ks)) * 1.2, 200)
     marked: dict[str, Any] = {"markeredgecolor": "0.0", "ms": 5}
     upper: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False, **marked}
@@ -206,7 +206,7 @@ def plot_ratio(
     for i, (each, row) in enumerate(zip(ls, found, strict=True)):
         shape = "osDv"[i % 4]
         closed = np.asarray(published_derivatives(m, grid, float(each)).ratio)
-        # Where the ratio is infinite its line is nowhere, and still has its name.
+        # A line with an infinite ratio is nowhere visible, but is still named in the legend.
         finite = np.where(np.isfinite(closed), closed, np.nan)
         ax.plot(grid, finite, linewidth=1, zorder=1, **line(i))
         for x, one in zip(ks, row, strict=True):
@@ -233,7 +233,7 @@ def plot_ratio(
 
 
 def _sizes(name: str, given: Numbers | Fraction) -> list[Any]:
-    """One number, or a sequence of them, as it was given: all finite and > 0."""
+    """One number or a sequence of numbers, unchanged: all finite and > 0."""
     sizes = [given] if isinstance(given, Fraction | float | int | np.number) else checks.items(name, given)
     if not sizes:
         raise ValueError(f"{name} is empty: at least one size is needed")

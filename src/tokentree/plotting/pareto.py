@@ -1,4 +1,4 @@
-"""Pictures of heavy tails: fits, convergence to the limit of many leaves, and its map of signs."""
+"""Plots of heavy tails: fits, convergence to the limit of many leaves, and its map of signs."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -10,7 +10,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..pareto import ALTERNATIVES, ParetoConvergence, SignMap, TailFit
-from ._style import DASHES, GREYS, MARKERS, _legend, _legend_above, alike, axes, line, listed, number
+from ._style import (
+    DASHES,
+    GREYS,
+    MARKERS,
+    _legend,
+    _legend_above,
+    alike,
+    axes,
+    instance,
+    line,
+    listed,
+    number,
+)
 
 
 def plot_pareto_convergence(
@@ -25,19 +37,20 @@ def plot_pareto_convergence(
     Parameters
     ----------
     found : mapping of str to ParetoConvergence
-        One line for each, under its name: the median over seeds, with bars from the 10th to the 90th
-        percentile. Each stands a little right of the one before, so that no bar hides another.
+        One line per entry, with its name: the median over seeds, with bars from the 10th to the 90th
+        percentile. Each line is shifted slightly to the right of the previous one, so that no bar hides
+        another.
     entry : int or pair of int
-        Which dataset's rate, or which pair's overlap.
+        The dataset whose rate is drawn, or the pair whose overlap is drawn.
     ax : Axes, optional
         Default: a new figure's.
     unit : str
-        Unit of the rates, for the axis.
+        Unit of the rates, for the axis label.
 
     Returns
     -------
     Axes
-        Logarithmic both ways. The thin dotted line falls as M^(-1/2), below all bars.
+        Both axes are logarithmic. The thin dotted line falls as M^(-1/2), below all bars.
 
     Raises
     ------
@@ -51,8 +64,11 @@ def plot_pareto_convergence(
     >>> plot_pareto_convergence(found, entry=(0, 1)).get_xlabel()
     'number of leaves, $M$'
     """
+    instance("found", found, Mapping, "{name: pareto_convergence(alpha, sizes)}")
     if not found:
         raise ValueError("found is empty: at least one convergence is needed")
+    for name, one in found.items():
+        instance(f"found[{name!r}]", one, ParetoConvergence, "pareto_convergence(alpha, sizes)")
     ax = axes(ax)
     floor = []
     for i, (name, one) in enumerate(found.items()):
@@ -95,17 +111,17 @@ def plot_sign_map(
     y: Literal["k", "l", "alpha", "shared", "merged"] = "l",
     ax: Axes | None = None,
 ) -> Axes:
-    r"""Where Theorem 4.2's signs hold (grey) and fail (hatched), and the line S_pt = 1 between.
+    r"""Regions where Theorem 4.2's signs hold (grey) and fail (hatched), and the line S_pt = 1 between them.
 
-    Where l is on an axis, a dashed line is the limit l* that this line tends to as k grows. The legend says
-    which form the map is of, and which exponent where that is one.
+    If l is on an axis, a dashed line is the limit l* of this line as k grows. The legend gives the form of
+    the model and, if there is only one, the Pareto exponent.
 
     Parameters
     ----------
     found : SignMap
-        Over a grid of two axes.
+        A map over a two-dimensional grid.
     x, y : {"k", "l", "alpha", "shared", "merged"}
-        Which parameters to draw over. Sizes and merged leaves get logarithmic axes.
+        Parameters on the two axes. Sizes and merged leaves have logarithmic axes.
     ax : Axes, optional
         Default: a new figure's.
 
@@ -116,7 +132,7 @@ def plot_sign_map(
     Raises
     ------
     ValueError
-        If the grid is not 2-D, or `x` or `y` is unknown or one parameter twice.
+        If the grid is not 2-D, or `x` or `y` is unknown, or both are the same parameter.
 
     Examples
     --------
@@ -125,10 +141,15 @@ def plot_sign_map(
     >>> plot_sign_map(found).get_xscale()
     'log'
     """
+    instance("found", found, SignMap, "sign_map(k=k, l=l)")
     if x == y or x not in _PARAMETERS or y not in _PARAMETERS:
-        raise ValueError(f"x, y = {x!r}, {y!r}: must be two different ones of {', '.join(_PARAMETERS)}")
+        raise ValueError(
+            f"x, y = {x!r}, {y!r}: must be two different parameters among {', '.join(_PARAMETERS)}"
+        )
     if found.holds.ndim != 2 or min(found.holds.shape) < 2:
-        raise ValueError(f"found has a grid of shape {found.holds.shape}: must be 2-D, two points each way")
+        raise ValueError(
+            f"found has a grid of shape {found.holds.shape}: must be 2-D, with two points or more per axis"
+        )
     ax = axes(ax)
     across, up = getattr(found, x), getattr(found, y)
     ax.set_facecolor("0.82")
@@ -165,13 +186,13 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     ax : Axes, optional
         Default: a new figure's.
     unit : str, optional
-        What x is, for the axis. Default: "mass", or "count" for integers.
+        Name of x, for the axis label. Default: "mass", or "count" for integers.
 
     Returns
     -------
     Axes
-        Logarithmic both ways. A thin dotted line marks the threshold. A law's line ends a factor of ten below
-        the data's last point, or at the upper end. Laws that cannot be told apart are one line, with all
+        Both axes are logarithmic. A thin dotted line marks the threshold. A law's line ends a factor of ten
+        below the last point of the data, or at the upper end. Indistinguishable laws share one line, with all
         their names.
 
     Examples
@@ -181,9 +202,10 @@ def plot_tail_fit(fit: TailFit, ax: Axes | None = None, *, unit: str | None = No
     >>> ax.get_xlabel()
     'mass, $x$'
     """
+    instance("fit", fit, TailFit, "fit_tail(masses)")
     ax = axes(ax)
     survival = fit.counts[::-1].cumsum()[::-1] / fit.n
-    # A few thousand points, evenly along the curve, look like all of them.
+    # A few thousand points, evenly along the curve, look the same as all of them.
     steps = [np.diff(np.log(each)) / np.ptp(np.log(each)) for each in (fit.values, survival)]
     travelled = np.hypot(*steps).cumsum()
     marks = 1 + np.searchsorted(travelled, np.linspace(0, travelled[-1], 3000))

@@ -1,4 +1,4 @@
-"""Pictures of rebound: scores, examples needed, and what the first fall depends on."""
+"""Plots of rebound: scores, examples needed, and the dependence of the first fall."""
 
 import math
 from typing import Literal
@@ -7,7 +7,21 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..alignment import PAPER_NEEDED, POSITIVE, REGIMES, Rebound, ReboundFactor, Regime
-from ._style import DASHES, GREYS, MARKERS, _edges, _legend, _regime, _ticks, alike, axes, line, mark, number
+from ._style import (
+    DASHES,
+    GREYS,
+    MARKERS,
+    _edges,
+    _legend,
+    _regime,
+    _ticks,
+    alike,
+    axes,
+    instance,
+    line,
+    mark,
+    number,
+)
 
 
 def plot_rebound(
@@ -25,15 +39,15 @@ def plot_rebound(
     ax : Axes, optional
         Default: a new figure's.
     regime : {"counts", "fine-tuning"}
-        Which clock.
+        Regime of training.
     show : {"score", "drop"}
-        The score, or how far it has fallen: that tells lines apart where scores hardly move.
+        The score, or its fall, which separates lines if scores hardly change.
 
     Returns
     -------
     Axes
-        What was simulated is marked, and joined by straight lines; lines that cannot be told apart are drawn
-        once, and named together. With the score, a thin line marks `Rebound.level`.
+        Simulated points are marked, and joined by straight lines; indistinguishable lines are drawn once, and
+        named together. With the score, a thin line marks `Rebound.level`.
 
     Raises
     ------
@@ -45,8 +59,9 @@ def plot_rebound(
     >>> from tokentree import published_form, simulate_rebound
     >>> found = simulate_rebound(published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=10**6, l=1))
     >>> [line.get_label() for line in plot_rebound(found).get_lines()]
-    ['1000', '2000', '5000, 10000', 'level to fall to, 0.5']
+    ['1000', '2000', '5000, 10000', 'target level, 0.5']
     """
+    instance("rebound", rebound, Rebound, "simulate_rebound(mixture)")
     r = _regime(regime)
     if show not in ("score", "drop"):
         raise ValueError(f"show = {show!r}: must be 'score' or 'drop'")
@@ -56,7 +71,7 @@ def plot_rebound(
         label = ", ".join(f"{n:.12g}" for n in rebound.positive[group])
         ax.plot(rebound.negative, values[group[0]], **line(nth), marker=MARKERS[nth % 4], ms=4, label=label)
     if show == "score":
-        label = f"level to fall to, {rebound.level:.3g}"
+        label = f"target level, {rebound.level:.3g}"
         ax.axhline(rebound.level, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label=label)
     ax.set_xlabel("negative examples (blocks)")
     score = "score, share of $D_a$ in the model's mass"
@@ -66,7 +81,7 @@ def plot_rebound(
 
 
 def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True) -> Axes:
-    r"""Negative examples that undo the positive ones, in both regimes, beside the paper's Table 3.
+    r"""Negative examples needed to undo the positive ones, in both regimes, with the paper's Table 3.
 
     Parameters
     ----------
@@ -74,13 +89,13 @@ def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True)
     ax : Axes, optional
         Default: a new figure's.
     paper : bool
-        Whether to draw the paper's figures too.
+        Whether to draw the paper's values too.
 
     Returns
     -------
     Axes
-        Logarithmic both ways. Triangles on the upper edge: the score never comes down to the level; on the
-        lower edge: it is there already.
+        Both axes are logarithmic. A triangle on the upper edge means that the score never falls to the level,
+        one on the lower edge that it is there already.
 
     Examples
     --------
@@ -89,9 +104,10 @@ def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True)
     >>> [text.get_text() for text in plot_needed(found).get_legend().get_texts()]
     ['counts', 'fine-tuning', 'paper, Llama2-7B', 'paper, Gemma-2B']
     """
+    instance("rebound", rebound, Rebound, "simulate_rebound(mixture)")
     ax = axes(ax)
     ax.set_xscale("log")
-    # An axis without a number above zero cannot be logarithmic.
+    # An axis without a positive number cannot be logarithmic.
     if paper or ((rebound.needed > 0) & (rebound.needed < np.inf)).any():
         ax.set_yscale("log")
     ends = np.zeros(2, np.bool_)
@@ -124,22 +140,22 @@ def plot_rebound_factor(
     Parameters
     ----------
     factor : ReboundFactor
-        Of at least three values.
+        A factor with at least three values.
     ax : Axes, optional
         Default: a new figure's.
     regime : {"counts", "fine-tuning"}
-        Which clock.
+        Regime of training.
     positive : int
         Index into `ReboundFactor.positive`.
     unit : str
-        What the factor is counted in, for the axis: "symbols" for depth.
+        Unit of the factor, for the axis label: "symbols" for depth.
 
     Returns
     -------
     Axes
-        Logarithmic both ways, with the fit and a band of one standard error of the fitted line. The band is
-        the misfit of a power law: the simulation has no noise. Where a drop is not positive there is no power
-        law; the axes are linear then, and the legend says so.
+        Both axes are logarithmic, with the fit and a band of one standard error of the fitted line. The band
+        shows the misfit of a power law, since the simulation has no noise. If a drop is not positive there is
+        no power law; the axes are then linear, and the legend says so.
 
     Raises
     ------
@@ -155,6 +171,7 @@ def plot_rebound_factor(
     >>> print(ax.get_legend().get_texts()[1].get_text())
     fit, exponent $-0.9935 \pm 0.0034$
     """
+    instance("factor", factor, ReboundFactor, "rebound_by_depth([a, b, c])")
     r = _regime(regime)
     law = factor.fit(regime, positive)
     ax = axes(ax)
@@ -168,10 +185,10 @@ def plot_rebound_factor(
         x = np.geomspace(values[0], values[-1], 100)
         fitted = law.amplitude * x**law.exponent
         logs = np.log(values)
-        # Of the line at x: its error at the mean of log x, and that of the exponent, are independent.
+        # Variance of the line at x: its error at the mean of log x and that of the exponent are independent.
         error = law.exponent_error * np.sqrt(logs.var() + (np.log(x) - logs.mean()) ** 2)
         ax.fill_between(x, fitted * np.exp(-error), fitted * np.exp(error), color="0.85", linewidth=0)
-        # To the second figure of the error, but not beyond four decimals.
+        # To the second digit of the error, but to at most four decimals.
         decimals = 4 if law.exponent_error < 1e-3 else max(0, 1 - math.floor(math.log10(law.exponent_error)))
         label = rf"fit, exponent ${law.exponent:.{decimals}f} \pm {number(law.exponent_error, 2)}$"
         handles += ax.plot(x, fitted, color="0.3", linestyle=DASHES[1], label=label)

@@ -1,4 +1,4 @@
-"""Pictures of Theorem 4.2: rates against the perturbation, overlaps against depth."""
+"""Plots of Theorem 4.2: rates against the perturbation, overlaps against depth."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from ..mixtures import Mixture
 from ..theorem import DepthCurve, ResponseCurve, published_change
-from ._style import DASHES, GREYS, _legend, alike, axes, line, mark, plain
+from ._style import DASHES, GREYS, _legend, alike, axes, instance, line, mark, plain
 
 
 def plot_rate_change(
@@ -22,28 +21,28 @@ def plot_rate_change(
 ) -> Axes:
     r"""Change of one dataset's rate as the perturbation grows, for several k.
 
-    Changes are in inverse proportion to the sizes. So the axis counts those of gamma_a in units of
-    1 / (k + 1) bits per block, and those of gamma_p in units of 1 / (k (k + 1)): in these, curves of large k
-    fall on one another where the theorem's proportion holds.
+    Changes are inversely proportional to the sizes. So those of gamma_a are in units of 1 / (k + 1) bits per
+    block, and those of gamma_p in units of 1 / (k (k + 1)) bits per block. In these units, curves of large k
+    coincide if the theorem's proportion holds.
 
     Parameters
     ----------
     curves : ResponseCurve, or a sequence of them
-        One for each k.
+        One curve for each k.
     dataset : {"pretrain", "align"}
-        Whose rate.
+        The dataset whose rate is drawn.
     ax : Axes, optional
         Default: a new figure's.
     parts : int, optional
-        Mark the closed form of the published form with this many disjoint parts, and its limit 1/(m - 1) on
-        l, where gamma_p turns.
+        Draw the closed form of the published form with this many disjoint parts, and mark its limit l = 1/(m
+        - 1), where gamma_p has its minimum.
     unit : str
-        Unit of the curves' rates, for the axis.
+        Unit of the curves' rates, for the axis label.
 
     Returns
     -------
     Axes
-        Curves over the same l that cannot be told apart are drawn once, and named together.
+        Indistinguishable curves over the same l are drawn once, and named together.
 
     Raises
     ------
@@ -58,13 +57,13 @@ def plot_rate_change(
     >>> ax.get_xlabel()
     'size of the perturbation, $l = |D_t|\\,/\\,|D_a|$'
     """
-    if isinstance(curves, Mixture):
-        raise TypeError(
-            "curves is a Mixture: must be a ResponseCurve, as response_curve(mixture, l) makes it"
-        )
-    curves = [curves] if isinstance(curves, ResponseCurve) else curves
+    if not isinstance(curves, Sequence):
+        instance("curves", curves, ResponseCurve, "response_curve(mixture, l)")
+        curves = [curves]
     if not curves:
         raise ValueError("curves is empty: at least one curve is needed")
+    for i, curve in enumerate(curves):
+        instance(f"curves[{i}]", curve, ResponseCurve, "response_curve(mixture, l)")
     if dataset not in ("pretrain", "align"):
         raise ValueError(f"dataset = {dataset!r}: must be 'pretrain' or 'align'")
     ax = axes(ax)
@@ -98,10 +97,10 @@ def plot_rate_change(
 
 
 def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "symbols") -> Axes:
-    r"""S_pt and S_at against the depth that the joint tree is pruned to, with Theorem 4.2's verdict.
+    r"""S_pt and S_at against the depth to which the joint tree is pruned, with Theorem 4.2's verdict.
 
-    A triangle that points down says that the rate of D_p (filled) or D_a (open) falls as D_t grows (S > 1),
-    one that points up that it rises, and a dot that the sign is zero or was not proved. Depths where the
+    A triangle pointing down means that the rate of D_p (filled) or D_a (open) falls as D_t grows (S > 1), one
+    pointing up that it rises, and a dot that the sign is zero or was not proved. Depths at which the
     theorem's signs hold are shaded.
 
     Parameters
@@ -110,7 +109,7 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
     ax : Axes, optional
         Default: a new figure's.
     unit : str
-        What depth is counted in, for the axis.
+        Unit of depth, for the axis label.
 
     Returns
     -------
@@ -124,10 +123,7 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
     >>> plot_depth_curve(depth_curve(trees)).get_xlabel()
     'depth $d$ (symbols)'
     """
-    if not isinstance(curve, DepthCurve):
-        raise TypeError(
-            f"curve is a {type(curve).__name__}: must be a DepthCurve, as depth_curve([a, b, c]) makes it"
-        )
+    instance("curve", curve, DepthCurve, "depth_curve([a, b, c])")
     ax = axes(ax)
     for i, (letter, name) in enumerate(zip("pa", curve.elasticities[0].names, strict=False)):
         found = [(each.overlap_pretrain, each.overlap_align)[i] for each in curve.elasticities]

@@ -1,4 +1,4 @@
-"""Pictures of training runs: what the law says of them, and what the token tree fitted to them says."""
+"""Plots of training runs: tests of the law, and predictions of the token tree fitted to them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -16,30 +16,30 @@ from .._lib.checks import Numbers
 from ..mixtures import BestSizes
 from ..training import MixingLaw, TrainingRuns
 from ._grid import response_grid
-from ._style import GREYS, MARKERS, _legend, _legend_above, axes, listed, mark, number, plain
+from ._style import GREYS, MARKERS, _legend, _legend_above, axes, instance, listed, mark, number, plain
 
 _APART = 6
-"""Losses that are told apart by their markers; more are drawn as one cloud."""
+"""Number of losses distinguished by their markers; more are drawn as one cloud."""
 
 MOST_RUNS = 600
-"""Runs whose regret can be told apart on a picture."""
+"""Number of runs whose regrets can be distinguished in a plot."""
 
 
 def plot_predictions(
     law: MixingLaw, runs: TrainingRuns, ax: Axes | None = None, *, losses: Sequence[str] | None = None
 ) -> Axes:
-    r"""Rates that were measured against those that a law predicts, and the line where the two agree.
+    r"""Measured rates against the predictions of a law, with the line of equality.
 
     Parameters
     ----------
     law : MixingLaw
     runs : TrainingRuns
-        Of the law's datasets, in any order: those it was fitted to, or, better, others.
+        Runs on the law's datasets, in any order: those it was fitted to or, better, others.
     ax : Axes, optional
         Default: a new figure's.
     losses : sequence of str, optional
-        Which to draw. Default: all that the law knows and the runs have. Up to six have a marker each and
-        their R2 in the legend; more are one cloud, with the mean of their R2.
+        Losses to draw. Default: all that the law and the runs have in common. Up to six have their own
+        markers, with their R2 in the legend; more are one cloud, with the mean of their R2.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def plot_predictions(
     Raises
     ------
     ValueError
-        If a dataset of the runs is unknown to the law, or a loss to either, or no loss is left.
+        If the law lacks a dataset of the runs, or either lacks a loss, or no loss is left.
 
     Examples
     --------
@@ -60,6 +60,8 @@ def plot_predictions(
     >>> plot_predictions(law, runs).get_xlabel()
     'predicted rate $\\gamma_i$ (nats per token)'
     """
+    instance("law", law, MixingLaw, "MixingLaw.fit(runs)")
+    instance("runs", runs, TrainingRuns, "TrainingRuns(sizes, rates)")
     r2 = law.score(runs).r2
     sizes = np.zeros((runs.n_runs, len(law.names)))
     for j, name in enumerate(runs.names):
@@ -71,7 +73,7 @@ def plot_predictions(
             raise ValueError(f"losses names {loss!r}: must be one of {', '.join(map(repr, known))}")
     shown = known if losses is None else list(losses)
     if not shown:
-        raise ValueError("losses: none to draw, law and runs have none in common")
+        raise ValueError("losses: none to draw, because law and runs have none in common")
     ax = axes(ax)
     apart, handles, ends = len(shown) <= _APART, [], []
     for i, loss in enumerate(shown):
@@ -105,23 +107,24 @@ def _fit(r2: float) -> str:
 
 
 def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
-    r"""What each run would lose with each other run's model, and where it would gain: there the law fails.
+    r"""What each run would lose with each other run's model; the law fails where it would gain.
 
-    The darker, the more. A cross marks a pair in which run b's model is better on run a's own data, by more
-    than rounding and, if the rates have standard errors, by more than two of them. Hatched is what cannot be
-    said, because data of run a have no measured loss.
+    Darker cells are larger losses. A cross marks a pair in which run b's model is better on run a's own data,
+    by more than rounding and, if the rates have standard errors, by more than two of them. Hatched cells are
+    unknown, because data of run a have no measured loss.
 
     Parameters
     ----------
     runs : TrainingRuns
-        At most 600, of one model size and number of tokens: a larger model that is better is no exception.
+        At most 600 runs, of one model size and number of tokens: a larger model that is better does not
+        violate the law.
     ax : Axes, optional
         Default: a new figure's.
 
     Returns
     -------
     Axes
-        With a bar of the regret per token, n^a . (g^b - g^a) / T^a.
+        The grey scale is the regret per token, n^a . (g^b - g^a) / T^a.
 
     Raises
     ------
@@ -134,6 +137,7 @@ def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
     >>> plot_regret(runs).get_xlabel()
     'run b, whose model'
     """
+    instance("runs", runs, TrainingRuns, "TrainingRuns(sizes, rates)")
     if runs.n_runs > MOST_RUNS:
         raise ValueError(f"runs has {runs.n_runs:,} runs: must be at most {MOST_RUNS}; take a subset")
     for name, values in (("parameters", runs.parameters), ("tokens", runs.tokens)):
@@ -145,7 +149,7 @@ def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
     unknown = np.isnan(regret)
     ax.set_facecolor("1.0")
     most = float(np.nanmax(regret, initial=0.0)) or 1.0
-    # A square root shows small regrets beside large ones, and zero as white.
+    # A square root shows small and large regrets together, and zero as white.
     image = ax.imshow(
         np.ma.array(np.maximum(regret, 0), mask=unknown),
         cmap="Greys",
@@ -183,7 +187,7 @@ def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
 
 
 def _allowed(runs: TrainingRuns) -> Float[np.ndarray, "runs runs"]:
-    """How far below zero rounding, and two standard errors, may take the regret per token."""
+    """How far below zero rounding and two standard errors allow the regret per token to be."""
     n = runs.n_datasets
     rates, weights = np.nan_to_num(runs.rates[:, :n]), runs.weights**2
     rounding = (4 * n + 8) * np.finfo(np.float64).eps * np.abs(rates).max()
@@ -202,24 +206,24 @@ def plot_law_response(
     parameters: float | None = None,
     tokens: float | None = None,
 ) -> Axes:
-    r"""How every loss answers to every dataset that grows: how strongly in grey, its sign in the cell.
+    r"""Response of every loss to the growth of every dataset: size in grey, sign in the cell.
 
-    A question mark stands for datasets that are unknown to the law.
+    A question mark marks datasets unknown to the law.
 
     Parameters
     ----------
     law : MixingLaw
     sizes : array_like, shape (N,), or a mapping of names to sizes
-        The mixture at which it answers; only proportions count.
+        The mixture at which the response is taken; only proportions matter.
     ax : Axes, optional
         Default: a new figure's.
     parameters, tokens : float, optional
-        As for `MixingLaw.response`, whose errors this shares.
+        As for `MixingLaw.response`, with the same errors.
 
     Returns
     -------
     Axes
-        With a bar of T times the response: nats per token, per share of the mixture by which t grows.
+        The grey scale is T times the response: nats per token, per share of the mixture by which t grows.
 
     Examples
     --------
@@ -231,6 +235,7 @@ def plot_law_response(
     >>> [text.get_text() for text in plot_law_response(law, [1, 1]).texts]
     ['−', '+', '+', '−']
     """
+    instance("law", law, MixingLaw, "MixingLaw.fit(runs)")
     given: Any = sizes if isinstance(sizes, Mapping) else checks.float_array("sizes", sizes)
     response = law.response(given, parameters=parameters, tokens=tokens)
     response = response * float(sum(given.values() if isinstance(sizes, Mapping) else given))
@@ -240,10 +245,10 @@ def plot_law_response(
 
 
 def plot_balance(runs: TrainingRuns, i: int | str, j: int | str, ax: Axes | None = None) -> Axes:
-    r"""Along the runs of two datasets alone: what one rate gains against what the other loses.
+    r"""Gain of one rate against the loss of the other, along the runs of two datasets alone.
 
-    From the least share of i to the largest, gamma_i falls and gamma_j rises. Sums of n_j dgamma_j and of
-    -n_i dgamma_i grow together, and for minimisers are the same (Gibbs-Duhem): the path keeps to the line.
+    From the smallest share of i to the largest, gamma_i falls and gamma_j rises. The sums of n_j dgamma_j and
+    of -n_i dgamma_i grow together, and are equal for minimisers (Gibbs-Duhem): the path follows the line.
 
     Parameters
     ----------
@@ -256,13 +261,13 @@ def plot_balance(runs: TrainingRuns, i: int | str, j: int | str, ax: Axes | None
     Returns
     -------
     Axes
-        With the ratio of the two sums, `TrainingRuns.balance`, in the legend. Both are of shares, so in nats
-        per token.
+        The legend gives the ratio of the two sums, `TrainingRuns.balance`. Both use shares as sizes, so are
+        in nats per token.
 
     Raises
     ------
     ValueError
-        As `TrainingRuns.balance`.
+        As for `TrainingRuns.balance`.
 
     Examples
     --------
@@ -273,6 +278,7 @@ def plot_balance(runs: TrainingRuns, i: int | str, j: int | str, ax: Axes | None
     >>> plot_balance(runs, "D1", "D2").get_legend().get_texts()[0].get_text()
     '50 mixtures, ratio 1.000'
     """
+    instance("runs", runs, TrainingRuns, "TrainingRuns(sizes, rates)")
     ratio = runs.balance(i, j)
     weights, rates = runs.path(i, j)
     share = weights[:, 0]
@@ -307,7 +313,7 @@ def plot_best_sizes(
     low: Annotated[Numbers, "datasets"] | None = None,
     high: Annotated[Numbers, "datasets"] | None = None,
 ) -> Axes:
-    r"""The shares of the best mixture as bars, with intervals if there are any.
+    r"""The shares of the best mixture as bars, with intervals if given.
 
     Parameters
     ----------
@@ -315,8 +321,8 @@ def plot_best_sizes(
     ax : Axes, optional
         Default: a new figure's.
     low, high : array_like, shape (N,), optional
-        Ends of an interval of each size, in the unit of ``best.sizes``, as
-        ``law.interval(lambda law: law.best_sizes(target).sizes)`` has them.
+        Ends of an interval for each size, in the unit of ``best.sizes``, as returned by ``law.interval(lambda
+        law: law.best_sizes(target).sizes)``.
 
     Returns
     -------
@@ -325,8 +331,8 @@ def plot_best_sizes(
     Raises
     ------
     ValueError
-        If only one of `low` and `high` is given, their shape is another, or an end is not finite or the lower
-        one above the higher.
+        If only one of `low` and `high` is given, their shape is wrong, or an end is not finite, or a lower
+        end is above its upper end.
 
     Examples
     --------
@@ -334,9 +340,10 @@ def plot_best_sizes(
     >>> [float(bar.get_width()) for bar in plot_best_sizes(best).patches]
     [0.75, 0.25]
     """
+    instance("best", best, BestSizes, "law.best_sizes(target)")
     total, n = float(best.sizes.sum()), len(best.names)
     if (low is None) != (high is None):
-        raise ValueError("low, high: both ends of the intervals are needed, or neither")
+        raise ValueError("low, high: give both ends of the intervals, or neither")
     ax = axes(ax)
     rows = np.arange(n)
     ax.barh(rows, best.sizes / total, color="0.75", edgecolor="0.3", linewidth=0.8, label="best mixture")

@@ -1,4 +1,4 @@
-"""Pictures of trees: node by node where they are small, level by level at any size."""
+"""Plots of trees: small trees node by node, trees of any size level by level."""
 
 from collections.abc import Callable
 from functools import cache
@@ -19,7 +19,7 @@ from ..trees import EOS, REST, TokenTree, checked_tree
 from ._style import DASHES, _legend_above, axes
 
 _OTHERS = min(EOS, REST) - 1
-"""Stands in the place of a symbol for children that are drawn as one."""
+"""Takes the place of a symbol for children that are drawn as one."""
 
 _LEAVES = {
     EOS: ("o", "0.0", "end of sequence"),
@@ -27,7 +27,7 @@ _LEAVES = {
     REST: (">", "0.75", "unexpanded"),
     _OTHERS: ("D", "0.75", "others"),
 }
-"""Marker, face and name of each kind of leaf, by its symbol, 0 for all that are symbols."""
+"""Marker, face colour and name of each kind of leaf, by its code, 0 for all symbols."""
 
 
 def plot_tree(
@@ -40,33 +40,33 @@ def plot_tree(
     unit: str = "symbols",
     max_nodes: int = 150,
 ) -> Axes:
-    r"""A small token tree, or the heavy part of a large one, root at the left.
+    r"""A small token tree, or the heavy part of a large one, with the root at the left.
 
-    Every leaf has a row of its own, and subtrees never overlap. A leaf's marker says why it is one, and
-    beside it stands its probability; lines are the wider the more mass passes. The line to a leaf that was
-    not expanded, or to what was folded, is dotted.
+    Every leaf has its own row, and subtrees never overlap. A leaf's marker shows why it is a leaf, with its
+    probability next to it; the width of a line increases with the mass below it. The line to an unexpanded
+    leaf, or to folded children, is dotted.
 
     Parameters
     ----------
     tree : TokenTree
     ax : Axes, optional
-        Default: a new figure's, as tall as the leaves need. Deep trees and long names of symbols want a wider
+        Default: a new figure's, as tall as the leaves need. Deep trees and long names of symbols need a wider
         one.
     token : callable
         Text for a symbol, such as a model's ``text``, a vocabulary's ``__getitem__``, ``chr``, or
-        ``"ab".__getitem__``. Spaces are drawn as ``␣``; what cannot be seen, or what the font lacks, as its
-        escape, such as ``\n``.
+        ``"ab".__getitem__``. Spaces are drawn as ``␣``; characters that are invisible or missing from the
+        font as escapes, such as ``\n``.
     order : "symbols" or "mass"
-        Leaves in lexicographic order from the top, an inner node midway between its first and last child; or
-        the heaviest child first and in line with its parent, so that the top row is the path that takes the
-        most probable symbol each time. What is folded or unexpanded then comes last.
+        "symbols": leaves in lexicographic order from the top, and an internal node midway between its first
+        and last child. "mass": the heaviest child first and level with its parent, so that the top row is the
+        path of the most probable symbol at each step; folded and unexpanded children come last.
     fold : float
-        Share of the tree's mass. The children of a node that have less are drawn as one mark, "others", with
-        their mass together.
+        Share of the tree's mass. The children of a node with less than this are drawn as one mark, "others",
+        with their total mass.
     unit : str
-        What depth is counted in, for the axis.
+        Unit of depth, for the axis label.
     max_nodes : int
-        Largest number of nodes that is drawn.
+        Largest number of nodes drawn.
 
     Returns
     -------
@@ -76,11 +76,11 @@ def plot_tree(
     ------
     ValueError
         If there are more than `max_nodes` nodes to draw. `plot_tree_levels` draws trees of any size;
-        ``tree.prune(depth)`` and `fold` make one smaller. Also if `order` or `fold` is not as above.
+        ``tree.prune(depth)`` and `fold` make one smaller. Also if `order` or `fold` is invalid.
 
     Notes
     -----
-    Definitions 3.1 and 3.3 of the paper. End-of-sequence is no symbol; the line to it says "end".
+    Definitions 3.1 and 3.3 of the paper. End-of-sequence is not a symbol; its line is labelled "end".
 
     Examples
     --------
@@ -88,7 +88,7 @@ def plot_tree(
     >>> [text.get_text() for text in ax.texts]
     ['a', 'b', 'end', 'b', 'b', '0.25', '0.5', '0.25']
 
-    A model's tree, its branches below a hundredth together:
+    A model's tree, with branches of less than a hundredth of the mass combined:
 
     >>> from tokentree.adapters import read_model
     >>> from tokentree.models import NGramModel
@@ -105,7 +105,7 @@ def plot_tree(
     if ax is None:
         ax = plt.subplots(figsize=(6.4, max(3.2, 1.2 + 0.19 * len(leaves))), layout="constrained")[1]
     box = ax.get_window_extent()
-    # In points. Text is as large as a row is high and a line is long, within reason.
+    # In points. Within bounds, the text size follows the height of a row and the length of a line.
     row, line = np.array([box.height / len(leaves), box.width / tree.depth]) * 72 / ax.figure.dpi
     size, short = (float(np.clip(0.75 * room, 4, 9)) for room in (row, min(row, line)))
 
@@ -135,21 +135,21 @@ def plot_tree(
 
 
 class _Nodes(NamedTuple):
-    """What is drawn of a tree, parents first, the children of one in lexicographic order."""
+    """The drawn nodes of a tree, parents first, siblings in lexicographic order."""
 
     depths: Int[np.ndarray, "nodes"]
     above: Int[np.ndarray, "nodes"]
-    """Places of the parents."""
+    """Indices of the parents."""
     symbols: Int[np.ndarray, "nodes"]
-    """Of the tree, or `_OTHERS`."""
+    """Symbols of the tree, or `_OTHERS`."""
     shares: Float[np.ndarray, "nodes"]
 
 
 def _drawn(tree: TokenTree, fold: float, max_nodes: int) -> _Nodes:
-    """The nodes of at least a share of the mass, and one more below each node for its other children."""
+    """The nodes with at least a given share of the mass, and one more per node for its other children."""
     depths, above = (each.astype(np.int64) for each in tree._depths_and_parents())
     shares = np.asarray(tree.weights / tree.weights[0], np.float64)
-    # No child is heavier than its parent, so what is kept is a tree.
+    # No child is heavier than its parent, so the kept nodes form a tree.
     kept = shares >= fold
     kept[0] = True
     folded = ~kept & kept[above]
@@ -170,7 +170,7 @@ def _drawn(tree: TokenTree, fold: float, max_nodes: int) -> _Nodes:
 
 
 def _layout(nodes: _Nodes, by_mass: bool) -> tuple[Int[np.ndarray, "leaves"], Float[np.ndarray, "nodes"]]:
-    """The leaves from the top, one a row, and the row of each node."""
+    """The leaves from the top, one per row, and the row of each node."""
     children: list[list[int]] = [[] for _ in nodes.depths]
     for node, up in enumerate(nodes.above[1:].tolist(), start=1):
         children[up].append(node)
@@ -192,7 +192,7 @@ def _layout(nodes: _Nodes, by_mass: bool) -> tuple[Int[np.ndarray, "leaves"], Fl
 
 
 def _readable(text: str) -> str:
-    """A token's text as it can be read: spaces seen, and what no glyph stands for escaped."""
+    """A token's text in readable form: spaces visible, and characters without a glyph escaped."""
     faces = _faces(tuple(FontProperties().get_family()), tuple(plt.rcParams["font.sans-serif"]))
     return "".join(
         "␣"
@@ -206,13 +206,13 @@ def _readable(text: str) -> str:
 
 @cache
 def _faces(families: tuple[str, ...], sans_serif: tuple[str, ...]) -> list[Any]:
-    """Fonts that texts are drawn in, the first that has a character."""
+    """Fonts for texts; each character uses the first that has it."""
     del sans_serif
     return [get_font(findfont(FontProperties(family=[family]))) for family in families]
 
 
 def _draw_lines(ax: Axes, nodes: _Nodes, rows: Float[np.ndarray, "nodes"]) -> None:
-    """From every node but the root up to its parent, the wider the more mass passes."""
+    """Lines from every node except the root up to its parent, wider for more mass."""
     places = zip(nodes.depths, nodes.above, rows, strict=True)
     lines = [[(d - 1, rows[up]), (d - 0.65, y), (d, y)] for d, up, y in places]
     dashes = [DASHES[2] if symbol in (REST, _OTHERS) else DASHES[0] for symbol in nodes.symbols]
@@ -230,7 +230,7 @@ def _draw_leaves(
     size: float,
     marker_size: float,
 ) -> list[Line2D]:
-    """Markers by kind, which are returned, and the leaves' probabilities in text of `size` points."""
+    """Draw markers by kind, which are returned, and the leaves' probabilities in text of `size` points."""
     kinds: list[Line2D] = []
     symbols = np.minimum(nodes.symbols[leaves], 0)
     for kind, (marker, face, name) in _LEAVES.items():
@@ -251,11 +251,11 @@ def _draw_leaves(
 
 
 def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "symbols") -> Axes:
-    r"""A token tree of any size, level by level: nodes, leaves, and where the mass is.
+    r"""A token tree of any size, level by level: nodes, leaves, and mass.
 
     For every depth d, the share of the mass that is closed (the response has ended at depth d or above),
-    unexpanded (nobody looked at how it goes on), and open, on the left axis; the three add up to 1. On the
-    right axis, logarithmic, the number of nodes at depth d, and of leaves that the tree has when pruned to d.
+    unexpanded (its continuation was not read), and open, on the left axis; the three add up to 1. On the
+    right axis, logarithmic, the number of nodes at depth d, and of leaves of the tree pruned to d.
 
     Parameters
     ----------
@@ -263,16 +263,16 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     ax : Axes, optional
         Default: a new figure's.
     unit : str
-        What depth is counted in, for the axis.
+        Unit of depth, for the axis label.
 
     Returns
     -------
     Axes
-        That of the mass; that of the counts is its twin, the last of ``ax.figure.axes``.
+        The axes of the mass; those of the counts are its twin, the last of ``ax.figure.axes``.
 
     Notes
     -----
-    O(nodes). Open mass at the last depth is that of the leaves cut there.
+    O(nodes). Open mass at the last depth is the mass of the leaves cut there.
 
     Examples
     --------
@@ -306,7 +306,7 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     twin = ax.twinx()
     sized = [4.0, 7.0] if tree.depth <= 40 else [0.0, 0.0]
     line: dict[str, Any] = {"color": "0.0", "marker": "o", "markerfacecolor": "1.0"}
-    # A leaf further up stays one.
+    # A leaf further up remains a leaf.
     leaves = nodes + np.cumsum(ends) - ends
     name = "leaves, pruned to $d$"
     counts = twin.plot(depths, leaves, linestyle=DASHES[1], ms=sized[1], label=name, **line)

@@ -1,14 +1,14 @@
-"""The compact form of a counted tree: sorted words, and where neighbours first differ.
+"""The compact form of a counted tree: sorted words, and the positions at which neighbours first differ.
 
 Responses advance together, one 64-bit word at a time::
 
     [ index of the prefix so far | next s symbols | how many they are ]
 
-Sorted words stand in lexicographic order, and a node begins wherever a word shares fewer symbols with its
-predecessor than the node is deep. A band keeps the distinct words of one round, and from them lays out the
-`height` levels of nodes that the round spans, when somebody asks. Deep levels of a large tree are mostly
-unary paths: the words take a tenth of the memory of the nodes they stand for, and sorting them takes a tenth
-of the time of writing those nodes down.
+Sorted words are in lexicographic order, and a node begins wherever a word shares fewer symbols with its
+predecessor than the depth of the node. A band keeps the distinct words of one round, and on demand lays out
+the `height` levels of nodes that the round spans. Deep levels of a large tree are mostly unary paths: the
+words take a tenth of the memory of their nodes, and sorting them takes a tenth of the time of writing those
+nodes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from .runs import Run, union
 from .tokens import EOS, Nodes
 
 _PIECE = 1 << 16
-"""Words that are worked on at a time, so that work space stays in cache and does not grow with the tree."""
+"""Words processed at a time, so that working memory stays in cache and does not grow with the tree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +32,20 @@ class Band:
 
     words: UInt[np.ndarray, "words"]
     ends: Int[np.ndarray, "ends"]
-    """Symbols in each word, or the one number that all share."""
+    """Number of symbols of each word, or the common number of all."""
     edges: Int[np.ndarray, "edges"] | None
     """Count of the responses before each word: weights are differences, exactly."""
     masses: Num[np.ndarray, "words"] | None
-    """Weight of each word where weights are floats, which are summed, never subtracted."""
+    """Weight of each word if weights are floats, which are summed, never subtracted."""
     s: int
     height: int
     bits: int
     low: int
-    """Bits at the bottom of a word that hold its length; zero where all are of one length."""
+    """Lowest bits of a word that hold its length; zero if all have one length."""
 
     @cached_property
     def shared(self) -> Int[np.ndarray, "words"]:
-        """How many symbols each word shares with its predecessor; -1 where the prefix differs."""
+        """Number of symbols each word shares with its predecessor; -1 if the prefix differs."""
         shared = np.full(len(self.words), -1, dtype=np.int8)
         for first, end in _pieces(1, len(shared)):
             # Clearing every bit that has a neighbour above it keeps the top one, and stops the conversion to
@@ -60,7 +60,7 @@ class Band:
 
     @cached_property
     def last(self) -> Int[np.ndarray, "ends"]:
-        """Level of each word's last node: one below its last symbol where the response ends there."""
+        """Level of each word's last node: one below its last symbol if the response ends there."""
         return (self.ends + (self.ends < self.height)).astype(np.int8)
 
     @cached_property
@@ -69,7 +69,7 @@ class Band:
         levels = np.arange(1, self.height + 1)
         begun = np.cumsum(_histogram(self.shared + 1, self.height + 1))[levels]
         if self.low:
-            # A word whose response ended higher up still bounds its neighbours, but has no node here.
+            # A word of a response that ended higher up still bounds its neighbours, but has no node here.
             begun -= np.cumsum(_histogram(self.last, self.height + 1))[levels - 1]
         sizes: Int[np.ndarray, "levels"] = begun
         return sizes
@@ -103,7 +103,7 @@ class Band:
             done += len(first)
 
     def _segments(self, level: int) -> Iterator[tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]]:
-        """First word below each node of a level, and the first one after it, some nodes at a time."""
+        """First word below each node of a level, and the first one after it, in batches of nodes."""
         begun = np.zeros(0, dtype=np.int64)
         for first, end in _pieces(0, len(self.words)):
             begun = np.append(begun, np.flatnonzero(self.shared[first:end] < level) + first)
@@ -113,7 +113,7 @@ class Band:
         yield begun, np.array([len(self.words)])
 
     def prune(self, level: int) -> "Band":
-        """The first `level` levels, fewer than there are."""
+        """The first `level` levels, fewer than all."""
         at = np.flatnonzero(self.shared < level)
         words = self.words[at] >> np.uint64(self.low + (self.s - level) * self.bits)
         ends = np.minimum(self.ends, np.int8(level))
@@ -125,7 +125,7 @@ class Band:
         return Band(words, ends, edges, masses, level, level, self.bits, self.low)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Steps from word to word and counts are small numbers, and travel as such.
+        # Steps from word to word and counts are small, and are pickled as small numbers.
         steps = _narrow(np.diff(self.words))
         counts = None if self.edges is None else _narrow(np.diff(self.edges))
         rest = (self.masses, self.s, self.height, self.bits, self.low)
@@ -155,7 +155,7 @@ class Bands:
         """Distinct responses, as far as they were counted."""
         here = (np.broadcast_to(band.ends < band.height, band.words.shape) for band in self.bands)
         ended = [int(np.count_nonzero(ends)) for ends in here]
-        # What has not ended in the last round is cut there.
+        # Responses that have not ended in the last round are cut there.
         return sum(ended[:-1]) + len(self.bands[-1].words)
 
     def nodes(self, depth: int) -> Nodes:
@@ -197,7 +197,7 @@ class Bands:
 
 
 Parts = tuple[int, Int[np.ndarray, "edges"] | None, Nodes | Bands]
-"""What a `TokenTree` is made of: alphabet size, offsets, nodes; or the compact form, which knows offsets."""
+"""The parts of a `TokenTree`: alphabet size, offsets, nodes; or the compact form, which has the offsets."""
 
 
 def merge(trees: Sequence[Bands]) -> Bands | None:
@@ -235,7 +235,7 @@ def _pieces(first: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _histogram(values: Int[np.ndarray, "_"], n: int) -> Int[np.ndarray, "n"]:
-    """How often each number below `n` occurs; in pieces, because bincount makes int64 of all it is given."""
+    """Occurrences of each number below `n`; in pieces, because bincount converts its input to int64."""
     pieces = (np.bincount(values[first:end], minlength=n) for first, end in _pieces(0, len(values)))
     return sum(pieces, np.zeros(n, np.int64))
 

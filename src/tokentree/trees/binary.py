@@ -1,4 +1,4 @@
-"""Trees over two symbols: every symbol spelled out in bits (Definition 3.1)."""
+"""Trees over two symbols: every symbol written in bits (Definition 3.1)."""
 
 import numpy as np
 from jaxtyping import Int
@@ -14,7 +14,7 @@ def binary_levels(q: int, offsets: Int[np.ndarray, "edges"], nodes: Nodes) -> li
     width = (q - 1).bit_length()
     symbols, parents, weights = nodes
     levels = [(symbols[:1].astype(np.int8), parents[:1], weights[:1])]
-    # Where each node of the old level above stands in the new tree.
+    # Position in the new tree of each node of the old level above.
     above = np.zeros(1, dtype=np.int32)
     for depth in range(1, len(offsets) - 1):
         here = slice(*offsets[[depth, depth + 1]].tolist())
@@ -24,7 +24,7 @@ def binary_levels(q: int, offsets: Int[np.ndarray, "edges"], nodes: Nodes) -> li
             path = paths(offsets, symbols, parents, offsets[depth - 1 : depth] + mixed[:1])[0, : depth - 1]
             raise ValueError(
                 f"after prefix {tuple(path.tolist())} some symbols are known and others unexpanded: "
-                "the weights of bits that they share are not known"
+                "the weights of the bits that they share are unknown"
             )
         above = above[up]
         for shift in range(width - 1, -1, -1):

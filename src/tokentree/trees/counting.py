@@ -1,4 +1,4 @@
-"""What a tree is counted from: weighted responses, or the blocks of bits or bytes of one long response."""
+"""Counting trees from weighted responses, or from the blocks of bits or bytes of one long response."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -33,9 +33,9 @@ def _sequence_weights(weights: Numbers | None, n: int) -> Num[np.ndarray, "n"] |
         return None
     array = checks.real_array("weights", weights)
     if array.shape != (n,):
-        raise ValueError(f"weights has shape {array.shape}: must be ({n},), one for each response")
+        raise ValueError(f"weights has shape {array.shape}: must be ({n},), one per response")
     checks.nonnegative("weights", array)
-    # A float sum is enough to see 2**63 coming; the exact sum follows only where it may matter.
+    # A float sum suffices to see that 2**63 is near; the exact sum follows only if it may matter.
     with np.errstate(over="ignore"):
         total = float(array.sum(dtype=np.float64))
     if array.dtype.kind == "i" and total > 2.0**62 and sum(array.tolist()) > _MAX_COUNT:
@@ -74,7 +74,7 @@ def count_file(
     stop = None if stop is None else checks.integer("stop", stop, at_least=0)
     with open(path, "rb") as file:
         first, limit, left, seen = 0, None, None, 0
-        # What cannot be sought in, such as a pipe, can still be read from its start to its end.
+        # A stream without seek, such as a pipe, can still be read from start to end.
         if start or stop is not None:
             seen = file.seek(0, os.SEEK_END)
             first, limit, left = _blocks_in(start, stop, width, seen, name)
@@ -99,7 +99,7 @@ def count_file(
 
 
 def _block_of(depth: int, alphabet: Alphabet) -> tuple[int, int]:
-    """A block's length in symbols, and the bits of a symbol."""
+    """A block's length in symbols, and the number of bits per symbol."""
     depth = checks.integer("depth", depth, at_least=1)
     if alphabet not in ("bits", "bytes"):
         raise ValueError(f"alphabet = {alphabet!r}: must be 'bits' or 'bytes'")
@@ -109,13 +109,13 @@ def _block_of(depth: int, alphabet: Alphabet) -> tuple[int, int]:
 def _blocks_in(
     start: int, stop: int | None, width: int, size: int, name: str
 ) -> tuple[int, int | None, int | None]:
-    """The first block that begins in a range of a file, how many do, and the bytes that hold them.
+    """The first block that begins in a range of a file, the number of blocks, and the bytes that hold them.
 
-    None stands for all up to the end of the file.
+    None means all up to the end of the file.
     """
     first, limit, left = -(-8 * start // width), None, None
     if stop is not None:
-        # A file that grows meanwhile has its end where it was.
+        # A file that grows meanwhile is read to its former end.
         left = max(0, size - first * width // 8)
         if stop < size:
             limit = -(-8 * stop // width) - first
@@ -135,7 +135,7 @@ def _count_pieces(
     if not len(words) and last is not None:
         return count_sequences(last[None, :], None, q, depth)
     if width <= runs.WIDEST:
-        # In place, for these may be all the memory there is.
+        # In place, because these may take almost all the memory.
         words <<= np.uint64(low)
         words |= np.uint64(depth)
         if last is not None:

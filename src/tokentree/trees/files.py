@@ -1,4 +1,4 @@
-"""Trees on disk: their arrays, and what these must be, whoever wrote the file."""
+"""Trees on disk: their arrays, and the checks of these, whoever wrote the file."""
 
 import operator
 import os
@@ -20,7 +20,7 @@ _VERSION = 1
 _PARTS = ("alphabet_size", "offsets", "symbols", "parents", "weights")
 
 _SLAB = 1 << 16
-"""Nodes that are checked at a time, so that checking takes little memory; a level is not divided."""
+"""Nodes checked at a time, so that checking takes little memory; a level is not divided."""
 
 
 def write_tree(path: str | os.PathLike[str], q: int, offsets: npt.NDArray[Any], nodes: Nodes) -> None:
@@ -48,11 +48,11 @@ def read_tree(path: str | os.PathLike[str]) -> Parts:
             validate(q, offsets, *nodes)
         except MemoryError:
             raise
-        # Damaged bytes come out of zipfile, zlib and NumPy as a dozen kinds of error, OSError among them.
+        # Damaged bytes make zipfile, zlib and NumPy raise a dozen kinds of error, including OSError.
         except Exception as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(
-                f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}; must be written by save"
+                f"path = {os.fspath(path)!r} is not an intact file written by TokenTree.save: {reason}"
             ) from error
     return q, offsets, nodes
 
@@ -68,12 +68,12 @@ def validate(
     _check_types(q, offsets, symbols, parents, weights)
     if symbols[0] != 0 or parents[0] != 0 or (symbols < REST).any() or (symbols >= q).any():
         raise ValueError("a symbol is outside the alphabet")
-    # As its logarithm stands no mass but one that is below the range of float64, or by rounding just above.
+    # Only a mass below the range of float64, or by rounding just above it, is stored as its logarithm.
     positive = (weights >= 0) & (weights < np.inf)
     faint = (weights > -np.inf) & (weights < -708) & (weights.dtype.kind == "f")
     if not (positive | faint).all() or not weights[0] > 0:
         raise ValueError("a weight is negative or not finite, or the total is zero")
-    # Many levels at once, for those of a deep tree are short; not all, for that would take much memory.
+    # Many levels at once, because those of a deep tree are short; not all, which would take much memory.
     begin = 1
     while begin < len(offsets) - 1:
         end = max(begin + 1, int(np.searchsorted(offsets, offsets[begin] + _SLAB, side="right")) - 1)
@@ -103,7 +103,7 @@ def _check_types(
         and (offsets[0], offsets[1], offsets[-1]) == (0, 1, symbols.size)
         and (np.diff(offsets) > 0).all()
     ):
-        raise ValueError("level offsets do not rise from 0 to the number of nodes")
+        raise ValueError("level offsets do not increase from 0 to the number of nodes")
 
 
 def _check_levels(
@@ -126,7 +126,7 @@ def _check_levels(
     # A level by itself may be large, and needs no array for a single number.
     many = len(sizes) > 2
     size = np.repeat(sizes[:-1], sizes[1:]) if many else sizes[0]
-    hang = "nodes at depth {} hang from the wrong parents"
+    hang = "nodes at depth {} have the wrong parents"
     refuse((up < 0) | (up >= size), here, hang)
     if many:
         up = up + np.repeat(edges[:-2] - above.start, sizes[1:])
@@ -134,7 +134,7 @@ def _check_levels(
     disorder = (steps < 0) | ((steps == 0) & (np.diff(token) <= 0))
     refuse(disorder, here[1:], "nodes at depth {} are out of order")
     first = np.flatnonzero(run_starts(up))
-    # The root's symbol is 0, so that it may have children as every symbol may.
+    # The root's symbol is 0, so that it may have children like every symbol.
     inner = symbols[above.start : above.stop] >= 0
     has = np.zeros(len(above), dtype=bool)
     has[up[first]] = True
@@ -146,15 +146,15 @@ def _check_levels(
 def _uneven(
     weight: npt.NDArray[Any], first: npt.NDArray[Any], expected: npt.NDArray[Any]
 ) -> npt.NDArray[np.bool_]:
-    """Whether the weights from each of `first` to the next add up to another number than is expected."""
-    # Masses add up to the rounding of their sums; counts exactly, and that not by wrapping round 2**64.
+    """Whether the weights from each of `first` to the next differ in sum from what is expected."""
+    # Masses add up to within rounding of their sums; counts exactly, without wrapping round 2**64.
     with np.errstate(over="ignore", invalid="ignore"):
         sums = np.add.reduceat(weight, first, dtype=np.float64)
         off: npt.NDArray[np.bool_] = ~(np.abs(sums - expected) <= checks.SUM_TOLERANCE * expected)
         if (weight < 0).any():
             sums = log_masses.logs(log_masses.segment_sums(weight, first))
             logs = log_masses.logs(expected)
-            # Logarithms of long paths are themselves rounded by more than that.
+            # Logarithms of long paths have themselves a larger rounding error.
             slack = checks.SUM_TOLERANCE + 2.0**-50 * np.abs(logs)
             off = ~((np.abs(sums - logs) <= slack) & (logs > -np.inf) | (sums == logs))
     if weight.dtype == np.int64:

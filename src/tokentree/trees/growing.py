@@ -10,7 +10,7 @@ from .bands import _PIECE, Band, Bands, _pieces
 from .responses import FEW
 
 _ONE_ROUND = 58
-"""Bits that a word holds together with how many they are."""
+"""Bits that a word holds together with their number."""
 
 _POWERS = np.uint64(1) << np.arange(63, -1, -1, dtype=np.uint64)
 
@@ -24,7 +24,7 @@ def grow(
 ) -> Bands:
     """Sort the responses, at most `cap` tokens deep.
 
-    `flat` holds their symbols, as one row or as a matrix with a row for each; only the last may be shorter.
+    `flat` holds their symbols, as one row or as a matrix with one row each; only the last may be shorter.
     """
     bits = max(1, (q - 1).bit_length())
     if flat.ndim == 2:
@@ -60,7 +60,7 @@ def grow(
             order = np.argsort(key)
             key = key[order]
             weights = None if weights is None else weights[order]
-        # With an entry more than `run_starts` gives, so that the last word has an end, too.
+        # With one entry more than `run_starts` gives, so that the last word has an end too.
         new = np.ones(len(key) + 1, dtype=bool)
         np.not_equal(key[1:], key[:-1], out=new[1:-1])
         (first,) = new.nonzero()
@@ -82,19 +82,19 @@ def grow(
 def _span(shortest: int, longest: int, bits: int, room: int, left: int) -> tuple[int, int, int]:
     """Symbols in the next words of `room` bits, levels that they span, and bits for how many they are.
 
-    No bits are needed for that where no response ends among these symbols.
+    No bits are needed for that number if no response ends among these symbols.
     """
     s, low = min(room // bits, left, longest), 0
     if shortest < s:
         while s * bits + s.bit_length() > room:
             s -= 1
         low = s.bit_length()
-    # If no symbol is left below these, the next level is all end-of-sequence: take it along.
+    # If no symbol is left below these, the next level is all end-of-sequence: include it.
     return s, s + (s == longest and s < left), low
 
 
 def _close(key: UInt[np.ndarray, "n"], local: Int[np.ndarray, "n"], s: int, bits: int, low: int) -> None:
-    """In each word of s symbols, put the number that are the response's own in place of what follows them."""
+    """In each word of s symbols, replace those after the response's own by the number of its own."""
     behind = ((s - local) * bits).astype(np.uint64)
     key >>= behind
     key <<= behind + np.uint64(low)
@@ -104,7 +104,7 @@ def _close(key: UInt[np.ndarray, "n"], local: Int[np.ndarray, "n"], s: int, bits
 def _weighed(
     weights: Num[np.ndarray, "n"] | None, first: Int[np.ndarray, "edges"]
 ) -> tuple[Int[np.ndarray, "edges"] | None, Num[np.ndarray, "words"] | None]:
-    """What each word weighs, as a band keeps it: counts before each word, or masses."""
+    """The weight of each word, as a band keeps it: counts before each word, or masses."""
     if weights is None:
         return first, None
     if weights.dtype.kind == "i":
@@ -115,7 +115,7 @@ def _weighed(
 def _reader(
     flat: Shaped[np.ndarray, "..."], bits: int
 ) -> Callable[[Int[np.ndarray, "n"], int, int], UInt[np.ndarray, "n"]]:
-    """What packs the next s symbols of each response, given where they stand and at what depth."""
+    """A function that packs the next s symbols of each response, given their positions and depth."""
     if bits == 1 and flat.ndim == 2 and len(flat) <= FEW and flat.shape[1] <= _ONE_ROUND:
         return lambda at, s, _: flat[:, :s] @ _POWERS[64 - s :]
     if bits == 1:
@@ -142,11 +142,11 @@ def _pack(columns: Iterable[UInt[np.ndarray, "n"]], n: int, bits: int) -> UInt[n
 
 
 def _stream(flat: UInt[np.ndarray, "..."]) -> UInt[np.ndarray, "words"]:
-    """Bits in one row, 64 to a word, with room for two words to be read anywhere."""
+    """Bits in one row, 64 per word, with room to read two words anywhere."""
     row, stream = flat.ravel(), np.empty(flat.size // 64 + 2, dtype=np.uint64)
     octets = stream.view(np.uint8)
     octets[flat.size // 8 :] = 0
-    # In pieces, because large arrays that live for a moment cost more than what is done with them.
+    # In pieces, because short-lived large arrays cost more than the work on them.
     for first in range(0, len(row), 8 * _PIECE):
         packed = np.packbits(row[first : first + 8 * _PIECE])
         octets[first // 8 : first // 8 + len(packed)] = packed
@@ -154,7 +154,7 @@ def _stream(flat: UInt[np.ndarray, "..."]) -> UInt[np.ndarray, "words"]:
 
 
 def _windows(stream: UInt[np.ndarray, "words"], at: Int[np.ndarray, "n"], s: int) -> UInt[np.ndarray, "n"]:
-    """The s <= 64 bits of the stream from each place on."""
+    """The s <= 64 bits of the stream from each position on."""
     windows = np.zeros(len(at), dtype=np.uint64)
     if not s:
         return windows
@@ -162,7 +162,7 @@ def _windows(stream: UInt[np.ndarray, "words"], at: Int[np.ndarray, "n"], s: int
         word, skip = at[first:end] >> 6, (at[first:end] & 63).astype(np.uint64)
         bits = stream[word] << skip
         if skip.max() > 64 - s:
-            # A shift by 64 is not defined, so it is made of two.
+            # A shift by 64 is undefined, so it is done in two steps.
             bits |= stream[word + 1] >> np.uint64(1) >> (np.uint64(63) - skip)
         np.right_shift(bits, np.uint64(64 - s), out=windows[first:end])
     return windows

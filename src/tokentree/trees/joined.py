@@ -1,4 +1,4 @@
-"""Two trees as one, level by level: what one holds where the other has its mass."""
+"""Two trees as one, level by level: the masses of one at the nodes of the other."""
 
 from typing import NamedTuple
 
@@ -13,24 +13,24 @@ from .tree import TokenTree
 
 
 def refuse_open(data_tree: TokenTree) -> None:
-    """Refuse data of which a part is unexpanded."""
+    """Refuse data that are partly unexpanded."""
     if checked_tree("data_tree", data_tree)._is_open:
         raise ValueError(
-            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be known"
+            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be fully known"
         )
 
 
 class Joined(NamedTuple):
-    """A model's tree and a data tree, node by node; masses over the totals, written as in `log_masses`."""
+    """A model's tree and a data tree, node by node; masses over the totals, stored as in `log_masses`."""
 
     union: TokenTree
-    """Of both trees, for its shape."""
+    """The joint tree of both, for its shape."""
     model: Float[np.ndarray, "nodes"]
     data: Float[np.ndarray, "nodes"]
     known: Bool[np.ndarray, "nodes"]
     """Whether the model lists the node."""
     data_at: Int[np.ndarray, "data"]
-    """Where the data's own nodes stand."""
+    """Positions of the data's own nodes."""
 
     @classmethod
     def of(cls, model_tree: TokenTree, data_tree: TokenTree, depth: int) -> "Joined":
@@ -49,7 +49,7 @@ class Joined(NamedTuple):
         levels, parents = union._depths_and_parents()
         q, p = log_masses.rounded(self.model), log_masses.rounded(self.data).copy()
 
-        # Data below a known node but on none of its known children: in its unexpanded leaf, or nowhere.
+        # Data below a known node but on none of its known children are in its unexpanded leaf, or nowhere.
         rest = np.full(union.n_nodes, -1)
         rest[parents[union.symbols == REST]] = np.flatnonzero(union.symbols == REST)
         strays = np.flatnonzero(~known & known[parents] & occurs)
@@ -62,7 +62,7 @@ class Joined(NamedTuple):
         faint = np.flatnonzero(log_masses.faint(self.model) & (p > 0))
         terms[faint] = p[faint] * (np.log(p[faint]) - self.model[faint] - 1)
         terms[lost] = np.inf
-        # It never decreases; sums of other terms might, in the last digit.
+        # It never decreases; sums of other terms might decrease in the last digit.
         lower = np.maximum.accumulate(by_depth(union, terms, (union.symbols < 0) | ~known))
         hidden = np.cumsum(np.bincount(levels, (union.symbols == REST) & occurs)) > 0
         return lower, np.where(hidden[1:], np.inf, lower)

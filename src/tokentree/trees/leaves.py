@@ -28,8 +28,8 @@ class Leaves(Result, Sequence[Leaf]):
 
     Notes
     -----
-    A table has a row for each leaf: prefix (a tuple of symbols), depth, kind (its name), weight and
-    probability. It takes O(M depth).
+    A table has one row per leaf: prefix (a tuple of symbols), depth, kind (its name), weight and probability.
+    It takes O(M depth).
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Leaves(Result, Sequence[Leaf]):
     weight: Num[np.ndarray, "leaves"]
     probability: Float[np.ndarray, "leaves"]
     symbols: Int[np.ndarray, "leaves depth"]
-    """The path to each leaf, closed by `EOS` or, where unexpanded, `REST`; padded by `EOS`."""
+    """The path to each leaf, closed by `EOS` or, if unexpanded, `REST`; padded with `EOS`."""
 
     def __len__(self) -> int:
         return len(self.node)
@@ -91,9 +91,9 @@ def leaf_nodes(
 def leaves_before(
     offsets: Int[np.ndarray, "edges"], symbols: Int[np.ndarray, "nodes"], parents: Int[np.ndarray, "nodes"]
 ) -> Int[np.ndarray, "nodes"]:
-    """How many leaves come before each node and what is below it, in lexicographic order."""
+    """Number of leaves that precede each node and its descendants, in lexicographic order."""
     levels = [slice(first, end) for first, end in pairwise(offsets.tolist())]
-    # Count the leaves below each node upwards, then hand out places downwards.
+    # Count the leaves below each node upwards, then assign positions downwards.
     below = _is_leaf(offsets, symbols).astype(np.int64)
     before: list[Int[np.ndarray, "..."]] = []
     for above, here in reversed(list(pairwise(levels))):
@@ -121,7 +121,7 @@ def paths(
     parents: Int[np.ndarray, "nodes"],
     nodes: Int[np.ndarray, "n"],
 ) -> Int[np.ndarray, "n depth"]:
-    """Tokens on the path to each of some nodes, padded by `EOS`."""
+    """Tokens on the path to each of the given nodes, padded with `EOS`."""
     deepest = len(offsets) - 2
     depth = np.searchsorted(offsets, nodes, side="right") - 1
     found = np.full((len(nodes), deepest), EOS, dtype=symbols.dtype)

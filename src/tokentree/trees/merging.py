@@ -1,4 +1,4 @@
-"""Several trees in one: their sum, and their distributions over the leaves of the joint tree."""
+"""Combining trees: their sum, and their distributions over the leaves of the joint tree."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from .tree import TokenTree, tree_of_levels
 
 
 def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *more: TokenTree) -> TokenTree:
-    """Add trees: every node of the result weighs the sum of its weights in `trees`.
+    """Add trees: the weight of every node of the result is the sum of its weights in `trees`.
 
     The tree of a union of datasets is the merge of their trees, so a corpus may be counted in shards.
 
@@ -23,7 +23,7 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
     trees : sequence of TokenTree, or the first of them
         Same alphabet; all counts or all masses.
     *more : TokenTree
-        The other trees, where they are given one after another, ``merge(a, b, c)``.
+        The other trees, if they are given one after another, ``merge(a, b, c)``.
 
     Returns
     -------
@@ -32,16 +32,16 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
     Raises
     ------
     ValueError
-        If `trees` is empty, alphabets differ, counts meet masses, the total is 2**63 or infinite, or a tree
-        is cut above the depth of another, or has unexpanded mass where another lists more: the weights there
-        are then unknown.
+        If `trees` is empty, alphabets differ, counts are mixed with masses, the total is 2**63 or more or
+        infinite, or a tree is cut above the depth of another, or has unexpanded mass where another lists
+        more: the weights there are then unknown.
 
     Notes
     -----
-    Exact, associative and commutative for counts. Trees of counts whose responses fit one word are merged in
-    compact form, as they were counted: O(n log k) for k trees of n distinct responses together. Others are
-    merged node by node: O(nodes log nodes) in the sum of their nodes. One call for many trees costs less than
-    a call for each. Section 3.2 of the paper, joint compression.
+    Exact, associative and commutative for counts. Trees of counts with responses that fit one word are merged
+    in compact form, as they were counted: O(n log k) for k trees with n distinct responses in all. Others are
+    merged node by node: O(nodes log nodes) in their total number of nodes. One call for many trees costs less
+    than one call per tree. Section 3.2 of the paper, joint compression.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
                 path = union._paths(above[torn[:1]])[0, : level[torn[0]] - 1]
                 raise ValueError(
                     f"trees[{i}] has unexpanded mass after prefix {tuple(path.tolist())}, where another tree "
-                    f"lists what it does not: prune all to depth {level[torn[0]] - 1} or less"
+                    f"lists nodes that it lacks: prune all to depth {level[torn[0]] - 1} or less"
                 )
     return union
 
@@ -82,7 +82,7 @@ def leaf_distributions(
     Parameters
     ----------
     trees : sequence of TokenTree, or a mapping to them
-        As in `merge`, whose errors this shares; counts and masses may stand side by side.
+        As in `merge`, with the same errors; counts and masses may be mixed.
     depth : int, optional
         Prune to this depth first. Default: the depth of the deepest tree.
     weights : bool
@@ -122,9 +122,9 @@ def leaf_distributions(
 
 
 def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
-    """`tree` pruned to `depth`, if it is known down to there; `name` is what the error calls it."""
+    """`tree` pruned to `depth`, if it is known to that depth; errors call it `name`."""
     if depth > tree.depth and tree.is_cut:
-        raise ValueError(f"depth = {depth}: {name} is cut at depth {tree.depth}, and deeper is unknown")
+        raise ValueError(f"depth = {depth}: {name} is cut at depth {tree.depth}, and unknown below")
     return tree.prune(depth)
 
 
@@ -133,7 +133,7 @@ def one_after_another(
     second: Any,
     more: Sequence[TokenTree],
 ) -> tuple[Sequence[TokenTree] | Mapping[str, TokenTree], Any]:
-    """Trees given as f(a, b, c) or f([a, b, c], second), and what was given second beside a sequence."""
+    """Trees given as f(a, b, c) or f([a, b, c], second), and the second argument after a sequence."""
     if isinstance(trees, TokenTree):
         return [trees, *([] if second is None else [second]), *more], None
     if more:
@@ -142,25 +142,25 @@ def one_after_another(
 
 
 def checked_tree(name: str, tree: object) -> TokenTree:
-    """A tree, or an error that says how to make one of what was given."""
+    """A tree, or an error that says how to make one from the given object."""
     if isinstance(tree, TokenTree):
         return tree
     how = ""
     if isinstance(tree, str | bytes | list | tuple):
-        how = "; TokenTree.from_sequences makes one of responses, from_text of a text"
+        how = "; TokenTree.from_sequences makes one from responses, from_text from a text"
     elif hasattr(type(tree), "distributions"):
-        how = "; pass one of the trees that it was made from"
+        how = "; pass one of the trees it was made from"
     elif callable(tree):
-        how = "; of a model, adapters.read_along(model, data_tree) or adapters.read_model(model, depth)"
+        how = "; for a model, adapters.read_along(model, data_tree) or adapters.read_model(model, depth)"
     raise TypeError(f"{name} is a {type(tree).__name__}: must be a TokenTree{how}")
 
 
 def checked_trees(trees: Sequence[TokenTree] | Mapping[str, TokenTree]) -> list[TokenTree]:
-    """The trees, of which there is at least one."""
+    """The trees, at least one."""
     if isinstance(trees, TokenTree):
         raise TypeError("trees is a TokenTree: must be a sequence of them; write [a, b] for trees a and b")
     if hasattr(type(trees), "distributions"):
-        raise TypeError(f"trees is a {type(trees).__name__}: must be the trees that it was made from")
+        raise TypeError(f"trees is a {type(trees).__name__}: must be the trees it was made from")
     trees = list(trees.values() if isinstance(trees, Mapping) else trees)
     if not trees:
         raise ValueError("trees is empty: at least one tree is needed")
@@ -168,17 +168,17 @@ def checked_trees(trees: Sequence[TokenTree] | Mapping[str, TokenTree]) -> list[
 
 
 def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
-    """Refuse trees that do not go together; say whether their sum is a tree of counts."""
+    """Refuse incompatible trees; return whether their sum is a tree of counts."""
     q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
     kind = type(trees[0].total_weight)
     for i, tree in enumerate(trees):
         if tree.alphabet_size != q:
             raise ValueError(
                 f"trees[{i}] has alphabet_size {tree.alphabet_size} and trees[0] has {q}: they must agree; "
-                "binarize() brings any tree to 2"
+                "binarize() gives any tree alphabet_size 2"
             )
         if type(tree.total_weight) is not kind and not mixed:
-            raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one sort")
+            raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one kind")
         if tree.is_cut and tree.depth < depth:
             raise ValueError(
                 f"trees[{i}] is cut at depth {tree.depth} and another tree reaches depth {depth}: prune all "
@@ -187,14 +187,14 @@ def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
     total = sum(tree.total_weight for tree in trees)
     counted = isinstance(total, int)
     if counted and total > _MAX_COUNT and not mixed:
-        raise ValueError(f"trees count {total} responses together: counts must stay below 2**63")
+        raise ValueError(f"trees count {total} responses in all: counts must stay below 2**63")
     if not total < np.inf:
-        raise ValueError(f"trees weigh {total} together: masses must have a finite total")
+        raise ValueError(f"trees have total mass {total}: must be finite")
     return counted and total <= _MAX_COUNT
 
 
 def joint_tree(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
-    """The merged tree, and for each tree the place of its nodes among the merged ones."""
+    """The merged tree, and for each tree the positions of its nodes in the merged tree."""
     counted = _agreed(trees, mixed)
     q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
     zero = np.zeros(1, dtype=np.int64)
@@ -209,7 +209,7 @@ def joint_tree(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, 
             here = tree.level(level)
             up = place[-1][tree.parents[here]]
             keys.append(up * (q - REST) + (tree.symbols[here].astype(np.int64) - REST))
-        # np.unique would hash them first, which takes far longer than sorting.
+        # np.unique would hash them first, which takes much longer than sorting.
         joint = np.sort(np.concatenate(keys))
         joint = joint[run_starts(joint)]
         for place, key in zip(places, keys, strict=True):

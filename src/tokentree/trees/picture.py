@@ -1,4 +1,4 @@
-"""Trees in notebooks: small ones as pictures, others as tables of their levels."""
+"""Trees in notebooks: small trees as pictures, others as tables of their levels."""
 
 from collections.abc import Iterator
 from html import escape
@@ -16,7 +16,7 @@ PICTURE = 64
 
 
 def tree_levels(title: str, offsets: Int[np.ndarray, "edges"], nodes: Nodes) -> str:
-    """Table of a tree's levels; masses may stand as logarithms."""
+    """Table of a tree's levels; masses may be stored as logarithms."""
     symbols, _, weights = nodes
     last = len(offsets) - 2
 
@@ -37,7 +37,7 @@ def tree_svg(
     weights: Num[np.ndarray, "nodes"],
     leaves: Leaves,
 ) -> str:
-    """Picture of a tree: root at the left, leaves from the top. `places` are depths and rows of nodes."""
+    """Picture of a tree: root at the left, leaves from the top. `places` holds depths and rows of nodes."""
     depths, rows = places
     depth = int(depths[-1])
     step = max(24, min(70, 640 // depth))
@@ -50,7 +50,7 @@ def tree_svg(
         f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-size="11" '
         f'style="max-width:100%;height:auto">{"".join(marks)}</svg>'
     )
-    key = "● end of sequence, □ cut, ▷ unexpanded; beside each leaf its probability"
+    key = "● end of sequence, □ cut, ▷ unexpanded; each leaf with its probability"
     return f"<div><div>{escape(title)}</div>{svg}<div>{key}</div></div>"
 
 

@@ -13,21 +13,21 @@ from .._lib.checks import _integers, _listed, array, integer_array, is_array, it
 def flattened(
     name: str, value: Any, q: int, single: bool = False
 ) -> tuple[Shaped[np.ndarray, "..."], Int[np.ndarray, "n"]]:
-    """Symbols of all responses, in one row or as a matrix with a row for each, and the responses' lengths.
+    """Symbols of all responses, in one row or as a matrix with one row each, and the responses' lengths.
 
-    With `single`, `value` is a list of one response and errors point into that one.
+    With `single`, `value` is a list of one response, and errors point into that response.
     """
     if isinstance(value, np.ndarray) or (is_array(value) and getattr(value, "ndim", 0) == 2):
         value = flat = _matrix(name, value)
         lengths = np.full(len(flat), flat.shape[1])
     elif isinstance(value, str | bytes):
-        raise TypeError(f"{name} = {value!r} is one response: pass a list of responses")
+        raise TypeError(f"{name} = {value!r} is a single response: pass a list of responses")
     else:
         value = list(value)
         digits = _in_digits(value, q)
         if digits is not None:
             lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
-            # A few strings of one length are a matrix, which is read in less time.
+            # A few strings of one length form a matrix, which is read faster.
             if len(value) <= FEW and len(set(map(len, value))) == 1:
                 digits = digits.reshape(len(value), -1)
             return digits, lengths
@@ -35,7 +35,7 @@ def flattened(
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")
-    # The maximum alone clears what has no sign.
+    # For unsigned types the maximum suffices.
     if flat.size and (flat.max() >= q or (flat.dtype.kind in "iO" and flat.min() < 0)):
         at = int(np.flatnonzero((flat < 0) | (flat >= q))[0])
         ends = np.cumsum(lengths)
@@ -49,12 +49,12 @@ def flattened(
 
 
 FEW = 64
-"""Responses that take longer to call for than to read."""
+"""Number of responses up to which calls take longer than reading."""
 
 _DIGITS = "0123456789"
 
 _SYMBOLS = bytes(_DIGITS.find(chr(octet)) % 256 for octet in range(256))
-"""What a byte stands for; for no digit, more than any."""
+"""The digit of each byte; for other bytes, more than any digit."""
 
 
 def _in_digits(value: list[Any], q: int) -> UInt8[np.ndarray, "_"] | None:
@@ -70,7 +70,7 @@ def _in_digits(value: list[Any], q: int) -> UInt8[np.ndarray, "_"] | None:
 
 def one_response(name: str, value: Any, q: int) -> Iterable[int]:
     """Symbols of one response; errors as in `flattened`."""
-    # What is in order at a glance takes no array.
+    # Plain cases need no array.
     if type(value) is str and not value.strip(_DIGITS[:q]):
         return value.encode().translate(_SYMBOLS)
     if isinstance(value, list | tuple):
@@ -99,7 +99,7 @@ def _rows(name: str, value: list[Any], single: bool) -> tuple[list[Any], Shaped[
     if not all(issubclass(kind, str | list | tuple) for kind in kinds):
         value = [_response(name if single else f"{name}[{i}]", row) for i, row in enumerate(value)]
     if all(issubclass(kind, str) for kind in kinds):
-        # Code points, so that a character outside ASCII fails as itself.
+        # Code points, so that errors show a character outside ASCII.
         points = np.frombuffer("".join(value).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         return value, points.astype(np.int64) - ord("0")
     symbols = list(chain.from_iterable(value))
@@ -112,7 +112,7 @@ def _rows(name: str, value: list[Any], single: bool) -> tuple[list[Any], Shaped[
 
 
 def _alike(rows: list[Shaped[np.ndarray, "..."]]) -> bool:
-    """Whether arrays can be put in one row as they are: of integers, of one type."""
+    """Whether arrays can be concatenated unchanged: integers of one type."""
     first = rows[0]
     return first.ndim == 1 and first.dtype.kind in "iub" and len({(row.ndim, row.dtype) for row in rows}) == 1
 
@@ -126,7 +126,7 @@ def _response(place: str, row: Any) -> Any:
 
 
 def _symbols(name: str, value: list[Any], single: bool) -> list[int]:
-    """The symbols of responses not all of which hold plain integers."""
+    """The symbols of responses that do not all hold plain integers."""
     symbols = []
     for i, row in enumerate(value):
         place = name if single else f"{name}[{i}]"

@@ -1,9 +1,9 @@
-"""Counting the words of a long stream: sorted runs of distinct words, and how often each occurs.
+"""Counting the words of a long stream: sorted runs of distinct words with their counts.
 
-A block of up to 58 bits is a word of 64, a wider one a string of bytes. The words of a few megabytes are
-sorted and counted into a run. Whenever the later runs together outgrow the first, all are added to one. So
-every word is moved twice or so, and what is kept is at most about twice the distinct words. Where there are
-few possible words, they index an array of counts instead, and nothing is sorted.
+A block of up to 58 bits is a 64-bit word, a wider one a byte string. The words of a few megabytes are sorted
+and counted into a run. Whenever the later runs together outgrow the first, all are merged into one. So every
+word is moved about twice, and at most about twice the distinct words are kept. If there are few possible
+words, they index an array of counts instead, and nothing is sorted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,21 +13,21 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped, UInt
 
 Run = tuple[Shaped[np.ndarray, "_"], Int[np.ndarray, "_"]]
-"""Distinct words in order, and how often each occurs."""
+"""Distinct words in order, and their counts."""
 
 WIDEST = 58
 """Bits of a block that leave room in a word for its length, and for the bits before it in its byte: six at
-most, for where all blocks begin a multiple of 58 bits from the start of a file, they begin at even bits."""
+most, because blocks that all begin at multiples of 58 bits of a file begin at even bits."""
 
 _DENSE = 24
 """Bits of the widest block that indexes an array: 128 MiB of counts."""
 
 _SLICE = 1 << 18
-"""Words that are added at once when runs are."""
+"""Number of words merged at once when runs are merged."""
 
 
 def run_starts(*columns: Shaped[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
-    """Whether each entry, in some column, is another than the one before it."""
+    """Whether each entry differs, in some column, from the one before it."""
     starts = np.ones(len(columns[0]), dtype=bool)
     np.not_equal(columns[0][1:], columns[0][:-1], out=starts[1:])
     for column in columns[1:]:
@@ -45,7 +45,7 @@ def count(
 ) -> tuple[Shaped[np.ndarray, "n"], Int[np.ndarray, "n"], UInt[np.ndarray, "bits"] | None]:
     """Count the consecutive blocks of `width` bits in a stream, from bit `skip` on, `limit` at most.
 
-    Returns the distinct words, their counts, and the bits after the last whole block: None where `limit`
+    Returns the distinct words, their counts, and the bits after the last complete block, or None if `limit`
     blocks came first.
     """
     dense: Int[np.ndarray, "words"] | None = None
@@ -93,7 +93,7 @@ def union(runs: Sequence[Run]) -> Run:
     """The sum of runs; O(n log k) for k of them with n words together."""
     if len(runs) == 1:
         return runs[0]
-    # A slice of the order at a time, so that work space stays small, cut at words of the runs themselves.
+    # One slice of the order at a time, so that working memory stays small, cut at words of the runs.
     step = max(1, _SLICE // len(runs))
     cuts = np.sort(np.concatenate([words[step::step] for words, _ in runs]))[:: len(runs)]
     places = [[0, *np.searchsorted(words, cuts).tolist(), len(words)] for words, _ in runs]
@@ -105,7 +105,7 @@ def union(runs: Sequence[Run]) -> Run:
         ]
         words, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
         if len(words):
-            # Sorted runs that follow each other are merged, not sorted anew.
+            # Consecutive sorted runs are merged, not sorted again.
             order = np.argsort(words, kind="stable")
             words = words[order]
             first = np.flatnonzero(run_starts(words))
@@ -115,12 +115,12 @@ def union(runs: Sequence[Run]) -> Run:
 
 
 def _words(data: UInt[np.ndarray, "bytes"], skip: int, width: int, n: int) -> Shaped[np.ndarray, "n"]:
-    """The first n blocks of `width` bits after `skip`; eight more bytes than they need are there to read."""
+    """The first n blocks of `width` bits after `skip`; the data extend eight bytes beyond them."""
     period = 8 // gcd(width, 8)
     stride = width * period // 8
     size = -(-width // 8)
     words = np.empty(n, dtype=np.uint64 if width <= WIDEST else f"S{size}")
-    # Blocks that begin at the same bit of a byte stand at equal distances.
+    # Blocks that begin at the same bit of a byte are equally spaced.
     for i in range(min(period, n)):
         at, shift = divmod(skip + i * width, 8)
         some = words[i::period]

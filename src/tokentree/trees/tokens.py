@@ -1,4 +1,4 @@
-"""Tokens that are no symbols of the alphabet, the kinds of leaves, and the limits of both."""
+"""Tokens that are not symbols of the alphabet, the kinds of leaves, and the limits of both."""
 
 from enum import IntEnum
 
@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import Int, Num
 
 EOS = -1
-"""The end-of-sequence token as it stands in symbol arrays."""
+"""The end-of-sequence token in symbol arrays."""
 
 REST = -2
-"""Stands for every continuation of a prefix that was not looked at; only trees read from models have it."""
+"""Represents all continuations of a prefix that were not read; only trees read from models have it."""
 
 Nodes = tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"], Num[np.ndarray, "_"]]
-"""Token, parent inside the level above, and weight of each node."""
+"""Token, parent within the level above, and weight of each node."""
 
 _MAX_COUNT = 2**63 - 1
 
@@ -25,6 +25,6 @@ class LeafKind(IntEnum):
     EOS = 0
     """The response ends here."""
     CUT = 1
-    """Pruning cut the tree here; the leaf carries its whole subtree's weight."""
+    """Pruning cut the tree here; the leaf has the weight of its whole subtree."""
     UNEXPANDED = 2
-    """Not one response: all continuations of its parent that were not looked at, and their weight."""
+    """Not a single response: all continuations of its parent that were not read, with their weight."""

@@ -6,16 +6,16 @@ responses that pass through it, so it equals the sum over its children.
 
 Invariants, which every function here may rely on and must keep:
 
-* Nodes stand level by level, the root first. ``offsets[l]:offsets[l + 1]`` are the nodes at depth l.
-* Inside a level they stand in lexicographic order, `REST` and end-of-sequence before every symbol. So
-  ``parents``, the index of the parent inside the level above, never decreases.
+* Nodes are stored level by level, the root first. ``offsets[l]:offsets[l + 1]`` are the nodes at depth l.
+* Within a level they are in lexicographic order, `REST` and end-of-sequence before every symbol. So
+  ``parents``, the index of the parent within the level above, never decreases.
 * A node without children is an end-of-sequence leaf, a `REST` leaf, or lies on the last level. Pruning to
   depth d is therefore the slice of the first d + 1 levels, and copies nothing.
-* A `REST` leaf carries what its parent weighs beyond its other children: the mass of continuations that
-  nobody looked at. The weight of every other node is known whatever is missing below it.
+* A `REST` leaf has the weight of its parent minus that of its other children: the mass of continuations
+  that were not read. The weight of every other node is known, whatever is missing below it.
 * Counts are int64 and are only ever added, so merging is exact, associative and commutative.
-* A positive mass below 2^-1022 stands as its natural logarithm, a negative number (see `log_masses`). The
-  root's never does. `weights` refuses such trees, so what takes masses from there need not know.
+* A positive mass below 2^-1022 is stored as its natural logarithm, a negative number (see `log_masses`).
+  The root's never is. `weights` refuses such trees, so code that takes masses from it need not know.
 * Arrays are read-only and shared between trees.
 """
 
@@ -55,22 +55,22 @@ _MAX_PARENTS = 2**31
 class TokenTree:
     """A token tree over an alphabet of q symbols (Definition 3.1).
 
-    Build one with `from_sequences`, `from_leaves`, `from_bytes`, `from_text` or `from_file`. The arrays are
-    the tree; they are read-only.
+    Build one with `from_sequences`, `from_leaves`, `from_bytes`, `from_text` or `from_file`. The arrays
+    represent the tree; they are read-only.
 
     Attributes
     ----------
     alphabet_size : int
-        Number q of symbols, end-of-sequence not counted.
+        Number q of symbols, excluding end-of-sequence.
     offsets : int64 array, shape (depth + 2,)
         ``offsets[l]:offsets[l + 1]`` are the nodes at depth l.
 
     Notes
     -----
-    A counted tree is kept as its sorted responses, at most 19 bytes for each distinct one and each word it
-    fills (64 bits, less the index of what came before), until its nodes are first asked for; the nodes then
-    take 13 bytes each for alphabets of up to 128 symbols, 14 up to 32,768, 16 beyond. Pruning first means
-    that deeper nodes are never written down.
+    A counted tree is kept as its sorted responses, at most 19 bytes per distinct response and word that it
+    fills (64 bits, less the index of its prefix), until its nodes are first used; the nodes then take 13
+    bytes each for alphabets of up to 128 symbols, 14 up to 32,768, and 16 beyond. If the tree is pruned
+    first, deeper nodes are never laid out.
 
     Examples
     --------
@@ -86,11 +86,11 @@ class TokenTree:
     """
 
     alphabet_size: int
-    # Without defaults, who writes TokenTree(data) would be told of missing offsets.
+    # Without defaults, TokenTree(data) would complain of missing offsets.
     _offsets: Int[np.ndarray, "edges"] | None = None
-    """None where they are those of the compact form."""
+    """None if they are those of the compact form."""
     _source: Nodes | bands.Bands = None  # type: ignore[assignment]  # None never gets past __post_init__
-    """The node arrays, or the compact form that lays them out when they are first asked for."""
+    """The node arrays, or the compact form that lays them out on first use."""
 
     def __post_init__(self) -> None:
         if self._source is None:
@@ -116,8 +116,8 @@ class TokenTree:
         wide = np.flatnonzero(widths[:-1] > _MAX_PARENTS)
         if len(wide):
             raise ValueError(
-                f"tree has {widths[wide[0]]} nodes at depth {wide[0]}: it can number {_MAX_PARENTS} parents "
-                f"on a level; prune to depth {wide[0]} or less"
+                f"tree has {widths[wide[0]]} nodes at depth {wide[0]}: at most {_MAX_PARENTS} parents "
+                f"are possible on a level; prune to depth {wide[0]} or less"
             )
         nodes = self._source.nodes(self.depth) if isinstance(self._source, bands.Bands) else self._source
         for array in nodes:
@@ -131,7 +131,7 @@ class TokenTree:
 
     @property
     def parents(self) -> Int[np.ndarray, "nodes"]:
-        """Index of each node's parent inside the level above; 0 at the root."""
+        """Index of each node's parent within the level above; 0 at the root."""
         return self._nodes[1]
 
     @property
@@ -141,15 +141,15 @@ class TokenTree:
         Raises
         ------
         ValueError
-            If a positive mass is below 2^-1022, as masses of long responses under a model are: float64 cannot
-            hold it. The message says from which depth on. `log_weights` and `log_weight` know such masses,
-            and so do `prune`, `merge`, `binarize`, `save`, `==`, `model_rates` and `modelled_depth`.
+            If a positive mass is below 2^-1022, like those of long responses under a model: float64 cannot
+            hold it. The message gives the first such depth. `log_weights` and `log_weight` support such
+            masses, and so do `prune`, `merge`, `binarize`, `save`, `==`, `model_rates` and `modelled_depth`.
         """
         return self._within_range("tree")
 
     @cached_property
     def log_weights(self) -> Float[np.ndarray, "nodes"]:
-        """Natural logarithm of each node's weight, however small that is; -inf where it is zero.
+        """Natural logarithm of each node's weight, however small; -inf if the weight is zero.
 
         Examples
         --------
@@ -173,7 +173,7 @@ class TokenTree:
         return int(np.argmax(log_masses.faint(weights)))
 
     def _within_range(self, name: str) -> Num[np.ndarray, "nodes"]:
-        """Weights of all nodes, if float64 can hold them; `name` is what the error calls the tree."""
+        """Weights of all nodes, if float64 can hold them; errors call the tree `name`."""
         if self._first_faint is not None:
             depth = int(np.searchsorted(self.offsets, self._first_faint, side="right")) - 1
             prune = f"prune it to depth {depth - 1} or less, or " if depth > 1 else ""
@@ -185,13 +185,13 @@ class TokenTree:
 
     @cached_property
     def _shares(self) -> Float[np.ndarray, "nodes"]:
-        """Weights over the total weight, as `log_masses` writes them."""
+        """Weights divided by the total weight, stored as in `log_masses`."""
         return log_masses.shares(self._nodes[2], self.total_weight)
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self._source
         if isinstance(source, bands.Bands) and self.depth < source.depth:
-            # Pruned masses would add up in another order, and to other roundings.
+            # Pruned masses would be added in another order, with other rounding.
             source = source.prune(self.depth) if isinstance(self.total_weight, int) else self._nodes
         return TokenTree, (
             self.alphabet_size,
@@ -216,8 +216,8 @@ class TokenTree:
         sequences : iterable of str or of integer sequences, or integer array of shape (n, length)
             One response each; strings hold decimal digits. Repeats add up; the empty response is allowed.
         weights : array_like, shape (n,), optional
-            Weight of each response: integers below 2**63 stay exact counts, floats are masses. Default: each
-            counts 1.
+            Weight of each response: integers below 2**63 stay exact counts, floats are masses. Default: 1
+            each.
         alphabet_size : int
             Number q of symbols, at most 2**31; every symbol lies in 0, ..., q - 1.
         depth : int, optional
@@ -236,8 +236,8 @@ class TokenTree:
 
         Notes
         -----
-        Prefixes are packed into 64-bit words and sorted; levels are read off where neighbours first differ.
-        O(S log n) for S symbols in n responses; memory O(n + nodes). Definition 3.1.
+        Prefixes are packed into 64-bit words and sorted; levels begin where neighbours first differ. O(S log
+        n) for S symbols in n responses; memory O(n + nodes). Definition 3.1.
 
         Examples
         --------
@@ -252,14 +252,14 @@ class TokenTree:
         alphabet_size: int = 2,
         depth: int | None = None,
     ) -> "TokenTree":
-        """Build the tree whose responses and weights are given by a mapping.
+        """Build the tree of the responses and weights given by a mapping.
 
         Parameters
         ----------
         leaves : mapping from str or tuple of int to number
             Response to weight. All-integer weights are counts.
         alphabet_size, depth : int
-            As in `from_sequences`, whose errors and cost this shares.
+            As in `from_sequences`, with the same errors and cost.
 
         Returns
         -------
@@ -280,17 +280,17 @@ class TokenTree:
     def from_bytes(
         data: bytes | bytearray | memoryview, depth: int, alphabet: Alphabet = "bits"
     ) -> "TokenTree":
-        """Count the consecutive blocks of one long response, as Definition 3.3 codes it.
+        """Count the consecutive blocks of one long response, as in Definition 3.3.
 
-        Every full block of `depth` symbols is a leaf cut at depth `depth`; what remains, possibly nothing,
-        is the last block and closes with end-of-sequence. So the tree holds exactly the blocks that
+        Every full block of `depth` symbols is a leaf cut at depth `depth`; the remainder, possibly empty, is
+        the last block and ends with end-of-sequence. So the tree contains exactly the blocks that
         `BlockCodec` needs for these data.
 
         Parameters
         ----------
         data : bytes-like
         depth : int
-            Symbols in a block: bits or bytes, as `alphabet` says. It is the depth of the tree.
+            Symbols per block: bits or bytes, according to `alphabet`. It is the depth of the tree.
         alphabet : {"bits", "bytes"}
             Read each byte as 8 binary symbols, most significant first, or as one of 256 symbols.
 
@@ -325,7 +325,7 @@ class TokenTree:
         ----------
         text : str
         depth, alphabet
-            As in `from_bytes`, whose errors and cost this shares.
+            As in `from_bytes`, with the same errors and cost.
         encoding : str
             A codec of the standard library.
 
@@ -354,8 +354,9 @@ class TokenTree:
     ) -> "TokenTree":
         """Count the consecutive blocks of a file, or of a part of it, in one pass and bounded memory.
 
-        With `start` and `stop`, count the blocks that begin there. However a file is split into ranges, the
-        trees of the ranges merge into the tree of the file: count them in several processes.
+        With `start` and `stop`, count the blocks that begin in that range. However a file is split into
+        ranges, the trees of the ranges merge into the tree of the file, so they can be counted in several
+        processes.
 
         Parameters
         ----------
@@ -366,8 +367,8 @@ class TokenTree:
             Called with the number of bytes read after each piece.
         start, stop : int, optional
             Bytes, as in a slice, at least 0; neither need be a multiple of the block. A block that begins in
-            the range is read to its end, also behind `stop`. A range that reaches the end of the file, and no
-            other one, has the last block, which closes with end-of-sequence, even if nothing is left for it.
+            the range is read to its end, even beyond `stop`. A range that reaches the end of the file, and no
+            other, has the last block, which ends with end-of-sequence and may be empty.
 
         Returns
         -------
@@ -376,16 +377,16 @@ class TokenTree:
         Raises
         ------
         OSError
-            If the file cannot be read, or with `stop` if it gets shorter meanwhile.
+            If the file cannot be read, or with `stop` if it becomes shorter meanwhile.
         ValueError
-            If it is empty, or no block begins in the range.
+            If the file is empty, or no block begins in the range.
 
         Notes
         -----
         Time is linear in the file for blocks of up to 24 bits, which are counted in an array of 128 MiB at
         most; wider ones are sorted. Memory grows with the distinct blocks, not with the file: 18 bytes each,
-        and about three times as much while they are counted. Distinct blocks of more than 58 bits take a
-        byte for each symbol, and several times as much while they are counted.
+        and about three times as much while they are counted. Distinct blocks of more than 58 bits take one
+        byte per symbol, and several times as much while they are counted.
 
         Examples
         --------
@@ -426,7 +427,7 @@ class TokenTree:
     @property
     def total_weight(self) -> int | float:
         """Weight of the root: the number of responses, or their total mass."""
-        # The compact form knows it without laying out the nodes.
+        # The compact form has it without laying out the nodes.
         source = self._source
         total: int | float = (source.total if isinstance(source, bands.Bands) else source[2])[0].item()
         return total
@@ -466,7 +467,7 @@ class TokenTree:
         return bool((self._nodes[2][self.symbols == REST] != 0).any())
 
     def level(self, depth: int) -> slice:
-        """Slice of the node arrays that holds the nodes at `depth`."""
+        """Slice of the node arrays with the nodes at `depth`."""
         return slice(int(self.offsets[depth]), int(self.offsets[depth + 1]))
 
     def weight(self, prefix: str | Annotated[Numbers, "length"], eos: bool = False) -> int | float:
@@ -475,20 +476,20 @@ class TokenTree:
         Parameters
         ----------
         prefix : str or sequence of int
-            The empty prefix has the root's weight.
+            The empty prefix gives the root's weight.
         eos : bool
             Count only the response that ends after `prefix`.
 
         Returns
         -------
         int or float
-            Zero where no response passes.
+            Zero if no response begins with `prefix`.
 
         Raises
         ------
         ValueError
-            If a symbol is outside the alphabet, the prefix runs below the depth at which the tree was cut, or
-            its weight is part of what was not expanded, or positive and below 2^-1022.
+            If a symbol is outside the alphabet, the prefix is longer than the depth at which the tree was
+            cut, or its weight is part of the unexpanded mass, or positive and below 2^-1022.
 
         Notes
         -----
@@ -509,7 +510,7 @@ class TokenTree:
         return weight
 
     def log_weight(self, prefix: str | Annotated[Numbers, "length"], eos: bool = False) -> float:
-        """Natural logarithm of `weight`, however small that is; -inf where no response passes.
+        """Natural logarithm of `weight`, however small; -inf if no response begins with `prefix`.
 
         Parameters, errors and cost are those of `weight`. In a model's tree it is the log-probability of the
         prefix.
@@ -528,13 +529,13 @@ class TokenTree:
         return -math.inf if node is None else float(self.log_weights[node])
 
     def _find(self, prefix: str | Numbers, eos: bool) -> int | None:
-        """The node that `prefix` leads to, if there is one; or its end-of-sequence."""
+        """The node of `prefix`, if there is one, or its end-of-sequence leaf."""
         path: Iterable[int] = one_response("prefix", prefix, self.alphabet_size)
         children, symbols = self._children
         node = 0
         for token in chain(path, [EOS]) if eos else path:
             first, last = children[node], children[node + 1]
-            # As a rule a deep node has one child.
+            # Deep nodes usually have one child.
             child = (
                 first
                 if first < last and symbols[first] == token
@@ -554,7 +555,7 @@ class TokenTree:
 
     @cached_property
     def _children(self) -> tuple[memoryview, memoryview]:
-        """The first child of each node, or where it would stand, and an end; and the symbols."""
+        """The first child of each node, or its would-be position, and an end; and the symbols."""
         _, parents = self._depths_and_parents()
         counts = np.bincount(parents[1:], minlength=self.n_nodes)
         return np.append(1, 1 + counts.cumsum()).data, self.symbols.data
@@ -566,11 +567,11 @@ class TokenTree:
         return nodes
 
     def _leaves_before(self) -> Int[np.ndarray, "nodes"]:
-        """How many leaves come before each node and what is below it, in lexicographic order."""
+        """Number of leaves that precede each node and its descendants, in lexicographic order."""
         return leaves_before(self.offsets, self.symbols, self.parents)
 
     def _paths(self, nodes: Int[np.ndarray, "leaves"]) -> Int[np.ndarray, "leaves depth"]:
-        """Tokens on the path to each of some nodes, padded by `EOS`."""
+        """Tokens on the path to each of the given nodes, padded with `EOS`."""
         return paths(self.offsets, self.symbols, self.parents, nodes)
 
     def leaves(self, prefix: str | Annotated[Numbers, "length"] = ()) -> Leaves:
@@ -579,13 +580,13 @@ class TokenTree:
         Parameters
         ----------
         prefix : str or sequence of int
-            Only leaves whose path begins with it; none where no response passes. Default: all leaves.
+            Only leaves with paths that begin with it, possibly none. Default: all leaves.
 
         Returns
         -------
         Leaves
             Parallel arrays over the leaves; indexing or iterating gives `Leaf` tuples. Probabilities are
-            shares of the whole tree.
+            relative to the whole tree.
 
         Raises
         ------
@@ -594,7 +595,7 @@ class TokenTree:
 
         Notes
         -----
-        O(nodes + M depth) time and memory, for M leaves in all or under the prefix.
+        O(nodes + M depth) time and memory, for M leaves in all or below the prefix.
 
         Examples
         --------
@@ -619,7 +620,7 @@ class TokenTree:
         )
 
     def _leaves_under(self, node: int | None) -> slice:
-        """Which leaves are a node or lie below it."""
+        """Which leaves are the given node or lie below it."""
         if not node:
             return slice(0, None if node == 0 else 0)
         children, _ = self._children
@@ -633,7 +634,7 @@ class TokenTree:
 
     @cached_property
     def leaf_probabilities(self) -> Float[np.ndarray, "leaves"]:
-        """Weight of each leaf over the total, in lexicographic order; shape (M,). Errors as for `weights`."""
+        """Weight of each leaf over the total, lexicographically; shape (M,). Errors as for `weights`."""
         probabilities: Float[np.ndarray, "leaves"] = self.weights[self._leaf_nodes] / self.weights[0]
         probabilities.flags.writeable = False
         return probabilities
@@ -648,8 +649,8 @@ class TokenTree:
     def prune(self, depth: int) -> "TokenTree":
         """Keep the nodes at depth <= `depth` (Definition 3.3a).
 
-        Nodes at depth `depth` become leaves that carry their whole subtree's weight. A tree that is not
-        deeper comes back as it is.
+        Nodes at depth `depth` become leaves with the weight of their whole subtree. A tree that is not deeper
+        is returned unchanged.
 
         Parameters
         ----------
@@ -659,7 +660,7 @@ class TokenTree:
         Returns
         -------
         TokenTree
-            Shares this tree's arrays.
+            A tree that shares this tree's arrays.
 
         Raises
         ------
@@ -668,7 +669,8 @@ class TokenTree:
 
         Notes
         -----
-        O(depth) time, no copy, whatever is cut. The paper's layer l, with 2**(l - 1) nodes, is depth l - 1.
+        O(depth) time, without a copy, however much is cut. The paper's layer l, with 2**(l - 1) nodes, is
+        depth l - 1.
 
         Examples
         --------
@@ -688,19 +690,19 @@ class TokenTree:
     def binarize(self) -> "TokenTree":
         """The 0/1 tree of Definition 3.1: every symbol becomes ceil(log2 q) bits, most significant first.
 
-        Leaves, their order and their weights stay. A response of n symbols becomes n * ceil(log2 q) bits; a
-        leaf cut at depth d lies at depth d * ceil(log2 q).
+        Leaves, their order and their weights are kept. A response of n symbols becomes n * ceil(log2 q) bits;
+        a leaf cut at depth d lies at depth d * ceil(log2 q).
 
         Returns
         -------
         TokenTree
-            With ``alphabet_size == 2``; the tree itself if it is binary already.
+            A tree with ``alphabet_size == 2``; the tree itself if it is already binary.
 
         Raises
         ------
         ValueError
-            If some symbols after a prefix are known and others unexpanded: bits that they share would have
-            weights that nobody knows.
+            If some symbols after a prefix are known and others unexpanded: the weights of bits that they
+            share are then unknown.
 
         Notes
         -----
@@ -725,7 +727,7 @@ class TokenTree:
         -------
         networkx.DiGraph
             Nodes 0 (the root) to n_nodes - 1, numbered as in the arrays. Each has the attributes weight,
-            depth and kind: "inner", "eos", "cut" or "unexpanded". All but the root have a symbol, the last
+            depth and kind: "inner", "eos", "cut" or "unexpanded". All except the root have a symbol, the last
             token on the path to them: `EOS` or `REST` at leaves of that kind.
 
         Raises
@@ -735,7 +737,7 @@ class TokenTree:
 
         Notes
         -----
-        O(nodes), about a kilobyte each: prune first.
+        O(nodes), about one kilobyte per node: prune first.
 
         Examples
         --------
@@ -748,22 +750,22 @@ class TokenTree:
         return networkx_graph(*self._depths_and_parents(), self.symbols, self.weights)
 
     def to_graphviz(self, token: Callable[[int], str] = str, max_nodes: int = 500) -> "graphviz.Digraph":
-        """The tree as a Graphviz drawing, root at the left and children in lexicographic order.
+        """The tree as a Graphviz drawing, with the root at the left and children in lexicographic order.
 
-        Lines carry the symbols, leaves their probability: ellipses where the response ends, boxes where the
-        tree is cut, boxes behind a dotted line where it was not expanded.
+        Lines are labelled with symbols, leaves with probabilities: ellipses if the response ends, boxes if
+        the tree is cut, boxes at a dotted line if it was not expanded.
 
         Parameters
         ----------
         token : callable
             Text for a symbol, such as a vocabulary's ``__getitem__``, ``chr``, or ``"ab".__getitem__``.
         max_nodes : int
-            Largest tree that is drawn.
+            Largest number of nodes drawn.
 
         Returns
         -------
         graphviz.Digraph
-            Shown by a notebook where the program ``dot`` is installed; ``source`` is its text.
+            Notebooks show it if the program ``dot`` is installed; ``source`` is its text.
 
         Raises
         ------
@@ -788,13 +790,13 @@ class TokenTree:
     # Keeping
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tree to one file, atomically: an interrupted write leaves an older file whole.
+        """Write the tree to one file, atomically: an interrupted write leaves an older file intact.
 
         Parameters
         ----------
         path : path-like
-            Written exactly as named; the format is a compressed NumPy archive (.npz) with a version, a CRC-32
-            for each array and a SHA-256 for all.
+            File name, used exactly as given; the format is a compressed NumPy archive (.npz) with a version,
+            a CRC-32 per array and a SHA-256 for all.
 
         Raises
         ------
@@ -804,9 +806,9 @@ class TokenTree:
         Notes
         -----
         O(nodes). Masses below 2^-1022 are written as their natural logarithms, which are negative. The file
-        is on the disk when this returns. A link is followed, and the permissions of a file that is replaced
-        are kept. A process that is killed while it writes leaves a second file behind, ``path`` with random
-        digits and ``.part``, which may be deleted.
+        is on disk when this returns. Links are followed, and the permissions of a replaced file are kept. A
+        process killed while writing leaves a second file behind, ``path`` with random digits and ``.part``,
+        which may be deleted.
         """
         write_tree(path, self.alphabet_size, self.offsets, self._nodes)
 
@@ -827,12 +829,12 @@ class TokenTree:
         OSError
             If the file cannot be read.
         ValueError
-            If it is truncated, damaged, of another format or version, or does not hold a tree.
+            If the file is truncated, damaged, of another format or version, or does not contain a tree.
 
         Notes
         -----
         O(nodes). A file is refused before its arrays take more memory than its bytes can fill: 1032 times its
-        size, the largest ratio of its compression. Checking them takes about as much again.
+        size, the largest possible compression ratio. Checking takes about as much again.
         """
         return TokenTree(*read_tree(path))
 
@@ -863,6 +865,6 @@ class TokenTree:
 
 
 def tree_of_levels(q: int, levels: list[Nodes]) -> TokenTree:
-    """The tree whose nodes are given level by level."""
+    """The tree of nodes given level by level."""
     symbols, parents, weights = (np.concatenate(column) for column in zip(*levels, strict=True))
     return TokenTree(q, np.cumsum([0, *(len(level[0]) for level in levels)]), (symbols, parents, weights))
