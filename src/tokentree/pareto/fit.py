@@ -88,8 +88,8 @@ def fit_tail(
     out the others. Apart from sorting, time is about linear in n.
 
     *p-value* (CSN, section 4.1). A replicate draws each of n points, as many as there are up to `upper`, from
-    the fitted tail with probability n_tail / n, otherwise from the masses below the threshold, and chooses its
-    own threshold. If the threshold was given, a replicate is n_tail points of the tail. A replicate that
+    the fitted tail with probability n_tail / n, otherwise from the masses below the threshold, and chooses
+    its own threshold. If the threshold was given, a replicate is n_tail points of the tail. A replicate that
     cannot be fitted is redrawn.
 
     *Alternatives* (CSN, table 2.1), conditional on x_m <= x <= x_M: lognormal (mu, sigma of log x),
