@@ -263,7 +263,7 @@ class CausalLM:
         slack = self.rounding * max(self.rounding, _apart(first, first[:1]))
         if (ahead := _apart(first, first[:, :1])) > slack:
             raise ValueError(
-                f"model is a {name} whose answer after one token depends on the next one, by up to "
+                f"model is a {name}: its answer after one token depends on the next one, by up to "
                 f"{ahead:.2g} in total variation: it reads in both directions, and is no causal language "
                 "model. Load it as a decoder if it was trained as one, with is_decoder=True (BERT, RoBERTa, "
                 "ELECTRA and their kin), causal=True (XLM) or attn_type='uni' (XLNet)"

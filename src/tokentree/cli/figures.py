@@ -146,7 +146,7 @@ def codes() -> Figure:
 
 def masses(seed: int = 0) -> Figure:
     """Leaf masses of real text, and the fit of a Pareto tail to one dataset."""
-    figure, (left, right) = _panels(("three texts", "help topics, four letters at a time"), (10, 4.4))
+    figure, (left, right) = _panels(("three texts", "help topics, blocks of four letters"), (10, 4.4))
     names = "sources", "help topics", "encodings"
     plot_survival(dict(zip(names, text_corpus().trees, strict=True)), left, unit="mass of a 16-bit block")
     letters = text_masses()["4 letters"]
@@ -295,7 +295,7 @@ def measured_overlap(mixture: Mixture) -> Figure:
         ax.text(t, i, f"{overlap[i, t]:.4g}", ha="center", va="center", color=ink)
     ax.set_xticks(range(len(names)), labels=names)
     ax.set_yticks(range(len(names)), labels=names)
-    ax.set(xlabel="dataset $t$ that grows", ylabel="dataset $i$ whose rate moves")
+    ax.set(xlabel="dataset $t$ that grows", ylabel="dataset $i$ whose rate changes")
     ax.set_title(r"overlap $S_{it} = \sum_x p_i p_t / q$: above 1 the rate falls")
     return figure
 

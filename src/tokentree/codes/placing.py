@@ -17,7 +17,7 @@ def placed(
 ) -> tuple[UInt8[np.ndarray, "bytes"], int]:
     """The codewords of a message as bytes, padded with zeros, and their number of bits.
 
-    The last of the codewords, of no bits, stands for no symbol.
+    The last codeword is empty and belongs to no symbol.
     """
     longest, size = int(lengths.max()), message.size
     words = np.zeros(size * longest // WORD + 2, np.uint64)

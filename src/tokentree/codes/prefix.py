@@ -36,7 +36,7 @@ _FEW = 200
 """Number of symbols up to which joining their codewords as text is fastest."""
 
 _SMALL = 10_000
-"""Symbols of a code whose codewords are made for that."""
+"""Largest code, in symbols, for which codewords are made as text."""
 
 
 def beside_one(total: Fraction) -> str:

@@ -40,7 +40,7 @@ def _block(weights: Shaped[np.ndarray, "rows leaves"]) -> Int[np.ndarray, "rows 
         order = backwards.argsort(axis=1, kind="stable")
     consumed = _consumed(leaves.T)
     # `inner` nodes lie at a depth or deeper. Their children are the first 2 inner items, and of these the
-    # inner nodes and the leaves lie deeper: so a leaf is as deep as there are depths of which it is one.
+    # inner nodes and the leaves lie deeper: a leaf's depth is the number of depths above it.
     row, inner = np.arange(rows), np.full(rows, size - 1)
     ends = np.zeros((rows, size + 1), np.int64)
     while inner.any():

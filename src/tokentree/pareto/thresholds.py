@@ -252,7 +252,7 @@ def replicates(
     rng: np.random.Generator,
     progress: bool,
 ) -> TailBootstrap:
-    """Replicates of the data, each fitted anew, many at a time."""
+    """Replicates of the data, each fitted separately, many at a time."""
     discrete = sample.sums is not None
     # Continuous data in logarithms, which no draw can overflow.
     points = sample.values if discrete else sample.logs

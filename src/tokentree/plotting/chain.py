@@ -216,7 +216,7 @@ def plot_invariant(
     )
     ax.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
     ax.set_ylabel(rf"$|D_i|\,\Delta$KL ({_unit(base)})")
-    _legend(ax, handles=handles, title="dataset and direction of the divergence")
+    _legend(ax, handles=handles, title="dataset, and direction of the divergence")
     return ax
 
 

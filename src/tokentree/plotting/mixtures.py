@@ -139,7 +139,7 @@ def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base
     responding("mixture", mixture)
     scaled = float(mixture.sizes.sum()) * mixture.response(base)
     ax = response_grid(scaled, mixture.names, mixture.names, axes(ax), _unit(mixture, base, "block"))
-    ax.set_ylabel("dataset $i$ whose rate moves")
+    ax.set_ylabel("dataset $i$ whose rate changes")
     return ax
 
 

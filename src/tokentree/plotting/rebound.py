@@ -123,7 +123,7 @@ def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True)
     ax.set_xlabel("positive examples (blocks)")
     ax.set_ylabel("negative examples needed (blocks)")
     _ticks(ax, rebound.positive)
-    _legend(ax, ends, "level never reached", "none is needed")
+    _legend(ax, ends, "level never reached", "none needed")
     return ax
 
 

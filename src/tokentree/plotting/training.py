@@ -135,7 +135,7 @@ def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
     --------
     >>> runs = TrainingRuns([[3, 1], [2, 2], [1, 3]], [[1, 2], [1.25, 1.5], [1.5, 1.3]])
     >>> plot_regret(runs).get_xlabel()
-    'run b, whose model'
+    'run $b$ (model)'
     """
     instance("runs", runs, TrainingRuns, "TrainingRuns(sizes, rates)")
     if runs.n_runs > MOST_RUNS:
@@ -178,7 +178,7 @@ def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.colorbar(image, ax=ax, label=r"$n^a \cdot (\gamma^b - \gamma^a)\,/\,T^a$ (nats per token)")
-    ax.set(xlabel="run b, whose model", ylabel="run a, whose data")
+    ax.set(xlabel="run $b$ (model)", ylabel="run $a$ (data)")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     if handles:
