@@ -3,12 +3,13 @@
 import itertools
 import math
 import sys
+import zlib
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
-from tests.toys import Toy, build, models
+from tests.toys import Toy, build, data_for, models, responses
 
 from tokentree import (
     EOS,
@@ -17,9 +18,13 @@ from tokentree import (
     Mixture,
     TokenTree,
     cross_entropy,
+    elasticity,
     kl_divergence,
     leaf_distributions,
     merge,
+    model_rates,
+    modelled_depth,
+    unexpanded_bounds,
 )
 from tokentree._lib import progress as progress_bars
 from tokentree.adapters import ReadError, read_along, read_model
@@ -367,6 +372,92 @@ def test_a_partial_model_that_knows_it_all_leaves_nothing_open():
         partial = True
 
     assert read_model(Whole(5), 3) == read_model(Toy(5), 3)
+
+
+class Hiding(Toy):
+    """A model that lists each token after each prefix or not, as a seed has it."""
+
+    partial = True
+
+    def __init__(self, model, share, seed):
+        super().__init__(model.width, model.seed, model.eos, model.zeros)
+        self.share, self.hidden = share, seed
+
+    def __call__(self, prefixes):
+        rows = super().__call__(prefixes)
+        for row, prefix in zip(rows, prefixes, strict=True):
+            rng = np.random.default_rng([self.hidden, zlib.crc32(repr(tuple(prefix)).encode())])
+            row[rng.random(self.width) < self.share] = -np.inf
+        return rows
+
+
+class HidingAlong(Hiding):
+    def along(self, sequence, start, stop):
+        return self([sequence[:i] for i in range(start, stop)])
+
+
+@pytest.mark.filterwarnings("ignore:the model is certain")
+@given(
+    models.map(build), responses, st.integers(1, 4), st.sampled_from([0.0, 0.2, 0.7]), st.integers(0, 2**32),
+    st.sampled_from([Hiding, HidingAlong]),
+)  # fmt: skip
+def test_along_data_what_a_partial_model_does_not_list_is_open(model, responses, depth, share, seed, kind):
+    """Bounds hold the truth, of which the model lists a part; what it hides is not taken for impossible."""
+    data = data_for(model, responses, depth)
+    whole = read_along(Toy(model.width, model.seed, model.eos, model.zeros), data)
+    tree = read_along(kind(model, share, seed), data)
+    valid(tree)
+    truth, seen = leaf_masses(whole), leaf_masses(tree)
+    # What is listed has its mass, and what is not lies below an unexpanded leaf.
+    for prefix, mass in seen.items():
+        # To the rounding of a row's sum, which is left for tokens that are not listed.
+        assert prefix[-1:] == (REST,) or mass == pytest.approx(truth[prefix], rel=1e-8)
+    for prefix in truth.keys() - seen.keys():
+        assert any((*prefix[:i], REST) in seen for i in range(len(prefix)))
+    sizes = [1, 1]
+    found, right = (unexpanded_bounds([each, data], sizes) for each in (tree, whole))
+    assert (found.rates_lower <= right.rates_lower + 1e-9).all()
+    assert (found.rates_upper >= right.rates_upper - 1e-9).all()
+    assert (found.overlap_lower <= right.overlap_lower + 1e-9).all()
+    assert (found.overlap_upper >= right.overlap_upper - 1e-9).all()
+    if not share:
+        assert seen == pytest.approx(truth)
+
+
+def test_a_sign_is_not_certified_by_a_token_that_the_model_did_not_list():
+    class Model:
+        partial = True
+
+        def __call__(self, prefixes):
+            with np.errstate(divide="ignore"):
+                return np.log([[0.6, 0.0, 0.0, 0.0]] * len(prefixes))
+
+    data = TokenTree.from_sequences([[1]] * 3 + [[0]], alphabet_size=4, depth=1)
+    other = TokenTree.from_sequences([[2]] * 3 + [[0]], alphabet_size=4, depth=1)
+    tree = read_along(Model(), data)
+    assert leaf_masses(tree) == pytest.approx({(REST,): 0.4, (0,): 0.6})
+    found = elasticity(Mixture.from_trees([tree, other, data], [5, 1, 1]))
+    # The other 0.4 may be the data's token, and then the signs hold, or not.
+    assert found.signs[0] is None
+    with pytest.raises(ValueError, match="with a larger top if the model lists only its likeliest tokens"):
+        model_rates(tree, data)
+    depth = modelled_depth(tree, data, 1)
+    assert (depth.lower[-1], depth.upper[-1]) == (pytest.approx(0.364409, abs=1e-6), math.inf)
+
+
+def test_a_token_not_listed_is_not_impossible_where_the_rest_is_rounding():
+    class Model:
+        partial = True
+
+        def __call__(self, prefixes):
+            with np.errstate(divide="ignore"):
+                return np.log(np.array([[1.0, 0.0, 0.0]] * len(prefixes), np.float32))
+
+    data = TokenTree.from_sequences([[2], [0]], alphabet_size=3, depth=1)
+    tree = read_along(Model(), data)
+    valid(tree)
+    assert 0 < leaf_masses(tree)[(REST,)] <= 1e-5
+    assert leaf_masses(tree)[(0,)] == pytest.approx(1, rel=2e-5)
 
 
 def test_renormalizing_a_partial_model_spreads_what_is_missing():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .._lib import checks, log_masses
 from ..trees import EOS, REST, TokenTree
@@ -83,6 +83,10 @@ class ReadError(ValueError):
     def __init__(self, message: str, tree: TokenTree) -> None:
         super().__init__(message)
         self.tree = tree
+
+
+def _slack(rows: Float[np.ndarray, "batch vocabulary"]) -> float:
+    return _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
 
 
 class _Positions(Sequence[Prefix]):
@@ -177,7 +181,7 @@ class _Reading:
         with np.errstate(over="ignore", invalid="ignore"):
             np.exp(rows, out=known, dtype=np.float64)
             sums = known.sum(axis=1)
-        slack = _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
+        slack = _slack(rows)
         self._check_rows(rows, sums, slack, prefixes)
         # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
         whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
@@ -186,9 +190,13 @@ class _Reading:
         self.named = {
             token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
         }
-        ends = known[:, self.final].sum(axis=1)
+        ends, unknown = known[:, self.final].sum(axis=1), np.where(whole, 0, 1 - sums)
         known[:, self.final] = 0
-        return _Answer(np.where(whole, 0, 1 - sums), ends, known, rows, divisors)
+        # Of several ends a partial model may list some only, and the chance of the end is then unknown.
+        some = ~whole & ~np.isfinite(rows[:, self.final]).all(axis=1) & (ends > 0)
+        unknown[some] += ends[some]
+        ends[some] = 0
+        return _Answer(unknown, ends, known, rows, divisors)
 
     def _check_rows(
         self,
@@ -215,6 +223,28 @@ class _Reading:
         if off.any():
             row = int(np.flatnonzero(off)[0])
             raise _Refused(f"after prefix {prefixes[row]} the probabilities sum to {sums[row]}: {rule}")
+
+    def known(
+        self, answer: "_Answer", rows: Int[np.ndarray, "wanted"], ids: Int[np.ndarray, "wanted"]
+    ) -> Bool[np.ndarray, "wanted"]:
+        """Whether the answer has these tokens; where it lacks one, leave mass open for it.
+
+        A partial model's -inf means "unknown". Where its row sums to 1 within rounding, that rounding is what
+        the token may have.
+        """
+        if not self.partial or self.renormalize:
+            return np.ones(len(ids), bool)
+        has_end = np.isfinite(answer.rows[:, self.final]).all(axis=1)
+        known = np.zeros(len(ids), bool)
+        known[:] = np.where(ids < 0, has_end[rows], np.isfinite(answer.rows[rows, ids]))
+        short = np.unique(rows[~known])
+        short = short[answer.unknown[short] == 0]
+        slack = _slack(answer.rows)
+        for each in (answer.ids, answer.ends):
+            each[short] /= 1 + slack
+        answer.divisors[short] *= 1 + slack
+        answer.unknown[short] = slack / (1 + slack)
+        return known
 
     def expand(
         self,

@@ -81,8 +81,8 @@ class CompletionsServer:
     Temperature 0 makes answers repeatable and does not change log-probabilities computed before sampling;
     `read_model` warns if they seem to be computed after it. vLLM computes them before sampling, unless it
     runs with ``--logprobs-mode processed_logprobs``: then penalties in the model's generation_config.json
-    change them, without a warning. Requests are sent one per prefix, one at a time; `Recording` stores answers.
-    Proxies are taken from the environment.
+    change them, without a warning. Requests are sent one per prefix, one at a time; `Recording` stores
+    answers. Proxies are taken from the environment.
 
     Examples
     --------

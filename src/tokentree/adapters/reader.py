@@ -154,6 +154,8 @@ def read_along(
 
     The model is queried only at the prefixes of the data, and every mass on them is exact. So the
     cross-entropy of the data's leaves under this tree is the model's log-loss on the data, at any depth.
+    Tokens of the data that a partial model does not list are unexpanded, with all that follows them: their
+    mass is unknown.
 
     Parameters
     ----------
@@ -167,8 +169,9 @@ def read_along(
     Returns
     -------
     TokenTree
-        A tree over the alphabet of `tree`: its nodes, the end-of-sequence leaves that the model adds, and
-        after each prefix one unexpanded leaf for all other tokens, including those beyond this alphabet.
+        A tree over the alphabet of `tree`: its nodes, as far as the model lists them, the end-of-sequence
+        leaves that the model adds, and after each prefix one unexpanded leaf for all other tokens, including
+        those beyond this alphabet.
 
     Raises
     ------
@@ -199,13 +202,21 @@ def read_along(
     # All nodes except the root are children of internal nodes, in the same order.
     counts = np.bincount(above[1:], minlength=tree.n_nodes)
     begin = 1 + np.cumsum(counts) - counts
+    present = np.ones(tree.n_nodes, bool)
     guard = reading.guard(lambda: range(reading.count), keep_on_interrupt, tree.alphabet_size)
     with guard, counter(progress) as show:
         for nodes, prefixes in _questions(tree, np.flatnonzero(counts), above, reading):
+            present[nodes] &= present[above[nodes]]
+            if not present[nodes].all():
+                prefixes = [prefixes[i] for i in np.flatnonzero(present[nodes]).tolist()]
+                nodes = nodes[present[nodes]]
+                if not prefixes:
+                    continue
             answer = reading.ask(prefixes)
             rows = np.repeat(np.arange(len(nodes)), counts[nodes])
             first = np.cumsum(counts[nodes]) - counts[nodes]
-            ids = symbols[np.arange(len(rows)) + (begin[nodes] - first)[rows]]
+            children = np.arange(len(rows)) + (begin[nodes] - first)[rows]
+            ids = symbols[children]
             if (most := int(ids.max())) >= reading.width:
                 raise _Refused(f"tree holds {most}: the model's ids end at {reading.width - 1}")
             if final := set(reading.eos).intersection(ids.tolist()):
@@ -213,6 +224,9 @@ def read_along(
                     f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
                 )
             number[nodes] = np.arange(reading.count, reading.count + len(nodes))
+            known = reading.known(answer, rows, ids)
+            present[children] = known
+            rows, ids = rows[known], ids[known]
             listed = (rows * reading.width + ids)[ids >= 0]
             where = np.stack([number[above[nodes]], symbols[nodes], depths[nodes]])
             reading.expand(where, answer, listed, np.unique(rows[ids < 0]))

@@ -193,7 +193,8 @@ def _refuse_unread(joined: Joined, grid: Sequence[int]) -> None:
         if depth >= open_from:
             raise ValueError(
                 f"model_tree is unexpanded on some of the data within depth {depth}: use read_along on the "
-                "data, or modelled_depth for bounds"
+                "data, with a larger top if the model lists only its likeliest tokens, or modelled_depth for "
+                "bounds"
             )
 
 
