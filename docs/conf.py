@@ -17,6 +17,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
 
+from tokentree.claims.notation import as_tex
 from tokentree.explorer import explore, write_explorer
 
 DOCS = Path(__file__).parent
@@ -110,6 +111,9 @@ def read_source(app: Sphinx, page: str, source: list[str]) -> None:
     if page == "index":
         text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
         app.env.note_dependency("../README.md")
+        # On GitHub and on an index formulas are plain; here they are set.
+        row = r"^\| \[(.*)\]\((docs/ledger\.md#\S+)\) \| (.*) \|$|^The slopes are (.*\n)+?$"
+        text = re.sub(row, set_formulas, text, flags=re.MULTILINE)
         # The sidebar says where to read on.
         text = re.sub(r"## Where to read on\n(.*\n)+?(?=Apache)", "", text)
         text = text.replace("](docs/", "](").replace("](notebooks/", "](tutorials/")
@@ -121,10 +125,19 @@ def read_source(app: Sphinx, page: str, source: list[str]) -> None:
     if page == "ledger":
         # Figures and witnesses are half of it; here the file is there to be downloaded.
         text = re.sub(r"\n\| figure \|.*\n(?:\|.*\n)+|\n```python\n[^`]*```\n", "\n", text)
-        text = text.replace("\n\n", "\n\n{download}`The whole ledger <ledger.md>` has them.\n\n", 1)
+        whole = "Figures and witnesses are in {download}`the whole ledger <ledger.md>`."
+        text = text.replace('\n\n"Machine', f' {whole}\n\n"Machine', 1)
     # From notebooks/ to docs/ on GitHub, and back.
     text = re.sub(r"\]\((\.\./)*\.\./notebooks/", lambda m: f"]({m[1] or ''}tutorials/", text)
     source[0] = text.replace("](../docs/", "](../")
+
+
+def set_formulas(found: re.Match[str]) -> str:
+    """A row of the README's table, or a paragraph of it, with its formulas as TeX."""
+    if found[2] is None:
+        return as_tex(found[0])
+    claim, verdict = (as_tex(part.replace(r"\|", "|")) for part in (found[1], found[3]))
+    return f"| [{claim}]({found[2]}) | {verdict} |"
 
 
 @functools.cache

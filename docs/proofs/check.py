@@ -20,6 +20,20 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "api" / "statements.md"
 # As in _CoqProject, which is for editors.
 OPTIONS = ["-Q", ".", "tokentree", "-arg", "-w -notation-overridden,-ambiguous-paths"]
+READING = """\
+## How to read a statement
+
+- `\\sum_x f x` is a sum over a finite type: the leaves, the datasets, the parts. `realFieldType` is any
+  ordered field, such as the rationals or the reals; `realType` is the reals.
+- `Variables` are arbitrary. `Hypothesis` is assumed in the section around it, so it is a premise of the
+  theorems there that use it, until `End`. `Let` and `Definition` are abbreviations.
+- `[/\\ A, B & C]` is "A and B and C", `A -> B` is "if A then B", `<->` is "exactly when". `x%:R` is the
+  whole number $x$ in the field, `x ^+ k` and `x ^- k` are $x^k$ and $x^{-k}$, `#|part|` is the number of
+  parts, `~~ b` is "not b". `A = B` between two comparisons says that they hold together.
+- Division is total there: $x / 0 = 0$. A leaf that no dataset has adds nothing to a sum, as in the library.
+  Where a division by zero could matter, the statement has a hypothesis against it.
+- The paper's letters and the library's names are kept: `overlap` is $S_{it}$, `response` is $R_{it}$,
+  `dgamma` is $\\gamma_i'$, `joint` is $q$, `total_size` is $T$."""
 INSTALL = "apt-get install coq libcoq-mathcomp libcoq-mathcomp-analysis"
 
 # With these mathcomp-analysis makes the reals; nothing else may be assumed.
@@ -143,7 +157,8 @@ def page() -> str:
     out = [
         "# The checked statements",
         "`docs/proofs/check.py --page` writes this page from the sources, without proofs and lemmas.\n"
-        "[Machine-checked](../proofs.md) says how to read it.",
+        "[Machine-checked proofs](../proofs.md) has the axioms, and what is not checked.",
+        READING,
     ]
     for path in sources():
         if path.stem == "FieldTactic":
