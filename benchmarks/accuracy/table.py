@@ -194,10 +194,10 @@ def worst(found: list[Row]) -> list[tuple[Row, int]]:
 
 
 def markdown(found: list[Row]) -> str:
-    """The functions with an error of more than SHOWN units in the last place."""
+    """The functions that lose more than SHOWN units in the last place by themselves."""
     lines = [[HEADINGS[i] for i in COLUMNS], ["---", "---", *["---:"] * 3]]
     for r, _ in worst(found):
-        if r.error > SHOWN * EPS:
+        if r.excess > SHOWN:
             given = cells(r)
             lines.append([given[i] for i in COLUMNS])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
