@@ -416,11 +416,11 @@ def test_along_data_what_a_partial_model_does_not_list_is_open(model, responses,
         assert any((*prefix[:i], REST) in seen for i in range(len(prefix)))
     sizes = [1, 1]
     found, right = (unexpanded_bounds([each, data], sizes) for each in (tree, whole))
-    assert (found.rates_lower <= right.rates_lower + 1e-9).all()
-    assert (found.rates_upper >= right.rates_upper - 1e-9).all()
-    assert (found.overlap_lower <= right.overlap_lower + 1e-9).all()
-    assert (found.overlap_upper >= right.overlap_upper - 1e-9).all()
-    if not share:
+    # The rounding that is left open moves the masses that are known.
+    for end in ("rates", "overlap"):
+        assert (getattr(found, f"{end}_lower") <= getattr(right, f"{end}_lower") + 1e-7).all()
+        assert (getattr(found, f"{end}_upper") >= getattr(right, f"{end}_upper") - 1e-7).all()
+    if not share and not model.zeros:
         assert seen == pytest.approx(truth)
 
 
