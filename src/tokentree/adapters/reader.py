@@ -202,8 +202,18 @@ def read_along(
     # All nodes except the root are children of internal nodes, in the same order.
     counts = np.bincount(above[1:], minlength=tree.n_nodes)
     begin = 1 + np.cumsum(counts) - counts
-    present = np.ones(tree.n_nodes, bool)
-    guard = reading.guard(lambda: range(reading.count), keep_on_interrupt, tree.alphabet_size)
+    present, asked = np.ones((2, tree.n_nodes), bool)
+    asked[:] = False
+
+    def kept() -> list[int]:
+        """Numbers of the expansions that the model lists; a batch may have a node and what is below it."""
+        for depth in range(1, tree.depth):
+            here = tree.level(depth)
+            present[here] &= present[above[here]]
+        found: list[int] = number[present & asked].tolist()
+        return found
+
+    guard = reading.guard(kept, keep_on_interrupt, tree.alphabet_size)
     with guard, counter(progress) as show:
         for nodes, prefixes in _questions(tree, np.flatnonzero(counts), above, reading):
             present[nodes] &= present[above[nodes]]
@@ -223,7 +233,7 @@ def read_along(
                 raise _Refused(
                     f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
                 )
-            number[nodes] = np.arange(reading.count, reading.count + len(nodes))
+            number[nodes], asked[nodes] = np.arange(reading.count, reading.count + len(nodes)), True
             known = reading.known(answer, rows, ids)
             present[children] = known
             rows, ids = rows[known], ids[known]
@@ -232,7 +242,7 @@ def read_along(
             reading.expand(where, answer, listed, np.unique(rows[ids < 0]))
             show(reading.count)
         reading.check()
-    return reading.tree(range(reading.count), tree.alphabet_size)
+    return reading.tree(kept(), tree.alphabet_size)
 
 
 def _questions(

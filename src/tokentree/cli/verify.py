@@ -32,7 +32,8 @@ Lengths are in bits per block unless a figure says otherwise.
 
 "Machine-checked" names the theorems that Coq has checked and that a finding, or a part of its proof, rests
 on: `File.theorem` is in `docs/proofs/File.v`. Theorems about signs define $\\gamma_i' = n_a R_{it}$ with
-$R_{it} = (1 - S_{it}) / T$; `RateDerivatives.rate_derivative` shows that $R_{it}$ is $\\partial \\gamma_i / \\partial n_t$.
+$R_{it} = (1 - S_{it}) / T$; that $R_{it}$ is $\\partial \\gamma_i / \\partial n_t$ is
+`RateDerivatives.rate_derivative`.
 
 """
 
