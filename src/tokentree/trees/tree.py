@@ -443,23 +443,32 @@ class TokenTree:
     def unexpanded_weight(self) -> int | float:
         """Weight of all `LeafKind.UNEXPANDED` leaves; zero for a tree of data.
 
+        Its share of the total weight is in the tree's repr, if it is not zero.
+
         Examples
         --------
         >>> from tokentree.adapters import read_model
         >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
         >>> read_model(coin, depth=2).unexpanded_weight
         0.0
-        >>> read_model(coin, depth=2, max_nodes=6).unexpanded_weight
+        >>> tree = read_model(coin, depth=2, max_nodes=6)
+        >>> tree.unexpanded_weight
         0.5
+        >>> tree
+        TokenTree(alphabet_size=2, depth=2, n_nodes=6, n_leaves=3, total_weight=1.0, unexpanded=0.5)
         """
         rests = self._nodes[2][self.symbols == REST]
         weight: int | float = log_masses.rounded(rests).sum().item()
         if weight < log_masses.LEAST and log_masses.faint(rests).any():
             raise ValueError(
-                f"tree has the unexpanded weight exp({np.logaddexp.reduce(log_masses.logs(rests))}), which "
-                "float64 cannot hold: use log_weights"
+                f"tree has the unexpanded weight exp({self._log_unexpanded}), which float64 cannot hold: use "
+                "log_weights"
             )
         return weight
+
+    @property
+    def _log_unexpanded(self) -> float:
+        return float(np.logaddexp.reduce(log_masses.logs(self._nodes[2][self.symbols == REST])))
 
     @cached_property
     def _is_open(self) -> bool:
@@ -851,9 +860,15 @@ class TokenTree:
         )
 
     def __repr__(self) -> str:
+        unread = ""
+        # The compact form is that of counts, all read; it need not lay out its nodes for this.
+        if not isinstance(self._source, bands.Bands) and self._log_unexpanded > -math.inf:
+            log_share = self._log_unexpanded - math.log(self.total_weight)
+            share = math.exp(log_share)
+            unread = f", unexpanded={f'{share:.3g}' if share else f'exp({log_share:.0f})'}"
         return (
             f"TokenTree(alphabet_size={self.alphabet_size}, depth={self.depth}, n_nodes={self.n_nodes}, "
-            f"n_leaves={self.n_leaves}, total_weight={self.total_weight})"
+            f"n_leaves={self.n_leaves}, total_weight={self.total_weight}{unread})"
         )
 
     def _repr_html_(self) -> str:
