@@ -27,7 +27,7 @@ from tokentree import (
 )
 from tokentree.adapters import read_along
 from tokentree.alignment import rebound_by_depth, simulate_rebound
-from tokentree.models import model_rates, modelled_depth
+from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
 from tokentree.training import MixingLaw, TrainingRuns
@@ -125,6 +125,15 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
             TypeError,
             "number words first, as {word: i f",
         ),
+        (
+            lambda: TokenTree.from_sequences([[0, 7, 49151], [49000]]),
+            ValueError,
+            "[1] = 7: symbols must lie in 0..1 (alphabet_size = 2); pass alphabet_size=, at least one more "
+            "than the largest, here 49152",
+        ),
+        (lambda: TokenTree.from_sequences(np.array([[0, 5]])), ValueError, "than the largest, here 6"),
+        (lambda: TokenTree.from_sequences(["013"]), ValueError, "than the largest, here 4"),
+        (lambda: NGramModel.fit(["013"], 2), ValueError, "than the largest, here 4"),
         (lambda: bool(elasticity(MIXTURE)), TypeError, "ask for .holds, which is None if undecided"),
         (lambda: elasticity([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: simulate_rebound([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
@@ -188,6 +197,45 @@ def test_a_picture_is_no_tree(unchecked, tmp_path):
         TokenTree.load(tmp_path / "x.png")
     (tmp_path / "a.txt").write_text("hello")
     assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: TokenTree.from_sequences([[0, -1, 7]]),
+        lambda: TokenTree.from_sequences(["0a"]),
+        lambda: A.weight("7"),
+    ],
+)
+def test_no_other_alphabet_is_proposed_where_none_would_do(call):
+    with pytest.raises(ValueError, match=r"\(alphabet_size = 2\)$"):
+        call()
+
+
+def test_a_text_that_is_the_name_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "x" * 200
+    (tmp_path / name).write_text("hello")
+    with pytest.warns(UserWarning) as caught:
+        TokenTree.from_text(name, depth=16)
+        TokenTree.from_text(name, 2, "bytes")
+    texts = [str(each.message) for each in caught]
+    assert all(each.startswith(f"text is {name!r}, the name of a file: to count") for each in texts)
+    assert [eval(each.partition("write ")[2]) for each in texts] == [
+        TokenTree.from_text("hello", depth=16),
+        TokenTree.from_text("hello", 2, "bytes"),
+    ]
+
+
+def test_other_texts_are_counted_without_a_word(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a\n").write_text("hello")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").write_text("hello")
+    long = "./" * 600 + "b"
+    for text in ("a\n", "a", "c", "\0", "b" * 999, long):
+        assert TokenTree.from_text(text, 8) == TokenTree.from_bytes(text.encode(), 8)
+    assert TokenTree.from_bytes(b"b", 8).n_leaves == 2
 
 
 def test_bits_that_were_packed_and_unpacked_are_decoded():

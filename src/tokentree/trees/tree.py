@@ -21,6 +21,7 @@ Invariants, which every function here may rely on and must keep:
 
 import math
 import os
+import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -333,6 +334,11 @@ class TokenTree:
         -------
         TokenTree
 
+        Warns
+        -----
+        UserWarning
+            If the text is a single line of less than 1,000 characters and the name of a file that exists.
+
         Examples
         --------
         >>> TokenTree.from_text("to be or not to be", depth=8).n_leaves
@@ -340,6 +346,12 @@ class TokenTree:
         """
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}: must be a str; use from_bytes for bytes")
+        if len(text) < 1000 and "\n" not in text and os.path.isfile(text):
+            given = f"{text!r}, depth={depth}{'' if alphabet == 'bits' else f', alphabet={alphabet!r}'}"
+            warnings.warn(
+                f"text is {text!r}, the name of a file: to count the file, write TokenTree.from_file({given})",
+                stacklevel=2,
+            )
         return TokenTree(*count_bytes("text", text.encode(encoding), depth, alphabet))
 
     @staticmethod
