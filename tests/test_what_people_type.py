@@ -76,6 +76,15 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
     np.testing.assert_array_equal(alone.get_lines()[0].get_xydata(), listed.get_lines()[0].get_xydata())
 
 
+def test_curves_have_a_grid_of_their_own():
+    grid = np.geomspace(0.01, 10, 100)
+    curve = response_curve(MIXTURE)
+    np.testing.assert_array_equal(curve.l, grid)
+    np.testing.assert_array_equal(curve.rates, response_curve(MIXTURE, grid).rates)
+    for line in plotting.plot_rates(MIXTURE).get_lines():
+        np.testing.assert_array_equal(line.get_xdata(), grid)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

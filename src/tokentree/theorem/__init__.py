@@ -9,7 +9,7 @@ from .forms import (
     published_form,
     three_dataset_form,
 )
-from .response import ResponseCurve, response_curve
+from .response import ResponseCurve, perturbations as perturbations, response_curve
 from .signs import Elasticity, Responding, elasticity, responding as responding
 
 __all__ = ["DepthCurve", "Elasticity", "PublishedDerivatives", "ResponseCurve", "depth_curve", "elasticity"]
