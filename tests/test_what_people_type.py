@@ -37,6 +37,9 @@ A = TokenTree.from_sequences(["0101", "0100"], depth=3)
 B = TokenTree.from_sequences(["0111"], depth=3)
 C = TokenTree.from_sequences(["1111", "0000"], depth=3)
 MIXTURE = Mixture.from_trees([A, B, C])
+OF_TEXTS = (
+    "a Mixture of texts or trees is made by Mixture.from_trees({name: TokenTree.from_text(text, depth=16)})"
+)
 
 
 def chance(prefixes):
@@ -93,8 +96,18 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
         (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
         (lambda: Mixture.from_trees([chance, A]), TypeError, "adapters.read_along(model, data_tree)"),
-        (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
-        (lambda: Mixture({"web": A}, [1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
+        (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
+        (lambda: Mixture({"web": A}, [1]), TypeError, OF_TEXTS),
+        (lambda: Mixture({"web": A, "chat": B}), TypeError, OF_TEXTS),
+        (
+            lambda: Mixture({"py": "text"}),
+            TypeError,
+            "distributions hold a str: must be numbers; " + OF_TEXTS,
+        ),
+        (lambda: Mixture(["text", "another"]), TypeError, OF_TEXTS),
+        (lambda: Mixture(A), TypeError, OF_TEXTS),
+        (lambda: Mixture("text", [1]), TypeError, OF_TEXTS),
+        (lambda: Mixture([[1, 1]]), TypeError, "sizes is missing: must be a sequence of numbers, one per d"),
         (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
         (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
@@ -221,19 +234,21 @@ def test_no_other_alphabet_is_proposed_where_none_would_do(call):
         call()
 
 
-def test_a_text_that_is_the_name_of_a_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("how", "written"),
+    [
+        ({"depth": 16}, "depth=16"),
+        ({"depth": 2, "alphabet": "bytes"}, "depth=2, alphabet='bytes'"),
+    ],
+)
+def test_a_text_that_is_the_name_of_a_file(how, written, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = "x" * 200
-    (tmp_path / name).write_text("hello")
-    with pytest.warns(UserWarning) as caught:
-        TokenTree.from_text(name, depth=16)
-        TokenTree.from_text(name, 2, "bytes")
-    texts = [str(each.message) for each in caught]
-    assert all(each.startswith(f"text is {name!r}, the name of a file: to count") for each in texts)
-    assert [eval(each.partition("write ")[2]) for each in texts] == [
-        TokenTree.from_text("hello", depth=16),
-        TokenTree.from_text("hello", 2, "bytes"),
-    ]
+    (tmp_path / "py.txt").write_text("hello")
+    message = "text is 'py.txt', the name of a file: to count the file, write "
+    message += f"TokenTree.from_file('py.txt', {written})"
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        tree = TokenTree.from_text("py.txt", **how)
+    assert tree == TokenTree.from_bytes(b"py.txt", **how)
 
 
 def test_other_texts_are_counted_without_a_word(tmp_path, monkeypatch):

@@ -349,7 +349,8 @@ class TokenTree:
         if len(text) < 1000 and "\n" not in text and os.path.isfile(text):
             given = f"{text!r}, depth={depth}{'' if alphabet == 'bits' else f', alphabet={alphabet!r}'}"
             warnings.warn(
-                f"text is {text!r}, the name of a file: to count the file, write TokenTree.from_file({given})",
+                f"text is {text!r}, the name of a file: to count the file, "
+                f"write TokenTree.from_file({given})",
                 stacklevel=2,
             )
         return TokenTree(*count_bytes("text", text.encode(encoding), depth, alphabet))
