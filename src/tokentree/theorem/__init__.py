@@ -15,3 +15,4 @@ from .signs import Elasticity, Responding, elasticity, responding as responding
 __all__ = ["DepthCurve", "Elasticity", "PublishedDerivatives", "ResponseCurve", "depth_curve", "elasticity"]
 __all__ += ["published_change", "published_derivatives", "published_form", "response_curve"]
 __all__ += ["Responding", "overlap_limit", "three_dataset_form"]
+__dir__ = __all__.copy
