@@ -28,6 +28,48 @@ def test_public_names_exist_once():
     assert len(set(tokentree.__all__)) == len(tokentree.__all__)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("read_model", ": it is in tokentree.adapters"),
+        ("LlamaCpp", ": it is in tokentree.adapters"),
+        ("plot_rates", ": it is in tokentree.plotting"),
+        ("PowerLaw", ": it is in tokentree.alignment and tokentree.training"),
+        ("read_modle", ""),
+        ("nothing", ""),
+        # What only looks for protocols imports nothing.
+        ("__wrapped__", ""),
+    ],
+)
+def test_a_name_that_only_a_wing_has_is_found_there(name, said):
+    with pytest.raises(AttributeError) as caught:
+        getattr(tokentree, name)
+    assert str(caught.value) == f"tokentree has no {name}{said}"
+    assert caught.value.name == name
+    assert not hasattr(tokentree, name)
+
+
+def test_a_wing_that_cannot_be_imported_is_passed_over(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokentree.plotting", None)
+    with pytest.raises(AttributeError, match=r"^tokentree has no plot_rates$"):
+        _ = tokentree.plot_rates
+    with pytest.raises(AttributeError, match=r"it is in tokentree\.adapters$"):
+        _ = tokentree.read_model
+
+
+def test_looking_for_protocols_loads_no_wing():
+    code = (
+        "import sys, tokentree; hasattr(tokentree, '__wrapped__'); sys.exit('tokentree.trees' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("wing", sorted(set(dir(tokentree)) - set(tokentree.__all__)))
+def test_completion_shows_what_is_exported(wing):
+    module = getattr(tokentree, wing)
+    assert dir(module) == sorted(module.__all__)
+
+
 @pytest.mark.parametrize("module", ["matplotlib", "rich", "scipy.special", "sympy", "torch"])
 def test_importing_the_package_leaves_heavy_modules_alone(module):
     code = f"import sys, tokentree; sys.exit({module!r} in sys.modules)"

@@ -27,7 +27,7 @@ from tokentree import (
 )
 from tokentree.adapters import read_along
 from tokentree.alignment import rebound_by_depth, simulate_rebound
-from tokentree.models import model_rates, modelled_depth
+from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
 from tokentree.training import MixingLaw, TrainingRuns
@@ -37,6 +37,9 @@ A = TokenTree.from_sequences(["0101", "0100"], depth=3)
 B = TokenTree.from_sequences(["0111"], depth=3)
 C = TokenTree.from_sequences(["1111", "0000"], depth=3)
 MIXTURE = Mixture.from_trees([A, B, C])
+OF_TEXTS = (
+    "a Mixture of texts or trees is made by Mixture.from_trees({name: TokenTree.from_text(text, depth=16)})"
+)
 
 
 def chance(prefixes):
@@ -76,6 +79,15 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
     np.testing.assert_array_equal(alone.get_lines()[0].get_xydata(), listed.get_lines()[0].get_xydata())
 
 
+def test_curves_have_a_grid_of_their_own():
+    grid = np.geomspace(0.01, 10, 100)
+    curve = response_curve(MIXTURE)
+    np.testing.assert_array_equal(curve.l, grid)
+    np.testing.assert_array_equal(curve.rates, response_curve(MIXTURE, grid).rates)
+    for line in plotting.plot_rates(MIXTURE).get_lines():
+        np.testing.assert_array_equal(line.get_xdata(), grid)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -84,8 +96,18 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
         (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
         (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
         (lambda: Mixture.from_trees([chance, A]), TypeError, "adapters.read_along(model, data_tree)"),
-        (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
-        (lambda: Mixture({"web": A}, [1]), TypeError, "Mixture.from_trees([a, b, c]) takes trees"),
+        (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
+        (lambda: Mixture({"web": A}, [1]), TypeError, OF_TEXTS),
+        (lambda: Mixture({"web": A, "chat": B}), TypeError, OF_TEXTS),
+        (
+            lambda: Mixture({"py": "text"}),
+            TypeError,
+            "distributions hold a str: must be numbers; " + OF_TEXTS,
+        ),
+        (lambda: Mixture(["text", "another"]), TypeError, OF_TEXTS),
+        (lambda: Mixture(A), TypeError, OF_TEXTS),
+        (lambda: Mixture("text", [1]), TypeError, OF_TEXTS),
+        (lambda: Mixture([[1, 1]]), TypeError, "sizes is missing: must be a sequence of numbers, one per d"),
         (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
         (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
@@ -125,6 +147,15 @@ def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
             TypeError,
             "number words first, as {word: i f",
         ),
+        (
+            lambda: TokenTree.from_sequences([[0, 7, 49151], [49000]]),
+            ValueError,
+            "[1] = 7: symbols must lie in 0..1 (alphabet_size = 2); pass alphabet_size=, at least one more "
+            "than the largest, here 49152",
+        ),
+        (lambda: TokenTree.from_sequences(np.array([[0, 5]])), ValueError, "than the largest, here 6"),
+        (lambda: TokenTree.from_sequences(["013"]), ValueError, "than the largest, here 4"),
+        (lambda: NGramModel.fit(["013"], 2), ValueError, "than the largest, here 4"),
         (lambda: bool(elasticity(MIXTURE)), TypeError, "ask for .holds, which is None if undecided"),
         (lambda: elasticity([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: simulate_rebound([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
@@ -188,6 +219,47 @@ def test_a_picture_is_no_tree(unchecked, tmp_path):
         TokenTree.load(tmp_path / "x.png")
     (tmp_path / "a.txt").write_text("hello")
     assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: TokenTree.from_sequences([[0, -1, 7]]),
+        lambda: TokenTree.from_sequences(["0a"]),
+        lambda: A.weight("7"),
+    ],
+)
+def test_no_other_alphabet_is_proposed_where_none_would_do(call):
+    with pytest.raises(ValueError, match=r"\(alphabet_size = 2\)$"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("how", "written"),
+    [
+        ({"depth": 16}, "depth=16"),
+        ({"depth": 2, "alphabet": "bytes"}, "depth=2, alphabet='bytes'"),
+    ],
+)
+def test_a_text_that_is_the_name_of_a_file(how, written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "py.txt").write_text("hello")
+    message = "text is 'py.txt', the name of a file: to count the file, write "
+    message += f"TokenTree.from_file('py.txt', {written})"
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        tree = TokenTree.from_text("py.txt", **how)
+    assert tree == TokenTree.from_bytes(b"py.txt", **how)
+
+
+def test_other_texts_are_counted_without_a_word(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a\n").write_text("hello")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").write_text("hello")
+    long = "./" * 600 + "b"
+    for text in ("a\n", "a", "c", "\0", "b" * 999, long):
+        assert TokenTree.from_text(text, 8) == TokenTree.from_bytes(text.encode(), 8)
+    assert TokenTree.from_bytes(b"b", 8).n_leaves == 2
 
 
 def test_bits_that_were_packed_and_unpacked_are_decoded():

@@ -7,7 +7,9 @@ A wing per idea, each resting on those before it here: `information`, `trees`, `
 which wing each comes from.
 """
 
+import importlib
 import os
+import sys
 
 import lazy_loader
 
@@ -19,8 +21,29 @@ if signals.is_command():
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
 
 # A star import would load every wing, with packages that only some of them need.
 _wings = {entry.name.partition(".")[0] for entry in os.scandir(os.path.dirname(__file__))}
 __all__ = sorted(set(_names) - _wings)
+
+
+def __getattr__(name: str) -> object:
+    if name in _names:
+        return _load(name)
+    where = [] if name.startswith("_") else _wings_with(name)
+    rest = f": it is in {' and '.join(where)}" if where else ""
+    raise AttributeError(f"{__name__} has no {name}{rest}", name=name, obj=sys.modules[__name__])
+
+
+def _wings_with(name: str) -> list[str]:
+    """The wings that export a name, of those whose optional packages are installed."""
+    found = []
+    for wing in sorted(_wings.intersection(_names)):
+        try:
+            module = importlib.import_module(f"{__name__}.{wing}")
+        except ImportError:
+            continue
+        if name in module.__all__:
+            found.append(module.__name__)
+    return found

@@ -40,6 +40,7 @@ from .pareto import ParetoMass
 from .theorem import published_form, three_dataset_form
 
 __all__ = ["Explorer", "explore", "explorer_mixture", "write_explorer"]
+__dir__ = __all__.copy
 
 DEPTHS = (2, 12)
 """Least and greatest depth: one leaf per block, and 1024."""

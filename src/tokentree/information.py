@@ -15,6 +15,7 @@ from ._lib.checks import Numbers
 
 __all__ = ["cross_entropy", "entropy", "jensen_shannon_divergence", "kl_divergence", "renyi_divergence"]
 __all__ += ["renyi_entropy"]
+__dir__ = __all__.copy
 
 # z**3 * polyval(_ATANH, z**2) = atanh(z) - z to the last digit for |z| <= 1/4.
 _ATANH = np.array([1.0 / n for n in range(25, 2, -2)])

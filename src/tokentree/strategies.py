@@ -35,6 +35,7 @@ except ImportError as error:
     raise ImportError("tokentree.strategies needs hypothesis: pip install hypothesis") from error
 
 __all__ = ["distributions", "mixtures", "pareto_masses", "size_vectors", "token_trees"]
+__dir__ = __all__.copy
 
 Kind = Literal["counts", "fractions", "floats"]
 

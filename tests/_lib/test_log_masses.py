@@ -455,6 +455,7 @@ def test_unexpanded_masses_below_the_range_of_floats():
     row = np.log([[GOING, 1 - GOING]])
     tree = read_model(lambda prefixes: row.repeat(len(prefixes), axis=0), 180, eos=[1], max_nodes=2 + 2 * 150)
     assert tree.depth == 151
+    assert repr(tree).endswith("total_weight=1.0, unexpanded=exp(-832))")
     with pytest.raises(ValueError, match=r"tree has the unexpanded weight exp\(-831\.7\d+\)"):
         tree.unexpanded_weight  # noqa: B018 (reading it is what is refused)
     data = TokenTree.from_sequences([[0] * 180], alphabet_size=1)

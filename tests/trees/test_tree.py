@@ -15,6 +15,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from tokentree._lib.archives import digest
+from tokentree.adapters import read_model
 from tokentree.trees import (
     EOS,
     LeafKind,
@@ -335,6 +336,18 @@ def test_repr():
     assert repr(TokenTree.from_leaves({"0": 0.5, "1": 0.25})) == (
         "TokenTree(alphabet_size=2, depth=2, n_nodes=5, n_leaves=2, total_weight=0.75)"
     )
+
+
+def test_repr_of_a_tree_that_was_read_in_part():
+    def model(prefixes):
+        return np.log(np.tile([0.08126, 0.91874], (len(prefixes), 1)))
+
+    short = read_model(model, 2, max_nodes=6)
+    assert repr(short).endswith("n_leaves=3, total_weight=1.0, unexpanded=0.0813)")
+    assert "unexpanded" not in repr(short.prune(1))
+    assert "unexpanded" not in repr(read_model(model, 2))
+    # A share of all weight, not the weight itself.
+    assert repr(merge([short, TokenTree.from_leaves({"1": 3.0})])).endswith("=4.0, unexpanded=0.0203)")
 
 
 def test_arrays_are_read_only():

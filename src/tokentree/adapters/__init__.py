@@ -15,3 +15,4 @@ from .recording import Recording
 
 __all__ = ["CausalLM", "CompletionsServer", "LlamaCpp", "NextTokenModel", "ReadError", "Recording"]
 __all__ += ["read_along", "read_model"]
+__dir__ = __all__.copy

@@ -20,8 +20,9 @@ class LlamaCpp(CompletionsServer):
     path : path-like
         The file.
     top : int
-        Number of most likely tokens after a prefix; the mass of the others is left unexpanded. The vocabulary
-        size leaves no such mass, and takes about ten times as long.
+        Number of most likely tokens after a prefix; the mass of the others is left unexpanded. For a
+        vocabulary of 49,152 tokens, 1000 takes about twice as long as 100, 5000 four times, and the whole
+        vocabulary, which leaves no such mass, fifty times. To compare with data, take 1000 to 5000.
     context : int
         Largest number of tokens of prompt and prefix together. Memory for keys and values grows with it.
     threads : int, optional

@@ -10,3 +10,4 @@ __all__ = ["DIRECTIONS", "NEGATIVE", "PAPER_NEEDED", "POSITIVE", "AlignmentBudge
 __all__ += ["REGIMES", "Rebound", "ReboundFactor", "Resistance", "inverse_alignment_budget"]
 __all__ += ["least_alignment_budget", "rebound_by_depth", "rebound_by_pretraining"]
 __all__ += ["simulate_rebound", "simulate_resistance"]
+__dir__ = __all__.copy

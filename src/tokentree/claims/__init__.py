@@ -27,3 +27,4 @@ from .source import SOURCE as SOURCE, as_map as as_map, in_section as in_section
 
 __all__ = ["CLAIMS", "Corpus", "Evidence", "Figure", "Finding", "Ledger", "Verdict"]
 __all__ += ["pareto_corpus", "python_text", "text_corpus", "verify"]
+__dir__ = __all__.copy

@@ -3,3 +3,4 @@
 from .command import main
 
 __all__ = ["main"]
+__dir__ = __all__.copy

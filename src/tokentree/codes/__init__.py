@@ -10,3 +10,4 @@ from .shannon import shannon_fano_elias_codewords, shannon_lengths
 __all__ = ["ArithmeticModel", "BlockCodec", "HuffmanCode", "PrefixCode", "arithmetic_decode"]
 __all__ += ["arithmetic_encode", "huffman_lengths", "ideal_code_length", "shannon_fano_elias_codewords"]
 __all__ += ["shannon_lengths"]
+__dir__ = __all__.copy

@@ -29,3 +29,4 @@ from .unexpanded import (
 )
 
 __all__ = ["BestSizes", "Mixture", "Rows", "UnexpandedBounds", "unexpanded_bounds"]
+__dir__ = __all__.copy

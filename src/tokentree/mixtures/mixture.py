@@ -102,7 +102,8 @@ class Mixture:
     def __init__(
         self,
         distributions: Annotated[Numbers, "datasets leaves"] | Mapping[str, Any],
-        sizes: Annotated[Numbers, "datasets"],
+        # Without a default, Mixture(trees) would complain of missing sizes.
+        sizes: Annotated[Numbers, "datasets"] | None = None,
         *,
         names: Iterable[str] | None = None,
         depth: int | None = None,
@@ -110,10 +111,15 @@ class Mixture:
         if isinstance(distributions, Mapping):
             names = distributions.keys() if names is None else names
             distributions = list(distributions.values())
-        if isinstance(distributions, list | tuple) and any(isinstance(p, TokenTree) for p in distributions):
-            raise TypeError(
-                "distributions are trees: must be numbers; Mixture.from_trees([a, b, c]) takes trees"
-            )
+        listed = distributions if isinstance(distributions, list | tuple) else [distributions]
+        for given in listed:
+            if isinstance(given, str | bytes | TokenTree):
+                raise TypeError(
+                    f"distributions hold a {type(given).__name__}: must be numbers; a Mixture of texts or "
+                    "trees is made by Mixture.from_trees({name: TokenTree.from_text(text, depth=16)})"
+                )
+        if sizes is None:
+            raise TypeError("sizes is missing: must be a sequence of numbers, one per dataset")
         self._rows = Rows(distributions)
         self._sizes = exact_sizes(sizes, self.n_datasets)
         self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
@@ -135,7 +141,7 @@ class Mixture:
         trees : sequence of N TokenTrees, or a mapping from names to them
             One tree per dataset; or the trees one after another, `Mixture.from_trees(a, b, c)`.
         sizes : sequence of N numbers, optional
-            Default: the trees' total weights.
+            Default: the trees' total weights. A model's tree has total weight 1: give sizes.
         depth : int, optional
             Prune the joint tree to this depth. Default: the depth of the deepest tree.
         names : sequence of N distinct strings, optional

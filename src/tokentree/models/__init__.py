@@ -5,3 +5,4 @@ from .ngram import NGramModel
 from .rates import ModelRates, model_rates
 
 __all__ = ["ModelRates", "ModelledDepth", "NGramModel", "model_rates", "modelled_depth"]
+__dir__ = __all__.copy

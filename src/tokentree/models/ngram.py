@@ -178,7 +178,7 @@ class NGramModel:
             raise ValueError(f"alphabet_size = {q}: must be at most 2**31")
         if smoothing not in ("witten-bell", "kneser-ney"):
             raise ValueError(f"smoothing = {smoothing!r}: must be 'witten-bell' or 'kneser-ney'")
-        flat, lengths = flattened("sequences", sequences, q)
+        flat, lengths = flattened("sequences", sequences, q, pass_size=True)
         if not (flat.size or end):
             raise ValueError("sequences hold no symbol: without end-of-sequence there is nothing to count")
 

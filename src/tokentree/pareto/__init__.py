@@ -11,3 +11,4 @@ from .tails import ALTERNATIVES as ALTERNATIVES, TailBootstrap, TailComparison, 
 __all__ = ["ParetoAsymptotics", "ParetoConvergence", "ParetoLimit", "ParetoMass", "SignMap"]
 __all__ += ["TailBootstrap", "TailComparison", "TailFit", "fit_tail", "pareto_asymptotics"]
 __all__ += ["pareto_convergence", "pareto_limit", "sign_map"]
+__dir__ = __all__.copy

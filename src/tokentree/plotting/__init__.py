@@ -35,3 +35,4 @@ __all__ += [
     "plot_tree",
     "plot_tree_levels",
 ]
+__dir__ = __all__.copy

@@ -13,7 +13,14 @@ from matplotlib.patches import Patch
 from .._lib import checks
 from .._lib.checks import Numbers
 from ..mixtures import Mixture, exact_number
-from ..theorem import Responding, elasticity, published_derivatives, published_form, responding
+from ..theorem import (
+    Responding,
+    elasticity,
+    perturbations,
+    published_derivatives,
+    published_form,
+    responding,
+)
 from ..trees import TokenTree
 from ._grid import response_grid
 from ._style import _legend, axes, line, listed, mark, plain
@@ -24,7 +31,7 @@ _VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "the signs fail"), 
 
 def plot_rates(
     mixture: Mixture | Responding,
-    l: Annotated[Numbers, "points"],
+    l: Annotated[Numbers, "points"] | None = None,
     ax: Axes | None = None,
     *,
     normalized: bool = False,
@@ -41,8 +48,8 @@ def plot_rates(
     mixture : Mixture or Responding
         The size of D_t is replaced by l |D_a|; the others are fixed. A `TrainedMixture` is trained again at
         every l, each time starting from the previous model.
-    l : array_like, shape (L,)
-        Values of |D_t| / |D_a|, finite and > 0.
+    l : array_like, shape (L,), optional
+        Values of |D_t| / |D_a|, finite and > 0. Default: those of `response_curve`.
     ax : Axes, optional
         Default: a new figure's.
     normalized : bool
@@ -77,9 +84,9 @@ def plot_rates(
     a, t = mixture.index(align, "align"), mixture.index(perturb, "perturb")
     if a == t:
         raise ValueError(f"align, perturb = {a}, {t}: must be two different datasets")
-    points = np.atleast_1d(checks.positive("l", l))
-    if points.ndim > 1 or not len(points):
-        raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
+    points = perturbations(l)
+    if not len(points):
+        raise ValueError("l is empty: at least one number is needed")
     rates = np.empty((len(points), mixture.n_datasets))
     if not isinstance(mixture, Mixture) and (normalized or code != "ideal" or per != "block"):
         raise ValueError(

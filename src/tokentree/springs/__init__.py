@@ -5,3 +5,4 @@ from .fisher import FisherSprings
 from .states import ChainMotion, ChainState, HookeInvariant
 
 __all__ = ["ChainMotion", "ChainState", "FisherSprings", "HookeInvariant", "SpringChain"]
+__dir__ = __all__.copy

@@ -8,3 +8,4 @@ __all__ = ["a", "k", "l", "m"]
 __all__ += ["Form", "Laws", "covariance_form", "euler", "gibbs_duhem", "hooke", "leaf_laws"]
 __all__ += ["one_sign_decides", "pareto_self_rate", "proved", "published_rates", "residual"]
 __all__ += ["three_dataset_rates"]
+__dir__ = __all__.copy

@@ -77,7 +77,7 @@ class ResponseCurve(Result):
 
 def response_curve(
     mixture: Mixture | Responding,
-    l: Annotated[Numbers, "points"],
+    l: Annotated[Numbers, "points"] | None = None,
     *,
     pretrain: int | str = 0,
     align: int | str = 1,
@@ -92,8 +92,8 @@ def response_curve(
     mixture : Mixture or Responding
         At least three datasets. The size of D_t is replaced by l |D_a|. A `TrainedMixture` is retrained at
         every l, in the given order and each time from the previous model, and once without D_t.
-    l : array_like, shape (L,)
-        Values of |D_t| / |D_a|, finite and > 0.
+    l : array_like, shape (L,), optional
+        Values of |D_t| / |D_a|, finite and > 0. Default: 100 of them, evenly spaced in log l from 0.01 to 10.
     pretrain, align, perturb, base, per
         As in `elasticity`, including its errors.
 
@@ -114,9 +114,7 @@ def response_curve(
     [(-1, 1), (0, 1), (1, 1)]
     """
     p, a, t = roles = three_roles(mixture, pretrain, align, perturb)
-    points = np.atleast_1d(checks.positive("l", l))
-    if points.ndim > 1:
-        raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
+    points = perturbations(l)
     if not isinstance(mixture, Mixture):
         return _retrained(mixture, points, roles, unit_of(base, per))
     unit = checks.log_base(base) * mixture.tokens(per)
@@ -141,6 +139,16 @@ def response_curve(
         tuple(elasticities),
         tuple(mixture.names[i] for i in roles),
     )
+
+
+def perturbations(l: Numbers | None) -> Float[np.ndarray, "points"]:
+    """Values of |D_t| / |D_a| as one row; by default from hardly any to ten times the alignment data."""
+    if l is None:
+        return np.geomspace(0.01, 10, 100)
+    points = np.atleast_1d(checks.positive("l", l))
+    if points.ndim > 1:
+        raise ValueError(f"l has shape {points.shape}: must be a sequence of numbers")
+    return points
 
 
 def _retrained(

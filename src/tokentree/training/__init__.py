@@ -25,3 +25,4 @@ __all__ += ["FineTuningResponse", "FluctuationResponse", "Law", "LawScore", "Lin
 __all__ += ["MixingLaw", "Monotonicity", "PowerLaw", "Residual", "TrainedMixture", "TrainingRuns"]
 __all__ += ["adam_preconditioner", "compare", "fine_tuning_response", "fluctuation_response", "ids_loss"]
 __all__ += ["own_runs", "tree_loss"]
+__dir__ = __all__.copy

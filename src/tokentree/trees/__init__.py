@@ -18,3 +18,4 @@ from .tokens import EOS, REST, LeafKind, Nodes as Nodes
 from .tree import TokenTree, tree_of_levels as tree_of_levels
 
 __all__ = ["EOS", "REST", "Leaf", "LeafKind", "Leaves", "TokenTree", "leaf_distributions", "merge"]
+__dir__ = __all__.copy

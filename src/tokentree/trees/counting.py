@@ -24,7 +24,7 @@ def count_sequences(sequences: Any, weights: Numbers | None, alphabet_size: int,
     if q > _MAX_ALPHABET:
         raise ValueError(f"alphabet_size = {q}: must be at most 2**31")
     cap = None if depth is None else checks.integer("depth", depth, at_least=1)
-    flat, lengths = flattened("sequences", sequences, q)
+    flat, lengths = flattened("sequences", sequences, q, pass_size=True)
     return _parts(q, grow(flat, lengths, _sequence_weights(weights, len(lengths)), q, cap))
 
 

@@ -11,11 +11,12 @@ from .._lib.checks import _integers, _listed, array, integer_array, is_array, it
 
 
 def flattened(
-    name: str, value: Any, q: int, single: bool = False
+    name: str, value: Any, q: int, single: bool = False, *, pass_size: bool = False
 ) -> tuple[Shaped[np.ndarray, "..."], Int[np.ndarray, "n"]]:
     """Symbols of all responses, in one row or as a matrix with one row each, and the responses' lengths.
 
-    With `single`, `value` is a list of one response, and errors point into that response.
+    With `single`, `value` is a list of one response, and errors point into that response. With `pass_size`,
+    the caller's caller chose q as alphabet_size, and may be told to choose another.
     """
     if isinstance(value, np.ndarray) or (is_array(value) and getattr(value, "ndim", 0) == 2):
         value = flat = _matrix(name, value)
@@ -44,7 +45,12 @@ def flattened(
         place = f"{name}[{j}]" if single else f"{name}[{i}][{j}]"
         found = value[i][j]
         found = found.item() if isinstance(found, np.generic) else found
-        raise ValueError(f"{place} = {found!r}: symbols must lie in 0..{q - 1} (alphabet_size = {q})")
+        rule = f"symbols must lie in 0..{q - 1} (alphabet_size = {q})"
+        largest = int(flat.max())
+        # Beyond the digits, characters of a string are no symbols of any alphabet.
+        if pass_size and flat.flat[at] >= q and (largest < 10 or not isinstance(value[i], str)):
+            rule += f"; pass alphabet_size=, at least one more than the largest, here {largest + 1}"
+        raise ValueError(f"{place} = {found!r}: {rule}")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
 
 

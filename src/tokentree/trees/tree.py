@@ -21,6 +21,7 @@ Invariants, which every function here may rely on and must keep:
 
 import math
 import os
+import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -333,6 +334,11 @@ class TokenTree:
         -------
         TokenTree
 
+        Warns
+        -----
+        UserWarning
+            If the text is a single line of less than 1,000 characters and the name of a file that exists.
+
         Examples
         --------
         >>> TokenTree.from_text("to be or not to be", depth=8).n_leaves
@@ -340,6 +346,13 @@ class TokenTree:
         """
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}: must be a str; use from_bytes for bytes")
+        if len(text) < 1000 and "\n" not in text and os.path.isfile(text):
+            given = f"{text!r}, depth={depth}{'' if alphabet == 'bits' else f', alphabet={alphabet!r}'}"
+            warnings.warn(
+                f"text is {text!r}, the name of a file: to count the file, "
+                f"write TokenTree.from_file({given})",
+                stacklevel=2,
+            )
         return TokenTree(*count_bytes("text", text.encode(encoding), depth, alphabet))
 
     @staticmethod
@@ -443,23 +456,32 @@ class TokenTree:
     def unexpanded_weight(self) -> int | float:
         """Weight of all `LeafKind.UNEXPANDED` leaves; zero for a tree of data.
 
+        Its share of the total weight is in the tree's repr, if it is not zero.
+
         Examples
         --------
         >>> from tokentree.adapters import read_model
         >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
         >>> read_model(coin, depth=2).unexpanded_weight
         0.0
-        >>> read_model(coin, depth=2, max_nodes=6).unexpanded_weight
+        >>> tree = read_model(coin, depth=2, max_nodes=6)
+        >>> tree.unexpanded_weight
         0.5
+        >>> tree
+        TokenTree(alphabet_size=2, depth=2, n_nodes=6, n_leaves=3, total_weight=1.0, unexpanded=0.5)
         """
         rests = self._nodes[2][self.symbols == REST]
         weight: int | float = log_masses.rounded(rests).sum().item()
         if weight < log_masses.LEAST and log_masses.faint(rests).any():
             raise ValueError(
-                f"tree has the unexpanded weight exp({np.logaddexp.reduce(log_masses.logs(rests))}), which "
-                "float64 cannot hold: use log_weights"
+                f"tree has the unexpanded weight exp({self._log_unexpanded}), which float64 cannot hold: use "
+                "log_weights"
             )
         return weight
+
+    @property
+    def _log_unexpanded(self) -> float:
+        return float(np.logaddexp.reduce(log_masses.logs(self._nodes[2][self.symbols == REST])))
 
     @cached_property
     def _is_open(self) -> bool:
@@ -851,9 +873,15 @@ class TokenTree:
         )
 
     def __repr__(self) -> str:
+        unread = ""
+        # The compact form is that of counts, all read; it need not lay out its nodes for this.
+        if not isinstance(self._source, bands.Bands) and self._log_unexpanded > -math.inf:
+            log_share = self._log_unexpanded - math.log(self.total_weight)
+            share = math.exp(log_share)
+            unread = f", unexpanded={f'{share:.3g}' if share else f'exp({log_share:.0f})'}"
         return (
             f"TokenTree(alphabet_size={self.alphabet_size}, depth={self.depth}, n_nodes={self.n_nodes}, "
-            f"n_leaves={self.n_leaves}, total_weight={self.total_weight})"
+            f"n_leaves={self.n_leaves}, total_weight={self.total_weight}{unread})"
         )
 
     def _repr_html_(self) -> str:
