@@ -445,6 +445,48 @@ def test_unwritable_outputs_are_refused_before_the_work(files, tmp_path, capsys,
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", ["pdf", "png", "svg", "PDF"])
+@pytest.mark.parametrize("command", ["measure", "figures"])
+def test_a_directory_of_figures_named_like_a_figure_is_refused(
+    files, tmp_path, capsys, monkeypatch, unread, command, suffix
+):
+    monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("the work was done first"))
+    given, option = {"measure": ([*files, "--depth", 8], "--figures"), "figures": ([], "--out")}[command]
+    out = tmp_path / "out"
+    assert run(command, *given, option, f"{out}.{suffix}") == 2
+    assert capsys.readouterr().err == (
+        f"tokentree {command}: {option} {out}.{suffix}: must be a directory; for {suffix.upper()} files "
+        f"write {option} {out} --format {suffix.lower()}\n"
+    )
+    assert not (tmp_path / f"out.{suffix}").exists()
+
+
+def test_a_directory_that_exists_may_be_named_like_a_figure(files, tmp_path):
+    (tmp_path / "out.pdf").mkdir()
+    assert run("measure", *files, "--depth", 2, "--figures", tmp_path / "out.pdf") == 0
+    assert list((tmp_path / "out.pdf").glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("", "--vers"),
+        ("measure", "--figure"),
+        ("runs", "--figure"),
+        ("verify", "--mark"),
+        ("explore", "--ou"),
+    ],
+)
+def test_no_option_is_abbreviated(files, capsys, command, option):
+    """Every parser refuses a beginning of one of its options, which would be taken for it by default."""
+    given = {"measure": [*files, "--depth", 8], "runs": files[:2], "explore": ["--out", "page.html"]}
+    with pytest.raises(SystemExit) as stop:
+        run(*[command] * bool(command), *given.get(command, []), option, files[0].parent / "out.pdf")
+    assert stop.value.code == 2
+    assert option in capsys.readouterr().err
+    assert not (files[0].parent / "out.pdf").exists()
+
+
 @linux
 @pytest.mark.parametrize(
     ("command", "option"),

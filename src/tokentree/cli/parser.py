@@ -2,18 +2,26 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from .inputs import ROLES, STANDARD_INPUT, TABLES
+from .outputs import FORMATS
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes no abbreviations, so that options added later change no old command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         prog="tokentree", description="Token trees, joint compression, and verdicts on Theorem 4.2."
     )
     whole.add_argument("--version", action="version", version=f"tokentree {__version__}")
@@ -137,9 +145,7 @@ def _add_explore(commands: "Commands") -> None:
 
 
 def _add_format(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--format", choices=["pdf", "png", "svg"], default="png", help="of figures (default png)"
-    )
+    command.add_argument("--format", choices=FORMATS, default="png", help="of figures (default png)")
 
 
 def _dataset(text: str) -> Path:
