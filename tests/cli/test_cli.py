@@ -10,9 +10,11 @@ import sys
 import threading
 from contextlib import redirect_stdout
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from matplotlib import rcParams
 
 from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
 from tokentree.claims import appendix, evidence, section3, section3_1, section4
@@ -248,6 +250,21 @@ def test_figures_come_in_three_formats_and_are_the_same_each_time(files, tmp_pat
         assert path.suffix == f".{format}"
         assert path.read_bytes().startswith(magic)
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_fonts_of_pdf_figures_are_of_a_type_that_journals_take(files, tmp_path):
+    before = dict(rcParams)
+    assert run("measure", *files, "--depth", "2,4", "--figures", tmp_path, "--format", "pdf") == 0
+    pictures = list(tmp_path.glob("*.pdf"))
+    assert len(pictures) == 4
+    for picture in pictures:
+        assert b"/Type3" not in picture.read_bytes()
+        assert b"/FontFile2" in picture.read_bytes()
+    assert dict(rcParams) == before
+    # The user's own figures have what Matplotlib gives them.
+    with BytesIO() as stream:
+        figures.trees().savefig(stream, format="pdf")
+        assert b"/Type3" in stream.getvalue()
 
 
 def test_the_gallery_comes_in_other_formats_but_for_the_animation(tmp_path, monkeypatch):

@@ -409,7 +409,8 @@ def _drawn(picture: Figure | FuncAnimation, format: str) -> bytes:
         stream = BytesIO()
         # The same figure gives the same file: no date and no random ids.
         date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
-        with rc_context({"svg.hashsalt": "tokentree"}):
+        # Fonts as TrueType, because journals refuse Type 3, the default of PDF.
+        with rc_context({"svg.hashsalt": "tokentree", "pdf.fonttype": 42}):
             picture.savefig(stream, format=format, dpi=120, metadata=date)
         return stream.getvalue()
     # An animation can only be written to a named file.
