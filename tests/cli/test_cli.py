@@ -423,6 +423,40 @@ def test_depth_must_be_positive(files, capsys):
     assert "--depth 0: must be at least 1" in capsys.readouterr().err
 
 
+def refused(capsys, *arguments):
+    """What the parser says, without its breaks of lines."""
+    with pytest.raises(SystemExit) as stop:
+        run(*arguments)
+    assert stop.value.code == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_depths_with_spaces_are_told_of_commas(files, capsys, first):
+    """Before the files too, where the second depth is taken for a file."""
+    depths = ["--depth", 8, 16, 24]
+    said = refused(capsys, "measure", *(depths + files if first else files + depths))
+    assert said.startswith("usage: tokentree measure ")
+    left = " ".join(map(str, files[1:] if first else depths[2:]))
+    assert said.endswith(
+        f"error: unrecognized arguments: {left}; several depths are written with commas: --depth 8,16,24"
+    )
+
+
+def test_other_arguments_left_over_are_not_taken_for_depths(files, capsys):
+    said = refused(capsys, "measure", *files, "fourth", "--depth", 8)
+    assert said.endswith("error: unrecognized arguments: fourth")
+
+
+def test_a_missing_depth_is_shown_by_example(files, capsys):
+    shown = "(for instance --depth 16, or 4,8,12,16)"
+    assert refused(capsys, "measure", *files).endswith(f"are required: --depth {shown}")
+    assert refused(capsys, "measure", *files, "--depth").endswith(f"expected one argument {shown}")
+    assert refused(capsys, "measure", "--depth", 8).endswith("are required: PRETRAIN, ALIGN, PERTURB")
+    assert refused(capsys, "figures").endswith("are required: --out")
+    assert refused(capsys, "verify", "--depth").endswith("unrecognized arguments: --depth")
+
+
 def test_no_arguments_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as stop:
         run()

@@ -1,8 +1,9 @@
 """The command line's arguments. Imports nothing heavy, so that help and version are shown at once."""
 
 import argparse
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from .inputs import ROLES, STANDARD_INPUT, TABLES
@@ -17,6 +18,23 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Refuse what is left over here, where the usage shown is that of the command."""
+        options, left = super().parse_known_args(args, namespace)
+        if left:
+            message = f"unrecognized arguments: {' '.join(left)}"
+            if depths := re.search(r"--depth[ =](\d+(?: \d+)+)(?!\S)", " ".join(args or ())):
+                commas = depths[1].replace(" ", ",")
+                message += f"; several depths are written with commas: --depth {commas}"
+            self.error(message)
+        return options, left
+
+    def error(self, message: str) -> NoReturn:
+        """Add an example of what is missing."""
+        if re.search(r"are required: (.*, )?--depth$|argument --depth: expected", message):
+            message += " (for instance --depth 16, or 4,8,12,16)"
+        super().error(message)
 
 
 def parser() -> argparse.ArgumentParser:
