@@ -203,6 +203,9 @@ def test_measure_says_whether_the_signs_hold_and_why(tmp_path, capsys, monkeypat
     )
     found = elasticity(Mixture.from_trees(*(TokenTree.from_file(file, 8) for file in (web, chat, new))))
     assert f"size of web.txt over that of chat.txt: {found.k:.5g}" in shown
+    assert "block 8 bits of a file; one more marks its end " in shown
+    assert "negative if the code beats a uniform code on the dataset's own blocks " in shown
+    assert "For other sizes of new.txt the signs hold for l from 0.001 to " in shown
     shown = measured(capsys, chat, web, new, "--depth", 8)
     assert (
         "do not hold here: as new.txt grows, the rate of chat.txt rises and the rate of web.txt fal" in shown
@@ -219,6 +222,25 @@ def test_measure_says_whether_the_signs_hold_and_why(tmp_path, capsys, monkeypat
         assert max(map(len, lines)) <= 80
         begin = [i for i, line in enumerate(lines) if line.startswith("The signs of Theorem 4.2 ")]
         assert len(lines) - begin[0] <= 24
+
+
+@pytest.mark.parametrize(
+    ("names", "moved", "elsewhere"),
+    [
+        # More of the pre-training data, more of something foreign, and more of the same.
+        ("apa", "the rate of a (pretrain) falls and the rate of p (align) rises", "hold"),
+        ("aax", "both rates rise", "fail"),
+        ("aaa", "both rates stay as they are", "fail"),
+    ],
+)
+def test_measure_says_once_what_is_so_of_both_rates_or_at_every_size(
+    tmp_path, capsys, names, moved, elsewhere
+):
+    for name, text in {"a": b"ab" * 9, "p": b"pq" * 9, "x": b"x" * 9}.items():
+        (tmp_path / name).write_bytes(text)
+    shown = measured(capsys, *(tmp_path / name for name in names), "--depth", 8)
+    assert f" grows, {moved} (proved)." in shown
+    assert f"At every other size tried (l from 0.001 to 10) the signs {elsewhere} too." in shown
 
 
 def test_measure_at_several_depths_is_measure_at_each(files, tmp_path, capsys):
