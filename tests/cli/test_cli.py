@@ -248,7 +248,7 @@ def test_measure_at_several_depths_is_measure_at_each(files, tmp_path, capsys):
     assert run("measure", *files, "--depth", "8,4", "--json", path, "--figures", out, "--format", "svg") == 0
     both = json.loads(path.read_text())
     shown = capsys.readouterr().out
-    assert {each.name for each in out.iterdir()} == {"rates.svg", "response.svg", "overlap.svg", "depths.svg"}
+    assert {each.name for each in out.iterdir()} == {"rates.svg", "rate-changes.svg", "overlap.svg", "depths.svg"}
     for depth, found in zip((8, 4), both["depths"], strict=True):
         assert run("measure", *files, "--depth", depth, "--json", path) == 0
         alone = json.loads(path.read_text())
@@ -587,7 +587,7 @@ def unread(monkeypatch):
 
 
 def test_no_picture_goes_over_the_data(files, tmp_path, capsys, unread):
-    data = tmp_path / "response.png"
+    data = tmp_path / "rate-changes.png"
     data.write_bytes(files[1].read_bytes())
     assert run("measure", files[0], data, files[2], "--depth", 8, "--figures", tmp_path) == 2
     assert f"{data} would overwrite" in capsys.readouterr().err
@@ -619,7 +619,7 @@ def test_two_outputs_are_two_files(files, tmp_path, capsys, unread, monkeypatch)
     for one, two in (("new", "new"), ("one", "two"), ("three", "new")):
         assert run("verify", "--json", tmp_path / one, "--markdown", tmp_path / two) == 2
         assert "is the same file as that of --json" in capsys.readouterr().err
-    picture = tmp_path / "response.png"
+    picture = tmp_path / "rate-changes.png"
     assert run("measure", *files, "--depth", 8, "--json", picture, "--figures", tmp_path) == 2
     assert f"--figures {tmp_path}: {picture} is the same file as that of --json" in capsys.readouterr().err
     with open(tmp_path / "one", "w") as stream, redirect_stdout(stream):

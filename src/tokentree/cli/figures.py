@@ -258,7 +258,7 @@ def measured_rates(curve: ResponseCurve, now: float) -> Figure:
     return figure
 
 
-def measured_response(curve: ResponseCurve, now: float) -> Figure:
+def measured_rate_changes(curve: ResponseCurve, now: float) -> Figure:
     """Effect of the third dataset on the rates of the other two, and where the theorem's signs hold."""
     figure, ax = _one()
     for i, name in enumerate(curve.names[:2]):

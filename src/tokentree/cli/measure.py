@@ -283,7 +283,7 @@ def _pictures(measured: Sequence[_Measured], options: argparse.Namespace) -> dic
     curve = _curve(last, 81)
     makers = (
         partial(figures.measured_rates, curve, last.found.l),
-        partial(figures.measured_response, curve, last.found.l),
+        partial(figures.measured_rate_changes, curve, last.found.l),
         partial(figures.measured_overlap, last.mixture),
     )
     pictures: dict[str, Any] = dict(zip(MEASURED_PICTURES, makers, strict=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .inputs import given
 
-MEASURED_PICTURES = ("rates.png", "response.png", "overlap.png")
+MEASURED_PICTURES = ("rates.png", "rate-changes.png", "overlap.png")
 """The figures of ``tokentree measure``."""
 
 DEPTHS_PICTURE = "depths.png"
