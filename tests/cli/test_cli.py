@@ -13,13 +13,16 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib import rcParams
+from tests.drawing import labels
 
 from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
 from tokentree.claims import appendix, evidence, section3, section3_1, section4
 from tokentree.cli import figures, inputs, measure, outputs, screen
 from tokentree.models import NGramModel
+from tokentree.theorem import depth_curve, response_curve
 
 
 @pytest.fixture
@@ -248,7 +251,12 @@ def test_measure_at_several_depths_is_measure_at_each(files, tmp_path, capsys):
     assert run("measure", *files, "--depth", "8,4", "--json", path, "--figures", out, "--format", "svg") == 0
     both = json.loads(path.read_text())
     shown = capsys.readouterr().out
-    assert {each.name for each in out.iterdir()} == {"rates.svg", "rate-changes.svg", "overlap.svg", "depths.svg"}
+    assert {each.name for each in out.iterdir()} == {
+        "rates.svg",
+        "rate-changes.svg",
+        "overlap.svg",
+        "depths.svg",
+    }
     for depth, found in zip((8, 4), both["depths"], strict=True):
         assert run("measure", *files, "--depth", depth, "--json", path) == 0
         alone = json.loads(path.read_text())
@@ -287,6 +295,27 @@ def test_fonts_of_pdf_figures_are_of_a_type_that_journals_take(files, tmp_path):
     with BytesIO() as stream:
         figures.trees().savefig(stream, format="pdf")
         assert b"/Type3" in stream.getvalue()
+
+
+@pytest.mark.parametrize("held", [(), (0, 1), (2,), (0, 2), (0, 1, 2)])
+def test_the_legend_of_rate_changes_has_the_shade_if_there_is_one(held):
+    curve = response_curve(Mixture([[1, 2, 3], [3, 2, 1], [1, 1, 4]], [4, 1, 1]), [0.1, 1, 10])
+    marked = [replace(each, holds=i in held) for i, each in enumerate(curve.elasticities)]
+    [ax] = figures.measured_rate_changes(replace(curve, elasticities=tuple(marked)), 1).axes
+    shaded = [path for each in ax.collections for path in each.get_paths() if np.ptp(path.vertices[:, 0])]
+    assert bool(shaded) is ({0, 1} <= {*held})
+    assert ("the signs hold" in labels(ax)) is bool(shaded)
+
+
+@pytest.mark.parametrize("holds", [False, None, True])
+def test_the_legend_of_depths_has_the_shade_if_there_is_one(holds):
+    curve = depth_curve([TokenTree.from_leaves({leaf: 1}, depth=2) for leaf in ("01", "10", "00")])
+    first, second = curve.elasticities
+    marked = replace(first, holds=holds), replace(second, holds=False)
+    _, ax = figures.measured_depths(replace(curve, elasticities=marked), "bits").axes
+    shaded = [patch for patch in ax.patches if patch.get_width()]
+    assert bool(shaded) is bool(holds)
+    assert ("the theorem's signs hold" in labels(ax)) is bool(holds)
 
 
 def test_the_gallery_comes_in_other_formats_but_for_the_animation(tmp_path, monkeypatch):

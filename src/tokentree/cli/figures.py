@@ -264,7 +264,8 @@ def measured_rate_changes(curve: ResponseCurve, now: float) -> Figure:
     for i, name in enumerate(curve.names[:2]):
         ax.plot(curve.l, curve.rates[:, i] - curve.start[i], label=listed(plain(name)), **line(i))
     held = np.array([bool(holds.holds) for holds in curve.elasticities])
-    if held.any():
+    # From one point to the next; a point alone has no width.
+    if (held[1:] & held[:-1]).any():
         shade: dict[str, Any] = {"color": "0.9", "linewidth": 0, "zorder": 0, "label": "the signs hold"}
         ax.fill_between(curve.l, 0, 1, where=held, transform=ax.get_xaxis_transform(), **shade)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=1)
