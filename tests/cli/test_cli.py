@@ -10,14 +10,19 @@ import sys
 import threading
 from contextlib import redirect_stdout
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib import rcParams
+from tests.drawing import labels
 
 from tokentree import Mixture, TokenTree, Verdict, claims, cli, elasticity
 from tokentree.claims import appendix, evidence, section3, section3_1, section4
 from tokentree.cli import figures, inputs, measure, outputs, screen
 from tokentree.models import NGramModel
+from tokentree.theorem import depth_curve, response_curve
 
 
 @pytest.fixture
@@ -201,6 +206,9 @@ def test_measure_says_whether_the_signs_hold_and_why(tmp_path, capsys, monkeypat
     )
     found = elasticity(Mixture.from_trees(*(TokenTree.from_file(file, 8) for file in (web, chat, new))))
     assert f"size of web.txt over that of chat.txt: {found.k:.5g}" in shown
+    assert "block 8 bits of a file; one more marks its end " in shown
+    assert "negative if the code beats a uniform code on the dataset's own blocks " in shown
+    assert "For other sizes of new.txt the signs hold for l from 0.001 to " in shown
     shown = measured(capsys, chat, web, new, "--depth", 8)
     assert (
         "do not hold here: as new.txt grows, the rate of chat.txt rises and the rate of web.txt fal" in shown
@@ -219,12 +227,36 @@ def test_measure_says_whether_the_signs_hold_and_why(tmp_path, capsys, monkeypat
         assert len(lines) - begin[0] <= 24
 
 
+@pytest.mark.parametrize(
+    ("names", "moved", "elsewhere"),
+    [
+        # More of the pre-training data, more of something foreign, and more of the same.
+        ("apa", "the rate of a (pretrain) falls and the rate of p (align) rises", "hold"),
+        ("aax", "both rates rise", "fail"),
+        ("aaa", "both rates stay as they are", "fail"),
+    ],
+)
+def test_measure_says_once_what_is_so_of_both_rates_or_at_every_size(
+    tmp_path, capsys, names, moved, elsewhere
+):
+    for name, text in {"a": b"ab" * 9, "p": b"pq" * 9, "x": b"x" * 9}.items():
+        (tmp_path / name).write_bytes(text)
+    shown = measured(capsys, *(tmp_path / name for name in names), "--depth", 8)
+    assert f" grows, {moved} (proved)." in shown
+    assert f"At every other size tried (l from 0.001 to 10) the signs {elsewhere} too." in shown
+
+
 def test_measure_at_several_depths_is_measure_at_each(files, tmp_path, capsys):
     path, out = tmp_path / "m.json", tmp_path / "figures"
     assert run("measure", *files, "--depth", "8,4", "--json", path, "--figures", out, "--format", "svg") == 0
     both = json.loads(path.read_text())
     shown = capsys.readouterr().out
-    assert {each.name for each in out.iterdir()} == {"rates.svg", "response.svg", "overlap.svg", "depths.svg"}
+    assert {each.name for each in out.iterdir()} == {
+        "rates.svg",
+        "rate-changes.svg",
+        "overlap.svg",
+        "depths.svg",
+    }
     for depth, found in zip((8, 4), both["depths"], strict=True):
         assert run("measure", *files, "--depth", depth, "--json", path) == 0
         alone = json.loads(path.read_text())
@@ -248,6 +280,42 @@ def test_figures_come_in_three_formats_and_are_the_same_each_time(files, tmp_pat
         assert path.suffix == f".{format}"
         assert path.read_bytes().startswith(magic)
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_fonts_of_pdf_figures_are_of_a_type_that_journals_take(files, tmp_path):
+    before = dict(rcParams)
+    assert run("measure", *files, "--depth", "2,4", "--figures", tmp_path, "--format", "pdf") == 0
+    pictures = list(tmp_path.glob("*.pdf"))
+    assert len(pictures) == 4
+    for picture in pictures:
+        assert b"/Type3" not in picture.read_bytes()
+        assert b"/FontFile2" in picture.read_bytes()
+    assert dict(rcParams) == before
+    # The user's own figures have what Matplotlib gives them.
+    with BytesIO() as stream:
+        figures.trees().savefig(stream, format="pdf")
+        assert b"/Type3" in stream.getvalue()
+
+
+@pytest.mark.parametrize("held", [(), (0, 1), (2,), (0, 2), (0, 1, 2)])
+def test_the_legend_of_rate_changes_has_the_shade_if_there_is_one(held):
+    curve = response_curve(Mixture([[1, 2, 3], [3, 2, 1], [1, 1, 4]], [4, 1, 1]), [0.1, 1, 10])
+    marked = [replace(each, holds=i in held) for i, each in enumerate(curve.elasticities)]
+    [ax] = figures.measured_rate_changes(replace(curve, elasticities=tuple(marked)), 1).axes
+    shaded = [path for each in ax.collections for path in each.get_paths() if np.ptp(path.vertices[:, 0])]
+    assert bool(shaded) is ({0, 1} <= {*held})
+    assert ("the signs hold" in labels(ax)) is bool(shaded)
+
+
+@pytest.mark.parametrize("holds", [False, None, True])
+def test_the_legend_of_depths_has_the_shade_if_there_is_one(holds):
+    curve = depth_curve([TokenTree.from_leaves({leaf: 1}, depth=2) for leaf in ("01", "10", "00")])
+    first, second = curve.elasticities
+    marked = replace(first, holds=holds), replace(second, holds=False)
+    _, ax = figures.measured_depths(replace(curve, elasticities=marked), "bits").axes
+    shaded = [patch for patch in ax.patches if patch.get_width()]
+    assert bool(shaded) is bool(holds)
+    assert ("the theorem's signs hold" in labels(ax)) is bool(holds)
 
 
 def test_the_gallery_comes_in_other_formats_but_for_the_animation(tmp_path, monkeypatch):
@@ -406,6 +474,40 @@ def test_depth_must_be_positive(files, capsys):
     assert "--depth 0: must be at least 1" in capsys.readouterr().err
 
 
+def refused(capsys, *arguments):
+    """What the parser says, without its breaks of lines."""
+    with pytest.raises(SystemExit) as stop:
+        run(*arguments)
+    assert stop.value.code == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_depths_with_spaces_are_told_of_commas(files, capsys, first):
+    """Before the files too, where the second depth is taken for a file."""
+    depths = ["--depth", 8, 16, 24]
+    said = refused(capsys, "measure", *(depths + files if first else files + depths))
+    assert said.startswith("usage: tokentree measure ")
+    left = " ".join(map(str, files[1:] if first else depths[2:]))
+    assert said.endswith(
+        f"error: unrecognized arguments: {left}; several depths are written with commas: --depth 8,16,24"
+    )
+
+
+def test_other_arguments_left_over_are_not_taken_for_depths(files, capsys):
+    said = refused(capsys, "measure", *files, "fourth", "--depth", 8)
+    assert said.endswith("error: unrecognized arguments: fourth")
+
+
+def test_a_missing_depth_is_shown_by_example(files, capsys):
+    shown = "(for instance --depth 16, or 4,8,12,16)"
+    assert refused(capsys, "measure", *files).endswith(f"are required: --depth {shown}")
+    assert refused(capsys, "measure", *files, "--depth").endswith(f"expected one argument {shown}")
+    assert refused(capsys, "measure", "--depth", 8).endswith("are required: PRETRAIN, ALIGN, PERTURB")
+    assert refused(capsys, "figures").endswith("are required: --out")
+    assert refused(capsys, "verify", "--depth").endswith("unrecognized arguments: --depth")
+
+
 def test_no_arguments_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as stop:
         run()
@@ -445,6 +547,48 @@ def test_unwritable_outputs_are_refused_before_the_work(files, tmp_path, capsys,
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", ["pdf", "png", "svg", "PDF"])
+@pytest.mark.parametrize("command", ["measure", "figures"])
+def test_a_directory_of_figures_named_like_a_figure_is_refused(
+    files, tmp_path, capsys, monkeypatch, unread, command, suffix
+):
+    monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("the work was done first"))
+    given, option = {"measure": ([*files, "--depth", 8], "--figures"), "figures": ([], "--out")}[command]
+    out = tmp_path / "out"
+    assert run(command, *given, option, f"{out}.{suffix}") == 2
+    assert capsys.readouterr().err == (
+        f"tokentree {command}: {option} {out}.{suffix}: must be a directory; for {suffix.upper()} files "
+        f"write {option} {out} --format {suffix.lower()}\n"
+    )
+    assert not (tmp_path / f"out.{suffix}").exists()
+
+
+def test_a_directory_that_exists_may_be_named_like_a_figure(files, tmp_path):
+    (tmp_path / "out.pdf").mkdir()
+    assert run("measure", *files, "--depth", 2, "--figures", tmp_path / "out.pdf") == 0
+    assert list((tmp_path / "out.pdf").glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("", "--vers"),
+        ("measure", "--figure"),
+        ("runs", "--figure"),
+        ("verify", "--mark"),
+        ("explore", "--ou"),
+    ],
+)
+def test_no_option_is_abbreviated(files, capsys, command, option):
+    """Every parser refuses a beginning of one of its options, which would be taken for it by default."""
+    given = {"measure": [*files, "--depth", 8], "runs": files[:2], "explore": ["--out", "page.html"]}
+    with pytest.raises(SystemExit) as stop:
+        run(*[command] * bool(command), *given.get(command, []), option, files[0].parent / "out.pdf")
+    assert stop.value.code == 2
+    assert option in capsys.readouterr().err
+    assert not (files[0].parent / "out.pdf").exists()
+
+
 @linux
 @pytest.mark.parametrize(
     ("command", "option"),
@@ -472,7 +616,7 @@ def unread(monkeypatch):
 
 
 def test_no_picture_goes_over_the_data(files, tmp_path, capsys, unread):
-    data = tmp_path / "response.png"
+    data = tmp_path / "rate-changes.png"
     data.write_bytes(files[1].read_bytes())
     assert run("measure", files[0], data, files[2], "--depth", 8, "--figures", tmp_path) == 2
     assert f"{data} would overwrite" in capsys.readouterr().err
@@ -504,7 +648,7 @@ def test_two_outputs_are_two_files(files, tmp_path, capsys, unread, monkeypatch)
     for one, two in (("new", "new"), ("one", "two"), ("three", "new")):
         assert run("verify", "--json", tmp_path / one, "--markdown", tmp_path / two) == 2
         assert "is the same file as that of --json" in capsys.readouterr().err
-    picture = tmp_path / "response.png"
+    picture = tmp_path / "rate-changes.png"
     assert run("measure", *files, "--depth", 8, "--json", picture, "--figures", tmp_path) == 2
     assert f"--figures {tmp_path}: {picture} is the same file as that of --json" in capsys.readouterr().err
     with open(tmp_path / "one", "w") as stream, redirect_stdout(stream):

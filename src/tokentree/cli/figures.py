@@ -258,13 +258,14 @@ def measured_rates(curve: ResponseCurve, now: float) -> Figure:
     return figure
 
 
-def measured_response(curve: ResponseCurve, now: float) -> Figure:
+def measured_rate_changes(curve: ResponseCurve, now: float) -> Figure:
     """Effect of the third dataset on the rates of the other two, and where the theorem's signs hold."""
     figure, ax = _one()
     for i, name in enumerate(curve.names[:2]):
         ax.plot(curve.l, curve.rates[:, i] - curve.start[i], label=listed(plain(name)), **line(i))
     held = np.array([bool(holds.holds) for holds in curve.elasticities])
-    if held.any():
+    # From one point to the next; a point alone has no width.
+    if (held[1:] & held[:-1]).any():
         shade: dict[str, Any] = {"color": "0.9", "linewidth": 0, "zorder": 0, "label": "the signs hold"}
         ax.fill_between(curve.l, 0, 1, where=held, transform=ax.get_xaxis_transform(), **shade)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=1)
@@ -409,7 +410,8 @@ def _drawn(picture: Figure | FuncAnimation, format: str) -> bytes:
         stream = BytesIO()
         # The same figure gives the same file: no date and no random ids.
         date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
-        with rc_context({"svg.hashsalt": "tokentree"}):
+        # Fonts as TrueType, because journals refuse Type 3, the default of PDF.
+        with rc_context({"svg.hashsalt": "tokentree", "pdf.fonttype": 42}):
             picture.savefig(stream, format=format, dpi=120, metadata=date)
         return stream.getvalue()
     # An animation can only be written to a named file.

@@ -25,6 +25,9 @@ _STATED = {True: "hold", False: "fail", None: "are undecided"}
 
 _MOVES = {-1: "falls", 0: "stays as it is", 1: "rises", None: "changes in an unknown direction"}
 
+_BOTH = {0: "both rates stay as they are", 1: "both rates rise"}
+"""They never both fall: n_p S_pt + n_a S_at + n_t S_tt = T, and S_tt is at least 1."""
+
 _ENDS = 1e-3, 10
 """Range of l examined, extended if the present one lies near its ends or outside."""
 
@@ -139,9 +142,11 @@ def _print_verdict(
     pretrain, align, perturb = mixture.names
     screen.terms(
         {
-            "block": f"{depth} {alphabet.removesuffix('s') if depth == 1 else alphabet} of a file",
+            "block": f"{depth} {alphabet.removesuffix('s') if depth == 1 else alphabet} of a file; "
+            "one more marks its end",
             "rate": "mean bits per block in one code for all three together",
-            "normalised": "the rate minus log2 of the number of distinct blocks in the dataset",
+            "normalised": "the rate minus log2 of the number of distinct blocks in the dataset; negative if "
+            "the code beats a uniform code on the dataset's own blocks",
             "overlap": f"with {perturb}, sum p_i p_t / q: above 1 the rate falls, below 1 it rises",
             "slope": f"change of the rate, in bits per block per unit of l, as {perturb} grows",
             "k": f"size of {pretrain} over that of {align}: {found.k:.5g}",
@@ -154,8 +159,10 @@ def _print_verdict(
 def _verdict(found: Elasticity, where: str) -> list[str]:
     """What the theorem says about these data, and why."""
     names = found.names
+    pretrain, align = found.signs
     moved = [f"the rate of {name} {_MOVES[sign]}" for name, sign in zip(names, found.signs, strict=False)]
-    said = f"as {names[2]} grows, {' and '.join(moved)}"
+    both = _BOTH.get(pretrain) if pretrain == align else None
+    said = f"as {names[2]} grows, {both or ' and '.join(moved)}"
     if found.holds is None:
         return [f"Whether the signs of Theorem 4.2 hold {where} is undecided: {found.certificate}."]
     if found.holds:
@@ -187,6 +194,10 @@ def _along(curve: ResponseCurve) -> str:
             key=lambda point: point[1],
         )
     ]
+    if len(stretches) == 1:
+        [(holds, ls)] = stretches
+        everywhere = f"l from {ls[0]:.3g} to {ls[-1]:.3g}"
+        return f"At every other size tried ({everywhere}) the signs {_STATED[holds]} too."
     said = [
         f"{_STATED[holds]} for l {f'= {ls[0]:.3g}' if len(ls) == 1 else f'from {ls[0]:.3g} to {ls[-1]:.3g}'}"
         for holds, ls in stretches
@@ -272,7 +283,7 @@ def _pictures(measured: Sequence[_Measured], options: argparse.Namespace) -> dic
     curve = _curve(last, 81)
     makers = (
         partial(figures.measured_rates, curve, last.found.l),
-        partial(figures.measured_response, curve, last.found.l),
+        partial(figures.measured_rate_changes, curve, last.found.l),
         partial(figures.measured_overlap, last.mixture),
     )
     pictures: dict[str, Any] = dict(zip(MEASURED_PICTURES, makers, strict=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .inputs import given
 
-MEASURED_PICTURES = ("rates.png", "response.png", "overlap.png")
+MEASURED_PICTURES = ("rates.png", "rate-changes.png", "overlap.png")
 """The figures of ``tokentree measure``."""
 
 DEPTHS_PICTURE = "depths.png"
@@ -19,6 +19,9 @@ DEPTHS_PICTURE = "depths.png"
 
 RUNS_PICTURES = ("predictions.png", "response.png", "best-sizes.png", "regret.png")
 """The figures of ``tokentree runs``."""
+
+FORMATS = ("pdf", "png", "svg")
+"""Formats of figures."""
 
 _Identity = tuple[int, int] | Path
 
@@ -33,7 +36,7 @@ def check(options: argparse.Namespace) -> None:
         what, real = f"{option} {folder or path}", Path(os.path.realpath(path))
         if not inputs.isdisjoint(map(_identity, (real, *real.parents))):
             raise ValueError(f"{what}: {path} would overwrite, or be among, the data to be measured")
-        _check_kind(what, folder, path)
+        _check_kind(option, folder, path)
         # A device or a pipe may be given twice.
         if path.is_file() or not path.exists():
             other = taken.setdefault(_identity(real), option)
@@ -90,7 +93,11 @@ def _pictures(options: argparse.Namespace) -> Collection[str]:
     return figures.gallery().keys()
 
 
-def _check_kind(what: str, folder: Path | None, path: Path) -> None:
+def _check_kind(option: str, folder: Path | None, path: Path) -> None:
+    what = f"{option} {folder or path}"
+    if folder is not None and not folder.is_dir() and (format := folder.suffix[1:].lower()) in FORMATS:
+        meant = f"{option} {folder.with_suffix('')} --format {format}"
+        raise ValueError(f"{what}: must be a directory; for {format.upper()} files write {meant}")
     if folder is not None and folder.exists() and not folder.is_dir():
         raise ValueError(f"{what}: is a file, must be a directory")
     if folder is None and (path.is_dir() or not path.parent.is_dir()):

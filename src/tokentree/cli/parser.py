@@ -1,19 +1,45 @@
 """The command line's arguments. Imports nothing heavy, so that help and version are shown at once."""
 
 import argparse
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from .inputs import ROLES, STANDARD_INPUT, TABLES
+from .outputs import FORMATS
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes no abbreviations, so that options added later change no old command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Refuse what is left over here, where the usage shown is that of the command."""
+        options, left = super().parse_known_args(args, namespace)
+        if left:
+            message = f"unrecognized arguments: {' '.join(left)}"
+            if depths := re.search(r"--depth[ =](\d+(?: \d+)+)(?!\S)", " ".join(args or ())):
+                commas = depths[1].replace(" ", ",")
+                message += f"; several depths are written with commas: --depth {commas}"
+            self.error(message)
+        return options, left
+
+    def error(self, message: str) -> NoReturn:
+        """Add an example of what is missing."""
+        if re.search(r"are required: (.*, )?--depth$|argument --depth: expected", message):
+            message += " (for instance --depth 16, or 4,8,12,16)"
+        super().error(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         prog="tokentree", description="Token trees, joint compression, and verdicts on Theorem 4.2."
     )
     whole.add_argument("--version", action="version", version=f"tokentree {__version__}")
@@ -137,9 +163,7 @@ def _add_explore(commands: "Commands") -> None:
 
 
 def _add_format(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--format", choices=["pdf", "png", "svg"], default="png", help="of figures (default png)"
-    )
+    command.add_argument("--format", choices=FORMATS, default="png", help="of figures (default png)")
 
 
 def _dataset(text: str) -> Path:

@@ -143,7 +143,8 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
     handles, _ = ax.get_legend_handles_labels()
     marks = {"v": "the rate falls", "^": "the rate rises"}
     handles += [mark(marker, label, color="0.0", ms=5) for marker, label in marks.items()]
-    handles.append(Patch(facecolor="0.88", label="the theorem's signs hold"))
+    if any(curve.holds):
+        handles.append(Patch(facecolor="0.88", label="the theorem's signs hold"))
     _legend(ax, handles=handles)
     return ax
 
