@@ -510,8 +510,10 @@ def test_rates_refuses(unchecked):
         plot_rates(mixture, [1.0], perturb=1)
     with pytest.raises(ValueError, match=r"l\[1\] = 0.0: must be finite and > 0"):
         plot_rates(mixture, [1.0, 0.0])
-    with pytest.raises(ValueError, match=r"l has shape \(0,\)"):
+    with pytest.raises(ValueError, match="l is empty: at least one number is needed"):
         plot_rates(mixture, np.zeros(0))
+    with pytest.raises(ValueError, match=r"l has shape \(1, 2\): must be a sequence of numbers"):
+        plot_rates(mixture, [[1.0, 2.0]])
     with pytest.raises(ValueError, match="perturb = 'news'"):
         plot_rates(mixture, [1.0], perturb="news")
     with pytest.raises(ValueError, match=r"l has shape \(1, 1\)"):
