@@ -25,7 +25,7 @@ _STATED = {True: "hold", False: "fail", None: "are undecided"}
 
 _MOVES = {-1: "falls", 0: "stays as it is", 1: "rises", None: "changes in an unknown direction"}
 
-_BOTH = {0: "both rates stay as they are", 1: "both rates rise"}
+_BOTH: dict[int | None, str] = {0: "both rates stay as they are", 1: "both rates rise"}
 """They never both fall: n_p S_pt + n_a S_at + n_t S_tt = T, and S_tt is at least 1."""
 
 _ENDS = 1e-3, 10

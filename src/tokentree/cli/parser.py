@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    whole = _Parser(
+    whole: argparse.ArgumentParser = _Parser(
         prog="tokentree", description="Token trees, joint compression, and verdicts on Theorem 4.2."
     )
     whole.add_argument("--version", action="version", version=f"tokentree {__version__}")
