@@ -193,7 +193,10 @@ class Ledger(Sequence[Finding]):
     def to_markdown(self) -> str:
         """The ledger as a page of documentation: a table of verdicts, then each finding with its witness.
 
-        Formulas are TeX between dollar signs, and figures have six digits.
+        Returns
+        -------
+        str
+            Markdown. Formulas are TeX between dollar signs, and figures have six digits.
         """
         lines = ["| claim | verdict | rests on | in short |", "| --- | --- | --- | --- |"]
         lines += [

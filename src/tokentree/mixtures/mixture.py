@@ -139,9 +139,11 @@ class Mixture:
         Parameters
         ----------
         trees : sequence of N TokenTrees, or a mapping from names to them
-            One tree per dataset; or the trees one after another, `Mixture.from_trees(a, b, c)`.
+            One tree per dataset.
         sizes : sequence of N numbers, optional
             Default: the trees' total weights. A model's tree has total weight 1: give sizes.
+        *more : TokenTree
+            Further trees, if they are given one after another, `Mixture.from_trees(a, b, c)`.
         depth : int, optional
             Prune the joint tree to this depth. Default: the depth of the deepest tree.
         names : sequence of N distinct strings, optional

@@ -106,10 +106,12 @@ def depth_curve(
     Parameters
     ----------
     trees : sequence of N >= 3 TokenTrees, or a mapping from names to them
-        One tree per dataset; or the trees one after another, `depth_curve(a, b, c)`. Trees of blocks
-        (`TokenTree.from_bytes`) keep their blocks: depth d is then the first d symbols of every block.
+        One tree per dataset. Trees of blocks (`TokenTree.from_bytes`) keep their blocks: depth d is then the
+        first d symbols of every block.
     depths : array_like of int, shape (D,), optional
         Default: 1 to the depth of the deepest tree.
+    *more : TokenTree
+        Further trees, if they are given one after another, `depth_curve(a, b, c)`.
     sizes : sequence of N numbers, optional
         The |D_i|, the same at every depth. Default: the trees' total weights.
     pretrain, align, perturb, base, per
