@@ -100,9 +100,9 @@ def test_unreachable_and_needless_epsilons_are_marked(thirds):
     np.testing.assert_allclose(on_edge(ax, "^"), [(0, 1), (0.1, 1), (0.5, 1)], atol=1e-15)
     assert on_edge(ax, "v") == [(pytest.approx(2), 0)]
     np.testing.assert_allclose(labelled(ax, "attack").get_xdata(), [0.9])
-    limit = labelled(ax, "limit of what can be left").get_xdata()
+    limit = labelled(ax, r"least reachable $\varepsilon$").get_xdata()
     np.testing.assert_allclose(limit, 3 / 4, rtol=1e-3)
-    assert labels(ax) == ["attack", "limit of what can be left", "no amount suffices", "none needed"]
+    assert labels(ax) == ["attack", r"least reachable $\varepsilon$", "no amount suffices", "none needed"]
     # Zero has a place left of the least share above it.
     assert ax.get_xscale() == "symlog"
     assert ax.get_xlim()[0] < 0

@@ -28,7 +28,7 @@ _SEGMENTS = 4096
 _AHEAD = 300
 """Number of bits before a segment at which its reading starts."""
 
-_LEAST = 50_000
+_LEAST = 16_000
 """Number of bits from which segments are faster than reading one by one."""
 
 _ROW = 8

@@ -67,7 +67,7 @@ def plot_budget(budgets: Mapping[str, Sequence[AlignmentBudget]], ax: Axes | Non
         ax.plot(share[finite], ratio[finite], **style, marker=MARKERS[nth % 4], ms=4, label=listed(name))
         ends |= _edges(ax, share, ratio, str(style["color"]))
         if (ratio == np.inf).any() and limit[0] > 0:
-            label = None if limited else "limit of what can be left"
+            label = None if limited else r"least reachable $\varepsilon$"
             ax.axvline(limit[0], color=style["color"], linewidth=0.8, linestyle=":", zorder=0, label=label)
             limited = True
     ax.axhline(1, color="0.8", linewidth=0.8, zorder=0)
