@@ -116,7 +116,7 @@ def clash(models):
     first = models[0]
     for model in models:
         if model.q != first.q:
-            return "they must agree; binarize"
+            return "they must agree; count again"
         if model.masses != first.masses:
             return "mix counts and masses"
         if model.is_cut and model.depth < deepest:

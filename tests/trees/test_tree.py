@@ -857,7 +857,7 @@ CUT = TokenTree.from_sequences(["0", "01"], depth=1)
         (lambda: merge([]), ValueError, "trees is empty: at least one tree is needed"),
         (lambda: merge([SOME, "0"]), TypeError, "trees[1] is a str: must be a TokenTree"),
         (lambda: merge([SOME, TokenTree.from_sequences(["0"], alphabet_size=3)]), ValueError,
-         "trees[1] has alphabet_size 3 and trees[0] has 2: they must agree; binarize() gives"),
+         "trees[1] has alphabet_size 3 and trees[0] has 2: they must agree; count again"),
         (lambda: merge([SOME, TokenTree.from_sequences(["0"], [0.5])]), ValueError,
          "trees[1] and trees[0] mix counts and masses: all must be of one kind"),
         (lambda: merge([SOME, CUT]), ValueError,

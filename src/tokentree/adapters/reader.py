@@ -187,12 +187,11 @@ def read_along(
 
     Examples
     --------
-    >>> from tokentree import cross_entropy, leaf_distributions
+    >>> from tokentree import model_rates
     >>> data = TokenTree.from_sequences(["00", "01", "01", "11"], depth=2)
     >>> coin = lambda prefixes: np.log(np.full((len(prefixes), 2), 0.5))
-    >>> p, q = leaf_distributions([data, read_along(coin, data)])
-    >>> print(cross_entropy(p, q))
-    2.0
+    >>> print(model_rates(read_along(coin, data), data).log_loss)
+    [1. 2.]
     """
     tree = checked_tree("tree", tree)
     reading = _Reading(model, prompt, eos, batch_size, renormalize, tree.depth)

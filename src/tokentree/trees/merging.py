@@ -175,7 +175,7 @@ def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
         if tree.alphabet_size != q:
             raise ValueError(
                 f"trees[{i}] has alphabet_size {tree.alphabet_size} and trees[0] has {q}: they must agree; "
-                "binarize() gives any tree alphabet_size 2"
+                f"count again with alphabet_size={max(q, tree.alphabet_size)}, or binarize() each"
             )
         if type(tree.total_weight) is not kind and not mixed:
             raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one kind")
