@@ -87,6 +87,7 @@ html_css_files = ["tokentree.css"]
 html_js_files = ["search.js"]
 html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
+html_domain_indices = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -124,7 +125,7 @@ def read_source(app: Sphinx, page: str, source: list[str]) -> None:
         text += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{BELOW[page]}\n```\n"
     if page == "ledger":
         # Figures and witnesses are half of it; here the file is there to be downloaded.
-        text = re.sub(r"\n\| figure \|.*\n(?:\|.*\n)+|\n```python\n[^`]*```\n", "\n", text)
+        text = re.sub(r"\n\| figure \|.*\n(?:\|.*\n)+|\n```python\n(?:.*\n)*?```\n", "\n", text)
         whole = "Figures and witnesses are in {download}`the whole ledger <ledger.md>`."
         text = text.replace('\n\n"Machine', f' {whole}\n\n"Machine', 1)
     # From notebooks/ to docs/ on GitHub, and back.
