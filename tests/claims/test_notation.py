@@ -42,6 +42,7 @@ def test_prose_is_left_alone(prose: str) -> None:
     assert as_tex(prose) == prose
 
 
+@pytest.mark.slow
 def test_nothing_but_notation_changes(decide: Any) -> None:
     """Take the dollars, commands and braces away, and the words are those of the claims."""
     for claim in BY_ID.values():

@@ -282,6 +282,7 @@ def test_figures_come_in_three_formats_and_are_the_same_each_time(files, tmp_pat
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_fonts_of_pdf_figures_are_of_a_type_that_journals_take(files, tmp_path):
     before = dict(rcParams)
     assert run("measure", *files, "--depth", "2,4", "--figures", tmp_path, "--format", "pdf") == 0
