@@ -66,7 +66,7 @@ class StretchedExponential(Alternative):
         return law
 
     def _hazard(
-        self, u: Float[np.ndarray, " points"], v: Float[np.ndarray, " points"]
+        self, u: Float[np.ndarray, " points"], v: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, " points"]:
         # Avoids differences of large numbers, and powers of the distance to the start.
         hazard: Float[np.ndarray, " points"] = (
