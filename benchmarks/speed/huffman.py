@@ -48,6 +48,20 @@ def sides(law: str, n: int) -> Sides:
 
         return lambda: constriction.symbol.huffman.EncoderHuffmanTree(weights)
 
+    def constriction_lengths() -> Run:
+        from constriction import symbol as coding
+
+        # Its tree tells no lengths: they are the bits that each symbol takes.
+        def lengths() -> list[float]:
+            tree, found = coding.huffman.EncoderHuffmanTree(weights), []
+            for symbol in range(n):
+                encoder = coding.QueueEncoder()
+                encoder.encode_symbol(symbol, tree)
+                found.append(encoder.get_compressed_and_bitrate()[1])
+            return found
+
+        return lengths
+
     def bitarray() -> Run:
         from bitarray.util import huffman_code
 
@@ -73,6 +87,7 @@ def sides(law: str, n: int) -> Sides:
         "tokentree code": lambda: lambda: HuffmanCode.from_weights(weights),
         "heapq": lambda: partial(by_heap, weights.tolist()),
         "constriction": constriction,
+        "constriction, lengths": constriction_lengths,
         "bitarray": bitarray,
         "dahuffman": dahuffman,
         "dit": dit,
