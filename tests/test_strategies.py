@@ -330,6 +330,7 @@ def test_without_hypothesis_the_import_says_what_to_install(monkeypatch):
         importlib.import_module("tokentree.strategies")
 
 
+@pytest.mark.slow
 def test_examples_hold_where_nothing_is_checked(tmp_path):
     # As users run them: the other doctests run with every annotation checked.
     code = (

@@ -272,7 +272,14 @@ def test_measure_at_several_depths_is_measure_at_each(files, tmp_path, capsys):
     assert "must be a number, or several as in 4,8,12" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("format", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
+@pytest.mark.parametrize(
+    ("format", "magic"),
+    [
+        ("svg", b"<?xml"),
+        pytest.param("pdf", b"%PDF", marks=pytest.mark.slow),
+        pytest.param("png", b"\x89PNG", marks=pytest.mark.slow),
+    ],
+)
 def test_figures_come_in_three_formats_and_are_the_same_each_time(files, tmp_path, format, magic):
     for out in ("one", "two"):
         assert run("measure", *files, "--depth", 2, "--figures", tmp_path / out, "--format", format) == 0

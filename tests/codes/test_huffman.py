@@ -190,7 +190,10 @@ def test_ties_are_settled_the_same_way_at_any_size():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, object])
-@pytest.mark.parametrize(("base", "powers", "longest"), [(2, 20, 40), (4, 40, 110), (4, 200, 450)])
+@pytest.mark.parametrize(
+    ("base", "powers", "longest"),
+    [(2, 20, 40), pytest.param(4, 40, 110, marks=pytest.mark.slow), (4, 200, 450)],
+)
 def test_ties_on_many_levels_of_a_large_code(base, powers, longest, dtype):
     # More symbols than are compared at once; levels, and then ties, few enough to compare with each, or not.
     steps = np.array([base**i for i in range(powers)], dtype=object)

@@ -138,6 +138,7 @@ def test_intervals_cover_what_runs_leave_open(unchecked):
         law.interval(lambda each: each.scale)
 
 
+@pytest.mark.slow
 def test_the_joint_law_extrapolates(unchecked):
     rng = np.random.default_rng(0)
     base, leaves = made(90, seed=0)
