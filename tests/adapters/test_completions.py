@@ -83,6 +83,7 @@ SHAPES = {
     "token ids": wrapped(lambda positions: legacy(positions, lambda i: f"token_id:{IDS[i]}")),
     "chat": wrapped(chat),
     "llama.cpp": wrapped(partial(chat, ids=True)),
+    "ollama": lambda positions: {"response": "...", "logprobs": chat(positions)["logprobs"]["content"]},
 }
 
 
@@ -661,6 +662,35 @@ def test_what_vllm_refuses(entry):
         CompletionsServer(url, sent["model"], top=sent["logprobs"], ids=True)([tuple(sent["prompt"])])
     assert (error if key else error["message"]) in str(caught.value)
     assert ("try a smaller top" in str(caught.value)) == (sent["logprobs"] == 21)
+
+
+def test_ollama_is_asked_where_it_tells_log_probabilities():
+    asked, answer = [], answering(SHAPES["ollama"], from_text)
+
+    def special(path, body):
+        if path != "/api/generate":
+            return 404, "404 page not found"
+        asked.append(body)
+        return answer(body | {"logprobs": body["top_logprobs"]})
+
+    options = {"top": 2, "eos": ["</s>"]}
+    with served(dict, special) as (url, _):
+        model = CompletionsServer(url.replace("/v1", "/api/generate"), "m", **options)
+        tree = read_model(model, 2, prompt="Say: ")
+    with served(answering(SHAPES["chat"], from_text)) as (url, _):
+        assert read_model(CompletionsServer(url, "m", **options), 2, prompt="Say: ") == tree
+    fields = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": 2, "model": "m"}
+    fields["options"] = {"num_predict": 1, "temperature": 0}
+    assert all(body | {"prompt": 0} == {"prompt": 0, **fields} for body in asked)
+
+
+def test_a_real_answer_of_ollama():
+    # Printed in the notes of its release 0.12.11, github.com/ollama/ollama/releases/tag/v0.12.11.
+    tops = [("The", -0.8361086845397949), ("Okay", -1.2590975761413574), ("That", -1.2686877250671387)]
+    entries = [{"token": text, "logprob": x, "bytes": list(text.encode())} for text, x in tops]
+    answer = {"model": "gemma3", "created_at": "2025-11-14T22:26:10.466324Z", "response": "The"}
+    answer |= {"done": False, "logprobs": [entries[0] | {"top_logprobs": entries}]}
+    assert known(answer) == {text.encode(): x for text, x in tops}
 
 
 @pytest.mark.parametrize(

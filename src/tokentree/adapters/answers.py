@@ -20,7 +20,7 @@ import reprlib
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError, model_validator
 
 ROUNDING = 1e-5
 """How far a probability may be above 1, as `read_model` allows in rows of float32."""
@@ -67,6 +67,13 @@ class _Choice(BaseModel):
 class _Answer(BaseModel):
     choices: list[_Choice] = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_ollama(cls, told: Any) -> Any:
+        if not isinstance(told, dict) or "response" not in told:
+            return told
+        return {"choices": [{"text": told["response"], "logprobs": {"content": told.get("logprobs")}}]}
+
 
 def read(answer: bytes, where: str) -> dict[Token, float]:
     """Log-probabilities in an answer; a ValueError gives the place of what is malformed.
@@ -95,7 +102,8 @@ def read(answer: bytes, where: str) -> dict[Token, float]:
     # llama.cpp holds back the log-probabilities of such tokens until the character is complete.
     if not isinstance(text, str) or text.strip("\ufffd"):
         raise ValueError(
-            f"{where}: holds the text {text!r} without tokens: the server tells no log-probabilities here"
+            f"{where}: holds the text {text!r} without tokens: the server tells no log-probabilities here "
+            "(Ollama does at /api/generate)"
         )
     return {}
 

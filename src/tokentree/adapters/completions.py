@@ -26,7 +26,8 @@ class CompletionsServer:
     Parameters
     ----------
     url : str
-        Address, such as ``"http://localhost:8000/v1"``, with or without ``/completions``.
+        Address, such as ``"http://localhost:8000/v1"``, with or without ``/completions``. Of Ollama, whose
+        completions have no log-probabilities, ``"http://localhost:11434/api/generate"``.
     model : str, optional
         Name of the model; not needed if the server has only one.
     api_key : str, optional
@@ -119,7 +120,13 @@ class CompletionsServer:
         self._url = url if urlsplit(url).path else f"{url}/v1"
         self._model = {} if model is None else {"model": model}
         self._top = checks.integer("top", top, 1)
-        self._body = {"max_tokens": 1, "temperature": 0, "logprobs": self._top, **self._model, **(body or {})}
+        request: dict[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": self._top}
+        self._completions = f"{self._url}/completions"
+        if self._url.endswith("/api/generate"):
+            self._completions = self._url
+            request = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": self._top}
+            request["options"] = {"num_predict": 1, "temperature": 0}
+        self._body = {**request, **self._model, **(body or {})}
         if self._body.get("echo"):
             raise ValueError("body['echo'] is set: the answer must contain the next token only")
         self._ids = ids
@@ -283,7 +290,7 @@ class CompletionsServer:
             **self._body,
         }
         place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"
-        answer = self._post(f"{self._url}/completions", body) or b""
+        answer = self._post(self._completions, body) or b""
         # It needs pydantic.
         from .answers import read
 

@@ -82,8 +82,9 @@ class _Post:
         reason = said if status == 0 else f"answered {status}: {said}"
         if 300 <= status < 400:
             reason = f"answered {status}, location {headers.get('location')}: not followed, give that address"
-        if status in (400, 422) and "logprobs" in body and "logprob" in said:
-            reason += f"; the request had logprobs = {body['logprobs']}, which servers cap: try a smaller top"
+        top = body.get("top_logprobs", body.get("logprobs"))
+        if status in (400, 422) and top and "logprob" in said:
+            reason += f"; the request had logprobs = {top}, which servers cap: try a smaller top"
         if tries > 1 or status in _BUSY:
             reason += f"; tried {tries} times, waiting {waited:g} s, with patience = {self._patience:g}"
         raise OSError(self.hidden(f"{url} {reason}"))
