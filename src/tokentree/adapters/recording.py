@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,9 @@ class Recording:
     def _take_up(self) -> None:
         model = self._model
         if model is not None and not self._sql("SELECT name FROM sqlite_master"):
-            self._write((command, ()) for command in _TABLES)
+            with self._file:
+                for command in ("BEGIN", *_TABLES, "COMMIT"):
+                    self._sql(command)
         if self._sql("PRAGMA application_id") != [(_FORM,)]:
             raise ValueError(f"path = {self._name!r} holds no recording")
         ((self._width,),) = self._sql(f"SELECT ifnull(max(width), 1) FROM answers WHERE width <= {_WIDEST}")
@@ -124,21 +126,15 @@ class Recording:
             ours = sorted(self.eos)
             raise ValueError(f"path = {self._name!r} has eos {sorted(eos)}, and the model has {ours}")
 
-    def _sql(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _sql(self, command: str, rows: Iterable[Sequence[Any]] = ((),)) -> list[Any]:
+        """What the command finds, executed for each row of values."""
         try:
-            return self._file.execute(command, values).fetchall()
+            return [found for values in rows for found in self._file.execute(command, values)]
         # SQLite's messages about damage may quote bytes that are not text.
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             kind = OSError if isinstance(error, sqlite3.OperationalError) else ValueError
             reason = " ".join(str(error).split())
             raise kind(f"path = {self._name!r} holds no recording that is usable: {reason}") from None
-
-    def _write(self, commands: Iterable[tuple[str, Sequence[Any]]]) -> None:
-        """All of them or none."""
-        with self._file:
-            self._sql("BEGIN")
-            for command, values in commands:
-                self._sql(command, values)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("encode", "named_ends", "needs_start") and self._model is not None:
@@ -157,7 +153,7 @@ class Recording:
         missing = [prefix for prefix, row in rows.items() if not row.size]
         if missing and self._model is not None:
             self._prove()
-            self._write(self._stored(missing, self._ask(missing)))
+            self._keep(missing, self._ask(missing))
             rows |= {prefix: self._row(prefix) for prefix in missing}
         shape = len(prefixes), self._width
         found = np.full(shape, -np.inf, np.result_type("f2", *rows.values()))
@@ -178,7 +174,7 @@ class Recording:
     def _row(self, prefix: Prefix) -> Float[np.ndarray, "vocabulary"]:
         """The answer in the file, empty if there is none."""
         command = "SELECT width, kind, logs, symbols FROM answers WHERE prefix = ?"
-        for width, kind, logs, symbols in self._sql(command, [_packed(prefix)]):
+        for width, kind, logs, symbols in self._sql(command, [[_packed(prefix)]]):
             try:
                 if kind not in _KINDS or not 0 < width <= self._width:
                     raise ValueError(f"kind {kind!r}, width {width!r}")
@@ -205,19 +201,18 @@ class Recording:
         self._width = rows.shape[1]
         return rows
 
-    def _stored(
-        self, prefixes: list[Prefix], rows: Float[np.ndarray, "batch vocabulary"]
-    ) -> Iterator[tuple[str, Sequence[Any]]]:
-        """Commands that store answers, and what their symbols mean."""
-        for symbol in self.eos:
-            yield "INSERT OR IGNORE INTO ends VALUES (?)", [symbol]
-        for token in self.tokens.items():
-            yield "INSERT OR IGNORE INTO tokens VALUES (?, ?)", token
-        for prefix, row in zip(prefixes, rows, strict=True):
-            known = np.flatnonzero(row > -np.inf).astype("<i8")
-            logs, symbols = (row[known], known.tobytes()) if self.partial else (row, None)
-            values = _packed(prefix), len(row), row.dtype.str, logs.tobytes(), symbols
-            yield "INSERT INTO answers VALUES (?, ?, ?, ?, ?)", values
+    def _keep(self, prefixes: list[Prefix], rows: Float[np.ndarray, "batch vocabulary"]) -> None:
+        with self._file:
+            self._sql("BEGIN")
+            self._sql("INSERT OR IGNORE INTO ends VALUES (?)", zip(self.eos, strict=True))
+            self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", self.tokens.items())
+            self._sql("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", map(self._stored, prefixes, rows))
+            self._sql("COMMIT")
+
+    def _stored(self, prefix: Prefix, row: Float[np.ndarray, "vocabulary"]) -> Sequence[Any]:
+        known = np.flatnonzero(row > -np.inf).astype("<i8")
+        logs, symbols = (row[known], known.tobytes()) if self.partial else (row, None)
+        return _packed(prefix), len(row), row.dtype.str, logs.tobytes(), symbols
 
     def _prove(self) -> None:
         """Refuse a model other than the one recorded in the file."""
