@@ -677,6 +677,8 @@ def test_ollama_is_asked_where_it_tells_log_probabilities():
     with served(dict, special) as (url, _):
         model = CompletionsServer(url.replace("/v1", "/api/generate"), "m", **options)
         tree = read_model(model, 2, prompt="Say: ")
+        with pytest.raises(ValueError, match="prompt is empty: Ollama completes no empty prompt"):
+            read_model(model, 2)
     with served(answering(SHAPES["chat"], from_text)) as (url, _):
         assert read_model(CompletionsServer(url, "m", **options), 2, prompt="Say: ") == tree
     fields = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": 2, "model": "m"}
@@ -691,6 +693,8 @@ def test_a_real_answer_of_ollama():
     answer = {"model": "gemma3", "created_at": "2025-11-14T22:26:10.466324Z", "response": "The"}
     answer |= {"done": False, "logprobs": [entries[0] | {"top_logprobs": entries}]}
     assert known(answer) == {text.encode(): x for text, x in tops}
+    # After a most likely end, whose log-probability it leaves out.
+    assert known({"model": "gemma3", "response": "", "done": True, "done_reason": "stop"}) == {}
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ class CompletionsServer:
         sent exactly, as ids. Default: True if the server has ``/tokenize``, as llama.cpp and vLLM have.
         Otherwise a symbol is a token's number in order of appearance, and prefixes are sent as text.
     body : mapping, optional
-        Further fields of each request, or other values of its fields: ``max_tokens`` (1), ``temperature`` (0)
-        and ``logprobs`` (`top`).
+        Further fields of each request, or other values of ``max_tokens`` (1), ``temperature`` (0) and
+        ``logprobs`` (`top`); for Ollama of ``options`` and ``top_logprobs``.
     timeout : float
         Seconds for a whole request, from the connection to the last byte of the answer.
     patience : float
@@ -77,7 +77,7 @@ class CompletionsServer:
     A server that retokenizes text may turn a prefix into other tokens ("un" + "til" becomes "until"), and
     then answers for another path of the tree; only ids avoid this. With text, a prefix that ends within a
     character, contains U+FFFD or ends in a token without text is not sent, and its row is -inf; tokens with
-    the same text are one symbol.
+    the same text are one symbol. Ollama tells nothing where the end is most likely: that row is -inf too.
 
     Temperature 0 makes answers repeatable and does not change log-probabilities computed before sampling;
     `read_model` warns if they seem to be computed after it. vLLM computes them before sampling, unless it
@@ -120,10 +120,10 @@ class CompletionsServer:
         self._url = url if urlsplit(url).path else f"{url}/v1"
         self._model = {} if model is None else {"model": model}
         self._top = checks.integer("top", top, 1)
+        self._endpoint, self.needs_start = f"{self._url}/completions", ""
         request: dict[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": self._top}
-        self._completions = f"{self._url}/completions"
         if self._url.endswith("/api/generate"):
-            self._completions = self._url
+            self._endpoint, self.needs_start = self._url, "Ollama completes no empty prompt"
             request = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": self._top}
             request["options"] = {"num_predict": 1, "temperature": 0}
         self._body = {**request, **self._model, **(body or {})}
@@ -290,7 +290,7 @@ class CompletionsServer:
             **self._body,
         }
         place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"
-        answer = self._post(self._completions, body) or b""
+        answer = self._post(self._endpoint, body) or b""
         # It needs pydantic.
         from .answers import read
 
