@@ -17,6 +17,7 @@ factor 1 - 2^-24 and unlisted terms make no sum smaller. `ROUNDING` allows for e
 import math
 import re
 import reprlib
+from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -88,16 +89,16 @@ def read(answer: bytes, where: str) -> dict[Token, float]:
         raise ValueError(f"{where}{place} = {reprlib.repr(first['input'])}: {first['msg']}") from None
     held, where = choice.logprobs or _Logprobs(), f"{where}.choices[0].logprobs"
     if held.content:
-        chosen = held.content[0]
-        return _together([chosen, *(chosen.top_logprobs or ())], f"{where}.content[0]")
+        listed = [held.content[0], *(held.content[0].top_logprobs or ())]
+        entries = ((_token(each.token, each.bytes, each.id), each.logprob) for each in listed)
+        return _together(entries, f"{where}.content[0]")
     if tokens := held.tokens:
         chances = held.token_logprobs or [None] * len(tokens)
         tops = held.top_logprobs or [None] * len(tokens)
         if not len(chances) == len(tops) == len(tokens):
             raise ValueError(f"{where}: tokens, token_logprobs and top_logprobs differ in length")
-        listed = [(tokens[0], chances[0]), *(tops[0] or {}).items()]
-        entries = [_Entry.model_construct(token=text, logprob=chance) for text, chance in listed]
-        return _together(entries, f"{where}.tokens[0]")
+        named = [(tokens[0], chances[0]), *(tops[0] or {}).items()]
+        return _together(((_token(text), chance) for text, chance in named), f"{where}.tokens[0]")
     text = choice.text if choice.message is None else choice.message.get("content")
     # llama.cpp holds back the log-probabilities of such tokens until the character is complete.
     if not isinstance(text, str) or text.strip("\ufffd"):
@@ -108,24 +109,22 @@ def read(answer: bytes, where: str) -> dict[Token, float]:
     return {}
 
 
-def _token(entry: _Entry) -> Token:
-    raw = None if entry.bytes is None else bytes(entry.bytes)
-    if match := _TOKEN_ID.fullmatch(entry.token):
-        return Token(int(match[1]) if entry.id is None else entry.id, raw)
+def _token(text: str, octets: list[int] | None = None, number: int | None = None) -> Token:
+    raw = None if octets is None else bytes(octets)
+    if match := _TOKEN_ID.fullmatch(text):
+        return Token(int(match[1]) if number is None else number, raw)
     if raw is None:
-        raw = entry.token.encode()
-        if match := _ESCAPED.fullmatch(entry.token):
-            raw = match[1].encode() + bytes.fromhex(match[2].replace("\\x", ""))
+        match = _ESCAPED.fullmatch(text)
+        raw = match[1].encode() + bytes.fromhex(match[2].replace("\\x", "")) if match else text.encode()
     # llama.cpp writes special tokens as empty text.
-    return Token(raw if entry.id is None else entry.id, raw or None)
+    return Token(raw if number is None else number, raw or None)
 
 
-def _together(entries: list[_Entry], where: str) -> dict[Token, float]:
+def _together(entries: Iterable[tuple[Token, float | None]], where: str) -> dict[Token, float]:
     """Entries by token; a token listed twice counts once."""
     tokens: dict[int | bytes, Token] = {}
     parts: dict[int | bytes, list[float]] = {}
-    for entry in entries:
-        token, value = _token(entry), entry.logprob
+    for token, value in entries:
         tokens[token.key] = token
         if value is None or value <= _UNLIKELY:
             continue
