@@ -64,6 +64,7 @@ class LlamaCpp(CompletionsServer):
         print(model.text(max(tree.leaves(), key=lambda leaf: leaf.weight).prefix))
     """
 
+    alphabet_size: int
     _proxies = False
 
     def __init__(
@@ -93,5 +94,4 @@ class LlamaCpp(CompletionsServer):
             self._server = xllamacpp.Server(options)
         except RuntimeError as error:
             raise ValueError(f"path = {os.fspath(path)!r}: llama.cpp cannot run it: {error}") from error
-        self._path = path
         super().__init__(f"{self._server.listening_address}/v1", top=top, eos=eos, ids=True)
