@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import sys
 import zlib
 from fractions import Fraction
@@ -217,12 +218,13 @@ def test_merging_adds_what_both_have_or_have_not_looked_at():
     }
 
 
-@pytest.mark.parametrize(("leaf", "after"), [("00", r"\(0, 0\)"), ("01", r"\(0, 1\)"), ("1", r"\(1,\)")])
+@pytest.mark.parametrize(("leaf", "after"), [("00", "(0, 0)"), ("01", "(0, 1)"), ("1", "(1,)")])
 def test_merging_what_only_one_has_looked_at_would_lose_weights(leaf, after):
     # The weight of a listed node would not be all that passes.
     known = TokenTree.from_leaves({leaf: 0.5}, depth=3)
     for trees in ([small(), known], [known, small()]):
-        with pytest.raises(ValueError, match=rf"trees\[[01]\] has unexpanded mass after prefix {after}"):
+        message = f" has unexpanded mass where another tree lists the end after {after}: its mass there is"
+        with pytest.raises(ValueError, match=re.escape(message)):
             merge(trees)
     assert merge([small().prune(1), known.prune(1)]).total_weight == 1.5
 

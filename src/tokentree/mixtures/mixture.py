@@ -25,7 +25,7 @@ from .._lib.display import table, text_table
 from .._lib.frames import frame
 from .._lib.results import span
 from ..information import divergence_terms
-from ..trees import TokenTree, checked_trees, leaf_distributions, one_after_another
+from ..trees import TokenTree, checked_trees, leaf_rows, one_after_another
 from .blocks import SCALE, compensated_sum, leaf_blocks
 from .coding import codeword_lengths, ideal_lengths, joint_counts, power_mean
 from .response import CentredBlock, centred_blocks, centred_gram, gram
@@ -174,7 +174,7 @@ class Mixture:
         trees = checked_trees(listed)
         deepest = max(tree.depth for tree in trees) if depth is None else depth
         trees = [tree.prune(deepest) for tree in trees]
-        weights = leaf_distributions(trees, depth, weights=True)
+        weights, *_ = leaf_rows(trees, depth, weights=True)
         totals = [tree.total_weight for tree in trees]
         if weights.dtype.kind == "f":
             weights = weights / np.asarray(totals, np.float64)[:, None]

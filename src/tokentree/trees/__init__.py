@@ -7,9 +7,12 @@ from .merging import (
     checked_trees as checked_trees,
     joint_tree as joint_tree,
     leaf_distributions,
+    leaf_rows as leaf_rows,
     merge,
+    named as named,
     one_after_another as one_after_another,
     pruned as pruned,
+    unlisted as unlisted,
 )
 from .picture import node_rows as node_rows
 from .responses import flattened as flattened

@@ -1,5 +1,6 @@
 """Combining trees: their sum, and their distributions over the leaves of the joint tree."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from jaxtyping import Int, Num
 from .._lib import log_masses
 from . import bands
 from .runs import run_starts
-from .tokens import _MAX_COUNT, REST
+from .tokens import _MAX_COUNT, EOS, REST
 from .tree import TokenTree, tree_of_levels
 
 
@@ -56,21 +57,12 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
     if compact is not None:
         return TokenTree(trees[0].alphabet_size, compact.offsets, compact)
     union, places = joint_tree(trees)
-    rests = np.flatnonzero(union.symbols == REST)
-    if len(rests):
-        level, above = union._depths_and_parents()
-        for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
-            listed = np.zeros(union.n_nodes, dtype=bool)
-            listed[place] = True
-            unexpanded = np.zeros(union.n_nodes, dtype=bool)
-            unexpanded[above[place[tree.symbols == REST]]] = True
-            torn = np.flatnonzero(unexpanded[above] & ~listed & (union.symbols != REST))
-            if len(torn):
-                path = union._paths(above[torn[:1]])[0, : level[torn[0]] - 1]
-                raise ValueError(
-                    f"trees[{i}] has unexpanded mass after prefix {tuple(path.tolist())}, where another tree "
-                    f"lists nodes that it lacks: prune all to depth {level[torn[0]] - 1} or less"
-                )
+    for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
+        for node in unlisted(union, tree, place)[:1].tolist():
+            raise ValueError(
+                f"trees[{i}] has unexpanded mass where another tree lists {named(union, node)}: its mass "
+                f"there is unknown; prune all to depth {union._depths_and_parents()[0][node] - 1} or less"
+            )
     return union
 
 
@@ -94,9 +86,17 @@ def leaf_distributions(
         Row i is tree i's distribution over the M joint leaves in lexicographic order; zero where tree i has
         no response.
 
+    Warns
+    -----
+    UserWarning
+        If a tree has unexpanded mass where another has leaves that it does not list. What it has on them is
+        unknown, and 0 in its row: from it, `cross_entropy` and `kl_divergence` may be ``inf`` although the
+        model's are finite.
+
     Notes
     -----
-    O(nodes log nodes) time, O(N M) memory. Section 3.2 of the paper, joint compression.
+    An unexpanded leaf is a leaf of its own. O(nodes log nodes) time, O(N M) memory. Section 3.2 of the paper,
+    joint compression.
 
     Examples
     --------
@@ -105,6 +105,25 @@ def leaf_distributions(
     array([[0.5, 0.5],
            [0. , 1. ]])
     """
+    rows, trees, union, places = leaf_rows(trees, depth, weights)
+    for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
+        at = unlisted(union, tree, place)
+        masses = log_masses.rounded(union._nodes[2][at])
+        if masses.any():
+            warnings.warn(
+                f"trees[{i}] has unexpanded mass where another tree has {named(union, at[masses.argmax()])}: "
+                f"its mass there is unknown, and 0 in row {i}, so a cross-entropy or divergence may be inf "
+                "without reason; model_rates and modelled_depth compare data with a model, unexpanded_bounds "
+                "bounds mixtures, and a reader with a larger top lists more",
+                stacklevel=2,
+            )
+    return rows
+
+
+def leaf_rows(
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree], depth: int | None, weights: bool
+) -> tuple[Num[np.ndarray, "datasets leaves"], list[TokenTree], TokenTree, list[Int[np.ndarray, "_"]]]:
+    """Rows of `leaf_distributions`, the pruned trees, and their `joint_tree`."""
     trees = checked_trees(trees)
     if depth is not None:
         trees = [pruned(tree, depth, f"trees[{i}]") for i, tree in enumerate(trees)]
@@ -118,7 +137,25 @@ def leaf_distributions(
         column = rank[place]
         on = column >= 0
         row[column[on]] = value[on] if weights else value[on] / value[0]
-    return leaves
+    return leaves, trees, union, places
+
+
+def unlisted(union: TokenTree, tree: TokenTree, place: Int[np.ndarray, "_"]) -> Int[np.ndarray, "unlisted"]:
+    """Nodes of a joint tree beside one tree's unexpanded mass that it does not list, the topmost ones."""
+    if not tree._is_open:
+        return np.empty(0, np.int64)
+    _, above = union._depths_and_parents()
+    listed, part = np.zeros((2, union.n_nodes), dtype=bool)
+    listed[place] = True
+    part[above[place[tree.symbols == REST]]] = True
+    return np.flatnonzero(part[above] & ~listed & (union.symbols != REST))
+
+
+def named(tree: TokenTree, node: int) -> str:
+    """A node in words: its prefix, or the end of a response."""
+    depth = int(np.searchsorted(tree.offsets, node, side="right")) - 1
+    path = tuple(tree._paths(np.array([node]))[0, :depth].tolist())
+    return f"the end after {path[:-1]}" if path[-1] == EOS else f"prefix {path}"
 
 
 def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
