@@ -13,6 +13,9 @@ from .runs import run_starts
 from .tokens import _MAX_COUNT, EOS, REST
 from .tree import TokenTree, tree_of_levels
 
+_SHOWN = 8
+"""Largest number of tokens of a prefix that errors show."""
+
 
 def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *more: TokenTree) -> TokenTree:
     """Add trees: the weight of every node of the result is the sum of its weights in `trees`.
@@ -152,10 +155,16 @@ def unlisted(union: TokenTree, tree: TokenTree, place: Int[np.ndarray, "_"]) -> 
 
 
 def named(tree: TokenTree, node: int) -> str:
-    """A node in words: its prefix, or the end of a response."""
+    """A node in words: its prefix, or the end of a response; of a long one its first and last tokens."""
     depth = int(np.searchsorted(tree.offsets, node, side="right")) - 1
-    path = tuple(tree._paths(np.array([node]))[0, :depth].tolist())
-    return f"the end after {path[:-1]}" if path[-1] == EOS else f"prefix {path}"
+    path = tree._paths(np.array([node]))[0, :depth].tolist()
+    ends = path[-1] == EOS
+    prefix = path[:-1] if ends else path
+    shown = str(tuple(prefix))
+    if len(prefix) > _SHOWN:
+        first, last = (", ".join(map(str, part)) for part in (prefix[: _SHOWN // 2], prefix[-_SHOWN // 2 :]))
+        shown = f"({first}, ..., {last}) of {len(prefix)} tokens"
+    return f"{'the end after' if ends else 'prefix'} {shown}"
 
 
 def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
