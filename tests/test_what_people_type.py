@@ -21,11 +21,12 @@ from tokentree import (
     merge,
     plotting,
     published_form,
+    read_along,
+    read_model,
     response_curve,
     sign_map,
     write_explorer,
 )
-from tokentree.adapters import read_along
 from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
@@ -95,7 +96,7 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: leaf_distributions(A, B, C), TypeError, "write [a, b] for trees a and b"),
         (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
         (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
-        (lambda: Mixture.from_trees([chance, A]), TypeError, "adapters.read_along(model, data_tree)"),
+        (lambda: Mixture.from_trees([chance, A]), TypeError, "for a model, read_along(model, data_tree)"),
         (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
         (lambda: Mixture({"web": A}, [1]), TypeError, OF_TEXTS),
         (lambda: Mixture({"web": A, "chat": B}), TypeError, OF_TEXTS),
@@ -123,7 +124,7 @@ def test_curves_have_a_grid_of_their_own():
             "tree is a list: must be a TokenTree; TokenTree.from",
         ),
         (lambda: read_along(chance, "01"), TypeError, "tree is a str: must be a TokenTree; TokenTree.from_s"),
-        (lambda: modelled_depth(chance, A, 0.1), TypeError, "adapters.read_model(model, depth)"),
+        (lambda: modelled_depth(chance, A, 0.1), TypeError, "or read_model(model, depth)"),
         (lambda: HuffmanCode.from_tree(MIXTURE), TypeError, "pass one of the trees it was made from"),
         (lambda: HuffmanCode([3, 2, 1]), ValueError, "from_weights takes weights"),
         (lambda: mixtures(n=3), TypeError, "mixtures has no argument 'n': must be n_datasets"),
@@ -151,7 +152,7 @@ def test_curves_have_a_grid_of_their_own():
             lambda: TokenTree.from_sequences([[0, 7, 49151], [49000]]),
             ValueError,
             "[1] = 7: symbols must lie in 0..1 (alphabet_size = 2); pass alphabet_size=, at least one more "
-            "than the largest, here 49152",
+            "than the largest, here 49152; for a model's token ids, model.alphabet_size",
         ),
         (lambda: TokenTree.from_sequences(np.array([[0, 5]])), ValueError, "than the largest, here 6"),
         (lambda: TokenTree.from_sequences(["013"]), ValueError, "than the largest, here 4"),
@@ -334,3 +335,45 @@ def test_rates_have_names():
     shown = str(named).splitlines()
     assert [line.split()[0] for line in shown[2:]] == ["web", "chat", "new"]
     assert shown[1].split() == ["dataset", "size", "weight", "rate", "normalised", "rate"]
+
+
+class Likeliest:
+    """A model that lists one of five tokens, and no end."""
+
+    partial, eos, alphabet_size = True, (4,), 4
+
+    def __call__(self, prefixes):
+        with np.errstate(divide="ignore"):
+            return np.log(np.array([[0.75, 0, 0, 0, 0]] * len(prefixes)))
+
+
+def test_what_a_model_did_not_list_is_no_zero_without_a_word():
+    data = TokenTree.from_sequences([[0], [0, 0], [0, 1]], alphabet_size=4)
+    model_tree = read_along(Likeliest(), data)
+    with pytest.warns(
+        UserWarning, match=r"^trees\[1\] has unexpanded mass where another tree has the end after \(0"
+    ):
+        p, q = leaf_distributions([data, model_tree])
+    assert np.isinf(kl_divergence(p, q))
+    with pytest.warns(
+        UserWarning, match=r"^model_tree does not list the end after \(0,?.*\), where 0\.333 of the"
+    ):
+        rates = model_rates(model_tree, data)
+    assert rates.log_loss[0] == pytest.approx(-np.log2(0.75))
+    assert np.isnan(rates.log_loss[1:]).all()
+    assert np.isfinite(rates.log_loss_lower).all()
+    # Whose data are cut before their end asks for none.
+    cut = TokenTree.from_sequences([[0, 0], [0, 0]], alphabet_size=4, depth=2)
+    assert np.isfinite(model_rates(read_along(Likeliest(), cut), cut).log_loss).all()
+
+
+def test_data_beside_a_model_need_its_alphabet():
+    model, ids = Likeliest(), [[0, 1], [1, 0]]
+    tree = read_model(model, depth=2)
+    message = (
+        "count again with alphabet_size=4, beside trees of a model with alphabet_size=model.alphabet_size"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Mixture.from_trees([tree, TokenTree.from_sequences(ids, depth=2)])
+    data = TokenTree.from_sequences(ids, depth=2, alphabet_size=model.alphabet_size)
+    assert Mixture.from_trees([tree, data]).unexpanded.tolist() == [1 - 0.75**2, 0]

@@ -1,7 +1,9 @@
 r"""Shannon and Rényi entropies, and Kullback-Leibler and Rényi divergences, of distributions over leaves.
 
 Every measure is taken over the last axis, in bits by default (`base`). The convention is 0 log 0 = 0, and a
-code without a codeword for something that occurs has infinite cost: p log(1/0) = inf for p > 0.
+code without a codeword for something that occurs has infinite cost: p log(1/0) = inf for p > 0. Of a model
+that was read in part a row does not tell zero from unknown: `leaf_distributions` warns where that matters,
+and an unexpanded leaf counts as one, so that entropies are lower bounds.
 """
 
 from typing import Annotated

@@ -59,8 +59,8 @@ def modelled_depth(
     Parameters
     ----------
     model_tree : TokenTree
-        The model's masses, from `adapters.read_model`, or from `adapters.read_along` the data, which leaves
-        none of the data unread.
+        The model's masses, from `read_model`, or from `read_along` the data, which leaves none of the data
+        unread if the model lists all its tokens.
     data_tree : TokenTree
         Counts or masses over the same alphabet, none of them unexpanded.
     tolerance : float

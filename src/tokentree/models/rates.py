@@ -93,7 +93,7 @@ def model_rates(
     Parameters
     ----------
     model_tree : TokenTree
-        The model on the prefixes of the data, from `adapters.read_along`; or any tree over the alphabet.
+        The model on the prefixes of the data, from `read_along`; or any tree over the alphabet.
     data_tree : TokenTree
         Counts or masses, none of them unexpanded.
     depths : sequence of int, optional
@@ -125,8 +125,8 @@ def model_rates(
     Warns
     -----
     UserWarning
-        If the log-loss is unknown at a depth, because the model is unexpanded on some of the data; it names
-        the prefix where most of them lie.
+        If the log-loss is unknown at a depth; it names the prefix that the model does not list and where most
+        of the data lie.
 
     Notes
     -----
@@ -165,7 +165,7 @@ def model_rates(
         levels, _ = joined.union._depths_and_parents()
         unlisted[:] = np.cumsum(np.bincount(levels[strays], shares, data.depth + 1))[1:][at]
         if unknown.any():
-            first = named(joined.union, int(strays[shares.argmax()]))
+            first = named(joined.union, strays[shares.argmax()])
             _warn_unlisted(first, shares, min(np.array(grid)[unknown].tolist()))
     build = len(grid) <= _CODES if huffman is None else huffman
     lengths, bits = np.full((2, len(grid)), np.nan)

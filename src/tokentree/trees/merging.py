@@ -61,7 +61,7 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
         return TokenTree(trees[0].alphabet_size, compact.offsets, compact)
     union, places = joint_tree(trees)
     for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
-        for node in unlisted(union, tree, place)[:1].tolist():
+        for node in unlisted(union, tree, place)[:1]:
             raise ValueError(
                 f"trees[{i}] has unexpanded mass where another tree lists {named(union, node)}: its mass "
                 f"there is unknown; prune all to depth {union._depths_and_parents()[0][node] - 1} or less"
@@ -154,7 +154,7 @@ def unlisted(union: TokenTree, tree: TokenTree, place: Int[np.ndarray, "_"]) -> 
     return np.flatnonzero(part[above] & ~listed & (union.symbols != REST))
 
 
-def named(tree: TokenTree, node: int) -> str:
+def named(tree: TokenTree, node: int | np.integer) -> str:
     """A node in words: its prefix, or the end of a response; of a long one its first and last tokens."""
     depth = int(np.searchsorted(tree.offsets, node, side="right")) - 1
     path = tree._paths(np.array([node]))[0, :depth].tolist()
@@ -197,7 +197,7 @@ def checked_tree(name: str, tree: object) -> TokenTree:
     elif hasattr(type(tree), "distributions"):
         how = "; pass one of the trees it was made from"
     elif callable(tree):
-        how = "; for a model, adapters.read_along(model, data_tree) or adapters.read_model(model, depth)"
+        how = "; for a model, read_along(model, data_tree) or read_model(model, depth)"
     raise TypeError(f"{name} is a {type(tree).__name__}: must be a TokenTree{how}")
 
 
@@ -221,7 +221,8 @@ def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
         if tree.alphabet_size != q:
             raise ValueError(
                 f"trees[{i}] has alphabet_size {tree.alphabet_size} and trees[0] has {q}: they must agree; "
-                f"count again with alphabet_size={max(q, tree.alphabet_size)}, or binarize() each"
+                f"count again with alphabet_size={max(q, tree.alphabet_size)}, beside trees of a model with "
+                "alphabet_size=model.alphabet_size, or binarize() each"
             )
         if type(tree.total_weight) is not kind and not mixed:
             raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one kind")

@@ -50,6 +50,7 @@ def flattened(
         # Beyond the digits, characters of a string are no symbols of any alphabet.
         if pass_size and flat.flat[at] >= q and (largest < 10 or not isinstance(value[i], str)):
             rule += f"; pass alphabet_size=, at least one more than the largest, here {largest + 1}"
+            rule += "" if isinstance(value[i], str) else "; for a model's token ids, model.alphabet_size"
         raise ValueError(f"{place} = {found!r}: {rule}")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
 
