@@ -356,7 +356,7 @@ def test_what_a_model_did_not_list_is_no_zero_without_a_word():
         p, q = leaf_distributions([data, model_tree])
     assert np.isinf(kl_divergence(p, q))
     with pytest.warns(
-        UserWarning, match=r"^model_tree does not list the end after \(0,?.*\), where 0\.333 of the"
+        UserWarning, match=r"^model_tree does not list the end after \(0,?.*\), where 33\.3% of the"
     ):
         rates = model_rates(model_tree, data)
     assert rates.log_loss[0] == pytest.approx(-np.log2(0.75))

@@ -215,13 +215,12 @@ def test_a_text_is_compressed_and_decoded_in_another_process():
 
 
 @real
-def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch):
+def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch, capsys):
     pytest.importorskip("constriction")
     gguf()
     page = Path(__file__).parents[2] / "docs/how-to/language-models.md"
-    programs = [
-        block for block in re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL) if "=" in block
-    ]
+    texts = re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL)
+    programs = [block for block in texts if "=" in block]
     assert [len(ast.parse(program).body) for program in programs[:2]] == [3, 5]
     assert len(programs[1].splitlines()) == 5
     monkeypatch.chdir(tmp_path)
@@ -229,6 +228,11 @@ def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch):
     for program in programs:
         exec(program, namespace)
     assert (tmp_path / "tree.png").stat().st_size > 10_000
+    # What the last one prints stands below it, apart from the rounding of other processors.
+    for shown, found in zip(texts[-1].splitlines(), capsys.readouterr().out.splitlines()[-2:], strict=True):
+        (*exact, low, high), (*right, least, most) = shown.split(), found.split()
+        assert exact == right
+        assert [float(low), float(high)] == pytest.approx([float(least), float(most)], abs=0.02)
 
 
 @real

@@ -459,7 +459,7 @@ def test_a_sign_is_not_certified_by_a_token_that_the_model_did_not_list():
     # The other 0.4 may be the data's token, and then the signs hold, or not.
     assert found.signs[0] is None
     with pytest.warns(
-        UserWarning, match=r"does not list prefix \(1,\), where 0.75 of the data lie: from depth"
+        UserWarning, match=r"does not list prefix \(1,\), where 75% of the data lie: from depth"
     ):
         assert np.isnan(model_rates(tree, data).log_loss).all()
     depth = modelled_depth(tree, data, 1)

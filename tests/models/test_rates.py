@@ -83,7 +83,7 @@ def test_every_column_by_hand():
 def test_data_where_the_model_has_not_looked():
     part = read_model(lambda prefixes: np.log([[0.6, 0.3, 0.1]] * len(prefixes)), 2, top_k=1)
     data = TokenTree.from_leaves({"00": 1, "01": 1, "": 2}, alphabet_size=3, depth=2)
-    with pytest.warns(UserWarning, match=r"^model_tree does not list the end after \(\), where 0\.5 of the"):
+    with pytest.warns(UserWarning, match=r"^model_tree does not list the end after \(\), where 50% of the"):
         rates = model_rates(part, data, arithmetic=True)
     assert np.isnan([rates.log_loss, rates.huffman, rates.arithmetic]).all()
     assert rates.unlisted.tolist() == [0.5, 0.75]
@@ -101,7 +101,7 @@ def test_depths_above_what_the_model_did_not_list_are_known():
     data = TokenTree.from_leaves({"000": 1, "001": 1, "01": 2}, alphabet_size=3, depth=3)
     assert model_rates(part, data, depths=[1]).log_loss.tolist() == pytest.approx([-math.log2(0.6)])
     message = (
-        "model_tree does not list prefix (0, 1), where 0.5 of the data lie (0.75 with 1 more): from depth 2 "
+        "model_tree does not list prefix (0, 1), where 50% of the data lie (75% with 1 more): from depth 2 "
         "log_loss is nan, and at least log_loss_lower; read the model along the data, with a larger top if "
         "it lists only its likeliest tokens"
     )

@@ -56,6 +56,7 @@ class LlamaCpp(CompletionsServer):
         print(model.text(max(tree.leaves(), key=lambda leaf: leaf.weight).prefix))
     """
 
+    needs_start = "llama.cpp needs a token to start from; give prompt=, a text or token ids"
     _proxies = False
 
     def __init__(

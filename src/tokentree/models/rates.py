@@ -215,10 +215,11 @@ def _grid(
 
 def _warn_unlisted(first: str, shares: Float[np.ndarray, "strays"], depth: int) -> None:
     """Warn of data on which the model is unexpanded, most of them at one node."""
-    others = "" if len(shares) == 1 else f" ({shares.sum():.3g} with {len(shares) - 1} more)"
+    most, total = (f"{100 * share:.3g}%" for share in (shares.max(), shares.sum()))
+    others = "" if len(shares) == 1 else f" ({total} with {len(shares) - 1} more)"
     ends = "; data counted no deeper than they are long have no ends" if first.startswith("the end") else ""
     warnings.warn(
-        f"model_tree does not list {first}, where {shares.max():.3g} of the data lie{others}: from depth "
+        f"model_tree does not list {first}, where {most} of the data lie{others}: from depth "
         f"{depth} log_loss is nan, and at least log_loss_lower; read the model along the data, with a larger "
         f"top if it lists only its likeliest tokens{ends}",
         stacklevel=3,
