@@ -55,6 +55,10 @@ def test_five_lines_from_a_file_to_the_tree():
     tree = read_model(model, depth=3, prompt=PROMPT, max_nodes=1000, top_k=20)
     assert model.eos == {2}
     assert model.text(tree.leaves()[0].prefix) is not None
+    with pytest.raises(
+        ValueError, match=r"^prompt is empty: llama\.cpp needs a token to start from; give prompt="
+    ):
+        read_model(model, depth=3)
     best = max((leaf for leaf in tree.leaves() if leaf.kind is LeafKind.CUT), key=lambda leaf: leaf.weight)
     assert model.text(best.prefix).startswith(" Paris.")
     assert [model.text(symbol) for symbol in (2, 7042)] == ["<|im_end|>", " Paris"]
