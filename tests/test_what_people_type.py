@@ -95,7 +95,11 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: leaf_distributions(A, B), TypeError, "write [a, b] for trees a and b"),
         (lambda: leaf_distributions(A, B, C), TypeError, "write [a, b] for trees a and b"),
         (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
-        (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
+        (
+            lambda: Mixture.from_trees({"web": [A]}),
+            TypeError,
+            "trees[0] is a list: must be a TokenTree; merge(trees)",
+        ),
         (lambda: Mixture.from_trees([chance, A]), TypeError, "for a model, read_along(model, data_tree)"),
         (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
         (lambda: Mixture({"web": A}, [1]), TypeError, OF_TEXTS),
@@ -377,3 +381,55 @@ def test_data_beside_a_model_need_its_alphabet():
         Mixture.from_trees([tree, TokenTree.from_sequences(ids, depth=2)])
     data = TokenTree.from_sequences(ids, depth=2, alphabet_size=model.alphabet_size)
     assert Mixture.from_trees([tree, data]).unexpanded.tolist() == [1 - 0.75**2, 0]
+
+
+MASSES = TokenTree.from_leaves({"01": 0.5, "00": 0.5}, depth=3)
+PART = read_model(chance, 3, top_k=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: read_along(chance, [A, B]),
+            TypeError,
+            "tree is a list: must be a TokenTree; merge(trees) is",
+        ),
+        (
+            lambda: model_rates(A, {"a": B}),
+            TypeError,
+            "data_tree is a dict: must be a TokenTree; merge(trees)",
+        ),
+        (
+            lambda: read_along(chance, {"a": ["01"]}),
+            TypeError,
+            "must be a TokenTree; TokenTree.from_sequences",
+        ),
+        (
+            lambda: merge(A, MASSES),
+            ValueError,
+            "mix counts and masses: all must be of one kind; Mixture.from_t",
+        ),
+        (
+            lambda: merge(MASSES, PART),
+            ValueError,
+            "its mass there is unknown; prune all to depth 1 or less, or",
+        ),
+        (
+            lambda: merge(TokenTree.from_leaves({"": 1.0}), PART),
+            ValueError,
+            "lists the end after (): its mass there is unknown; mix them, Mixture.from_trees(trees)",
+        ),
+        (lambda: model_rates(A, PART), ValueError, "must be fully known; the model's tree comes first"),
+        (lambda: model_rates(A, A, 2), ValueError, "depths = 2: must be a sequence, such as [1, 2]"),
+        (
+            lambda: kl_divergence(A.leaf_probabilities, PART.leaf_probabilities),
+            ValueError,
+            "the last axes must match; of trees a and b, leaf_distributions([a, b]) has both over the same",
+        ),
+        (lambda: TokenTree.from_sequences([0, 1]), TypeError, "integers; of one response, pass [response]"),
+    ],
+)
+def test_errors_about_a_model_and_data_say_what_to_type(unchecked, call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

@@ -425,7 +425,10 @@ def log1p_less(x: Float[np.ndarray, "*batch"] | np.float64) -> Float[np.ndarray,
 def _pair(p: Numbers, q: Numbers) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
     p, q = checks.distributions("p", p), checks.distributions("q", q)
     if p.shape[-1] != q.shape[-1]:
-        raise ValueError(f"p has {p.shape[-1]} leaves and q has {q.shape[-1]}: the last axes must match")
+        raise ValueError(
+            f"p has {p.shape[-1]} leaves and q has {q.shape[-1]}: the last axes must match; of trees a and "
+            "b, leaf_distributions([a, b]) has both over the same leaves"
+        )
     try:
         np.broadcast_shapes(p.shape, q.shape)
     except ValueError:

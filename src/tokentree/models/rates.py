@@ -203,7 +203,11 @@ def _grid(
     model_tree: TokenTree, data_tree: TokenTree, depths: Annotated[Numbers, "depths"] | None
 ) -> list[int]:
     """The requested depths, none of them below a cut."""
-    wanted = range(1, data_tree.depth + 1) if depths is None else checks.items("depths", depths)
+    wanted = (
+        range(1, data_tree.depth + 1)
+        if depths is None
+        else checks.items("depths", depths, "must be a sequence, such as [1, 2]")
+    )
     grid = [checks.integer("depths", depth, 1) for depth in wanted]
     if not grid:
         raise ValueError("depths is empty: at least one depth is needed")

@@ -16,7 +16,8 @@ def refuse_open(data_tree: TokenTree) -> None:
     """Refuse data that are partly unexpanded."""
     if checked_tree("data_tree", data_tree)._is_open:
         raise ValueError(
-            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be fully known"
+            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be fully "
+            "known; the model's tree comes first"
         )
 
 

@@ -62,9 +62,11 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
     union, places = joint_tree(trees)
     for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
         for node in unlisted(union, tree, place)[:1]:
+            depth = int(union._depths_and_parents()[0][node]) - 1
+            prune = f"prune all to depth {depth} or less, or " if depth else ""
             raise ValueError(
                 f"trees[{i}] has unexpanded mass where another tree lists {named(union, node)}: its mass "
-                f"there is unknown; prune all to depth {union._depths_and_parents()[0][node] - 1} or less"
+                f"there is unknown; {prune}mix them, Mixture.from_trees(trees)"
             )
     return union
 
@@ -192,7 +194,10 @@ def checked_tree(name: str, tree: object) -> TokenTree:
     if isinstance(tree, TokenTree):
         return tree
     how = ""
-    if isinstance(tree, str | bytes | list | tuple):
+    listed = tree.values() if isinstance(tree, Mapping) else tree if isinstance(tree, list | tuple) else ()
+    if any(isinstance(each, TokenTree) for each in listed):
+        how = "; merge(trees) is the tree of several together"
+    elif isinstance(tree, str | bytes | list | tuple | Mapping):
         how = "; TokenTree.from_sequences makes one from responses, from_text from a text"
     elif hasattr(type(tree), "distributions"):
         how = "; pass one of the trees it was made from"
@@ -225,7 +230,10 @@ def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
                 "alphabet_size=model.alphabet_size, or binarize() each"
             )
         if type(tree.total_weight) is not kind and not mixed:
-            raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one kind")
+            raise ValueError(
+                f"trees[{i}] and trees[0] mix counts and masses: all must be of one kind; Mixture.from_trees "
+                "takes both"
+            )
         if tree.is_cut and tree.depth < depth:
             raise ValueError(
                 f"trees[{i}] is cut at depth {tree.depth} and another tree reaches depth {depth}: prune all "

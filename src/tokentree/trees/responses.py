@@ -128,7 +128,8 @@ def _response(place: str, row: Any) -> Any:
     """A response as a string or a list."""
     listed = row if isinstance(row, str) else _listed(place, row)
     if not isinstance(listed, str | list | tuple):
-        raise TypeError(f"{place} = {row!r}: must be a string of digits or a sequence of integers")
+        one = "; of one response, pass [response]" if isinstance(row, int | np.integer) else ""
+        raise TypeError(f"{place} = {row!r}: must be a string of digits or a sequence of integers{one}")
     return listed
 
 
