@@ -18,7 +18,7 @@ from .._lib import checks, log_masses
 from .._lib.checks import Numbers
 from .._lib.results import Result, span
 from ..codes import arithmetic_encode, huffman_lengths
-from ..trees import Joined, TokenTree, by_depth, checked_tree, named, refuse_open
+from ..trees import Joined, TokenTree, by_depth, checked_tree, node_name, refuse_open
 
 _CODES = 1000
 """Number of depths up to which Huffman codes are built by default."""
@@ -165,7 +165,7 @@ def model_rates(
         levels, _ = joined.union._depths_and_parents()
         unlisted[:] = np.cumsum(np.bincount(levels[strays], shares, data.depth + 1))[1:][at]
         if unknown.any():
-            first = named(joined.union, strays[shares.argmax()])
+            first = node_name(joined.union, strays[shares.argmax()])
             _warn_unlisted(first, shares, min(np.array(grid)[unknown].tolist()))
     build = len(grid) <= _CODES if huffman is None else huffman
     lengths, bits = np.full((2, len(grid)), np.nan)

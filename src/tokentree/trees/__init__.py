@@ -9,7 +9,7 @@ from .merging import (
     leaf_distributions,
     leaf_rows as leaf_rows,
     merge,
-    named as named,
+    node_name as node_name,
     one_after_another as one_after_another,
     pruned as pruned,
     unlisted as unlisted,

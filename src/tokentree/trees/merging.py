@@ -65,7 +65,7 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
             depth = int(union._depths_and_parents()[0][node]) - 1
             prune = f"prune all to depth {depth} or less, or " if depth else ""
             raise ValueError(
-                f"trees[{i}] has unexpanded mass where another tree lists {named(union, node)}: its mass "
+                f"trees[{i}] has unexpanded mass where another tree lists {node_name(union, node)}: its mass "
                 f"there is unknown; {prune}mix them, Mixture.from_trees(trees)"
             )
     return union
@@ -115,8 +115,9 @@ def leaf_distributions(
         at = unlisted(union, tree, place)
         masses = log_masses.rounded(union._nodes[2][at])
         if masses.any():
+            heaviest = node_name(union, at[masses.argmax()])
             warnings.warn(
-                f"trees[{i}] has unexpanded mass where another tree has {named(union, at[masses.argmax()])}: "
+                f"trees[{i}] has unexpanded mass where another tree has {heaviest}: "
                 f"its mass there is unknown, and 0 in row {i}, so a cross-entropy or divergence may be inf "
                 "without reason; model_rates and modelled_depth compare data with a model, unexpanded_bounds "
                 "bounds mixtures, and a reader with a larger top lists more",
@@ -156,7 +157,7 @@ def unlisted(union: TokenTree, tree: TokenTree, place: Int[np.ndarray, "_"]) -> 
     return np.flatnonzero(part[above] & ~listed & (union.symbols != REST))
 
 
-def named(tree: TokenTree, node: int | np.integer) -> str:
+def node_name(tree: TokenTree, node: int | np.integer) -> str:
     """A node in words: its prefix, or the end of a response; of a long one its first and last tokens."""
     depth = int(np.searchsorted(tree.offsets, node, side="right")) - 1
     path = tree._paths(np.array([node]))[0, :depth].tolist()
