@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from tokentree import (
+    BlockCodec,
     FisherSprings,
     HuffmanCode,
     Mixture,
@@ -23,6 +25,7 @@ from tokentree import (
     published_form,
     response_curve,
     sign_map,
+    unexpanded_bounds,
     write_explorer,
 )
 from tokentree.adapters import read_along
@@ -30,12 +33,13 @@ from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
-from tokentree.training import MixingLaw, TrainingRuns
+from tokentree.training import MixingLaw, TrainingRuns, fluctuation_response
 from tokentree.trees import leaf_distributions
 
 A = TokenTree.from_sequences(["0101", "0100"], depth=3)
 B = TokenTree.from_sequences(["0111"], depth=3)
 C = TokenTree.from_sequences(["1111", "0000"], depth=3)
+WIDE = TokenTree.from_sequences(["0211"], depth=3, alphabet_size=3)
 MIXTURE = Mixture.from_trees([A, B, C])
 OF_TEXTS = (
     "a Mixture of texts or trees is made by Mixture.from_trees({name: TokenTree.from_text(text, depth=16)})"
@@ -73,6 +77,104 @@ def test_trees_one_after_another_or_by_name(unchecked):
     np.testing.assert_array_equal(leaf_distributions({"a": A, "b": B}), leaf_distributions([A, B]))
 
 
+def test_sizes_by_name(unchecked):
+    trees, sizes = {"web": A, "chat": B, "new": C}, {"chat": 3, "new": Fraction(1, 2), "web": 10}
+    listed = [10, 3, Fraction(1, 2)]
+    expected = Mixture.from_trees(trees, listed)
+    assert Mixture.from_trees(trees, sizes) == Mixture.from_trees(trees, sizes=sizes) == expected
+    assert Mixture.from_trees([A, B, C], sizes, names=iter(trees)) == expected
+    assert MIXTURE.with_sizes(dict(zip(("D3", "D1", "D2"), (5, 7, 6), strict=True))).sizes.tolist() == [
+        7,
+        6,
+        5,
+    ]
+    assert expected.with_sizes(sizes) == expected
+    rows = dict(zip(trees, MIXTURE.distributions, strict=True))
+    assert Mixture(rows, sizes).exact_sizes == Mixture(MIXTURE.distributions, listed).exact_sizes
+    assert depth_curve(trees, sizes=sizes) == depth_curve(trees, sizes=listed)
+    found = unexpanded_bounds(trees, sizes)
+    assert found == unexpanded_bounds([A, B, C], listed, names=list(trees))
+    assert repr(found) == "UnexpandedBounds(web, chat, new: unexpanded share 0)"
+    assert found.holds("web", "chat", "new") == found.holds()
+    chain = np.random.default_rng(0).random((20, 2))
+    given = fluctuation_response(chain, 1, {"chat": 3, "web": 10}, names=["web", "chat"])
+    np.testing.assert_array_equal(given.balance, fluctuation_response(chain, 1, [10, 3]).balance)
+    best = expected.best_sizes("web")
+    low, high = ({"new": end, "chat": end, "web": 2 * end} for end in (0.1, 0.4))
+    drawn = [
+        plotting.plot_best_sizes(best, low=a, high=b).collections[0].get_segments()
+        for a, b in ((low, high), ([0.2, 0.1, 0.1], [0.8, 0.4, 0.4]))
+    ]
+    np.testing.assert_array_equal(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda s: Mixture.from_trees({"web": A, "chat": B}, s),
+            ValueError,
+            "sizes lacks 'chat': must have a nu",
+        ),
+        (
+            lambda s: Mixture.from_trees({"a": A, "b": B}, s),
+            ValueError,
+            "sizes names 'web': must be one of 'a',",
+        ),
+        (
+            lambda s: Mixture.from_trees([A, B], s),
+            TypeError,
+            "sizes is a dict, but the datasets have no names: m",
+        ),
+        (
+            lambda s: Mixture.from_trees(A, B).with_sizes(s),
+            ValueError,
+            "sizes names 'web': must be one of 'D1', ",
+        ),
+        (lambda s: Mixture({"web": [1, 0]}, {"web": -1}), ValueError, "sizes['web'] = -1: must be > 0"),
+        (
+            lambda s: Mixture({"web": [1, 0]}, {"web": "2"}),
+            TypeError,
+            "sizes['web'] = '2': must be an int, a",
+        ),
+        (
+            lambda s: Mixture([[1, 0]], s),
+            TypeError,
+            "or give names, by names= or a mapping of names to the da",
+        ),
+        (
+            lambda s: depth_curve({"web": A, "chat": B, "c": C}, sizes=s),
+            ValueError,
+            "sizes lacks 'chat', 'c': m",
+        ),
+        (
+            lambda s: unexpanded_bounds([A, B], s),
+            TypeError,
+            "sizes is a dict, but the datasets have no names",
+        ),
+        (
+            lambda s: unexpanded_bounds([A, B]).sign("web", 0),
+            ValueError,
+            "i = 'web': must be one of 'D1', 'D2'",
+        ),
+        (lambda s: law().predict({"web": 1}), ValueError, "sizes names 'web': must be one of 'D1', 'D2'"),
+        (
+            lambda s: TrainingRuns({"web": [1]}, [[1]]),
+            TypeError,
+            "sizes holds numbers by name: must be (runs, d",
+        ),
+        (
+            lambda s: TrainingRuns([[1]], [{"web": 1}]),
+            TypeError,
+            "TrainingRuns.from_frame(frame, sizes=..., rat",
+        ),
+    ],
+)
+def test_sizes_by_wrong_names(unchecked, call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call({"web": 10})
+
+
 def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
     curve = response_curve(MIXTURE, [0.1, 0.2])
     alone, listed = (plot_rate_change(each, "align") for each in (curve, [curve]))
@@ -94,7 +196,11 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: leaf_distributions(A, B), TypeError, "write [a, b] for trees a and b"),
         (lambda: leaf_distributions(A, B, C), TypeError, "write [a, b] for trees a and b"),
         (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
-        (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
+        (
+            lambda: Mixture.from_trees({"web": [A]}),
+            TypeError,
+            "trees['web'] is a list: must be a TokenTree; ",
+        ),
         (lambda: Mixture.from_trees([chance, A]), TypeError, "adapters.read_along(model, data_tree)"),
         (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
         (lambda: Mixture({"web": A}, [1]), TypeError, OF_TEXTS),
@@ -108,6 +214,47 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: Mixture(A), TypeError, OF_TEXTS),
         (lambda: Mixture("text", [1]), TypeError, OF_TEXTS),
         (lambda: Mixture([[1, 1]]), TypeError, "sizes is missing: must be a sequence of numbers, one per d"),
+        (lambda: Mixture.from_trees({"web": A, "chat": 1}), TypeError, "trees['chat'] is a int: must be a"),
+        (
+            lambda: merge({"web": A, "chat": WIDE}),
+            ValueError,
+            "trees['chat'] has alphabet_size 3 and trees['web",
+        ),
+        (
+            lambda: merge({"web": A, "chat": A.prune(1)}),
+            ValueError,
+            "trees['chat'] is cut at depth 1 and anoth",
+        ),
+        (
+            lambda: leaf_distributions({"web": A, "chat": B}, 4),
+            ValueError,
+            "depth = 4: trees['web'] is cut at",
+        ),
+        (
+            lambda: depth_curve({"web": A, "chat": B, "new": WIDE}),
+            ValueError,
+            "trees['new'] has alphabet_siz",
+        ),
+        (
+            lambda: rebound_by_depth({"web": A, "chat": B, "new": WIDE}),
+            ValueError,
+            "trees['new'] has alphabet",
+        ),
+        (
+            lambda: unexpanded_bounds({"web": A, "chat": WIDE}),
+            ValueError,
+            "trees['chat'] has alphabet_size 3",
+        ),
+        (
+            lambda: published_form([A, B, WIDE], 1, 1),
+            ValueError,
+            "parts[2] has alphabet_size 3 and parts[0] h",
+        ),
+        (
+            lambda: model_rates(A, WIDE),
+            ValueError,
+            "data_tree has alphabet_size 3 and model_tree has 2: they m",
+        ),
         (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
         (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
@@ -156,6 +303,33 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: TokenTree.from_sequences(np.array([[0, 5]])), ValueError, "than the largest, here 6"),
         (lambda: TokenTree.from_sequences(["013"]), ValueError, "than the largest, here 4"),
         (lambda: NGramModel.fit(["013"], 2), ValueError, "than the largest, here 4"),
+        (
+            lambda: TokenTree.from_sequences(["0", "some"], alphabet_size=49152),
+            ValueError,
+            "sequences[1][0] = 's': a string holds decimal digits, one for each symbol; of a text, pass the "
+            "ids of its tokens, model.encode(text), or count its bits by TokenTree.from_text(text, depth=16)",
+        ),
+        (
+            lambda: TokenTree.from_sequences(["0a"]),
+            ValueError,
+            "sequences[0][1] = 'a': a string holds decimal",
+        ),
+        (
+            lambda: NGramModel.fit(["to be"], 2),
+            ValueError,
+            "[0][0] = 't': a string holds decimal digits, one",
+        ),
+        (
+            lambda: TokenTree.from_sequences("to be " * 99),
+            TypeError,
+            "sequences, of 594 characters, is a single response: pass a list of responses; a string hol",
+        ),
+        (
+            lambda: A.weight("to be"),
+            ValueError,
+            "prefix[0] = 't': a string holds decimal digits, one for eac",
+        ),
+        (lambda: BlockCodec(A).encode("to be"), ValueError, "pass the ids of its tokens, model.encode(text)"),
         (lambda: bool(elasticity(MIXTURE)), TypeError, "ask for .holds, which is None if undecided"),
         (lambda: elasticity([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: simulate_rebound([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
@@ -225,7 +399,6 @@ def test_a_picture_is_no_tree(unchecked, tmp_path):
     "call",
     [
         lambda: TokenTree.from_sequences([[0, -1, 7]]),
-        lambda: TokenTree.from_sequences(["0a"]),
         lambda: A.weight("7"),
     ],
 )

@@ -813,7 +813,7 @@ CUT = TokenTree.from_sequences(["0", "01"], depth=1)
         (lambda: TokenTree.from_sequences([3]), TypeError, "sequences[0] = 3: must be a string of digits or"),
         (lambda: TokenTree.from_sequences(["0", "012"]), ValueError,
          "sequences[1][2] = '2': symbols must lie in 0..1 (alphabet_size = 2)"),
-        (lambda: TokenTree.from_sequences(["0", "a"]), ValueError, "sequences[1][0] = 'a': symbols must lie"),
+        (lambda: TokenTree.from_sequences(["0", "a"]), ValueError, "sequences[1][0] = 'a': a string holds d"),
         (lambda: TokenTree.from_sequences([[0], [], [1, -1]]), ValueError, "sequences[2][1] = -1: symbols"),
         (lambda: TokenTree.from_sequences(np.array([[0, 1], [3, 0]]).T), ValueError, "sequences[0][1] = 3"),
         (lambda: TokenTree.from_sequences([[0.0]]), TypeError, "sequences[0][0] = 0.0: must be an integer"),
