@@ -5,6 +5,7 @@ from .leaves import Leaf, Leaves
 from .merging import (
     checked_tree as checked_tree,
     checked_trees as checked_trees,
+    joint_leaves as joint_leaves,
     joint_tree as joint_tree,
     leaf_distributions,
     merge,
