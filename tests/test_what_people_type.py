@@ -1,5 +1,6 @@
 """What people type at first: it works, or the error says what to type."""
 
+import math
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -389,8 +390,23 @@ def test_a_plot_of_something_else_names_what_makes_what_it_draws(unchecked, draw
 
 def test_a_picture_is_no_tree(unchecked, tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match=r"x\.png. is not an intact file written by TokenTree.save: File is"):
-        TokenTree.load(tmp_path / "x.png")
+    (tmp_path / "empty").write_bytes(b"")
+    law().save(tmp_path / "law")
+    A.save(tmp_path / "tree")
+    (tmp_path / "cut").write_bytes((tmp_path / "tree").read_bytes()[:-30])
+    np.savez(tmp_path / "other.npz", a=1)
+    for kind, name, found in (
+        (TokenTree, "x.png", r"it is no .npz archive, but begins with b'\x89PNG'"),
+        (MixingLaw, "x.png", r"it is no .npz archive, but begins with b'\x89PNG'"),
+        (MixingLaw, "empty", "it is empty"),
+        (TokenTree, "cut", "it is an archive whose end is missing"),
+        (TokenTree, "law", "its format is tokentree.MixingLaw: MixingLaw.load reads it"),
+        (MixingLaw, "tree", "its format is tokentree.TokenTree: TokenTree.load reads it"),
+        (MixingLaw, "other.npz", "it has no array 'format'"),
+    ):
+        message = f"{name}' is not an intact file written by {kind.__name__}.save: {found}"
+        with pytest.raises(ValueError, match=re.escape(message) + "$"):
+            kind.load(tmp_path / name)
     (tmp_path / "a.txt").write_text("hello")
     assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)
 
@@ -458,10 +474,13 @@ def test_results_print_names_and_verdicts_first():
     named = Mixture.from_trees({"web": A, "chat": B, "new": C})
     found = elasticity(named)
     assert repr(found) == (
-        "Elasticity(signs fail, certified: web rises, chat rises as new grows; k=2, l=2, ratio=-0.5)"
+        "Elasticity(signs fail, certified: web rises (0.2885), chat rises (0.2885) as new grows; "
+        "k=2, l=2, ratio=-0.5)"
     )
-    undecided = repr(replace(found, signs=(None, 1), holds=None, certified=False))
-    assert undecided.startswith("Elasticity(signs undecided: web undecided, chat rises as new grows; ")
+    bounds = (-0.25, 1.0), (-math.inf, math.inf)
+    undecided = repr(replace(found, signs=(None, 1), holds=None, certified=False, bounds=bounds))
+    start = "Elasticity(signs undecided: web undecided (-0.25 to 1), chat rises as new grows; "
+    assert undecided.startswith(start)
     assert "certificate='pretrain: " in undecided
     assert repr(response_curve(named, [0.1, 0.2])) == (
         "ResponseCurve(web, chat as new grows: signs hold at 0 of 2, certified; k=2, l 0.1 to 0.2)"
