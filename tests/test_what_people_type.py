@@ -1,12 +1,15 @@
 """What people type at first: it works, or the error says what to type."""
 
+import math
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from tokentree import (
+    BlockCodec,
     FisherSprings,
     HuffmanCode,
     Mixture,
@@ -25,18 +28,20 @@ from tokentree import (
     read_model,
     response_curve,
     sign_map,
+    unexpanded_bounds,
     write_explorer,
 )
 from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
-from tokentree.training import MixingLaw, TrainingRuns
+from tokentree.training import MixingLaw, TrainingRuns, fluctuation_response
 from tokentree.trees import leaf_distributions
 
 A = TokenTree.from_sequences(["0101", "0100"], depth=3)
 B = TokenTree.from_sequences(["0111"], depth=3)
 C = TokenTree.from_sequences(["1111", "0000"], depth=3)
+WIDE = TokenTree.from_sequences(["0211"], depth=3, alphabet_size=3)
 MIXTURE = Mixture.from_trees([A, B, C])
 OF_TEXTS = (
     "a Mixture of texts or trees is made by Mixture.from_trees({name: TokenTree.from_text(text, depth=16)})"
@@ -74,6 +79,104 @@ def test_trees_one_after_another_or_by_name(unchecked):
     np.testing.assert_array_equal(leaf_distributions({"a": A, "b": B}), leaf_distributions([A, B]))
 
 
+def test_sizes_by_name(unchecked):
+    trees, sizes = {"web": A, "chat": B, "new": C}, {"chat": 3, "new": Fraction(1, 2), "web": 10}
+    listed = [10, 3, Fraction(1, 2)]
+    expected = Mixture.from_trees(trees, listed)
+    assert Mixture.from_trees(trees, sizes) == Mixture.from_trees(trees, sizes=sizes) == expected
+    assert Mixture.from_trees([A, B, C], sizes, names=iter(trees)) == expected
+    assert MIXTURE.with_sizes(dict(zip(("D3", "D1", "D2"), (5, 7, 6), strict=True))).sizes.tolist() == [
+        7,
+        6,
+        5,
+    ]
+    assert expected.with_sizes(sizes) == expected
+    rows = dict(zip(trees, MIXTURE.distributions, strict=True))
+    assert Mixture(rows, sizes).exact_sizes == Mixture(MIXTURE.distributions, listed).exact_sizes
+    assert depth_curve(trees, sizes=sizes) == depth_curve(trees, sizes=listed)
+    found = unexpanded_bounds(trees, sizes)
+    assert found == unexpanded_bounds([A, B, C], listed, names=list(trees))
+    assert repr(found) == "UnexpandedBounds(web, chat, new: unexpanded share 0)"
+    assert found.holds("web", "chat", "new") == found.holds()
+    chain = np.random.default_rng(0).random((20, 2))
+    given = fluctuation_response(chain, 1, {"chat": 3, "web": 10}, names=["web", "chat"])
+    np.testing.assert_array_equal(given.balance, fluctuation_response(chain, 1, [10, 3]).balance)
+    best = expected.best_sizes("web")
+    low, high = ({"new": end, "chat": end, "web": 2 * end} for end in (0.1, 0.4))
+    drawn = [
+        plotting.plot_best_sizes(best, low=a, high=b).collections[0].get_segments()
+        for a, b in ((low, high), ([0.2, 0.1, 0.1], [0.8, 0.4, 0.4]))
+    ]
+    np.testing.assert_array_equal(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda s: Mixture.from_trees({"web": A, "chat": B}, s),
+            ValueError,
+            "sizes lacks 'chat': must have a nu",
+        ),
+        (
+            lambda s: Mixture.from_trees({"a": A, "b": B}, s),
+            ValueError,
+            "sizes names 'web': must be one of 'a',",
+        ),
+        (
+            lambda s: Mixture.from_trees([A, B], s),
+            TypeError,
+            "sizes is a dict, but the datasets have no names: m",
+        ),
+        (
+            lambda s: Mixture.from_trees(A, B).with_sizes(s),
+            ValueError,
+            "sizes names 'web': must be one of 'D1', ",
+        ),
+        (lambda s: Mixture({"web": [1, 0]}, {"web": -1}), ValueError, "sizes['web'] = -1: must be > 0"),
+        (
+            lambda s: Mixture({"web": [1, 0]}, {"web": "2"}),
+            TypeError,
+            "sizes['web'] = '2': must be an int, a",
+        ),
+        (
+            lambda s: Mixture([[1, 0]], s),
+            TypeError,
+            "or give names, by names= or a mapping of names to the da",
+        ),
+        (
+            lambda s: depth_curve({"web": A, "chat": B, "c": C}, sizes=s),
+            ValueError,
+            "sizes lacks 'chat', 'c': m",
+        ),
+        (
+            lambda s: unexpanded_bounds([A, B], s),
+            TypeError,
+            "sizes is a dict, but the datasets have no names",
+        ),
+        (
+            lambda s: unexpanded_bounds([A, B]).sign("web", 0),
+            ValueError,
+            "i = 'web': must be one of 'D1', 'D2'",
+        ),
+        (lambda s: law().predict({"web": 1}), ValueError, "sizes names 'web': must be one of 'D1', 'D2'"),
+        (
+            lambda s: TrainingRuns({"web": [1]}, [[1]]),
+            TypeError,
+            "sizes holds numbers by name: must be (runs, d",
+        ),
+        (
+            lambda s: TrainingRuns([[1]], [{"web": 1}]),
+            TypeError,
+            "TrainingRuns.from_frame(frame, sizes=..., rat",
+        ),
+    ],
+)
+def test_sizes_by_wrong_names(unchecked, call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call({"web": 10})
+
+
 def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
     curve = response_curve(MIXTURE, [0.1, 0.2])
     alone, listed = (plot_rate_change(each, "align") for each in (curve, [curve]))
@@ -98,7 +201,7 @@ def test_curves_have_a_grid_of_their_own():
         (
             lambda: Mixture.from_trees({"web": [A]}),
             TypeError,
-            "trees[0] is a list: must be a TokenTree; merge(trees)",
+            "trees['web'] is a list: must be a TokenTree; merge(trees)",
         ),
         (lambda: Mixture.from_trees([chance, A]), TypeError, "for a model, read_along(model, data_tree)"),
         (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
@@ -113,6 +216,47 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: Mixture(A), TypeError, OF_TEXTS),
         (lambda: Mixture("text", [1]), TypeError, OF_TEXTS),
         (lambda: Mixture([[1, 1]]), TypeError, "sizes is missing: must be a sequence of numbers, one per d"),
+        (lambda: Mixture.from_trees({"web": A, "chat": 1}), TypeError, "trees['chat'] is a int: must be a"),
+        (
+            lambda: merge({"web": A, "chat": WIDE}),
+            ValueError,
+            "trees['chat'] has alphabet_size 3 and trees['web",
+        ),
+        (
+            lambda: merge({"web": A, "chat": A.prune(1)}),
+            ValueError,
+            "trees['chat'] is cut at depth 1 and anoth",
+        ),
+        (
+            lambda: leaf_distributions({"web": A, "chat": B}, 4),
+            ValueError,
+            "depth = 4: trees['web'] is cut at",
+        ),
+        (
+            lambda: depth_curve({"web": A, "chat": B, "new": WIDE}),
+            ValueError,
+            "trees['new'] has alphabet_siz",
+        ),
+        (
+            lambda: rebound_by_depth({"web": A, "chat": B, "new": WIDE}),
+            ValueError,
+            "trees['new'] has alphabet",
+        ),
+        (
+            lambda: unexpanded_bounds({"web": A, "chat": WIDE}),
+            ValueError,
+            "trees['chat'] has alphabet_size 3",
+        ),
+        (
+            lambda: published_form([A, B, WIDE], 1, 1),
+            ValueError,
+            "parts[2] has alphabet_size 3 and parts[0] h",
+        ),
+        (
+            lambda: model_rates(A, WIDE),
+            ValueError,
+            "data_tree has alphabet_size 3 and model_tree has 2: they m",
+        ),
         (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
         (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
@@ -161,6 +305,33 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: TokenTree.from_sequences(np.array([[0, 5]])), ValueError, "than the largest, here 6"),
         (lambda: TokenTree.from_sequences(["013"]), ValueError, "than the largest, here 4"),
         (lambda: NGramModel.fit(["013"], 2), ValueError, "than the largest, here 4"),
+        (
+            lambda: TokenTree.from_sequences(["0", "some"], alphabet_size=49152),
+            ValueError,
+            "sequences[1][0] = 's': a string holds decimal digits, one for each symbol; of a text, pass the "
+            "ids of its tokens, model.encode(text), or count its bits by TokenTree.from_text(text, depth=16)",
+        ),
+        (
+            lambda: TokenTree.from_sequences(["0a"]),
+            ValueError,
+            "sequences[0][1] = 'a': a string holds decimal",
+        ),
+        (
+            lambda: NGramModel.fit(["to be"], 2),
+            ValueError,
+            "[0][0] = 't': a string holds decimal digits, one",
+        ),
+        (
+            lambda: TokenTree.from_sequences("to be " * 99),
+            TypeError,
+            "sequences, of 594 characters, is a single response: pass a list of responses; a string hol",
+        ),
+        (
+            lambda: A.weight("to be"),
+            ValueError,
+            "prefix[0] = 't': a string holds decimal digits, one for eac",
+        ),
+        (lambda: BlockCodec(A).encode("to be"), ValueError, "pass the ids of its tokens, model.encode(text)"),
         (lambda: bool(elasticity(MIXTURE)), TypeError, "ask for .holds, which is None if undecided"),
         (lambda: elasticity([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: simulate_rebound([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
@@ -220,8 +391,23 @@ def test_a_plot_of_something_else_names_what_makes_what_it_draws(unchecked, draw
 
 def test_a_picture_is_no_tree(unchecked, tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match=r"x\.png. is not an intact file written by TokenTree.save: File is"):
-        TokenTree.load(tmp_path / "x.png")
+    (tmp_path / "empty").write_bytes(b"")
+    law().save(tmp_path / "law")
+    A.save(tmp_path / "tree")
+    (tmp_path / "cut").write_bytes((tmp_path / "tree").read_bytes()[:-30])
+    np.savez(tmp_path / "other.npz", a=1)
+    for kind, name, found in (
+        (TokenTree, "x.png", r"it is no .npz archive, but begins with b'\x89PNG'"),
+        (MixingLaw, "x.png", r"it is no .npz archive, but begins with b'\x89PNG'"),
+        (MixingLaw, "empty", "it is empty"),
+        (TokenTree, "cut", "it is an archive whose end is missing"),
+        (TokenTree, "law", "its format is tokentree.MixingLaw: MixingLaw.load reads it"),
+        (MixingLaw, "tree", "its format is tokentree.TokenTree: TokenTree.load reads it"),
+        (MixingLaw, "other.npz", "it has no array 'format'"),
+    ):
+        message = f"{name}' is not an intact file written by {kind.__name__}.save: {found}"
+        with pytest.raises(ValueError, match=re.escape(message) + "$"):
+            kind.load(tmp_path / name)
     (tmp_path / "a.txt").write_text("hello")
     assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)
 
@@ -230,7 +416,6 @@ def test_a_picture_is_no_tree(unchecked, tmp_path):
     "call",
     [
         lambda: TokenTree.from_sequences([[0, -1, 7]]),
-        lambda: TokenTree.from_sequences(["0a"]),
         lambda: A.weight("7"),
     ],
 )
@@ -290,10 +475,13 @@ def test_results_print_names_and_verdicts_first():
     named = Mixture.from_trees({"web": A, "chat": B, "new": C})
     found = elasticity(named)
     assert repr(found) == (
-        "Elasticity(signs fail, certified: web rises, chat rises as new grows; k=2, l=2, ratio=-0.5)"
+        "Elasticity(signs fail, certified: web rises (0.2885), chat rises (0.2885) as new grows; "
+        "k=2, l=2, ratio=-0.5)"
     )
-    undecided = repr(replace(found, signs=(None, 1), holds=None, certified=False))
-    assert undecided.startswith("Elasticity(signs undecided: web undecided, chat rises as new grows; ")
+    bounds = (-0.25, 1.0), (-math.inf, math.inf)
+    undecided = repr(replace(found, signs=(None, 1), holds=None, certified=False, bounds=bounds))
+    start = "Elasticity(signs undecided: web undecided (-0.25 to 1), chat rises as new grows; "
+    assert undecided.startswith(start)
     assert "certificate='pretrain: " in undecided
     assert repr(response_curve(named, [0.1, 0.2])) == (
         "ResponseCurve(web, chat as new grows: signs hold at 0 of 2, certified; k=2, l 0.1 to 0.2)"

@@ -409,6 +409,37 @@ def distinct_names(names: Iterable[str] | None, n: int, thing: str, letter: str)
     return tuple(listed)
 
 
+def named(things: Any, names: Iterable[str] | None) -> tuple[Any, Iterable[str] | None]:
+    """Things that a mapping gives by name as a list, with those names unless others are given."""
+    if not isinstance(things, Mapping):
+        return things, names
+    return list(things.values()), things.keys() if names is None else names
+
+
+def by_name(name: str, value: Any, names: Sequence[str] | None, otherwise: float | None = None) -> Any:
+    """Numbers in the order of `names`, if a mapping gives them by name; anything else unchanged.
+
+    Without `otherwise` every name needs a number. `names` is None if none were given.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    if names is None:
+        raise TypeError(
+            f"{name} is a {type(value).__name__}, but the datasets have no names: must be a sequence; or "
+            "give names, by names= or a mapping of names to the datasets"
+        )
+    known = ", ".join(map(repr, names))
+    for key in value:
+        if key not in names:
+            raise ValueError(f"{name} names {key!r}: must be one of {known}")
+    missing = [] if otherwise is not None else [each for each in names if each not in value]
+    if missing:
+        raise ValueError(
+            f"{name} lacks {', '.join(map(repr, missing))}: must have a number for each of {known}"
+        )
+    return [value.get(each, otherwise) for each in names]
+
+
 def different(datasets: Mapping[str, int]) -> list[int]:
     """The positions of datasets, all different."""
     positions = list(datasets.values())

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .._lib import checks
-from .._lib.archives import load_arrays, save_arrays
+from .._lib.archives import intact, load_arrays, save_arrays
 from .._lib.checks import Numbers
 from .._lib.progress import tracked
 from .._lib.results import Result, few
@@ -607,31 +607,22 @@ class MixingLaw:
         ValueError
             If it is truncated, damaged, of another format or version, or does not hold a law.
         """
-        with open(path, "rb") as file:
-            try:
-                a = load_arrays(file, _FORMAT, _VERSION, _PARTS)
-                n_leaves, smoothing, scales = a["shape"].tolist()
-                given: dict[str, Any] = {n: a[n] if a[n].size else None for n in (*_ARRAYS, "reference")}
-                reference = given.pop("reference")
-                fitted = Fitted(**given | {"misfit": float(a["misfit"])})
-                law = MixingLaw(
-                    tuple(a["names"].tolist()),
-                    tuple(a["tasks"].tolist()),
-                    a["rows"],
-                    Shape(int(n_leaves), smoothing, SCALES[int(scales)]),
-                    fitted,
-                    reference,
-                    unknown=tuple(a["unknown"].tolist()),
-                )
-                law.predict(np.ones(len(law.names)), **({} if reference is None else _ONE))
-            except MemoryError:
-                raise
-            # Damaged bytes raise a dozen kinds of error in zipfile, zlib and NumPy.
-            except Exception as error:
-                reason = str(error).partition("\n")[0]
-                raise ValueError(
-                    f"path = {os.fspath(path)!r} holds no whole {_FORMAT}: {reason}; must be written by save"
-                ) from error
+        with open(path, "rb") as file, intact(path, _FORMAT):
+            a = load_arrays(file, _FORMAT, _VERSION, _PARTS)
+            n_leaves, smoothing, scales = a["shape"].tolist()
+            given: dict[str, Any] = {n: a[n] if a[n].size else None for n in (*_ARRAYS, "reference")}
+            reference = given.pop("reference")
+            fitted = Fitted(**given | {"misfit": float(a["misfit"])})
+            law = MixingLaw(
+                tuple(a["names"].tolist()),
+                tuple(a["tasks"].tolist()),
+                a["rows"],
+                Shape(int(n_leaves), smoothing, SCALES[int(scales)]),
+                fitted,
+                reference,
+                unknown=tuple(a["unknown"].tolist()),
+            )
+            law.predict(np.ones(len(law.names)), **({} if reference is None else _ONE))
         return law
 
     def __eq__(self, other: object) -> bool:

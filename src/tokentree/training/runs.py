@@ -139,7 +139,7 @@ class TrainingRuns:
         self._labels = None if labels is None else self._label_names(labels)
 
     def _losses_array(self, name: str, value: Numbers) -> Float[np.ndarray, "runs losses"]:
-        array = checks.float_array(name, value)
+        array = _floats(name, value)
         losses = self.n_datasets + len(self._tasks)
         if array.shape != (self.n_runs, losses):
             rule = f"({self.n_runs}, {losses}): a row for each run, a column for each dataset and each task"
@@ -840,8 +840,20 @@ class _Lacking(NamedTuple):
         return found
 
 
+def _floats(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
+    """`value` as float64; columns or rows by name are a table."""
+    if isinstance(value, Mapping) or (
+        isinstance(value, list | tuple) and isinstance(next(iter(value), 0), Mapping)
+    ):
+        raise TypeError(
+            f"{name} holds numbers by name: must be (runs, {'datasets' if name == 'sizes' else 'losses'}); a "
+            "table with a column for each is read by TrainingRuns.from_frame(frame, sizes=..., rates=...)"
+        )
+    return checks.float_array(name, value)
+
+
 def _checked_sizes(value: Numbers) -> Float[np.ndarray, "runs datasets"]:
-    sizes = checks.float_array("sizes", value)
+    sizes = _floats("sizes", value)
     if sizes.ndim != 2 or not sizes.size:
         raise ValueError(f"sizes has shape {sizes.shape}: must be (runs, datasets), at least one of each")
     checks.nonnegative("sizes", sizes)

@@ -5,9 +5,9 @@ from .leaves import Leaf, Leaves
 from .merging import (
     checked_tree as checked_tree,
     checked_trees as checked_trees,
+    joint_leaves as joint_leaves,
     joint_tree as joint_tree,
     leaf_distributions,
-    leaf_rows as leaf_rows,
     merge,
     node_name as node_name,
     one_after_another as one_after_another,

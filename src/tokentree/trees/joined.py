@@ -36,10 +36,10 @@ class Joined(NamedTuple):
     @classmethod
     def of(cls, model_tree: TokenTree, data_tree: TokenTree, depth: int) -> "Joined":
         """Both pruned to `depth`."""
-        trees = [tree.prune(depth) for tree in (model_tree, data_tree)]
+        trees = {"model_tree": model_tree.prune(depth), "data_tree": data_tree.prune(depth)}
         union, places = joint_tree(trees, mixed=True)
         model, data = np.zeros((2, union.n_nodes))
-        model[places[0]], data[places[1]] = (tree._shares for tree in trees)
+        model[places[0]], data[places[1]] = (tree._shares for tree in trees.values())
         known = np.zeros(union.n_nodes, dtype=bool)
         known[places[0]] = True
         return cls(union, model, data, known, places[1])

@@ -53,19 +53,20 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
     >>> merge([one, two]) == TokenTree.from_sequences(["0", "01", "01"])
     True
     """
-    trees = checked_trees(one_after_another(trees, None, more)[0])
-    _agreed(trees)
+    named = checked_trees(one_after_another(trees, None, more)[0])
+    trees = list(named.values())
+    _agreed(named)
     sources = [tree._source.prune(tree.depth) for tree in trees if isinstance(tree._source, bands.Bands)]
     compact = bands.merge(sources) if len(sources) == len(trees) else None
     if compact is not None:
         return TokenTree(trees[0].alphabet_size, compact.offsets, compact)
-    union, places = joint_tree(trees)
-    for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
+    union, places = joint_tree(named)
+    for (name, tree), place in zip(named.items(), places, strict=True):
         for node in unlisted(union, tree, place)[:1]:
             depth = int(union._depths_and_parents()[0][node]) - 1
             prune = f"prune all to depth {depth} or less, or " if depth else ""
             raise ValueError(
-                f"trees[{i}] has unexpanded mass where another tree lists {node_name(union, node)}: its mass "
+                f"{name} has unexpanded mass where another tree lists {node_name(union, node)}: its mass "
                 f"there is unknown; {prune}mix them, Mixture.from_trees(trees)"
             )
     return union
@@ -110,15 +111,15 @@ def leaf_distributions(
     array([[0.5, 0.5],
            [0. , 1. ]])
     """
-    rows, trees, union, places = leaf_rows(trees, depth, weights)
-    for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
+    rows, named, union, places = joint_leaves(checked_trees(trees), depth, weights)
+    for (name, tree), place in zip(named.items(), places, strict=True):
         at = unlisted(union, tree, place)
         masses = log_masses.rounded(union._nodes[2][at])
         if masses.any():
             heaviest = node_name(union, at[masses.argmax()])
             warnings.warn(
-                f"trees[{i}] has unexpanded mass where another tree has {heaviest}: "
-                f"its mass there is unknown, and 0 in row {i}, so a cross-entropy or divergence may be inf "
+                f"{name} has unexpanded mass where another tree has {heaviest}: "
+                "its mass there is unknown, and 0 in its row, so a cross-entropy or divergence may be inf "
                 "without reason; model_rates and modelled_depth compare data with a model, unexpanded_bounds "
                 "bounds mixtures, and a reader with a larger top lists more",
                 stacklevel=2,
@@ -126,14 +127,13 @@ def leaf_distributions(
     return rows
 
 
-def leaf_rows(
-    trees: Sequence[TokenTree] | Mapping[str, TokenTree], depth: int | None, weights: bool
-) -> tuple[Num[np.ndarray, "datasets leaves"], list[TokenTree], TokenTree, list[Int[np.ndarray, "_"]]]:
-    """Rows of `leaf_distributions`, the pruned trees, and their `joint_tree`."""
-    trees = checked_trees(trees)
+def joint_leaves(
+    trees: dict[str, TokenTree], depth: int | None, weights: bool
+) -> tuple[Num[np.ndarray, "datasets leaves"], dict[str, TokenTree], TokenTree, list[Int[np.ndarray, "_"]]]:
+    """Rows of `leaf_distributions`, the pruned trees by what errors call them, and their `joint_tree`."""
     if depth is not None:
-        trees = [pruned(tree, depth, f"trees[{i}]") for i, tree in enumerate(trees)]
-    values = [tree._within_range(f"trees[{i}]") for i, tree in enumerate(trees)]
+        trees = {name: pruned(tree, depth, name) for name, tree in trees.items()}
+    values = [tree._within_range(name) for name, tree in trees.items()]
     union, places = joint_tree(trees, mixed=True)
     rank = np.full(union.n_nodes, -1, dtype=np.int64)
     rank[union._leaf_nodes] = np.arange(union.n_leaves)
@@ -207,40 +207,44 @@ def checked_tree(name: str, tree: object) -> TokenTree:
     raise TypeError(f"{name} is a {type(tree).__name__}: must be a TokenTree{how}")
 
 
-def checked_trees(trees: Sequence[TokenTree] | Mapping[str, TokenTree]) -> list[TokenTree]:
-    """The trees, at least one."""
+def checked_trees(
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree], name: str = "trees"
+) -> dict[str, TokenTree]:
+    """The trees, at least one, by what errors call them: ``trees[0]``, or ``trees['web']`` of a mapping."""
     if isinstance(trees, TokenTree):
-        raise TypeError("trees is a TokenTree: must be a sequence of them; write [a, b] for trees a and b")
+        raise TypeError(f"{name} is a TokenTree: must be a sequence of them; write [a, b] for trees a and b")
     if hasattr(type(trees), "distributions"):
-        raise TypeError(f"trees is a {type(trees).__name__}: must be the trees it was made from")
-    trees = list(trees.values() if isinstance(trees, Mapping) else trees)
-    if not trees:
-        raise ValueError("trees is empty: at least one tree is needed")
-    return [checked_tree(f"trees[{i}]", tree) for i, tree in enumerate(trees)]
+        raise TypeError(f"{name} is a {type(trees).__name__}: must be the trees it was made from")
+    listed = trees.items() if isinstance(trees, Mapping) else enumerate(trees)
+    named = {(label := f"{name}[{key!r}]"): checked_tree(label, tree) for key, tree in listed}
+    if not named:
+        raise ValueError(f"{name} is empty: at least one tree is needed")
+    return named
 
 
-def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
+def _agreed(trees: dict[str, TokenTree], mixed: bool = False) -> bool:
     """Refuse incompatible trees; return whether their sum is a tree of counts."""
-    q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
-    kind = type(trees[0].total_weight)
-    for i, tree in enumerate(trees):
+    (one, first), *_ = trees.items()
+    q, depth = first.alphabet_size, max(tree.depth for tree in trees.values())
+    kind = type(first.total_weight)
+    for name, tree in trees.items():
         if tree.alphabet_size != q:
             raise ValueError(
-                f"trees[{i}] has alphabet_size {tree.alphabet_size} and trees[0] has {q}: they must agree; "
+                f"{name} has alphabet_size {tree.alphabet_size} and {one} has {q}: they must agree; "
                 f"count again with alphabet_size={max(q, tree.alphabet_size)}, beside trees of a model with "
                 "alphabet_size=model.alphabet_size, or binarize() each"
             )
         if type(tree.total_weight) is not kind and not mixed:
             raise ValueError(
-                f"trees[{i}] and trees[0] mix counts and masses: all must be of one kind; Mixture.from_trees "
+                f"{name} and {one} mix counts and masses: all must be of one kind; Mixture.from_trees "
                 "takes both"
             )
         if tree.is_cut and tree.depth < depth:
             raise ValueError(
-                f"trees[{i}] is cut at depth {tree.depth} and another tree reaches depth {depth}: prune all "
+                f"{name} is cut at depth {tree.depth} and another tree reaches depth {depth}: prune all "
                 f"to depth {tree.depth} or less"
             )
-    total = sum(tree.total_weight for tree in trees)
+    total = sum(tree.total_weight for tree in trees.values())
     counted = isinstance(total, int)
     if counted and total > _MAX_COUNT and not mixed:
         raise ValueError(f"trees count {total} responses in all: counts must stay below 2**63")
@@ -249,9 +253,11 @@ def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
     return counted and total <= _MAX_COUNT
 
 
-def joint_tree(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
+def joint_tree(
+    named: dict[str, TokenTree], mixed: bool = False
+) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
     """The merged tree, and for each tree the positions of its nodes in the merged tree."""
-    counted = _agreed(trees, mixed)
+    counted, trees = _agreed(named, mixed), list(named.values())
     q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
     zero = np.zeros(1, dtype=np.int64)
     places = [[zero] for _ in trees]

@@ -22,7 +22,9 @@ def flattened(
         value = flat = _matrix(name, value)
         lengths = np.full(len(flat), flat.shape[1])
     elif isinstance(value, str | bytes):
-        raise TypeError(f"{name} = {value!r} is a single response: pass a list of responses")
+        shown = f"{name} = {value!r}" if len(value) < 60 else f"{name}, of {len(value):,} characters,"
+        text = "" if not isinstance(value, str) or not value.strip(_DIGITS) else f"; {_no_digits(pass_size)}"
+        raise TypeError(f"{shown} is a single response: pass a list of responses{text}")
     else:
         value = list(value)
         digits = _in_digits(value, q)
@@ -36,15 +38,19 @@ def flattened(
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")
+    # However large the alphabet, no character of a string but a digit is a symbol.
+    end = min(q, 10) if isinstance(value[0], str) else q
     # For unsigned types the maximum suffices.
-    if flat.size and (flat.max() >= q or (flat.dtype.kind in "iO" and flat.min() < 0)):
-        at = int(np.flatnonzero((flat < 0) | (flat >= q))[0])
+    if flat.size and (flat.max() >= end or (flat.dtype.kind in "iO" and flat.min() < 0)):
+        at = int(np.flatnonzero((flat < 0) | (flat >= end))[0])
         ends = np.cumsum(lengths)
         i = int(np.searchsorted(ends, at, side="right"))
         j = at - int(ends[i] - lengths[i])
         place = f"{name}[{j}]" if single else f"{name}[{i}][{j}]"
         found = value[i][j]
         found = found.item() if isinstance(found, np.generic) else found
+        if isinstance(found, str) and found not in _DIGITS:
+            raise ValueError(f"{place} = {found!r}: {_no_digits(pass_size)}")
         rule = f"symbols must lie in 0..{q - 1} (alphabet_size = {q})"
         largest = int(flat.max())
         # Beyond the digits, characters of a string are no symbols of any alphabet.
@@ -53,6 +59,15 @@ def flattened(
             rule += "" if isinstance(value[i], str) else "; for a model's token ids, model.alphabet_size"
         raise ValueError(f"{place} = {found!r}: {rule}")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
+
+
+def _no_digits(counted: bool) -> str:
+    """What a string may hold, and what to pass for a text."""
+    bits = ", or count its bits by TokenTree.from_text(text, depth=16)" if counted else ""
+    return (
+        "a string holds decimal digits, one for each symbol; of a text, pass the ids of its tokens, "
+        f"model.encode(text){bits}"
+    )
 
 
 FEW = 64
