@@ -392,6 +392,9 @@ ANSWERS = [
         {"token": "a", "id": 5, "logprob": -0.7, "top_logprobs": [{"token": "b", "id": 6, "logprob": -1.4}]},
         {"token": "token_id:12", "logprob": -1e-3, "top_logprobs": [
             {"token": "x", "id": 12, "logprob": -1e-3}]}]}}]},
+    {"response": "a", "done": True, "logprobs": [
+        {"token": "a", "logprob": -0.7, "bytes": [97], "top_logprobs": [
+            {"token": "a", "logprob": -0.7, "bytes": [97]}, {"token": "é", "logprob": -3}]}]},
     {"error": {"message": "no"}},
 ]  # fmt: skip
 SCALARS = [

@@ -83,11 +83,12 @@ SHAPES = {
     "token ids": wrapped(lambda positions: legacy(positions, lambda i: f"token_id:{IDS[i]}")),
     "chat": wrapped(chat),
     "llama.cpp": wrapped(partial(chat, ids=True)),
+    "ollama": lambda positions: {"response": "...", "logprobs": chat(positions)["logprobs"]["content"]},
 }
 
 
 def key(shape, i):
-    return NAMES[i].encode() if shape in ("legacy", "chat") else IDS[i]
+    return IDS[i] if shape in ("token ids", "llama.cpp") else NAMES[i].encode()
 
 
 @st.composite
@@ -298,7 +299,7 @@ def test_choices_without_tokens():
     ],
 )
 def test_a_text_without_tokens_is_refused(choice):
-    message = "it.choices[0].logprobs: holds the text 'Hello' without tokens; request log-probabilities"
+    message = "it.choices[0].logprobs: holds the text 'Hello' without tokens"
     with pytest.raises(ValueError, match=re.escape(message)):
         told({"choices": [choice]})
 
@@ -322,9 +323,9 @@ def fine(**fields):
         ({"choices": [{}]}, ".choices[0].logprobs: holds the text None without tokens"),
         ({"choices": [{"logprobs": []}]}, ".choices[0].logprobs = []: "),
         ({"choices": [{"logprobs": {"content": 1}}]}, ".choices[0].logprobs.content = 1: "),
-        (one(logprob=0.5), ".choices[0].logprobs.content[0]: the log-probability of b'a' is 0.5: must be at"),
-        (one(logprob=math.nan), "content[0]: the log-probability of b'a' is nan: must be at most 0"),
-        (one(logprob=math.inf), "content[0]: the log-probability of b'a' is inf: must be at most 0"),
+        (one(logprob=0.5), ".choices[0].logprobs.content[0].logprob = 0.5: Input should be less than or eq"),
+        (one(logprob=math.nan), "content[0].logprob = nan: Input should be less than or equal to 0.00001"),
+        (one(logprob=math.inf), "content[0].logprob = inf: Input should be less than or equal to 0.00001"),
         (one(logprob="-1"), ".choices[0].logprobs.content[0].logprob = '-1': Input should be a valid number"),
         (one(logprob=True), "content[0].logprob = True: Input should be a valid number"),
         (one(token=None), "content[0].token = None: Input should be a valid string"),
@@ -340,7 +341,7 @@ def fine(**fields):
          "content[0]: the token with id 1 has log-probabilities [-1.0, -2.0]"),
         (fine(tokens=["a", "b"]), "logprobs: tokens, token_logprobs and top_logprobs differ in length"),
         (fine(tokens="a"), ".choices[0].logprobs.tokens = 'a': Input should be a valid array"),
-        (fine(token_logprobs=[0.5]), ".choices[0].logprobs.tokens[0]: the log-probability of b'a' is 0.5"),
+        (fine(token_logprobs=[0.5]), ".choices[0].logprobs.token_logprobs[0] = 0.5: Input should be less"),
         (fine(top_logprobs=[{"a": []}]), ".choices[0].logprobs.top_logprobs[0].a = []: Input should be a va"),
         (fine(top_logprobs=[{"a": 0.0}]), "tokens[0]: the known probabilities add up to 1.3"),
     ],
@@ -437,7 +438,7 @@ def served(answer, special=None):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path.startswith("/v1/"):
+            if self.path.startswith("/v1/completions"):
                 bodies.append(body)
                 found = answer(body)
             else:
@@ -499,6 +500,8 @@ def tokenizer(path, body):
     if path == "/detokenize":
         names = dict(zip(IDS, NAMES, strict=True))
         return {"content": "".join(names.get(token, "?") for token in body["tokens"])}
+    if path == "/v1/models":
+        return {"object": "list", "data": [{"id": "m", "meta": {"n_vocab": 20, "n_ctx_train": 64}}]}
     assert path == "/props"
     return {"eos_token": "</s>"}
 
@@ -523,6 +526,8 @@ def test_a_server_is_read_into_the_tree_of_its_model(shape, prompt, parse, end, 
         back = {i: i for i in IDS} if special else {raw: symbol for symbol, raw in model.tokens.items()}
         symbols = {i: back[key(shape, i)] for i in range(4) if key(shape, i) in back}
         assert [model.text(symbol) for symbol in symbols.values()] == [NAMES[i] for i in symbols]
+        assert model.alphabet_size == (tree.alphabet_size if special else None)
+        assert tree.alphabet_size == (20 if special else len(model.tokens))
     leaves, left = {(): 1.0}, 0.0
     for _ in range(3):
         grown = {}
@@ -554,6 +559,7 @@ def test_real_answers_of_llama_cpp():
         tree = read_model(model, depth=3, prompt=held[0]["body"]["prompt"], top_k=2, max_nodes=14)
         assert model.eos == {2}
         assert model.text(2) == "<|im_end|>"
+        assert model.alphabet_size == tree.alphabet_size == 49152
     # The end has an id and no text in the answers.
     assert tree.weight([], eos=True) == pytest.approx(math.exp(-3.0137035846710205), rel=1e-6)
     cut = {model.text(leaf.prefix) for leaf in tree.leaves() if leaf.kind is LeafKind.CUT}
@@ -575,7 +581,12 @@ def vllm(key=None):
         )
         return entry["status"], json.dumps(entry["answer"])
 
-    with served(partial(find, "v1/completions"), lambda path, body: find(path[1:], body)) as (url, _):
+    def special(path, body):
+        # Not recorded: the form is that of its documentation.
+        listed = {"object": "list", "data": [{"id": "tiny", "object": "model", "max_model_len": 64}]}
+        return listed if path == "/v1/models" else find(path[1:], body)
+
+    with served(partial(find, "v1/completions"), special) as (url, _):
         yield url
 
 
@@ -651,6 +662,59 @@ def test_what_vllm_refuses(entry):
         CompletionsServer(url, sent["model"], top=sent["logprobs"], ids=True)([tuple(sent["prompt"])])
     assert (error if key else error["message"]) in str(caught.value)
     assert ("try a smaller top" in str(caught.value)) == (sent["logprobs"] == 21)
+
+
+def test_ollama_is_asked_where_it_tells_log_probabilities():
+    asked, answer = [], answering(SHAPES["ollama"], from_text)
+
+    def special(path, body):
+        if path != "/api/generate":
+            return 404, "404 page not found"
+        asked.append(body)
+        return answer(body | {"logprobs": body["top_logprobs"]})
+
+    options = {"top": 2, "eos": ["</s>"]}
+    with served(dict, special) as (url, _):
+        model = CompletionsServer(url.replace("/v1", "/api/generate"), "m", **options)
+        tree = read_model(model, 2, prompt="Say: ")
+        with pytest.raises(ValueError, match="prompt is empty: Ollama completes no empty prompt"):
+            read_model(model, 2)
+    with served(answering(SHAPES["chat"], from_text)) as (url, _):
+        assert read_model(CompletionsServer(url, "m", **options), 2, prompt="Say: ") == tree
+    fields = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": 2, "model": "m"}
+    fields["options"] = {"num_predict": 1, "temperature": 0}
+    assert all(body | {"prompt": 0} == {"prompt": 0, **fields} for body in asked)
+
+
+def test_a_real_answer_of_ollama():
+    # Printed in the notes of its release 0.12.11, github.com/ollama/ollama/releases/tag/v0.12.11.
+    tops = [("The", -0.8361086845397949), ("Okay", -1.2590975761413574), ("That", -1.2686877250671387)]
+    entries = [{"token": text, "logprob": x, "bytes": list(text.encode())} for text, x in tops]
+    answer = {"model": "gemma3", "created_at": "2025-11-14T22:26:10.466324Z", "response": "The"}
+    answer |= {"done": False, "logprobs": [entries[0] | {"top_logprobs": entries}]}
+    assert known(answer) == {text.encode(): x for text, x in tops}
+    # After a most likely end, whose log-probability it leaves out.
+    assert known({"model": "gemma3", "response": "", "done": True, "done_reason": "stop"}) == {}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"data": [{"id": "a", "meta": {"n_vocab": 20}}, {"id": "b", "meta": {"n_vocab": 30}}]},
+        {"data": [{"id": "a", "meta": {"n_vocab": "20"}}]},
+        {"data": [{"id": "a", "meta": {"n_vocab": 0}}]},
+        {"data": [{"id": "a"}]},
+        {"data": None},
+        [],
+        (404, "no such path"),
+    ],
+)
+def test_an_alphabet_that_is_not_told(told, tmp_path):
+    with served(lambda body: one(id=3), lambda path, body: told) as (url, _):
+        model = CompletionsServer(url, ids=True)
+        with Recording(tmp_path / "answers.db", model) as kept:
+            assert model.alphabet_size is kept.alphabet_size is None
+            assert kept([()]).shape == (1, 4)
 
 
 def test_addresses():

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tokentree import LeafKind, arithmetic_encode
-from tokentree.adapters import CausalLM, CompletionsServer, LlamaCpp, Recording, read_model
+from tokentree import LeafKind, TokenTree, arithmetic_encode
+from tokentree.adapters import CausalLM, CompletionsServer, LlamaCpp, Recording, read_along, read_model
 
 PROMPT = "The capital of France is"
 real = pytest.mark.slow
@@ -240,9 +240,18 @@ def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch, capsys):
 
 
 @real
-def test_trees_of_one_model_have_one_alphabet():
-    trees = [read_model(llama(), 1, prompt=prompt, top_k=5) for prompt in ("def", "The")]
-    assert {tree.alphabet_size for tree in trees} == {49152}
+def test_trees_of_one_model_and_its_data_have_one_alphabet(tmp_path):
+    model = llama()
+    trees = [read_model(model, 1, prompt=prompt, top_k=5) for prompt in ("def", "The")]
+    assert {tree.alphabet_size for tree in trees} == {model.alphabet_size} == {49152}
+    ids = [model.encode(text) for text in ("The capital", "The end")]
+    data = TokenTree.from_sequences(ids, depth=2, alphabet_size=model.alphabet_size)
+    with Recording(tmp_path / "answers.db", model) as kept:
+        tree = read_along(kept, data, prompt=[0])
+        assert kept.alphabet_size == 49152
+    with Recording(tmp_path / "answers.db") as kept:
+        assert kept.alphabet_size == tree.alphabet_size == 49152
+        assert read_along(kept, data, prompt=[0]) == tree
 
 
 def test_what_is_no_model(tmp_path, monkeypatch):

@@ -294,6 +294,22 @@ def test_files_that_cannot_be_opened(tmp_path, unchecked):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_file_that_cannot_be_written(tmp_path):
+    path = tmp_path / "answers.db"
+    with Recording(path, coin) as kept, closing(sqlite3.connect(path)) as other:
+        kept([()])
+        kept._file.execute("PRAGMA busy_timeout = 0")
+        # Until it is read to its end, the other program holds the file.
+        held = other.execute("SELECT prefix FROM answers UNION ALL SELECT prefix FROM answers")
+        held.fetchone()
+        with pytest.raises(
+            OSError, match=r"answers\.db' holds no recording that is usable: database is lock"
+        ):
+            kept([(0,)])
+        held.close()
+        assert kept([(0,)]).shape == (1, 2)
+
+
 def test_files_that_hold_no_recording(tmp_path):
     (tmp_path / "text").write_text("no database at all")
     with closing(sqlite3.connect(tmp_path / "other")) as file:

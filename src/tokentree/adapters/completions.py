@@ -1,8 +1,4 @@
-"""Models behind a completions API, queried as the tree grows.
-
-An API gives the log-probabilities of a few most likely tokens and hides the rest. So these models are
-partial: a token missing from the answer is -inf in its row, and its mass is unexpanded in the tree.
-"""
+"""Models behind a completions API, queried as the tree grows."""
 
 import json
 import re
@@ -24,12 +20,14 @@ from .posting import _Post
 class CompletionsServer:
     """The model behind an OpenAI-compatible completions endpoint, queried for one token after each prefix.
 
-    A partial next-token model: llama.cpp, vLLM, Ollama and others.
+    A partial next-token model: llama.cpp, vLLM, Ollama and others. An answer has the log-probabilities of a
+    few most likely tokens; the mass of the others is unexpanded in the tree.
 
     Parameters
     ----------
     url : str
-        Address, such as ``"http://localhost:8000/v1"``, with or without ``/completions``.
+        Address, such as ``"http://localhost:8000/v1"``, with or without ``/completions``. Of Ollama, whose
+        completions have no log-probabilities, ``"http://localhost:11434/api/generate"``.
     model : str, optional
         Name of the model; not needed if the server has only one.
     api_key : str, optional
@@ -46,7 +44,7 @@ class CompletionsServer:
         Otherwise a symbol is a token's number in order of appearance, and prefixes are sent as text.
     body : mapping, optional
         Further fields of each request, or other values of ``max_tokens`` (1), ``temperature`` (0) and
-        ``logprobs`` (`top`).
+        ``logprobs`` (`top`); for Ollama of ``options`` and ``top_logprobs``.
     timeout : float
         Seconds for a whole request, from the connection to the last byte of the answer.
     patience : float
@@ -55,6 +53,9 @@ class CompletionsServer:
 
     Attributes
     ----------
+    alphabet_size : int or None
+        Number of tokens in the model's vocabulary, as llama.cpp tells it, and so the alphabet size of all
+        its trees. None if the server does not tell it (vLLM), or if symbols are texts.
     eos : frozenset of int
         Symbols that end a sequence.
     tokens : dict of int to bytes
@@ -76,7 +77,7 @@ class CompletionsServer:
     A server that retokenizes text may turn a prefix into other tokens ("un" + "til" becomes "until"), and
     then answers for another path of the tree; only ids avoid this. With text, a prefix that ends within a
     character, contains U+FFFD or ends in a token without text is not sent, and its row is -inf; tokens with
-    the same text are one symbol.
+    the same text are one symbol. Ollama tells nothing where the end is most likely: that row is -inf too.
 
     Temperature 0 makes answers repeatable and does not change log-probabilities computed before sampling;
     `read_model` warns if they seem to be computed after it. vLLM computes them before sampling, unless it
@@ -119,11 +120,16 @@ class CompletionsServer:
         self._url = url if urlsplit(url).path else f"{url}/v1"
         self._model = {} if model is None else {"model": model}
         self._top = checks.integer("top", top, 1)
-        self._body = {"max_tokens": 1, "temperature": 0, "logprobs": self._top, **self._model, **(body or {})}
+        self._endpoint, self.needs_start = f"{self._url}/completions", ""
+        request: dict[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": self._top}
+        if self._url.endswith("/api/generate"):
+            self._endpoint, self.needs_start = self._url, "Ollama completes no empty prompt"
+            request = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": self._top}
+            request["options"] = {"num_predict": 1, "temperature": 0}
+        self._body = {**request, **self._model, **(body or {})}
         if self._body.get("echo"):
             raise ValueError("body['echo'] is set: the answer must contain the next token only")
         self._ids = ids
-        self._named: frozenset[int] | None = None
         self.tokens: dict[int, bytes] = {}
         self._symbols: dict[bytes, int] = {}
         """Symbols of texts, in order of appearance, if symbols are not ids."""
@@ -133,19 +139,17 @@ class CompletionsServer:
         model = "".join(f", model={name!r}" for name in self._model.values())
         return f"{type(self).__name__}({self._url!r}{model}, top={self._top})"
 
-    @property
+    @cached_property
     def eos(self) -> frozenset[int]:
         """Symbols that end a sequence."""
-        if self._named is None:
-            ends = self._ends
-            if ends is None:
-                told = self._beside("/props", method="GET").get("eos_token") if self._by_ids() else None
-                ends = (told,) if isinstance(told, str) and told else ()
-            self._named = frozenset(map(self._end, ends))
-        return self._named
+        ends = self._ends
+        if ends is None:
+            told = self._beside("/props", "GET").get("eos_token") if self._by_ids else None
+            ends = (told,) if isinstance(told, str) and told else ()
+        return frozenset(map(self._end, ends))
 
     def _end(self, name: str | int) -> int:
-        if not self._by_ids():
+        if not self._by_ids:
             if isinstance(name, int):
                 raise ValueError(f"eos has {name}: the server gives texts and no ids; name it by its text")
             return self._symbol(name.encode(), None, "eos")
@@ -160,14 +164,23 @@ class CompletionsServer:
     @property
     def named_ends(self) -> dict[int, str]:
         """Ends known by their text only; `read_model` warns if no answer contains them."""
-        return {} if self._by_ids() else {symbol: self.text(symbol) for symbol in self.eos}
+        return {} if self._by_ids else {symbol: self.text(symbol) for symbol in self.eos}
+
+    @cached_property
+    def alphabet_size(self) -> int | None:
+        """Number of tokens in the model's vocabulary; None if the server does not tell it."""
+        match self._beside("/v1/models", "GET") if self._by_ids else None:
+            # So llama.cpp says it.
+            case {"data": [{"meta": {"n_vocab": int(size)}}]} if size > 0:
+                return size
+        return None
 
     def encode(self, text: str) -> list[int]:
         """Symbols of a prompt: its token ids or, if the server gives none, one symbol for the text."""
-        if self._by_ids():
+        if self._by_ids:
             return self._tokenize(text, special=True)
         # Ends come first, so that symbols do not depend on the order of calls.
-        self._named = self.eos
+        self.eos  # noqa: B018
         return [self._symbol(text.encode(), None, "prompt")] if text else []
 
     def text(self, symbols: int | Iterable[int]) -> str:
@@ -175,29 +188,29 @@ class CompletionsServer:
         symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
         symbols = [int(symbol) for symbol in symbols]
         for symbol in symbols:
-            if symbol >= 0 and symbol not in self.tokens and self._by_ids():
+            if self._by_ids and symbol >= 0 and symbol not in self.tokens:
                 self.tokens[symbol] = self._decoded([symbol]).encode() or b"<%d>" % symbol
         text = spelled(self.tokens, symbols)
         # Parts of a character, which only the decoder can put together.
-        if "\ufffd" in text and len(symbols) > 1 and min(symbols) >= 0 and self._by_ids():
+        if self._by_ids and "\ufffd" in text and len(symbols) > 1 and min(symbols) >= 0:
             return self._decoded(symbols) or text
         return text
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row per prefix; -inf means "unknown"."""
-        rows: dict[int, dict[int, float]] = {}
         # Neighbours in the tree one after another: a server reuses what it has cached for the last one.
-        for i, prefix in sorted(enumerate(map(tuple, prefixes)), key=lambda item: item[1]):
-            rows[i] = self._ask(prefix, f"prefixes[{i}]")
+        order = sorted(range(len(prefixes)), key=lambda i: tuple(prefixes[i]))
+        rows = {i: self._ask(tuple(prefixes[i]), f"prefixes[{i}]") for i in order}
         # The precision of servers, which tells the reader how far a sum may be from 1.
-        found = np.full((len(prefixes), self._width), -np.inf, np.float32)
+        width = max(self._width, self.alphabet_size or 1)
+        found = np.full((len(prefixes), width), -np.inf, np.float32)
         for i, row in rows.items():
             found[i, list(row)] = list(row.values())
         return found
 
     def learn(self, tokens: Mapping[int, bytes]) -> None:
         """Restore the meaning of symbols from another process."""
-        if self._by_ids():
+        if self._by_ids:
             self.tokens = {**tokens, **self.tokens}
             return
         for symbol, raw in sorted(tokens.items()):
@@ -206,7 +219,7 @@ class CompletionsServer:
 
     def _symbol(self, key: int | bytes, raw: bytes | None, where: str) -> int:
         """The symbol of a token: its id or, if symbols are texts, its number in order of appearance."""
-        if isinstance(key, int) != self._by_ids():
+        if isinstance(key, int) != self._by_ids:
             told, meant = ("an id", "texts") if isinstance(key, int) else ("no id", "ids")
             raise ValueError(
                 f"{where}: the token {key!r} has {told}, and symbols are {meant}; a CompletionsServer takes "
@@ -219,10 +232,9 @@ class CompletionsServer:
         self._width = max(self._width, symbol + 1)
         return symbol
 
+    @cached_property
     def _by_ids(self) -> bool:
-        if self._ids is None:
-            self._ids = bool(self._before)
-        return self._ids
+        return bool(self._before) if self._ids is None else self._ids
 
     def _tokenize(self, text: str, special: bool, needed: bool = True) -> list[int]:
         # llama.cpp and vLLM name the text and the option differently.
@@ -242,13 +254,12 @@ class CompletionsServer:
     @cached_property
     def _skip(self) -> int:
         """Length of the text of `_before`."""
-        return len(self._decoded([], 0)) if self._before else 0
+        return len(self._decoded([], skip=0)) if self._before else 0
 
     def _decoded(self, ids: list[int], skip: int | None = None) -> str:
         """Text of ids; empty if the server tells none."""
         answer = self._beside("/detokenize", tokens=self._before + ids)
-        text = answer.get("content", answer.get("prompt"))
-        return text[self._skip if skip is None else skip :] if isinstance(text, str) else ""
+        return str(answer.get("content", answer.get("prompt", "")))[self._skip if skip is None else skip :]
 
     def _beside(self, path: str, method: str = "POST", **body: Any) -> Mapping[str, Any]:
         """The server's answer outside its versioned paths; empty if it has no such path."""
@@ -262,7 +273,7 @@ class CompletionsServer:
 
     def _ask(self, prefix: Prefix, where: str) -> dict[int, float]:
         prompt: str | list[int] = list(prefix)
-        if not self._by_ids():
+        if not self._by_ids:
             if strange := [symbol for symbol in prefix if symbol not in self.tokens]:
                 raise ValueError(
                     f"{where} holds {strange[0]}: the server has given no text for it. It works "
@@ -273,9 +284,13 @@ class CompletionsServer:
             # After a token without text the server would answer as it does before it.
             if "\ufffd" in prompt or not all(texts):
                 return {}
-        body = {"prompt": prompt, **({"return_tokens_as_token_ids": True} if self._ids else {}), **self._body}
+        body = {
+            "prompt": prompt,
+            **({"return_tokens_as_token_ids": True} if self._by_ids else {}),
+            **self._body,
+        }
         place = f"{self._url}: the answer after {reprlib.repr(spelled(self.tokens, prefix[-8:]))}"
-        answer = self._post(f"{self._url}/completions", body) or b""
+        answer = self._post(self._endpoint, body) or b""
         # It needs pydantic.
         from .answers import read
 

@@ -13,7 +13,8 @@ class LlamaCpp(CompletionsServer):
     """The model in a GGUF file, run by llama.cpp in this process, without torch.
 
     A partial next-token model, for `read_model`. Its symbols are the model's token ids. The alphabet of all
-    its trees is the file's vocabulary, so that they can be merged and mixed.
+    its trees is the file's vocabulary, so that they can be merged and mixed, also with data:
+    ``TokenTree.from_sequences(ids, depth=3, alphabet_size=model.alphabet_size)``.
 
     Parameters
     ----------
@@ -30,11 +31,18 @@ class LlamaCpp(CompletionsServer):
     eos : iterable of str or int, optional
         Tokens that end a sequence, by text or by id. Default: the file's own.
 
+    Attributes
+    ----------
+    alphabet_size : int
+        Number of tokens in the file's vocabulary.
+    eos, tokens
+        As for `CompletionsServer`.
+
     Raises
     ------
     ValueError, TypeError
         If an argument is invalid, or the file holds no model that llama.cpp can run; when called, as for
-        `CompletionsServer`. It also has the attributes of that class.
+        `CompletionsServer`.
     FileNotFoundError
         If there is no such file.
     ImportError
@@ -57,6 +65,7 @@ class LlamaCpp(CompletionsServer):
     """
 
     needs_start = "llama.cpp needs a token to start from; give prompt=, a text or token ids"
+    alphabet_size: int
     _proxies = False
 
     def __init__(
@@ -86,8 +95,4 @@ class LlamaCpp(CompletionsServer):
             self._server = xllamacpp.Server(options)
         except RuntimeError as error:
             raise ValueError(f"path = {os.fspath(path)!r}: llama.cpp cannot run it: {error}") from error
-        self._path = path
         super().__init__(f"{self._server.listening_address}/v1", top=top, eos=eos, ids=True)
-        # Known from the start, so that all trees of the model have the same alphabet.
-        for model in self._beside("/v1/models", method="GET").get("data", ()):
-            self._width = max(self._width, checks.integer("n_vocab", model["meta"]["n_vocab"], 1))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -34,9 +35,7 @@ class _Post:
             raise ValueError(
                 "url has a user name, a query or a fragment: must have none; pass a key as api_key"
             )
-        if api_key is not None and (
-            " " in api_key or not (api_key.isascii() and api_key.isprintable() and api_key)
-        ):
+        if api_key is not None and not re.fullmatch("[!-~]+", api_key):
             raise ValueError(
                 "api_key is empty, or has a space, a line break or another character not allowed in a header "
                 "(not shown here): .strip() a key that was read from a file"
@@ -70,11 +69,10 @@ class _Post:
                 return text
             if status in absent:
                 return None
-            asked = _retry_after(headers)
-            # Bounded, because floats end at 2^1024.
-            wait = _WAIT * 2 ** min(tries - 1, 30) if asked is None else max(asked, _WAIT)
             broken += status == 0
-            again = broken <= _BREAKS if status == 0 else status in _BUSY
+            again = status in _BUSY or (status == 0 and broken <= _BREAKS)
+            # Bounded, because floats end at 2^1024.
+            wait = max(_WAIT, _retry_after(headers, otherwise=_WAIT * 2 ** min(tries - 1, 30)))
             if not again or waited + wait > self._patience:
                 break
             time.sleep(wait)
@@ -84,15 +82,16 @@ class _Post:
         reason = said if status == 0 else f"answered {status}: {said}"
         if 300 <= status < 400:
             reason = f"answered {status}, location {headers.get('location')}: not followed, give that address"
-        if status in (400, 422) and "logprobs" in body and "logprob" in said:
-            reason += f"; the request had logprobs = {body['logprobs']}, which servers cap: try a smaller top"
+        top = body.get("top_logprobs", body.get("logprobs"))
+        if status in (400, 422) and top and "logprob" in said:
+            reason += f"; the request had logprobs = {top}, which servers cap: try a smaller top"
         if tries > 1 or status in _BUSY:
             reason += f"; tried {tries} times, waiting {waited:g} s, with patience = {self._patience:g}"
         raise OSError(self.hidden(f"{url} {reason}"))
 
     def _send(self, method: str, url: str, content: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and text of the answer; status 0 and what happened if there is none."""
-        from anyio import fail_after
+        from anyio import move_on_after
         from anyio.from_thread import start_blocking_portal
 
         headers = {"Content-Type": "application/json"}
@@ -101,39 +100,37 @@ class _Post:
 
         async def ask() -> Any:
             # A limit on the whole request, because the client's own limits apply to single steps.
-            with fail_after(self._timeout):
+            with move_on_after(self._timeout):
                 async with self._httpx.AsyncClient(**self._options) as client:
                     return await client.request(method, url, content=content, headers=headers)
 
-        # The client's errors contain the request and its headers: others are raised, outside the handlers.
+        # The client's errors hold the request and its headers, and none of them is raised or a cause.
         try:
             # In a thread, because a notebook runs an event loop in this one.
             with start_blocking_portal() as portal:
                 answer = portal.call(ask)
-            return answer.status_code, answer.headers, answer.content
-        except TimeoutError:
-            reason = f"gave no complete answer within timeout = {self._timeout:g} s"
         except self._httpx.HTTPError as error:
             cause: BaseException = error
             while (deeper := cause.__cause__ or cause.__context__) is not None:
                 cause = deeper
-            reached = not isinstance(error, self._httpx.ConnectError)
-            told = f"{'broke off' if reached else 'cannot be reached'}: {type(cause).__name__}: {cause}"
-            return 0, {}, told.encode()
-        raise TimeoutError(f"{url} {reason}")
+            failed = "cannot be reached" if isinstance(error, self._httpx.ConnectError) else "broke off"
+            return 0, {}, f"{failed}: {type(cause).__name__}: {cause}".encode()
+        if answer is None:
+            raise TimeoutError(f"{url} gave no complete answer within timeout = {self._timeout:g} s")
+        return answer.status_code, answer.headers, answer.content
 
     def hidden(self, text: str) -> str:
         """`text` without the key."""
         return text.replace(self._key, "[hidden]") if self._key else text
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a busy server asks to wait, None if it gives none."""
+def _retry_after(headers: Mapping[str, str], otherwise: float) -> float:
+    """Seconds that a busy server asks to wait; negative for a time that is past."""
     text = headers.get("retry-after", "").strip()
     try:
         if text[:1].isdigit():
             return float(text)
         when = parsedate_to_datetime(text)
     except ValueError:
-        return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+        return otherwise
+    return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

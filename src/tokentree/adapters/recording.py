@@ -16,23 +16,17 @@ from .asking import _ROUNDING, _SAME, NextTokenModel, Prefix, checked_model, spe
 _FORM = 0x746F6B65
 """Marks the file as a recording, in SQLite's application id."""
 
-_TABLES = f"""
-PRAGMA application_id = {_FORM};
-CREATE TABLE answers (
-    number INTEGER PRIMARY KEY, prefix BLOB UNIQUE, width INTEGER, kind TEXT, logs BLOB, symbols BLOB
-);
-CREATE TABLE tokens (symbol INTEGER PRIMARY KEY, raw BLOB);
-CREATE TABLE ends (symbol INTEGER PRIMARY KEY);
-"""
-
-_FIND = "SELECT width, kind, logs, symbols FROM answers WHERE prefix = ?"
+_TABLES = (
+    f"PRAGMA application_id = {_FORM}",
+    "CREATE TABLE answers (prefix BLOB UNIQUE, width INTEGER, kind TEXT, logs BLOB, symbols BLOB)",
+    "CREATE TABLE tokens (symbol INTEGER PRIMARY KEY, raw BLOB)",
+    "CREATE TABLE ends (symbol INTEGER PRIMARY KEY)",
+)
 
 _KINDS = ("<f2", "<f4", "<f8")
 
 _WIDEST = 2**28
 """No vocabulary is larger; a damaged file must not use up all memory."""
-
-_OF_THE_MODEL = ("encode", "named_ends", "needs_start")
 
 
 class Recording:
@@ -51,7 +45,7 @@ class Recording:
 
     Attributes
     ----------
-    eos, partial, rounding
+    alphabet_size, eos, partial, rounding
         The model's, or the file's.
     tokens : dict of int to bytes
         The bytes of each symbol, if the model is a server's, in this process and the next.
@@ -92,7 +86,8 @@ class Recording:
     def __init__(self, path: str | os.PathLike[str], model: NextTokenModel | None = None) -> None:
         if model is not None:
             checked_model(model)
-        self._name, self._model = os.fspath(path), model
+        self._name = os.fspath(path)
+        self._model: Any = model
         self.partial = model is None or bool(getattr(model, "partial", False))
         self.rounding = float(getattr(model, "rounding", _SAME))
         if model is None and not Path(path).is_file():
@@ -109,29 +104,32 @@ class Recording:
             raise
 
     def _take_up(self) -> None:
-        if self._model is not None and not self._sql("SELECT name FROM sqlite_master"):
+        model = self._model
+        if model is not None and not self._sql("SELECT name FROM sqlite_master"):
             with self._file:
-                self._file.executescript(f"BEGIN; {_TABLES}")
+                for command in ("BEGIN", *_TABLES, "COMMIT"):
+                    self._sql(command)
         if self._sql("PRAGMA application_id") != [(_FORM,)]:
             raise ValueError(f"path = {self._name!r} holds no recording")
         ((self._width,),) = self._sql(f"SELECT ifnull(max(width), 1) FROM answers WHERE width <= {_WIDEST}")
-        self._unproved = self._sql("SELECT prefix FROM answers ORDER BY number LIMIT 1")
+        self._unproved = self._sql("SELECT prefix FROM answers ORDER BY rowid LIMIT 1")
         tokens = dict(self._sql("SELECT symbol, raw FROM tokens WHERE typeof(raw) = 'blob'"))
-        model, eos = self._model, {symbol for (symbol,) in self._sql("SELECT symbol FROM ends")}
+        eos = frozenset(symbol for (symbol,) in self._sql("SELECT symbol FROM ends"))
         if learn := getattr(model, "learn", None):
             try:
                 learn(tokens)
             except ValueError as error:
                 raise ValueError(f"path = {self._name!r} has other tokens than the model: {error}") from None
         self.tokens: dict[int, bytes] = getattr(model, "tokens", tokens)
-        self.eos: frozenset[int] = frozenset(eos if model is None else getattr(model, "eos", ()))
+        self.eos = eos if model is None else frozenset(getattr(model, "eos", ()))
         if self._unproved and self.eos != eos:
             ours = sorted(self.eos)
             raise ValueError(f"path = {self._name!r} has eos {sorted(eos)}, and the model has {ours}")
 
-    def _sql(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _sql(self, command: str, rows: Iterable[Sequence[Any]] = ((),)) -> list[Any]:
+        """What the command finds, executed for each row of values."""
         try:
-            return self._file.execute(command, values).fetchall()
+            return [found for values in rows for found in self._file.execute(command, values)]
         # SQLite's messages about damage may quote bytes that are not text.
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             kind = OSError if isinstance(error, sqlite3.OperationalError) else ValueError
@@ -139,7 +137,7 @@ class Recording:
             raise kind(f"path = {self._name!r} holds no recording that is usable: {reason}") from None
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OF_THE_MODEL and self._model is not None:
+        if name in ("encode", "named_ends", "needs_start") and self._model is not None:
             return getattr(self._model, name)
         raise AttributeError(f"'Recording' has no attribute {name!r}")
 
@@ -151,27 +149,32 @@ class Recording:
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row per prefix."""
-        missing = list(dict.fromkeys(prefix for prefix in prefixes if self._row(prefix) is None))
+        rows = {prefix: self._row(prefix) for prefix in prefixes}
+        missing = [prefix for prefix, row in rows.items() if not row.size]
         if missing and self._model is not None:
             self._prove()
             self._keep(missing, self._ask(missing))
-        rows = [self._row(prefix) for prefix in prefixes]
-        found = np.full(
-            (len(rows), self._width), -np.inf, np.result_type(*[r for r in rows if r is not None], "f2")
-        )
-        for out, row in zip(found, rows, strict=True):
-            if row is not None:
-                out[: len(row)] = row
+            rows |= {prefix: self._row(prefix) for prefix in missing}
+        shape = len(prefixes), self._width
+        found = np.full(shape, -np.inf, np.result_type("f2", *rows.values()))
+        for out, prefix in zip(found, prefixes, strict=True):
+            out[: len(rows[prefix])] = rows[prefix]
         return found
+
+    @property
+    def alphabet_size(self) -> int | None:
+        """The model's or, without a model, the length of the longest row in the file."""
+        return self._width if self._model is None else getattr(self._model, "alphabet_size", None)
 
     def text(self, symbols: int | Iterable[int]) -> str:
         """Text of one or several symbols, from the model or the file."""
         text = getattr(self._model, "text", None)
         return str(text(symbols)) if text else spelled(self.tokens, symbols)
 
-    def _row(self, prefix: Prefix) -> Float[np.ndarray, "vocabulary"] | None:
-        """The answer in the file; None if there is none."""
-        for width, kind, logs, symbols in self._sql(_FIND, [_packed(prefix)]):
+    def _row(self, prefix: Prefix) -> Float[np.ndarray, "vocabulary"]:
+        """The answer in the file, empty if there is none."""
+        command = "SELECT width, kind, logs, symbols FROM answers WHERE prefix = ?"
+        for width, kind, logs, symbols in self._sql(command, [[_packed(prefix)]]):
             try:
                 if kind not in _KINDS or not 0 < width <= self._width:
                     raise ValueError(f"kind {kind!r}, width {width!r}")
@@ -181,11 +184,11 @@ class Recording:
             except (TypeError, ValueError, IndexError) as error:
                 raise ValueError(f"path = {self._name!r} is damaged after {prefix}: {error}") from None
             return row
-        return None
+        return np.empty(0, "f2")
 
     def _ask(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
         """The model's answers, in a form that can be stored."""
-        given = checks.array("the model's answer", None if self._model is None else self._model(prefixes))
+        given = checks.array("the model's answer", self._model(prefixes))
         size, rows = len(prefixes), given.astype(given.dtype.newbyteorder("<"), copy=False)
         if rows.ndim != 2 or len(rows) != size or rows.shape[1] < self._width or rows.dtype.kind != "f":
             raise ValueError(
@@ -201,23 +204,22 @@ class Recording:
     def _keep(self, prefixes: list[Prefix], rows: Float[np.ndarray, "batch vocabulary"]) -> None:
         with self._file:
             self._sql("BEGIN")
-            for symbol in self.eos:
-                self._sql("INSERT OR IGNORE INTO ends VALUES (?)", [symbol])
-            for token in self.tokens.items():
-                self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", token)
-            for prefix, row in zip(prefixes, rows, strict=True):
-                known = np.flatnonzero(row > -np.inf).astype("<i8")
-                held = (row[known], known.tobytes()) if self.partial else (row, None)
-                values = _packed(prefix), len(row), row.dtype.str, held[0].tobytes(), held[1]
-                self._sql("INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?)", values)
+            self._sql("INSERT OR IGNORE INTO ends VALUES (?)", zip(self.eos, strict=True))
+            self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", self.tokens.items())
+            self._sql("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", map(self._stored, prefixes, rows))
+            self._sql("COMMIT")
+
+    def _stored(self, prefix: Prefix, row: Float[np.ndarray, "vocabulary"]) -> Sequence[Any]:
+        known = np.flatnonzero(row > -np.inf).astype("<i8")
+        logs, symbols = (row[known], known.tobytes()) if self.partial else (row, None)
+        return _packed(prefix), len(row), row.dtype.str, logs.tobytes(), symbols
 
     def _prove(self) -> None:
         """Refuse a model other than the one recorded in the file."""
         for (key,) in self._unproved:
             first: Prefix = tuple(np.frombuffer(key, "<i8").tolist())
-            now = np.exp(self._ask([first])[0], dtype=np.float64)
-            if (before := self._row(first)) is not None:
-                now[: len(before)] -= np.exp(before, dtype=np.float64)
+            now, before = (np.exp(row, dtype=np.float64) for row in (self._ask([first])[0], self._row(first)))
+            now[: len(before)] -= before
             if (apart := float(np.abs(now).sum() / 2)) > self.rounding:
                 raise ValueError(
                     f"path = {self._name!r} holds answers of another model: after {first} they are "
