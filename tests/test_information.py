@@ -219,7 +219,7 @@ BAD = [
     ([[]], ValueError, r"^p has shape \(1, 0\): its last axis needs at least one leaf$"),
     ([[0.5, 0.5], [1.0]], ValueError, r"^p is ragged: its rows must have equal lengths$"),
     ([0.5 + 0j, 0.5], TypeError, r"^p has dtype complex128: must be real numbers that fit int64 or float64$"),
-    (["0.5", "0.5"], TypeError, r"^p has dtype <U3: must be real numbers"),
+    (["0.5", "0.5"], TypeError, r"^p holds text: must be real numbers"),
     ([True, False], TypeError, r"^p has dtype bool: must be real numbers"),
     ([Fraction(1)], TypeError, r"^p\[0\] = Fraction\(1, 1\): must be an int or a float"),
     (np.array([2**63, 1], dtype=np.uint64), ValueError, r"^p\.sum\(axis=-1\) = 9\.22.*: probabilities must"),
@@ -252,7 +252,10 @@ def test_sums_within_rounding_are_accepted_and_not_renormalised():
 
 @pytest.mark.parametrize("measure", [cross_entropy, kl_divergence])
 def test_shapes_that_do_not_match_are_named(measure):
-    with pytest.raises(ValueError, match=r"^p has 1 leaves and q has 2: the last axes must match$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^p has 1 leaves and q has 2: the last axes must match; of trees a and b, leaf_dist",
+    ):
         measure([1.0], [0.5, 0.5])
     with pytest.raises(
         ValueError, match=r"^p has shape \(2, 1\) and q has shape \(3, 1\): leading axes must broadcast$"

@@ -31,7 +31,6 @@ def test_public_names_exist_once():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("read_model", ": it is in tokentree.adapters"),
         ("LlamaCpp", ": it is in tokentree.adapters"),
         ("plot_rates", ": it is in tokentree.plotting"),
         ("PowerLaw", ": it is in tokentree.alignment and tokentree.training"),
@@ -54,7 +53,23 @@ def test_a_wing_that_cannot_be_imported_is_passed_over(monkeypatch):
     with pytest.raises(AttributeError, match=r"^tokentree has no plot_rates$"):
         _ = tokentree.plot_rates
     with pytest.raises(AttributeError, match=r"it is in tokentree\.adapters$"):
-        _ = tokentree.read_model
+        _ = tokentree.LlamaCpp
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("LlamaCpp", "tokentree has no LlamaCpp: it is in tokentree.adapters"),
+        ("read_modle", "cannot import name 'read_modle' from 'tokentree'"),
+        ("_lib", ""),
+    ],
+)
+def test_importing_a_name_that_only_a_wing_has_says_so_too(name, said):
+    # In a new process: jaxtyping's hook calls the module's functions for whoever calls them.
+    code = f"from tokentree import {name}"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said in found.stderr
+    assert bool(said) == bool(found.returncode)
 
 
 def test_looking_for_protocols_loads_no_wing():

@@ -1,12 +1,17 @@
 """What people type at first: it works, or the error says what to type."""
 
+import math
 import re
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tokentree import (
+    BlockCodec,
+    Elasticity,
     FisherSprings,
     HuffmanCode,
     Mixture,
@@ -21,21 +26,26 @@ from tokentree import (
     merge,
     plotting,
     published_form,
+    read_along,
+    read_model,
     response_curve,
     sign_map,
+    unexpanded_bounds,
+    verify,
     write_explorer,
 )
-from tokentree.adapters import read_along
 from tokentree.alignment import rebound_by_depth, simulate_rebound
+from tokentree.information import jensen_shannon_divergence
 from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
-from tokentree.training import MixingLaw, TrainingRuns
+from tokentree.training import MixingLaw, TrainingRuns, fluctuation_response
 from tokentree.trees import leaf_distributions
 
 A = TokenTree.from_sequences(["0101", "0100"], depth=3)
 B = TokenTree.from_sequences(["0111"], depth=3)
 C = TokenTree.from_sequences(["1111", "0000"], depth=3)
+WIDE = TokenTree.from_sequences(["0211"], depth=3, alphabet_size=3)
 MIXTURE = Mixture.from_trees([A, B, C])
 OF_TEXTS = (
     "a Mixture of texts or trees is made by Mixture.from_trees({name: TokenTree.from_text(text, depth=16)})"
@@ -70,7 +80,108 @@ def test_trees_one_after_another_or_by_name(unchecked):
     np.testing.assert_array_equal(curve.overlap, plain.overlap)
     assert curve.names == ("web", "chat", "new")
     assert depth_curve(A, B, C) == plain
+    assert depth_curve(A, B, C, depths=[2]) == depth_curve([A, B, C], [2])
+    assert Mixture.from_trees(A, B, sizes=[7, 5]) == Mixture.from_trees([A, B], [7, 5])
+    assert unexpanded_bounds(A, B, sizes=[7, 5]) == unexpanded_bounds([A, B], [7, 5])
     np.testing.assert_array_equal(leaf_distributions({"a": A, "b": B}), leaf_distributions([A, B]))
+
+
+def test_sizes_by_name(unchecked):
+    trees, sizes = {"web": A, "chat": B, "new": C}, {"chat": 3, "new": Fraction(1, 2), "web": 10}
+    listed = [10, 3, Fraction(1, 2)]
+    expected = Mixture.from_trees(trees, listed)
+    assert Mixture.from_trees(trees, sizes) == Mixture.from_trees(trees, sizes=sizes) == expected
+    assert Mixture.from_trees([A, B, C], sizes, names=iter(trees)) == expected
+    assert MIXTURE.with_sizes(dict(zip(("D3", "D1", "D2"), (5, 7, 6), strict=True))).sizes.tolist() == [
+        7,
+        6,
+        5,
+    ]
+    assert expected.with_sizes(sizes) == expected
+    rows = dict(zip(trees, MIXTURE.distributions, strict=True))
+    assert Mixture(rows, sizes).exact_sizes == Mixture(MIXTURE.distributions, listed).exact_sizes
+    assert depth_curve(trees, sizes=sizes) == depth_curve(trees, sizes=listed)
+    found = unexpanded_bounds(trees, sizes)
+    assert found == unexpanded_bounds([A, B, C], listed, names=list(trees))
+    assert repr(found) == "UnexpandedBounds(web, chat, new: unexpanded share 0)"
+    assert found.holds("web", "chat", "new") == found.holds()
+    chain = np.random.default_rng(0).random((20, 2))
+    given = fluctuation_response(chain, 1, {"chat": 3, "web": 10}, names=["web", "chat"])
+    np.testing.assert_array_equal(given.balance, fluctuation_response(chain, 1, [10, 3]).balance)
+    best = expected.best_sizes("web")
+    low, high = ({"new": end, "chat": end, "web": 2 * end} for end in (0.1, 0.4))
+    drawn = [
+        plotting.plot_best_sizes(best, low=a, high=b).collections[0].get_segments()
+        for a, b in ((low, high), ([0.2, 0.1, 0.1], [0.8, 0.4, 0.4]))
+    ]
+    np.testing.assert_array_equal(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda s: Mixture.from_trees({"web": A, "chat": B}, s),
+            ValueError,
+            "sizes lacks 'chat': must have a nu",
+        ),
+        (
+            lambda s: Mixture.from_trees({"a": A, "b": B}, s),
+            ValueError,
+            "sizes names 'web': must be one of 'a',",
+        ),
+        (
+            lambda s: Mixture.from_trees([A, B], s),
+            TypeError,
+            "sizes is a dict, but the datasets have no names: m",
+        ),
+        (
+            lambda s: Mixture.from_trees(A, B).with_sizes(s),
+            ValueError,
+            "sizes names 'web': must be one of 'D1', ",
+        ),
+        (lambda s: Mixture({"web": [1, 0]}, {"web": -1}), ValueError, "sizes['web'] = -1: must be > 0"),
+        (
+            lambda s: Mixture({"web": [1, 0]}, {"web": "2"}),
+            TypeError,
+            "sizes['web'] = '2': must be a number",
+        ),
+        (
+            lambda s: Mixture([[1, 0]], s),
+            TypeError,
+            "or give names, by names= or a mapping of names to the da",
+        ),
+        (
+            lambda s: depth_curve({"web": A, "chat": B, "c": C}, sizes=s),
+            ValueError,
+            "sizes lacks 'chat', 'c': m",
+        ),
+        (
+            lambda s: unexpanded_bounds([A, B], s),
+            TypeError,
+            "sizes is a dict, but the datasets have no names",
+        ),
+        (
+            lambda s: unexpanded_bounds([A, B]).sign("web", 0),
+            ValueError,
+            "i = 'web': must be one of 'D1', 'D2'",
+        ),
+        (lambda s: law().predict({"web": 1}), ValueError, "sizes names 'web': must be one of 'D1', 'D2'"),
+        (
+            lambda s: TrainingRuns({"web": [1]}, [[1]]),
+            TypeError,
+            "sizes holds numbers by name: must be (runs, d",
+        ),
+        (
+            lambda s: TrainingRuns([[1]], [{"web": 1}]),
+            TypeError,
+            "TrainingRuns.from_frame(frame, sizes=..., rat",
+        ),
+    ],
+)
+def test_sizes_by_wrong_names(unchecked, call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call({"web": 10})
 
 
 def test_a_single_curve_is_drawn_as_a_list_of_one(unchecked):
@@ -94,8 +205,12 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: leaf_distributions(A, B), TypeError, "write [a, b] for trees a and b"),
         (lambda: leaf_distributions(A, B, C), TypeError, "write [a, b] for trees a and b"),
         (lambda: Mixture.from_trees([A, B], [1, 1], C), TypeError, "give trees as [a, b, c] or one after"),
-        (lambda: Mixture.from_trees({"web": [A]}), TypeError, "trees[0] is a list: must be a TokenTree; To"),
-        (lambda: Mixture.from_trees([chance, A]), TypeError, "adapters.read_along(model, data_tree)"),
+        (
+            lambda: Mixture.from_trees({"web": [A]}),
+            TypeError,
+            "trees['web'] is a list: must be a TokenTree; merge(trees)",
+        ),
+        (lambda: Mixture.from_trees([chance, A]), TypeError, "for a model, read_along(model, data_tree)"),
         (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
         (lambda: Mixture({"web": A}, [1]), TypeError, OF_TEXTS),
         (lambda: Mixture({"web": A, "chat": B}), TypeError, OF_TEXTS),
@@ -108,6 +223,47 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: Mixture(A), TypeError, OF_TEXTS),
         (lambda: Mixture("text", [1]), TypeError, OF_TEXTS),
         (lambda: Mixture([[1, 1]]), TypeError, "sizes is missing: must be a sequence of numbers, one per d"),
+        (lambda: Mixture.from_trees({"web": A, "chat": 1}), TypeError, "trees['chat'] is a int: must be a"),
+        (
+            lambda: merge({"web": A, "chat": WIDE}),
+            ValueError,
+            "trees['chat'] has alphabet_size 3 and trees['web",
+        ),
+        (
+            lambda: merge({"web": A, "chat": A.prune(1)}),
+            ValueError,
+            "trees['chat'] is cut at depth 1 and anoth",
+        ),
+        (
+            lambda: leaf_distributions({"web": A, "chat": B}, 4),
+            ValueError,
+            "depth = 4: trees['web'] is cut at",
+        ),
+        (
+            lambda: depth_curve({"web": A, "chat": B, "new": WIDE}),
+            ValueError,
+            "trees['new'] has alphabet_siz",
+        ),
+        (
+            lambda: rebound_by_depth({"web": A, "chat": B, "new": WIDE}),
+            ValueError,
+            "trees['new'] has alphabet",
+        ),
+        (
+            lambda: unexpanded_bounds({"web": A, "chat": WIDE}),
+            ValueError,
+            "trees['chat'] has alphabet_size 3",
+        ),
+        (
+            lambda: published_form([A, B, WIDE], 1, 1),
+            ValueError,
+            "parts[2] has alphabet_size 3 and parts[0] h",
+        ),
+        (
+            lambda: model_rates(A, WIDE),
+            ValueError,
+            "data_tree has alphabet_size 3 and model_tree has 2: they m",
+        ),
         (lambda: published_form(A, B, C), ValueError, "must be (m, M), or m trees as [a, b, c]"),
         (lambda: plot_depth_curve(MIXTURE), TypeError, "must be a DepthCurve, as depth_curve([a, b, c])"),
         (lambda: plot_rate_change(MIXTURE, "align"), TypeError, "as response_curve(mixture, l) makes it"),
@@ -123,7 +279,7 @@ def test_curves_have_a_grid_of_their_own():
             "tree is a list: must be a TokenTree; TokenTree.from",
         ),
         (lambda: read_along(chance, "01"), TypeError, "tree is a str: must be a TokenTree; TokenTree.from_s"),
-        (lambda: modelled_depth(chance, A, 0.1), TypeError, "adapters.read_model(model, depth)"),
+        (lambda: modelled_depth(chance, A, 0.1), TypeError, "or read_model(model, depth)"),
         (lambda: HuffmanCode.from_tree(MIXTURE), TypeError, "pass one of the trees it was made from"),
         (lambda: HuffmanCode([3, 2, 1]), ValueError, "from_weights takes weights"),
         (lambda: mixtures(n=3), TypeError, "mixtures has no argument 'n': must be n_datasets"),
@@ -151,17 +307,128 @@ def test_curves_have_a_grid_of_their_own():
             lambda: TokenTree.from_sequences([[0, 7, 49151], [49000]]),
             ValueError,
             "[1] = 7: symbols must lie in 0..1 (alphabet_size = 2); pass alphabet_size=, at least one more "
-            "than the largest, here 49152",
+            "than the largest, here 49152; for a model's token ids, model.alphabet_size",
         ),
         (lambda: TokenTree.from_sequences(np.array([[0, 5]])), ValueError, "than the largest, here 6"),
         (lambda: TokenTree.from_sequences(["013"]), ValueError, "than the largest, here 4"),
         (lambda: NGramModel.fit(["013"], 2), ValueError, "than the largest, here 4"),
+        (
+            lambda: TokenTree.from_sequences(["0", "some"], alphabet_size=49152),
+            ValueError,
+            "sequences[1][0] = 's': a string holds decimal digits, one for each symbol; of a text, pass the "
+            "ids of its tokens, model.encode(text), or count its bits by TokenTree.from_text(text, depth=16)",
+        ),
+        (
+            lambda: TokenTree.from_sequences(["0a"]),
+            ValueError,
+            "sequences[0][1] = 'a': a string holds decimal",
+        ),
+        (
+            lambda: NGramModel.fit(["to be"], 2),
+            ValueError,
+            "[0][0] = 't': a string holds decimal digits, one",
+        ),
+        (
+            lambda: TokenTree.from_sequences("to be " * 99),
+            TypeError,
+            "sequences, of 594 characters, is a single response: pass a list of responses; a string hol",
+        ),
+        (
+            lambda: A.weight("to be"),
+            ValueError,
+            "prefix[0] = 't': a string holds decimal digits, one for eac",
+        ),
+        (lambda: BlockCodec(A).encode("to be"), ValueError, "pass the ids of its tokens, model.encode(text)"),
         (lambda: bool(elasticity(MIXTURE)), TypeError, "ask for .holds, which is None if undecided"),
         (lambda: elasticity([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: simulate_rebound([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: FisherSprings([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: rebound_by_depth(A), TypeError, "write [a, b] for trees a and b"),
         (lambda: plot_tree(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
+        (
+            lambda: elasticity({"web": A, "chat": B, "new": C}),
+            TypeError,
+            "of trees, Mixture.from_trees([a, b, c",
+        ),
+        (lambda: Elasticity(MIXTURE), TypeError, "Elasticity is made by elasticity: it has 15 fields, not 1"),
+        (lambda: MixingLaw([[1]]), TypeError, "MixingLaw is made by MixingLaw.fit: it has 5 fields, not 1"),
+        (
+            lambda: MixingLaw.fit([[1]]),
+            TypeError,
+            "as TrainingRuns(sizes, rates) or TrainingRuns.from_csv(path) m",
+        ),
+        (
+            lambda: law().score([[1]]),
+            TypeError,
+            "runs is a list: must be TrainingRuns, as TrainingRuns(sizes, ",
+        ),
+        (
+            lambda: law().best_sizes(["D1"]),
+            TypeError,
+            "target is a list: must be one name, or map names to wei",
+        ),
+        (lambda: law().best_sizes({"D1": "x"}), ValueError, "target['D1'] = 'x': must be finite and >= 0"),
+        (lambda: law().best_sizes("D1", upper={"D1": "x"}), TypeError, "upper['D1'] = 'x': must be a number"),
+        (lambda: law().predict({"D1": -1}), ValueError, "sizes['D1'] = -1: must be >= 0"),
+        (
+            lambda: MIXTURE.best_sizes("D1", sources="D2"),
+            TypeError,
+            "must list datasets; write ['D2'] for one",
+        ),
+        (lambda: MIXTURE.rates("nats"), ValueError, "finite and > 1; 2 for bits, math.e for nats"),
+        (lambda: entropy([3, 1]), ValueError, "must sum to 1 within 1e-09; divide others by their sum"),
+        (lambda: entropy("0.5 0.5"), TypeError, "p holds text: must be real numbers"),
+        (lambda: HuffmanCode([1, 1]).encode("ab"), TypeError, "symbols holds text: must be integers"),
+        (
+            lambda: jensen_shannon_divergence([A, B]),
+            TypeError,
+            "[0] is a TokenTree: must be numbers; pass its le",
+        ),
+        (lambda: Mixture.from_trees(Path("a")), TypeError, "from_text from a text, from_file of a file"),
+        (
+            lambda: merge("a.txt", "b.txt"),
+            TypeError,
+            "1 arguments too many: give trees as [a, b, c] or one af",
+        ),
+        (
+            lambda: merge("a.txt"),
+            TypeError,
+            "trees is a str: must be a TokenTree; TokenTree.from_sequences m",
+        ),
+        (
+            lambda: Mixture.from_trees(chance),
+            TypeError,
+            "trees is a function: must be a TokenTree; for a model,",
+        ),
+        (lambda: Mixture.from_trees([A, B], depth="3"), TypeError, "depth = '3': must be an integer >= 1"),
+        (lambda: leaf_distributions([A, B], "3"), TypeError, "depth = '3': must be an integer >= 1"),
+        (
+            lambda: TokenTree.from_bytes("text", 8),
+            TypeError,
+            "must be contiguous bytes (use from_text for a str)",
+        ),
+        (
+            lambda: TokenTree.from_sequences(A),
+            TypeError,
+            "sequences is a TokenTree: must be a list of respons",
+        ),
+        (
+            lambda: TokenTree.from_sequences({"01": 3}),
+            TypeError,
+            "sequences is a dict: must be a list of responses; TokenTree.from_leaves takes responses with th",
+        ),
+        (lambda: NGramModel.fit({"01": 3}, 1), TypeError, "sequences is a dict: must be a list of responses"),
+        (
+            lambda: write_explorer("e.html", MIXTURE),
+            TypeError,
+            "must be an Explorer, as explore(k=1000) makes it",
+        ),
+        (
+            lambda: plotting.plot_response(MIXTURE, "web"),
+            TypeError,
+            "ax is a str: must be Matplotlib Axes; give o",
+        ),
+        (lambda: verify("theorem-3.4"), TypeError, "choose claims by claims=['theorem-3.4']"),
         (lambda: plot_tree_levels(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
     ],
 )
@@ -213,10 +480,33 @@ def test_a_plot_of_something_else_names_what_makes_what_it_draws(unchecked, draw
         draw(given)
 
 
+def test_one_file_of_runs_is_enough(tmp_path):
+    (tmp_path / "runs.csv").write_text("size_web,size_code,loss_web,loss_code\n3,1,2.5,1.5\n1,3,2.75,1.25\n")
+    runs = TrainingRuns.from_csv(tmp_path / "runs.csv", sizes="size_*", rates="loss_*")
+    assert runs == TrainingRuns([[3, 1], [1, 3]], [[2.5, 1.5], [2.75, 1.25]], ["web", "code"])
+    with pytest.raises(ValueError, match=r"are one file, runs\.csv: say which columns are which with sizes="):
+        TrainingRuns.from_csv(tmp_path / "runs.csv")
+
+
 def test_a_picture_is_no_tree(unchecked, tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match=r"x\.png. is not an intact file written by TokenTree.save: File is"):
-        TokenTree.load(tmp_path / "x.png")
+    (tmp_path / "empty").write_bytes(b"")
+    law().save(tmp_path / "law")
+    A.save(tmp_path / "tree")
+    (tmp_path / "cut").write_bytes((tmp_path / "tree").read_bytes()[:-30])
+    np.savez(tmp_path / "other.npz", a=1)
+    for kind, name, found in (
+        (TokenTree, "x.png", r"it is no .npz archive, but begins with b'\x89PNG'"),
+        (MixingLaw, "x.png", r"it is no .npz archive, but begins with b'\x89PNG'"),
+        (MixingLaw, "empty", "it is empty"),
+        (TokenTree, "cut", "it is an archive whose end is missing"),
+        (TokenTree, "law", "its format is tokentree.MixingLaw: MixingLaw.load reads it"),
+        (MixingLaw, "tree", "its format is tokentree.TokenTree: TokenTree.load reads it"),
+        (MixingLaw, "other.npz", "it has no array 'format'"),
+    ):
+        message = f"{name}' is not an intact file written by {kind.__name__}.save: {found}"
+        with pytest.raises(ValueError, match=re.escape(message) + "$"):
+            kind.load(tmp_path / name)
     (tmp_path / "a.txt").write_text("hello")
     assert TokenTree.from_file(tmp_path / "a.txt", depth=16) == TokenTree.from_text("hello", depth=16)
 
@@ -225,7 +515,6 @@ def test_a_picture_is_no_tree(unchecked, tmp_path):
     "call",
     [
         lambda: TokenTree.from_sequences([[0, -1, 7]]),
-        lambda: TokenTree.from_sequences(["0a"]),
         lambda: A.weight("7"),
     ],
 )
@@ -285,10 +574,13 @@ def test_results_print_names_and_verdicts_first():
     named = Mixture.from_trees({"web": A, "chat": B, "new": C})
     found = elasticity(named)
     assert repr(found) == (
-        "Elasticity(signs fail, certified: web rises, chat rises as new grows; k=2, l=2, ratio=-0.5)"
+        "Elasticity(signs fail, certified: web rises (0.2885), chat rises (0.2885) as new grows; "
+        "k=2, l=2, ratio=-0.5)"
     )
-    undecided = repr(replace(found, signs=(None, 1), holds=None, certified=False))
-    assert undecided.startswith("Elasticity(signs undecided: web undecided, chat rises as new grows; ")
+    bounds = (-0.25, 1.0), (-math.inf, math.inf)
+    undecided = repr(replace(found, signs=(None, 1), holds=None, certified=False, bounds=bounds))
+    start = "Elasticity(signs undecided: web undecided (-0.25 to 1), chat rises as new grows; "
+    assert undecided.startswith(start)
     assert "certificate='pretrain: " in undecided
     assert repr(response_curve(named, [0.1, 0.2])) == (
         "ResponseCurve(web, chat as new grows: signs hold at 0 of 2, certified; k=2, l 0.1 to 0.2)"
@@ -334,3 +626,97 @@ def test_rates_have_names():
     shown = str(named).splitlines()
     assert [line.split()[0] for line in shown[2:]] == ["web", "chat", "new"]
     assert shown[1].split() == ["dataset", "size", "weight", "rate", "normalised", "rate"]
+
+
+class Likeliest:
+    """A model that lists one of five tokens, and no end."""
+
+    partial, eos, alphabet_size = True, (4,), 4
+
+    def __call__(self, prefixes):
+        with np.errstate(divide="ignore"):
+            return np.log(np.array([[0.75, 0, 0, 0, 0]] * len(prefixes)))
+
+
+def test_what_a_model_did_not_list_is_no_zero_without_a_word():
+    data = TokenTree.from_sequences([[0], [0, 0], [0, 1]], alphabet_size=4)
+    model_tree = read_along(Likeliest(), data)
+    with pytest.warns(
+        UserWarning, match=r"^trees\[1\] has unexpanded mass where another tree has the end after \(0"
+    ):
+        p, q = leaf_distributions([data, model_tree])
+    assert np.isinf(kl_divergence(p, q))
+    with pytest.warns(
+        UserWarning, match=r"^model_tree does not list the end after \(0,?.*\), where 33\.3% of the"
+    ):
+        rates = model_rates(model_tree, data)
+    assert rates.log_loss[0] == pytest.approx(-np.log2(0.75))
+    assert np.isnan(rates.log_loss[1:]).all()
+    assert np.isfinite(rates.log_loss_lower).all()
+    # Whose data are cut before their end asks for none.
+    cut = TokenTree.from_sequences([[0, 0], [0, 0]], alphabet_size=4, depth=2)
+    assert np.isfinite(model_rates(read_along(Likeliest(), cut), cut).log_loss).all()
+
+
+def test_data_beside_a_model_need_its_alphabet():
+    model, ids = Likeliest(), [[0, 1], [1, 0]]
+    tree = read_model(model, depth=2)
+    message = (
+        "count again with alphabet_size=4, beside trees of a model with alphabet_size=model.alphabet_size"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Mixture.from_trees([tree, TokenTree.from_sequences(ids, depth=2)])
+    data = TokenTree.from_sequences(ids, depth=2, alphabet_size=model.alphabet_size)
+    assert Mixture.from_trees([tree, data]).unexpanded.tolist() == [1 - 0.75**2, 0]
+
+
+MASSES = TokenTree.from_leaves({"01": 0.5, "00": 0.5}, depth=3)
+PART = read_model(chance, 3, top_k=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: read_along(chance, [A, B]),
+            TypeError,
+            "tree is a list: must be a TokenTree; merge(trees) is",
+        ),
+        (
+            lambda: model_rates(A, {"a": B}),
+            TypeError,
+            "data_tree is a dict: must be a TokenTree; merge(trees)",
+        ),
+        (
+            lambda: read_along(chance, {"a": ["01"]}),
+            TypeError,
+            "must be a TokenTree; TokenTree.from_sequences",
+        ),
+        (
+            lambda: merge(A, MASSES),
+            ValueError,
+            "mix counts and masses: all must be of one kind; Mixture.from_t",
+        ),
+        (
+            lambda: merge(MASSES, PART),
+            ValueError,
+            "its mass there is unknown; prune all to depth 1 or less, or",
+        ),
+        (
+            lambda: merge(TokenTree.from_leaves({"": 1.0}), PART),
+            ValueError,
+            "lists the end after (): its mass there is unknown; mix them, Mixture.from_trees(trees)",
+        ),
+        (lambda: model_rates(A, PART), ValueError, "must be fully known; the model's tree comes first"),
+        (lambda: model_rates(A, A, 2), ValueError, "depths = 2: must be a sequence, such as [1, 2]"),
+        (
+            lambda: kl_divergence(A.leaf_probabilities, PART.leaf_probabilities),
+            ValueError,
+            "the last axes must match; of trees a and b, leaf_distributions([a, b]) has both over the same",
+        ),
+        (lambda: TokenTree.from_sequences([0, 1]), TypeError, "integers; of one response, pass [response]"),
+    ],
+)
+def test_errors_about_a_model_and_data_say_what_to_type(unchecked, call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

@@ -33,6 +33,9 @@ def __getattr__(name: str) -> object:
         return _load(name)
     where = [] if name.startswith("_") else _wings_with(name)
     rest = f": it is in {' and '.join(where)}" if where else ""
+    if where and sys._getframe(1).f_code.co_name == "_handle_fromlist":
+        # Of an AttributeError, ``from tokentree import name`` would not show the message.
+        raise ImportError(f"{__name__} has no {name}{rest}", name=__name__)
     raise AttributeError(f"{__name__} has no {name}{rest}", name=name, obj=sys.modules[__name__])
 
 

@@ -17,6 +17,7 @@ from . import (
     training as training,
     trees as trees,
 )
+from .adapters import read_along as read_along, read_model as read_model
 from .alignment import (
     inverse_alignment_budget as inverse_alignment_budget,
     least_alignment_budget as least_alignment_budget,

@@ -1,7 +1,9 @@
 r"""Shannon and Rényi entropies, and Kullback-Leibler and Rényi divergences, of distributions over leaves.
 
 Every measure is taken over the last axis, in bits by default (`base`). The convention is 0 log 0 = 0, and a
-code without a codeword for something that occurs has infinite cost: p log(1/0) = inf for p > 0.
+code without a codeword for something that occurs has infinite cost: p log(1/0) = inf for p > 0. Of a model
+that was read in part a row does not tell zero from unknown: `leaf_distributions` warns where that matters,
+and an unexpanded leaf counts as one, so that entropies are lower bounds.
 """
 
 from typing import Annotated
@@ -423,7 +425,10 @@ def log1p_less(x: Float[np.ndarray, "*batch"] | np.float64) -> Float[np.ndarray,
 def _pair(p: Numbers, q: Numbers) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
     p, q = checks.distributions("p", p), checks.distributions("q", q)
     if p.shape[-1] != q.shape[-1]:
-        raise ValueError(f"p has {p.shape[-1]} leaves and q has {q.shape[-1]}: the last axes must match")
+        raise ValueError(
+            f"p has {p.shape[-1]} leaves and q has {q.shape[-1]}: the last axes must match; of trees a and "
+            "b, leaf_distributions([a, b]) has both over the same leaves"
+        )
     try:
         np.broadcast_shapes(p.shape, q.shape)
     except ValueError:

@@ -460,8 +460,10 @@ def test_unexpanded_masses_below_the_range_of_floats():
         tree.unexpanded_weight  # noqa: B018 (reading it is what is refused)
     data = TokenTree.from_sequences([[0] * 180], alphabet_size=1)
     assert model_rates(tree, data, [150], huffman=False).log_loss.tolist() == [1200]
-    with pytest.raises(ValueError, match="unexpanded on some of the data within depth 151"):
-        model_rates(tree, data, [151])
+    with pytest.warns(
+        UserWarning, match=r"list prefix \(0, 0, 0, 0, \.\.\., 0, 0, 0, 0\) of 151 tokens, where 100% of"
+    ):
+        assert model_rates(tree, data, [151], huffman=False).log_loss_lower.tolist() == [1200]
     assert modelled_depth(tree, data, 0.0).upper[[149, 150]].tolist() == [1200, math.inf]
     with pytest.raises(ValueError, match="unexpanded weight"):
         modelled_depth(data, tree, 0.0)

@@ -55,6 +55,10 @@ def test_five_lines_from_a_file_to_the_tree():
     tree = read_model(model, depth=3, prompt=PROMPT, max_nodes=1000, top_k=20)
     assert model.eos == {2}
     assert model.text(tree.leaves()[0].prefix) is not None
+    with pytest.raises(
+        ValueError, match=r"^prompt is empty: llama\.cpp needs a token to start from; give prompt="
+    ):
+        read_model(model, depth=3)
     best = max((leaf for leaf in tree.leaves() if leaf.kind is LeafKind.CUT), key=lambda leaf: leaf.weight)
     assert model.text(best.prefix).startswith(" Paris.")
     assert [model.text(symbol) for symbol in (2, 7042)] == ["<|im_end|>", " Paris"]
@@ -215,13 +219,12 @@ def test_a_text_is_compressed_and_decoded_in_another_process():
 
 
 @real
-def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch):
+def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch, capsys):
     pytest.importorskip("constriction")
     gguf()
     page = Path(__file__).parents[2] / "docs/how-to/language-models.md"
-    programs = [
-        block for block in re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL) if "=" in block
-    ]
+    texts = re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL)
+    programs = [block for block in texts if "=" in block]
     assert [len(ast.parse(program).body) for program in programs[:2]] == [3, 5]
     assert len(programs[1].splitlines()) == 5
     monkeypatch.chdir(tmp_path)
@@ -229,6 +232,11 @@ def test_the_page_runs_and_reads_in_five_lines(tmp_path, monkeypatch):
     for program in programs:
         exec(program, namespace)
     assert (tmp_path / "tree.png").stat().st_size > 10_000
+    # What the last one prints stands below it, apart from the rounding of other processors.
+    for shown, found in zip(texts[-1].splitlines(), capsys.readouterr().out.splitlines()[-2:], strict=True):
+        (*exact, low, high), (*right, least, most) = shown.split(), found.split()
+        assert exact == right
+        assert [float(low), float(high)] == pytest.approx([float(least), float(most)], abs=0.02)
 
 
 @real

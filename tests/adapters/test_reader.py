@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import re
 import sys
+import warnings
 import zlib
 from fractions import Fraction
 
@@ -217,12 +219,13 @@ def test_merging_adds_what_both_have_or_have_not_looked_at():
     }
 
 
-@pytest.mark.parametrize(("leaf", "after"), [("00", r"\(0, 0\)"), ("01", r"\(0, 1\)"), ("1", r"\(1,\)")])
+@pytest.mark.parametrize(("leaf", "after"), [("00", "(0, 0)"), ("01", "(0, 1)"), ("1", "(1,)")])
 def test_merging_what_only_one_has_looked_at_would_lose_weights(leaf, after):
     # The weight of a listed node would not be all that passes.
     known = TokenTree.from_leaves({leaf: 0.5}, depth=3)
     for trees in ([small(), known], [known, small()]):
-        with pytest.raises(ValueError, match=rf"trees\[[01]\] has unexpanded mass after prefix {after}"):
+        message = f" has unexpanded mass where another tree lists the end after {after}: its mass there is"
+        with pytest.raises(ValueError, match=re.escape(message)):
             merge(trees)
     assert merge([small().prune(1), known.prune(1)]).total_weight == 1.5
 
@@ -422,6 +425,22 @@ def test_along_data_what_a_partial_model_does_not_list_is_open(model, responses,
         assert (getattr(found, f"{end}_upper") >= getattr(right, f"{end}_upper") - 1e-7).all()
     if not share and not model.zeros:
         assert seen == pytest.approx(truth)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        rates = model_rates(tree, data, base=math.e)
+    right = model_rates(whole, data, base=math.e).log_loss
+    unknown = np.isnan(rates.log_loss)
+    np.testing.assert_array_equal(unknown, (rates.unlisted > 0) & np.isfinite(rates.log_loss_lower))
+    assert rates.log_loss[~unknown] == pytest.approx(right[~unknown], abs=1e-7)
+    assert (rates.log_loss_lower <= right + 1e-7).all()
+    assert bool(said) == unknown.any()
+    for d in rates.depths.tolist():
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            p, q = leaf_distributions([data, tree], d)
+        # Of what the model hides, a row of zeros and ones cannot say that it is unknown.
+        assert bool(said) == (rates.unlisted[d - 1] > 0)
+        assert said or cross_entropy(p, q, math.e) == pytest.approx(right[d - 1], abs=1e-7)
 
 
 def test_a_sign_is_not_certified_by_a_token_that_the_model_did_not_list():
@@ -439,8 +458,10 @@ def test_a_sign_is_not_certified_by_a_token_that_the_model_did_not_list():
     found = elasticity(Mixture.from_trees([tree, other, data], [5, 1, 1]))
     # The other 0.4 may be the data's token, and then the signs hold, or not.
     assert found.signs[0] is None
-    with pytest.raises(ValueError, match="with a larger top if the model lists only its likeliest tokens"):
-        model_rates(tree, data)
+    with pytest.warns(
+        UserWarning, match=r"does not list prefix \(1,\), where 75% of the data lie: from depth"
+    ):
+        assert np.isnan(model_rates(tree, data).log_loss).all()
     depth = modelled_depth(tree, data, 1)
     assert (depth.lower[-1], depth.upper[-1]) == (pytest.approx(0.364409, abs=1e-6), math.inf)
 

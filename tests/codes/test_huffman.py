@@ -516,7 +516,7 @@ def test_codes_are_immutable():
             "weights[1] = 0.5: a float together with a Fraction; make all of them Fractions, or all floats",
         ),
         (exact([1, None]), TypeError, "weights[1] = None: must be an int, a float or a Fraction"),
-        (["1", "2"], TypeError, "weights has dtype <U1: must be real numbers that fit int64 or float64"),
+        (["1", "2"], TypeError, "weights holds text: must be real numbers that fit int64 or float64"),
         ([1j, 2], TypeError, "weights has dtype complex128: must be real numbers that fit int64 or float64"),
     ],
 )

@@ -481,8 +481,12 @@ def signs_of(excess):
     return tuple((each > 0) - (each < 0) for each in excess)
 
 
-def assert_certain(found, bounds, excess):
+def assert_certain(found, bounds, excess, sizes):
     """The bounds hold this completion, and nothing is certified that is otherwise in it."""
+    # In bits per |D_a|. What rounding adds to the logarithm is less than by what the bounds are widened.
+    unit = Fraction(math.log(2)) * sum(map(Fraction, sizes)) / Fraction(sizes[1])
+    for (lower, upper), x in zip(found.bounds, excess, strict=True):
+        assert Fraction(lower) * unit <= x <= Fraction(upper) * unit
     if bounds is not None:
         low, high = bounds[:, :2, 2].tolist()
         assert all(Fraction(a) <= x <= Fraction(b) for a, x, b in zip(low, excess, high, strict=True))
@@ -504,7 +508,7 @@ def test_certified_signs_are_those_of_every_completion(seed):
     assert found.certified or bounds is not None
     # The mixture's own reading is a completion over some vocabulary.
     for rows in [*completions(case), mixture.rows.values]:
-        assert_certain(found, bounds, exact_excess(rows, case.sizes))
+        assert_certain(found, bounds, exact_excess(rows, case.sizes), case.sizes)
 
 
 @given(st.integers(0, 2**32), st.integers(3, 4))
@@ -518,8 +522,8 @@ def test_certified_signs_of_the_published_form_are_those_of_every_completion(see
     np.testing.assert_allclose(mixture.unexpanded, [np.mean(shares), *shares[1:3]], rtol=100 * U)
     found, bounds = elasticity(mixture), bounds_of(mixture)
     for rows in [case.truth, case.completion(even=True), case.completion(even=False)]:
-        assert_certain(found, bounds, exact_excess(rows, [k, 1, l], means))
-    assert_certain(found, bounds, exact_excess(mixture.rows.values, [k, 1, l]))
+        assert_certain(found, bounds, exact_excess(rows, [k, 1, l], means), [k, 1, l])
+    assert_certain(found, bounds, exact_excess(mixture.rows.values, [k, 1, l]), [k, 1, l])
 
 
 @given(st.integers(0, 2**32), st.lists(st.fractions(Fraction(1, 100), 100), min_size=1, max_size=2))
@@ -531,7 +535,8 @@ def test_points_of_a_curve_are_certified_at_their_own_sizes(seed, points):
         grown = mixture.with_sizes([*case.sizes[:2], Fraction(float(l)) * case.sizes[1]])
         assert found == elasticity(grown)
         for rows in (case.truth, case.completion(even=False)):
-            assert_certain(found, bounds_of(grown), exact_excess(rows, grown.exact_sizes))
+            sizes = grown.exact_sizes
+            assert_certain(found, bounds_of(grown), exact_excess(rows, sizes), sizes)
 
 
 def test_bounds_decide_some_of_what_is_read_in_part():

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
+from scipy.special import log_softmax
 from tests.toys import Toy, build, data_for, models, responses
 
 from tokentree import TokenTree, kl_divergence, leaf_distributions, merge, modelled_depth
@@ -81,6 +82,34 @@ def test_data_outside_the_model_are_infinitely_far():
     found = modelled_depth(model, data, 100)
     assert (found.depth, found.possible) == (0, 0)
     assert (found.lower == math.inf).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rounding_of_a_model_in_float32_is_within_any_tolerance(seed):
+    logits = 3 * np.random.default_rng(seed).normal(size=(6, 5))
+
+    def model(dtype):
+        rows = log_softmax(logits.astype(dtype), axis=1)
+        return lambda prefixes: rows[[prefix[-1] if prefix else 5 for prefix in prefixes]]
+
+    data, single = (read_model(model(dtype), depth=6) for dtype in (np.float64, np.float32))
+    found = modelled_depth(single, data, 0)
+    assert found.depth == 6
+    assert 0 < found.upper[-1] < 6 * 1e-14 / math.log(2)
+
+
+def test_a_perfect_model_is_as_far_as_its_data_are_few():
+    rng, n, p = np.random.default_rng(0), 2000, np.array([0.4, 0.3, 0.2, 0.1])
+    model = TokenTree.from_leaves({str(i): float(x) for i, x in enumerate(p)}, alphabet_size=4, depth=1)
+    found = [
+        modelled_depth(
+            model,
+            TokenTree.from_leaves({str(i): int(x) for i, x in enumerate(counts)}, alphabet_size=4, depth=1),
+            0,
+        ).upper[0]
+        for counts in rng.multinomial(n, p, size=200)
+    ]
+    assert np.mean(found) == pytest.approx(3 / (2 * n * math.log(2)), rel=0.2)
 
 
 def test_the_shallower_cut_counts():

@@ -1,6 +1,7 @@
 """Rates of data under models."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -70,6 +71,8 @@ def test_every_column_by_hand():
         "tokens": 2,
         "entropy": 1.75,
         "log_loss": 1 / 8 + 2 / 8 + 6 / 8 + 12 / 8,
+        "log_loss_lower": 1 / 8 + 2 / 8 + 6 / 8 + 12 / 8,
+        "unlisted": 0,
         "huffman": 21 / 8,
     }
     for name in ("entropy", "log_loss", "huffman", "arithmetic"):
@@ -79,10 +82,45 @@ def test_every_column_by_hand():
 
 def test_data_where_the_model_has_not_looked():
     part = read_model(lambda prefixes: np.log([[0.6, 0.3, 0.1]] * len(prefixes)), 2, top_k=1)
-    data = TokenTree.from_leaves({"00": 1, "01": 1}, alphabet_size=3, depth=2)
+    data = TokenTree.from_leaves({"00": 1, "01": 1, "": 2}, alphabet_size=3, depth=2)
+    with pytest.warns(UserWarning, match=r"^model_tree does not list the end after \(\), where 50% of the"):
+        rates = model_rates(part, data, arithmetic=True)
+    assert np.isnan([rates.log_loss, rates.huffman, rates.arithmetic]).all()
+    assert rates.unlisted.tolist() == [0.5, 0.75]
+    # At best the ends take all of the 0.4 left at the root, and the last token all of what is left below.
+    bits = [0.5 * math.log2(1 / 0.6) + 0.5 * math.log2(1 / 0.4)]
+    bits += [0.25 * math.log2(1 / 0.36) + 0.25 * math.log2(1 / 0.24) + 0.5 * math.log2(1 / 0.4)]
+    assert rates.log_loss_lower.tolist() == pytest.approx(bits, rel=1e-14)
+    assert repr(rates) == (
+        "ModelRates(depth 1 to 2, log-loss 1.02945 to 1.54417 at least, known at 0 of 2 depths)"
+    )
+
+
+def test_depths_above_what_the_model_did_not_list_are_known():
+    part = read_model(lambda prefixes: np.log([[0.6, 0.3, 0.1]] * len(prefixes)), 3, top_k=1)
+    data = TokenTree.from_leaves({"000": 1, "001": 1, "01": 2}, alphabet_size=3, depth=3)
     assert model_rates(part, data, depths=[1]).log_loss.tolist() == pytest.approx([-math.log2(0.6)])
-    with pytest.raises(ValueError, match="model_tree is unexpanded on some of the data within depth 2"):
-        model_rates(part, data)
+    message = (
+        "model_tree does not list prefix (0, 1), where 50% of the data lie (75% with 1 more): from depth 2 "
+        "log_loss is nan, and at least log_loss_lower; read the model along the data, with a larger top if "
+        "it lists only its likeliest tokens"
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        rates = model_rates(part, data, [3, 1, 2])
+    assert np.isnan(rates.log_loss).tolist() == [True, False, True]
+    assert rates.unlisted.tolist() == [0.75, 0, 0.5]
+    assert rates.log_loss[1] == rates.log_loss_lower[1]
+
+
+def test_what_cannot_be_costs_infinitely_much_whatever_is_unlisted():
+    def never_twice(prefixes):
+        with np.errstate(divide="ignore"):
+            return np.log([[1.0, 0.0] if x[-1:] == (1,) else [0.4, 0.6] for x in prefixes])
+
+    model = read_model(never_twice, 2, min_probability=0.5)
+    rates = model_rates(model, TokenTree.from_leaves({"11": 1, "00": 1}, depth=2))
+    assert rates.log_loss.tolist() == [pytest.approx(-math.log2(0.24) / 2), math.inf]
+    assert rates.unlisted.tolist() == [0, 0.5]
 
 
 def test_a_model_without_the_data():

@@ -90,6 +90,14 @@ def assert_exact(found, exact, roles, unit=1):
         for x in (found.dgamma_pretrain, found.dgamma_align, found.dgamma_perturb)
     ]
     errors = [abs(value - slope) for value, slope in zip(values, slopes, strict=True)]
+    for bounds, value, slope, method in zip(found.bounds, values, slopes[:2], methods(found), strict=False):
+        lower, upper = (Fraction(end) * Fraction(unit) for end in bounds)
+        assert lower <= slope <= upper
+        assert lower <= value <= upper
+        if abs(slope) > 2.0**-1000:
+            assert sign(lower) == sign(upper) == sign(slope)
+        if method != FLOAT:
+            assert upper - lower <= 2.0**-46 * abs(slope) + 16 * SMALLEST * Fraction(unit)
     for i, slope, error, method in zip(roles, slopes, errors, (*methods(found), FLOAT), strict=True):
         # In integers only the result is rounded, and w_a, the unit and their product and quotient.
         allowed = exact.slack(i, a, t) if method == FLOAT else 10 * U * abs(slope)
@@ -870,7 +878,7 @@ TREE = TokenTree.from_sequences(["0"])
         (lambda: published_derivatives(3, [1, 0], 1), ValueError, "k[1] = 0.0: must be finite and > 0"),
         (lambda: published_derivatives(3, 1, math.nan), ValueError, "l = nan: must be finite and > 0"),
         (lambda: published_derivatives(3, math.inf, 1), ValueError, "k = inf: must be finite and > 0"),
-        (lambda: published_derivatives(3, 1, "x"), TypeError, "l has dtype <U1: must be real numbers"),
+        (lambda: published_derivatives(3, 1, "x"), TypeError, "l holds text: must be real numbers"),
         (lambda: published_derivatives(3, 1, 1, base=0.5), ValueError, "base = 0.5: the base of a logarithm"),
         (lambda: published_change(2, 1, 1), ValueError, "parts = 2: must be an integer >= 3"),
         (lambda: published_change(3, -1, 1), ValueError, "k = -1.0: must be finite and > 0"),
@@ -879,7 +887,7 @@ TREE = TokenTree.from_sequences(["0"])
         (lambda: published_form(EYE[:2], 1, 1), ValueError,
          "parts has 2 rows: the published form needs at least 3"),
         (lambda: published_form([TREE, TREE], 1, 1), ValueError, "parts has 2 rows: the published form"),
-        (lambda: published_form([TREE, [1], [1]], 1, 1), TypeError, "trees[1] is a list: must be a Tok"),
+        (lambda: published_form([TREE, [1], [1]], 1, 1), TypeError, "parts[1] is a list: must be a Tok"),
         (lambda: published_form([1, 2, 3], 1, 1), ValueError, "parts has shape (3,): must be (N, M), row"),
         (lambda: published_form([[1], [1, 2], [1]], 1, 1), ValueError, "parts has rows of different lengths"),
         (lambda: published_form([[1], [0], [1]], 1, 1), ValueError, "parts[1] sums to 0: every row needs"),
@@ -916,6 +924,8 @@ def test_a_verdict_is_one_row_and_plain_data():
     plain = found.to_dict()
     assert (plain.pop("signs"), plain.pop("ratio")) == ([0, 1], None)
     plain |= dict(zip(("pretrain", "align", "perturb"), plain.pop("names"), strict=True))
+    for role, bounds in zip(("pretrain", "align"), plain.pop("bounds"), strict=True):
+        assert [row.pop(f"lower_{role}"), row.pop(f"upper_{role}")] == bounds
     assert row == plain | {"ratio": math.inf}
     undecided = dataclasses.replace(found, signs=(None, 1), holds=None)
     assert undecided.to_frame()[["sign_pretrain", "holds"]].isna().all(axis=None)

@@ -122,6 +122,12 @@ def test_losses_move_as_the_response_says_when_a_step_is_made(kind):
     assert np.abs(found.response).min() > 1e-4
 
 
+def test_losses_by_name():
+    model, _ = network()
+    named = fine_tuning_response(model, dict(zip(TEXTS, LOSSES, strict=True)))
+    assert named == fine_tuning_response(model, LOSSES, TEXTS)
+
+
 def test_the_response_is_symmetric_for_a_symmetric_preconditioner():
     model, _ = network()
     scale = diagonal(model)

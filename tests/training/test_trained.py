@@ -97,6 +97,19 @@ def moved(trained, t, step, tolerance):
     return (ends[1] - ends[0]) / (2 * step)
 
 
+def test_losses_and_sizes_by_name():
+    losses = dict(zip(NAMES, map(quadratic, [[0.0], [1.0], [3.0]]), strict=True))
+    named = TrainedMixture(Point(1), losses, {"code": 1.0, "web": 3.0, "chat": 0.5}).train()
+    assert named.names == NAMES
+    assert named.sizes.tolist() == SIZES
+    assert named.rates() == pytest.approx(TrainedMixture(Point(1), losses.values(), SIZES).train().rates())
+    assert named.with_sizes({"chat": 1, "web": 2, "code": 3}).sizes.tolist() == [2, 3, 1]
+    with pytest.raises(ValueError, match=r"^sizes lacks 'code', 'chat': must have a number for each of"):
+        named.with_sizes({"web": 1})
+    with pytest.raises(TypeError, match=r"^sizes is a dict, but the datasets have no names"):
+        TrainedMixture(Point(1), losses.values(), {"web": 1})
+
+
 # Closed forms
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import tokentree
-from tokentree.trees import LeafKind, TokenTree, bands, joint_tree, merge, runs
+from tokentree.trees import LeafKind, TokenTree, bands, checked_trees, joint_tree, merge, runs
 
 ALPHABETS = st.sampled_from(["bits", "bytes"])
 
@@ -72,7 +72,7 @@ def test_blocks_of_every_width_are_those_of_the_matrix(width):
     last = TokenTree.from_sequences(bits[None, n * width :], depth=width)
     found = TokenTree.from_bytes(data, width)
     # By nodes, not in compact form, in which the tree that is tested was made.
-    assert found == joint_tree([expected, last])[0]
+    assert found == joint_tree({"blocks": expected, "rest": last})[0]
 
 
 # Ranges
@@ -186,7 +186,7 @@ def test_merging_in_compact_form_is_merging_nodes(arguments, depth, slice_):
         patch.setattr(runs, "_SLICE", slice_)
         for each in (trees, [tree.prune(depth) for tree in trees]):
             merged = merge(each)
-            assert merged == joint_tree(each)[0]
+            assert merged == joint_tree(checked_trees(each))[0]
             assert merged.n_leaves == len(merged.leaves())
 
 

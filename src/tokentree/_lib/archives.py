@@ -11,7 +11,7 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from io import BufferedIOBase, BytesIO
 from typing import IO, Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo, is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -150,6 +150,26 @@ def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     return sha.hexdigest()
 
 
+@contextlib.contextmanager
+def intact(path: str | os.PathLike[str], form: str) -> Iterator[None]:
+    """Turn every error in the block into one that says which `save` writes such files."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    # Damaged bytes make zipfile, zlib and NumPy raise a dozen kinds of error, including OSError.
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"path = {os.fspath(path)!r} is not an intact file written by {_kind(form)}.save: {reason}"
+        ) from error
+
+
+def _kind(form: str) -> str:
+    """The class whose files have this format."""
+    return form.rpartition(".")[2]
+
+
 def load_arrays(
     file: BufferedIOBase, form: str, version: int, known: Collection[str]
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
@@ -158,11 +178,16 @@ def load_arrays(
     Nothing in the file is executed, and no array is made larger than the file could fill: together arrays
     take at most 1032 times the size of the file. Damage raises a dozen kinds of error.
     """
+    if not is_zipfile(file):
+        file.seek(0)
+        raise ValueError(_no_archive(file.read(8)))
     with ZipFile(file) as archive:
         members = _members(archive, file.seek(0, os.SEEK_END))
         header = {name: _member(archive, members, name) for name in _HEADER}
         if str(header["format"]) != form:
-            raise ValueError(f"its format is {header['format']!s}")
+            found = str(header["format"])
+            loads = f": {_kind(found)}.load reads it" if found.startswith("tokentree.") else ""
+            raise ValueError(f"its format is {found}{loads}")
         if operator.index(header["version"]) != version:
             raise ValueError(f"its version is {header['version']!s}, and this library reads {version}")
         if others := members.keys() - {*known, *header}:
@@ -171,6 +196,15 @@ def load_arrays(
     if digest(header | arrays) != str(header["sha256"]):
         raise ValueError("its arrays are not those that were written: their SHA-256 differs")
     return arrays
+
+
+def _no_archive(head: bytes) -> str:
+    """What a file is that is no archive, from its first bytes."""
+    if not head:
+        return "it is empty"
+    if head.startswith(b"PK"):
+        return "it is an archive whose end is missing"
+    return f"it is no .npz archive, but begins with {head!r}"
 
 
 def _members(archive: ZipFile, room: int) -> dict[str, ZipInfo]:

@@ -95,3 +95,4 @@ class LlamaCpp(CompletionsServer):
         except RuntimeError as error:
             raise ValueError(f"path = {os.fspath(path)!r}: llama.cpp cannot run it: {error}") from error
         super().__init__(f"{self._server.listening_address}/v1", top=top, eos=eos, ids=True)
+        self.needs_start = "llama.cpp needs a token to start from; give prompt=, a text or token ids"

@@ -173,15 +173,15 @@ def rebound_by_depth(
     >>> found.first_drop[1, :, 0].round(4)
     array([0.    , 0.0777, 0.0777])
     """
-    names = list(trees) if isinstance(trees, Mapping) else None
-    trees = checked_trees(trees)
+    _, names = checks.named(trees, None)
+    named = checked_trees(trees)
     if depths is None:
-        depths = list(range(1, max(tree.depth for tree in trees) + 1))
+        depths = list(range(1, max(tree.depth for tree in named.values()) + 1))
     listed = checks.array("depths", depths)
     grid = growing("depths", listed)
     more, less = growing("positive", positive), growing("negative", negative)
     levels = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(listed.tolist())]
-    mixtures = [Mixture.from_trees(trees, depth=depth, names=names) for depth in levels]
+    mixtures = [Mixture._of_trees(named, None, depth, names) for depth in levels]
     found = [
         simulate_rebound(each, pretrain, align, perturb, positive=more, negative=less, step=step)
         for each in mixtures

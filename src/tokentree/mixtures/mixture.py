@@ -25,7 +25,7 @@ from .._lib.display import table, text_table
 from .._lib.frames import frame
 from .._lib.results import span
 from ..information import divergence_terms
-from ..trees import TokenTree, checked_trees, leaf_distributions, one_after_another
+from ..trees import TokenTree, checked_trees, joint_leaves, one_after_another
 from .blocks import SCALE, compensated_sum, leaf_blocks
 from .coding import codeword_lengths, ideal_lengths, joint_counts, power_mean
 from .response import CentredBlock, centred_blocks, centred_gram, gram
@@ -67,7 +67,7 @@ class Mixture:
         separately. A row of integers of any size is read exactly as counts divided by their total; so is a
         row of Fractions. A row of floats is kept as given and must sum to 1 within rounding; if there is one,
         the masses of the other rows are rounded to floats too.
-    sizes : array_like or other sequence of N numbers
+    sizes : array_like or other sequence of N numbers, or a mapping of names to them
         The |D_i|: ints, floats, long doubles or Fractions between 2^-200 and 2^200, kept exactly.
     names : sequence of N distinct strings, optional
         Default: those of a mapping, else "D1", "D2", ...
@@ -103,14 +103,12 @@ class Mixture:
         self,
         distributions: Annotated[Numbers, "datasets leaves"] | Mapping[str, Any],
         # Without a default, Mixture(trees) would complain of missing sizes.
-        sizes: Annotated[Numbers, "datasets"] | None = None,
+        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
         *,
         names: Iterable[str] | None = None,
         depth: int | None = None,
     ) -> None:
-        if isinstance(distributions, Mapping):
-            names = distributions.keys() if names is None else names
-            distributions = list(distributions.values())
+        distributions, names = checks.named(distributions, names)
         listed = distributions if isinstance(distributions, list | tuple) else [distributions]
         for given in listed:
             if isinstance(given, str | bytes | TokenTree):
@@ -121,16 +119,16 @@ class Mixture:
         if sizes is None:
             raise TypeError("sizes is missing: must be a sequence of numbers, one per dataset")
         self._rows = Rows(distributions)
-        self._sizes = exact_sizes(sizes, self.n_datasets)
         self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
+        self._sizes = exact_sizes(sizes, self.n_datasets, None if names is None else self._names)
         self._depth = None if depth is None else checks.integer("depth", depth, 1)
 
     @classmethod
     def from_trees(
         cls,
         trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
-        sizes: Annotated[Numbers, "datasets"] | TokenTree | None = None,
-        *more: TokenTree,
+        *more: Any,
+        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
         depth: int | None = None,
         names: Iterable[str] | None = None,
     ) -> "Mixture":
@@ -140,10 +138,11 @@ class Mixture:
         ----------
         trees : sequence of N TokenTrees, or a mapping from names to them
             One tree per dataset.
-        sizes : sequence of N numbers, optional
-            Default: the trees' total weights. A model's tree has total weight 1: give sizes.
         *more : TokenTree
-            Further trees, if they are given one after another, `Mixture.from_trees(a, b, c)`.
+            Further trees, if they are given one after another, `Mixture.from_trees(a, b, c)`; after a
+            sequence or a mapping, the sizes may stand here.
+        sizes : sequence of N numbers, or a mapping of names to them, optional
+            Default: the trees' total weights. A model's tree has total weight 1: give sizes.
         depth : int, optional
             Prune the joint tree to this depth. Default: the depth of the deepest tree.
         names : sequence of N distinct strings, optional
@@ -169,18 +168,24 @@ class Mixture:
         >>> Mixture.from_trees([web, chat], depth=1)
         Mixture(2 datasets, 2 leaves, depth 1: D1 3, D2 1)
         """
-        names = trees.keys() if isinstance(trees, Mapping) and names is None else names
-        listed, given = one_after_another(trees, sizes, more)
-        trees = checked_trees(listed)
-        deepest = max(tree.depth for tree in trees) if depth is None else depth
-        trees = [tree.prune(deepest) for tree in trees]
-        weights = leaf_distributions(trees, depth, weights=True)
-        totals = [tree.total_weight for tree in trees]
+        _, names = checks.named(trees, names)
+        listed, given = one_after_another(trees, more, "sizes", sizes)
+        return cls._of_trees(checked_trees(listed), given, depth, names)
+
+    @classmethod
+    def _of_trees(
+        cls, trees: dict[str, TokenTree], sizes: Any, depth: int | None, names: Iterable[str] | None
+    ) -> "Mixture":
+        """`from_trees` of trees by what errors call them."""
+        deepest = max(tree.depth for tree in trees.values()) if depth is None else depth
+        trees = {name: tree.prune(deepest) for name, tree in trees.items()}
+        weights, *_ = joint_leaves(trees, depth, weights=True)
+        totals = [tree.total_weight for tree in trees.values()]
         if weights.dtype.kind == "f":
             weights = weights / np.asarray(totals, np.float64)[:, None]
-        mixture = cls(weights, totals if given is None else given, names=names, depth=deepest)
-        if any(tree.unexpanded_weight > 0 for tree in trees):
-            mixture._unread = Unread(tuple(trees))
+        mixture = cls(weights, totals if sizes is None else sizes, names=names, depth=deepest)
+        if any(tree.unexpanded_weight > 0 for tree in trees.values()):
+            mixture._unread = Unread(tuple(trees.values()))
         return mixture
 
     # The data
@@ -295,12 +300,12 @@ class Mixture:
         """
         return checks.different({name: self.index(dataset, name) for name, dataset in datasets.items()})
 
-    def with_sizes(self, sizes: Annotated[Numbers, "datasets"]) -> "Mixture":
+    def with_sizes(self, sizes: Annotated[Numbers, "datasets"] | Mapping[str, float]) -> "Mixture":
         """The same datasets with other sizes; the distributions are shared, not copied.
 
         Parameters
         ----------
-        sizes : array_like, shape (N,)
+        sizes : array_like, shape (N,), or a mapping of names to sizes
             As for `Mixture`.
 
         Returns
@@ -313,7 +318,7 @@ class Mixture:
         Mixture(2 datasets, 2 leaves: D1 1000000000000000, D2 1)
         """
         other = copy(self)
-        other._sizes = exact_sizes(sizes, self.n_datasets)
+        other._sizes = exact_sizes(sizes, self.n_datasets, self._names)
         return other
 
     def perturb(self, dataset: int | str, amount: float | Fraction) -> "Mixture":
@@ -664,6 +669,8 @@ class Mixture:
         """
         nats = checks.log_base(base)
         allowed = share_bounds(self._names, lower, upper, available, repetitions, total)
+        if isinstance(sources, str):
+            raise TypeError(f"sources = {sources!r}: must list datasets; write [{sources!r}] for one")
         if sources is not None:
             allowed = allowed.among({self.index(each, "sources") for each in sources})
         weights = target_weights(target, self._names)
@@ -775,6 +782,6 @@ class Mixture:
 
 def no_mixture(name: str, given: object, kinds: str = "a Mixture") -> NoReturn:
     """Refuse what is no mixture, and say how trees become one."""
-    trees = isinstance(given, list | tuple | TokenTree)
+    trees = isinstance(given, list | tuple | Mapping | TokenTree)
     how = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
     raise TypeError(f"{name} is a {type(given).__name__}: must be {kinds}{how}")

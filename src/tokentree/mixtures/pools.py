@@ -26,9 +26,10 @@ class _Known(NamedTuple):
     """Logarithm of the number of leaves that a pool may fill."""
 
 
-def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
-    d = max(tree.depth for tree in trees) if depth is None else checks.integer("depth", depth, 1)
-    trees = [pruned(tree, d, f"trees[{i}]") for i, tree in enumerate(trees)]
+def _known(trees: dict[str, TokenTree], depth: int | None, q: int) -> _Known:
+    deepest = max(tree.depth for tree in trees.values())
+    d = deepest if depth is None else checks.integer("depth", depth, 1)
+    trees = {name: pruned(tree, d, name) for name, tree in trees.items()}
     union, places = joint_tree(trees, mixed=True)
     _, above = union._depths_and_parents()
     rests = np.flatnonzero(union.symbols == REST)
@@ -43,17 +44,18 @@ def _known(trees: list[TokenTree], depth: int | None, q: int) -> _Known:
     p = np.zeros((len(trees), len(leaves) + len(gaps)))
     pool = np.empty(p.shape, np.int64)
     rest, room = np.zeros((2, len(trees), len(rests)))
-    for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
-        weights = tree.weights[tree._leaf_nodes]
+    for i, ((name, tree), place) in enumerate(zip(trees.items(), places, strict=True)):
+        every = tree._within_range(name)
+        weights = every[tree._leaf_nodes]
         # Divided by their sum, rounded leaf masses are a distribution again.
         total = float(weights.sum() if weights.dtype.kind == "i" else math.fsum(weights))
         mass = np.zeros(union.n_nodes)
-        mass[place] = tree.weights / total * SCALE
+        mass[place] = every / total * SCALE
         p[i, : len(leaves)] = mass[leaves]
-        own = np.flatnonzero((tree.symbols == REST) & (tree.weights > 0))
+        own = np.flatnonzero((tree.symbols == REST) & (every > 0))
         mine = rank[place[own]]
         rest[i, mine] = mass[place[own]]
-        room[i, mine] = _room(tree, own, d, q, f"trees[{i}]")
+        room[i, mine] = _room(tree, own, d, q, name)
 
         known = np.zeros(union.n_nodes, dtype=bool)
         known[place] = True

@@ -6,7 +6,7 @@ division if the entries fit float64 exactly.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from numbers import Rational
@@ -140,7 +140,7 @@ class Rows:
 
 def exact_number(name: str, value: Any) -> Fraction:
     """`value`, an int, float or Fraction, as an exact Fraction."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Rational | float | np.floating):
+    if not checks.is_number(value):
         raise TypeError(f"{name} = {value!r}: must be an int, a float or a Fraction")
     if isinstance(value, Rational):
         return Fraction(int(value.numerator), int(value.denominator))
@@ -150,18 +150,20 @@ def exact_number(name: str, value: Any) -> Fraction:
     return Fraction(*value.as_integer_ratio())
 
 
-def exact_sizes(sizes: Any, n: int) -> tuple[Fraction, ...]:
-    """The sizes of n datasets as fractions, each in `SIZE_RANGE`."""
+def exact_sizes(sizes: Any, n: int, names: Sequence[str] | None) -> tuple[Fraction, ...]:
+    """The sizes of n datasets, in order or by name, as fractions, each in `SIZE_RANGE`."""
     rule = f"must be a sequence of {n} numbers, one per dataset"
-    listed = checks.items("sizes", sizes, rule)
+    listed = checks.items("sizes", checks.by_name("sizes", sizes, names, rule="must be > 0"), rule)
     if len(listed) != n:
         raise ValueError(f"sizes = {listed!r}: {rule}")
-    exact = tuple(exact_number(f"sizes[{i}]", size) for i, size in enumerate(listed))
-    for i, size in enumerate(exact):
-        if not SIZE_RANGE[0] <= size <= SIZE_RANGE[1]:
-            rule = "must be > 0" if size <= 0 else "must lie between 2**-200 and 2**200"
-            raise ValueError(f"sizes[{i}] = {listed[i]}: {rule}")
-    return exact
+    keys = names if names and isinstance(sizes, Mapping) else range(n)
+    exact = []
+    for key, size in zip(keys, listed, strict=True):
+        exact.append(exact_number(f"sizes[{key!r}]", size))
+        if not SIZE_RANGE[0] <= exact[-1] <= SIZE_RANGE[1]:
+            rule = "must be > 0" if exact[-1] <= 0 else "must lie between 2**-200 and 2**200"
+            raise ValueError(f"sizes[{key!r}] = {size}: {rule}")
+    return tuple(exact)
 
 
 def dataset_index(name: str, dataset: Any, n: int, names: Sequence[str] = ()) -> int:

@@ -144,19 +144,12 @@ def share_bounds(
 
 def _spread(name: str, value: Any, names: Sequence[str], default: float) -> Float[np.ndarray, "datasets"]:
     """A value for every dataset."""
-    if value is None:
-        return np.full(len(names), default)
-    if isinstance(value, Mapping):
-        spread = np.full(len(names), default)
-        for key, each in value.items():
-            if key not in names:
-                raise ValueError(f"{name} names {key!r}: must be one of {', '.join(map(repr, names))}")
-            spread[list(names).index(key)] = each
-    else:
-        array = checks.float_array(name, value)
-        if array.shape not in ((), (len(names),)):
-            raise ValueError(f"{name} has shape {array.shape}: must be one number, or ({len(names)},)")
-        spread = np.broadcast_to(array, (len(names),)).copy()
+    array = checks.float_array(
+        name, checks.by_name(name, default if value is None else value, names, default)
+    )
+    if array.shape not in ((), (len(names),)):
+        raise ValueError(f"{name} has shape {array.shape}: must be one number, or ({len(names)},)")
+    spread = np.broadcast_to(array, (len(names),)).copy()
     if not (spread >= 0).all():
         checks.fail_at(name, spread, ~(spread >= 0), "must be >= 0")
     return spread
@@ -164,12 +157,14 @@ def _spread(name: str, value: Any, names: Sequence[str], default: float) -> Floa
 
 def target_weights(target: str | Mapping[str, float], losses: Sequence[str]) -> Float[np.ndarray, "losses"]:
     """The target's weight on every loss."""
-    given = {target: 1.0} if isinstance(target, str) else dict(target)
+    given = {target: 1.0} if isinstance(target, str) else target
+    if not isinstance(given, Mapping):
+        raise TypeError(f"target is a {type(target).__name__}: must be one name, or map names to weights")
     weights = np.zeros(len(losses))
     for name, weight in given.items():
         if name not in losses:
             raise ValueError(f"target names {name!r}: must be one of {', '.join(map(repr, losses))}")
-        if not 0 <= weight < np.inf:
+        if not checks.is_number(weight) or not 0 <= weight < np.inf:
             raise ValueError(f"target[{name!r}] = {weight!r}: must be finite and >= 0")
         weights[list(losses).index(name)] = weight
     if not weights.any():

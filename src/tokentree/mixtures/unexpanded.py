@@ -38,7 +38,7 @@ multiplied by 2^512, which is exact, so underflow is far below 2^-250.
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
@@ -48,8 +48,8 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import Result, span
-from ..trees import TokenTree, checked_trees
+from .._lib.results import Result, few, span
+from ..trees import TokenTree, checked_trees, one_after_another
 from .blocks import SCALE, inverse_root
 from .mixture import Unread
 from .pools import _U, _error, _Known, _known, _lengths, _pools, _ratio, _sums, _within
@@ -70,11 +70,13 @@ class UnexpandedBounds(Result):
         R_it = d gamma_i / d n_t = (1 - S_it) / T, per block and per unit of size.
     unexpanded : float array, shape (N,)
         Share of each dataset's mass that is unexpanded at this depth.
+    names : tuple of N strings
+        The datasets' names.
 
     Notes
     -----
-    `to_frame` has one row per pair of datasets: index (i, t); values that depend on i alone are repeated for
-    every t.
+    `to_frame` has one row per pair of datasets: index (i, t), their positions; values that depend on i alone
+    are repeated for every t.
 
     Examples
     --------
@@ -90,18 +92,18 @@ class UnexpandedBounds(Result):
     response_lower: Float[np.ndarray, "datasets datasets"]
     response_upper: Float[np.ndarray, "datasets datasets"]
     unexpanded: Float[np.ndarray, "datasets"]
+    names: tuple[str, ...]
 
     def __repr__(self) -> str:
-        shares = span(self.unexpanded)
-        return f"UnexpandedBounds({len(self.unexpanded)} datasets, unexpanded share {shares})"
+        return f"UnexpandedBounds({few(self.names)}: unexpanded share {span(self.unexpanded)})"
 
-    def sign(self, i: int, t: int) -> int:
+    def sign(self, i: int | str, t: int | str) -> int:
         """Sign of R_it in every completion: 1 (rate i rises as t grows), -1, or 0 if undecided.
 
         Parameters
         ----------
-        i, t : int
-            Positions of two datasets.
+        i, t : int or str
+            Positions or names of two datasets.
 
         Returns
         -------
@@ -109,24 +111,23 @@ class UnexpandedBounds(Result):
 
         Examples
         --------
-        >>> trees = [TokenTree.from_leaves({"0": 1.0}), TokenTree.from_leaves({"1": 1.0})]
-        >>> bounds = unexpanded_bounds(trees)
-        >>> bounds.sign(0, 1), bounds.sign(0, 0)
+        >>> web, chat = TokenTree.from_leaves({"0": 1.0}), TokenTree.from_leaves({"1": 1.0})
+        >>> bounds = unexpanded_bounds({"web": web, "chat": chat})
+        >>> bounds.sign("web", "chat"), bounds.sign(0, 0)
         (1, -1)
         """
-        n = len(self.unexpanded)
-        i, t = dataset_index("i", i, n), dataset_index("t", t, n)
+        i, t = self._index("i", i), self._index("t", t)
         return interval_sign(self.response_lower[i, t], self.response_upper[i, t])
 
-    def holds(self, pretrain: int = 0, align: int = 1, perturb: int = 2) -> bool | None:
+    def holds(self, pretrain: int | str = 0, align: int | str = 1, perturb: int | str = 2) -> bool | None:
         """Whether Theorem 4.2's signs, S_pt > 1 > S_at, hold in every completion (True) or in none (False).
 
         None if the bounds leave it open.
 
         Parameters
         ----------
-        pretrain, align, perturb : int
-            Positions of D_p, D_a and D_t.
+        pretrain, align, perturb : int or str
+            Positions or names of D_p, D_a and D_t.
 
         Returns
         -------
@@ -139,32 +140,38 @@ class UnexpandedBounds(Result):
         True
         """
         given = {"pretrain": pretrain, "align": align, "perturb": perturb}
-        n = len(self.unexpanded)
-        p, a, t = checks.different({name: dataset_index(name, i, n) for name, i in given.items()})
+        p, a, t = checks.different({role: self._index(role, each) for role, each in given.items()})
         return signs_hold(self.sign(p, t) or None, self.sign(a, t) or None)
+
+    def _index(self, name: str, dataset: int | str) -> int:
+        return dataset_index(name, dataset, len(self.names), self.names)
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
         n = len(self.unexpanded)
         i, t = np.indices((n, n)).reshape(2, -1)
-        pairs = {name: each.ravel() if each.ndim == 2 else each[i] for name, each in vars(self).items()}
+        arrays = {name: each for name, each in vars(self).items() if name != "names"}
+        pairs = {name: each.ravel() if each.ndim == 2 else each[i] for name, each in arrays.items()}
         return {"i": i, "t": t} | pairs, "i", "t"
 
 
 def unexpanded_bounds(
-    trees: Sequence[TokenTree],
-    sizes: Annotated[Numbers, "datasets"] | None = None,
-    *,
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
+    *more: Any,
+    sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
     depth: int | None = None,
     base: float = 2,
     vocabulary_size: int | None = None,
+    names: Iterable[str] | None = None,
 ) -> UnexpandedBounds:
     r"""Bound the rates, overlaps and response of datasets whose trees have unexpanded leaves.
 
     Parameters
     ----------
-    trees : sequence of N TokenTrees
+    trees : sequence of N TokenTrees, or a mapping of names to them
         As in `Mixture.from_trees`; leaf weights are divided by their sum.
-    sizes : sequence of N numbers, optional
+    *more : TokenTree
+        As in `Mixture.from_trees`: further trees, or the sizes after a sequence or a mapping.
+    sizes : sequence of N numbers, or a mapping of names to them, optional
         Default: the trees' total weights.
     depth : int, optional
         Depth d of the joint tree; unexpanded mass may lie down to it. Default: that of the deepest tree.
@@ -174,6 +181,8 @@ def unexpanded_bounds(
         Number of symbols that unexpanded mass may lie on. Default: the trees' alphabet size. A tree from
         `read_along`, or of a model that returns only its likely tokens, needs the vocabulary size of the
         model: the tree's alphabet omits ids that its unexpanded leaves represent.
+    names : sequence of N distinct strings, optional
+        Default: those of a mapping, else "D1", "D2", ...
 
     Returns
     -------
@@ -209,12 +218,17 @@ def unexpanded_bounds(
     [1.39 0.31] [1.69 0.61]
     """
     unit = checks.log_base(base)
-    trees = checked_trees(trees)
-    n = len(trees)
-    exact = exact_sizes([tree.total_weight for tree in trees] if sizes is None else sizes, n)
+    _, names = checks.named(trees, names)
+    listed, sizes = one_after_another(trees, more, "sizes", sizes)
+    named = checked_trees(listed)
+    n = len(named)
+    labels = checks.distinct_names(names, n, "dataset", "D")
+    totals = [tree.total_weight for tree in named.values()]
+    exact = exact_sizes(totals if sizes is None else sizes, n, None if names is None else labels)
     w = _weights(exact)
-    q = checks.integer("vocabulary_size", vocabulary_size or trees[0].alphabet_size, trees[0].alphabet_size)
-    known = _known(trees, depth, q)
+    least = next(iter(named.values())).alphabet_size
+    q = checks.integer("vocabulary_size", vocabulary_size or least, least)
+    known = _known(named, depth, q)
     rates = _rates(known, w) / unit
     overlap = _overlaps(known, w)
     excess = _conserve(_from_one(overlap), w)
@@ -228,6 +242,7 @@ def unexpanded_bounds(
         response[0] - 4 * _U * np.abs(response[0]),
         response[1] + 4 * _U * np.abs(response[1]),
         known.rest.sum(axis=1) / SCALE,
+        labels,
     )
 
 
@@ -254,7 +269,7 @@ class Completions:
     """
 
     def __init__(self, unread: Unread) -> None:
-        self._known = _known(list(unread.trees), None, unread.trees[0].alphabet_size + 1)
+        self._known = _known(checked_trees(unread.trees), None, unread.trees[0].alphabet_size + 1)
         self._means = unread.means
 
     def excess(self, sizes: Sequence[Fraction]) -> Float[np.ndarray, "2 datasets datasets"]:

@@ -5,6 +5,7 @@ of every response is the cross-entropy of the data's leaves under the model's tr
 The rates of real codes are measured here for comparison.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from .._lib import checks, log_masses
 from .._lib.checks import Numbers
 from .._lib.results import Result, span
 from ..codes import arithmetic_encode, huffman_lengths
-from ..trees import Joined, TokenTree, by_depth, checked_tree, refuse_open
+from ..trees import Joined, TokenTree, by_depth, checked_tree, node_name, refuse_open
 
 _CODES = 1000
 """Number of depths up to which Huffman codes are built by default."""
@@ -36,13 +37,18 @@ class ModelRates(Result):
     entropy : float array, shape (D,)
         Entropy of the data's own pruned tree: the rate of the best model of depth d.
     log_loss : float array, shape (D,)
-        Cross-entropy of the data's leaves under the model's; inf if the model gives one of them no mass.
+        Cross-entropy of the data's leaves under the model's; inf if the model gives one of them no mass, NaN
+        if it is unexpanded on one of them.
+    log_loss_lower : float array, shape (D,)
+        The log-loss where it is known; elsewhere its lower bound over all completions of the model's tree.
+    unlisted : float array, shape (D,)
+        Share of the data on which the model is unexpanded.
     huffman : float array, shape (D,)
-        Mean codeword length of the Huffman code built on the model's leaves; NaN where log_loss is inf or no
-        code was built (see `model_rates`).
+        Mean codeword length of the Huffman code built on the model's leaves; NaN where log_loss is not finite
+        or no code was built (see `model_rates`).
     arithmetic : float array, shape (D,)
         Length of all blocks under arithmetic coding with the model's leaves, divided by their number; NaN
-        where log_loss is inf or it was not requested.
+        where log_loss is not finite or it was not requested.
 
     Notes
     -----
@@ -59,11 +65,15 @@ class ModelRates(Result):
     tokens: Float[np.ndarray, "depths"]
     entropy: Float[np.ndarray, "depths"]
     log_loss: Float[np.ndarray, "depths"]
+    log_loss_lower: Float[np.ndarray, "depths"]
+    unlisted: Float[np.ndarray, "depths"]
     huffman: Float[np.ndarray, "depths"]
     arithmetic: Float[np.ndarray, "depths"]
 
     def __repr__(self) -> str:
-        return f"ModelRates(depth {span(self.depths)}, log-loss {span(self.log_loss)})"
+        known = ~np.isnan(self.log_loss)
+        unknown = "" if known.all() else f" at least, known at {known.sum()} of {len(known)} depths"
+        return f"ModelRates(depth {span(self.depths)}, log-loss {span(self.log_loss_lower)}{unknown})"
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
         return vars(self), "depths"
@@ -83,7 +93,7 @@ def model_rates(
     Parameters
     ----------
     model_tree : TokenTree
-        The model on the prefixes of the data, from `adapters.read_along`; or any tree over the alphabet.
+        The model on the prefixes of the data, from `read_along`; or any tree over the alphabet.
     data_tree : TokenTree
         Counts or masses, none of them unexpanded.
     depths : sequence of int, optional
@@ -108,10 +118,15 @@ def model_rates(
     ------
     ValueError
         If alphabets differ, `depths` is empty, a depth is below 1 or below a cut, the data have unexpanded
-        mass or lie where the model has, `arithmetic` is requested for masses, or `huffman` for leaves that
-        weigh less than 2^-1022.
+        mass, `arithmetic` is requested for masses, or `huffman` for leaves that weigh less than 2^-1022.
     ImportError
         If `arithmetic` is requested and constriction is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If the log-loss is unknown at a depth; it names the prefix that the model does not list and where most
+        of the data lie.
 
     Notes
     -----
@@ -135,19 +150,30 @@ def model_rates(
         raise ValueError("arithmetic = True: data_tree holds masses, and only counted blocks can be coded")
     grid = _grid(model_tree, data_tree, depths)
     joined = Joined.of(model_tree, data_tree, max(grid))
-    if model_tree._is_open:
-        _refuse_unread(joined, grid)
     data = data_tree.prune(max(grid))
     # The leaves at the last depth are those at every greater depth.
     at = np.minimum(grid, data.depth) - 1
     tokens, entropy, loss = (column[at] for column in _ideal(joined, data))
+    least, unlisted = loss.copy(), np.zeros(len(grid))
+    if model_tree._is_open:
+        lower, upper = (bound[at] for bound in joined.divergences())
+        unknown = lower != upper
+        least[unknown], loss[unknown] = (entropy + lower)[unknown], np.nan
+        strays, rests = joined.strays()
+        strays = strays[rests >= 0]
+        shares = log_masses.rounded(joined.data[strays])
+        levels, _ = joined.union._depths_and_parents()
+        unlisted[:] = np.cumsum(np.bincount(levels[strays], shares, data.depth + 1))[1:][at]
+        if unknown.any():
+            first = node_name(joined.union, strays[shares.argmax()])
+            _warn_unlisted(first, shares, min(np.array(grid)[unknown].tolist()))
     build = len(grid) <= _CODES if huffman is None else huffman
     lengths, bits = np.full((2, len(grid)), np.nan)
     counts = np.zeros(joined.union.n_nodes, np.int64)
     if arithmetic:
         counts[joined.data_at] = data.weights
     for i, leaves in enumerate(_leaves(joined.union, grid) if build or arithmetic else ()):
-        if loss[i] == np.inf:
+        if not np.isfinite(loss[i]):
             continue
         q = joined.model[leaves]
         if build and not log_masses.faint(q).any():
@@ -166,6 +192,8 @@ def model_rates(
         tokens=tokens,
         entropy=entropy / scale,
         log_loss=loss / scale,
+        log_loss_lower=least / scale,
+        unlisted=unlisted,
         huffman=lengths / unit,
         arithmetic=bits / data.total_weight / unit,
     )
@@ -175,7 +203,11 @@ def _grid(
     model_tree: TokenTree, data_tree: TokenTree, depths: Annotated[Numbers, "depths"] | None
 ) -> list[int]:
     """The requested depths, none of them below a cut."""
-    wanted = range(1, data_tree.depth + 1) if depths is None else checks.items("depths", depths)
+    wanted = (
+        range(1, data_tree.depth + 1)
+        if depths is None
+        else checks.items("depths", depths, "must be a sequence, such as [1, 2]")
+    )
     grid = [checks.integer("depths", depth, 1) for depth in wanted]
     if not grid:
         raise ValueError("depths is empty: at least one depth is needed")
@@ -185,17 +217,17 @@ def _grid(
     return grid
 
 
-def _refuse_unread(joined: Joined, grid: Sequence[int]) -> None:
-    """Refuse depths at which the model is unexpanded on some of the data."""
-    lower, upper = joined.divergences()
-    open_from = np.append(np.flatnonzero(lower != upper) + 1, np.inf)[0]
-    for depth in grid:
-        if depth >= open_from:
-            raise ValueError(
-                f"model_tree is unexpanded on some of the data within depth {depth}: use read_along on the "
-                "data, with a larger top if the model lists only its likeliest tokens, or modelled_depth for "
-                "bounds"
-            )
+def _warn_unlisted(first: str, shares: Float[np.ndarray, "strays"], depth: int) -> None:
+    """Warn of data on which the model is unexpanded, most of them at one node."""
+    most, total = (f"{100 * share:.3g}%" for share in (shares.max(), shares.sum()))
+    others = "" if len(shares) == 1 else f" ({total} with {len(shares) - 1} more)"
+    ends = "; data counted no deeper than they are long have no ends" if first.startswith("the end") else ""
+    warnings.warn(
+        f"model_tree does not list {first}, where {most} of the data lie{others}: from depth "
+        f"{depth} log_loss is nan, and at least log_loss_lower; read the model along the data, with a larger "
+        f"top if it lists only its likeliest tokens{ends}",
+        stacklevel=3,
+    )
 
 
 def _ideal(joined: Joined, data: TokenTree) -> tuple[Float[np.ndarray, "depths"], ...]:

@@ -310,8 +310,8 @@ def plot_best_sizes(
     best: BestSizes,
     ax: Axes | None = None,
     *,
-    low: Annotated[Numbers, "datasets"] | None = None,
-    high: Annotated[Numbers, "datasets"] | None = None,
+    low: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
+    high: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
 ) -> Axes:
     r"""The shares of the best mixture as bars, with intervals if given.
 
@@ -320,7 +320,7 @@ def plot_best_sizes(
     best : BestSizes
     ax : Axes, optional
         Default: a new figure's.
-    low, high : array_like, shape (N,), optional
+    low, high : array_like, shape (N,), or mappings of names to numbers, optional
         Ends of an interval for each size, in the unit of ``best.sizes``, as returned by ``law.interval(lambda
         law: law.best_sizes(target).sizes)``.
 
@@ -349,7 +349,9 @@ def plot_best_sizes(
     ax.barh(rows, best.sizes / total, color="0.75", edgecolor="0.3", linewidth=0.8, label="best mixture")
     most = float(best.sizes.max() / total)
     if low is not None and high is not None:
-        ends = np.stack([checks.float_array(name, x) for name, x in (("low", low), ("high", high))]) / total
+        given = {"low": low, "high": high}
+        by_name = {name: checks.by_name(name, each, best.names) for name, each in given.items()}
+        ends = np.stack([checks.float_array(name, each) for name, each in by_name.items()]) / total
         if ends.shape != (2, n) or not np.isfinite(ends).all() or (ends[0] > ends[1]).any():
             raise ValueError(f"low, high: must be {n} finite numbers each, low at most high")
         ax.hlines(rows, *ends, color="0.0", linewidth=1.2)

@@ -91,9 +91,9 @@ class DepthCurve(Result):
 
 def depth_curve(
     trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
-    depths: Annotated[Numbers, "depths"] | TokenTree | None = None,
-    *more: TokenTree,
-    sizes: Annotated[Numbers, "datasets"] | None = None,
+    *more: Any,
+    depths: Annotated[Numbers, "depths"] | None = None,
+    sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
     perturb: int | str = 2,
@@ -108,11 +108,12 @@ def depth_curve(
     trees : sequence of N >= 3 TokenTrees, or a mapping from names to them
         One tree per dataset. Trees of blocks (`TokenTree.from_bytes`) keep their blocks: depth d is then the
         first d symbols of every block.
+    *more : TokenTree
+        Further trees, if they are given one after another, `depth_curve(a, b, c)`; after a sequence or a
+        mapping, the depths may stand here.
     depths : array_like of int, shape (D,), optional
         Default: 1 to the depth of the deepest tree.
-    *more : TokenTree
-        Further trees, if they are given one after another, `depth_curve(a, b, c)`.
-    sizes : sequence of N numbers, optional
+    sizes : sequence of N numbers, or a mapping of names to them, optional
         The |D_i|, the same at every depth. Default: the trees' total weights.
     pretrain, align, perturb, base, per
         As in `elasticity`.
@@ -145,11 +146,11 @@ def depth_curve(
     >>> curve.overlap[:, 0, 2]
     array([1.5, 0. ])
     """
-    names = trees.keys() if isinstance(trees, Mapping) and names is None else names
-    listed, chosen = one_after_another(trees, depths, more)
-    trees = checked_trees(listed)
+    _, names = checks.named(trees, names)
+    listed, chosen = one_after_another(trees, more, "depths", depths)
+    named = checked_trees(listed)
     if chosen is None:
-        grid = list(range(1, max(tree.depth for tree in trees) + 1))
+        grid = list(range(1, max(tree.depth for tree in named.values()) + 1))
     else:
         found = checks.array("depths", chosen)
         if found.ndim != 1 or not found.size:
@@ -157,7 +158,7 @@ def depth_curve(
         grid = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(found.tolist())]
     mixtures: list[Mixture] = []
     for depth in grid:
-        mixtures.append(Mixture.from_trees(trees, sizes, depth=depth, names=names))
+        mixtures.append(Mixture._of_trees(named, sizes, depth, names))
         # Use the copy: an iterator is now exhausted.
         sizes, names = mixtures[0].exact_sizes, mixtures[0].names
     return DepthCurve(

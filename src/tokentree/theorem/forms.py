@@ -14,7 +14,7 @@ from .._lib.checks import Numbers
 from .._lib.results import Result
 from ..information import log1p_less
 from ..mixtures import Mixture, Rows, Unread, exact_number
-from ..trees import TokenTree
+from ..trees import TokenTree, checked_trees
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,7 +176,7 @@ def _parts(
     )
     unread = None
     if isinstance(given, list) and any(isinstance(part, TokenTree) for part in given):
-        mixture = Mixture.from_trees(given, depth=depth)
+        mixture = Mixture._of_trees(checked_trees(given, "parts"), None, depth, None)
         rows, depth, unread = mixture.rows, mixture.depth, mixture.unread
     else:
         rows = Rows(given, "parts")

@@ -112,6 +112,9 @@ class Elasticity(Result):
     dgamma_pretrain, dgamma_align, dgamma_perturb : float
         gamma_p', gamma_a', gamma_t': derivatives of the rates (ideal code, normalised or not) with respect to
         l.
+    bounds : tuple of two (lower, upper)
+        Proved bounds of gamma_p' and of gamma_a', of every completion if trees were read in part; infinite
+        where nothing is proved, as for a model that is not a `Mixture`.
     ratio : float
         -gamma_a' / (k gamma_p'), near 1 according to the theorem; inf or nan if gamma_p' is 0 or underflows.
     overlap_pretrain, overlap_align : float
@@ -134,8 +137,9 @@ class Elasticity(Result):
 
     Notes
     -----
-    `to_frame` has one row, with the names as pretrain, align and perturb, and the signs as sign_pretrain and
-    sign_align.
+    The repr gives the bounds in parentheses, as one number where they agree to four digits. `to_frame` has
+    one row, with the names as pretrain, align and perturb, the signs as sign_pretrain and sign_align, and the
+    bounds as lower_pretrain, upper_pretrain, lower_align and upper_align.
     """
 
     k: float
@@ -143,6 +147,7 @@ class Elasticity(Result):
     dgamma_pretrain: float
     dgamma_align: float
     dgamma_perturb: float
+    bounds: tuple[tuple[float, float], tuple[float, float]]
     ratio: float
     overlap_pretrain: float
     overlap_align: float
@@ -157,8 +162,9 @@ class Elasticity(Result):
         raise TypeError("an Elasticity is neither true nor false: ask for .holds, which is None if undecided")
 
     def __repr__(self) -> str:
-        pretrain, align, perturb = self.names
-        moves = (f"{name} {_MOVES[sign]}" for name, sign in zip((pretrain, align), self.signs, strict=True))
+        perturb = self.names[2]
+        each = zip(self.names, self.signs, self.bounds, strict=False)
+        moves = (f"{name} {_MOVES[sign]}{_between(*bounds)}" for name, sign, bounds in each)
         return (
             f"Elasticity(signs {_HOLDS[self.holds]}{', certified' if self.certified else ''}: "
             f"{', '.join(moves)} as {perturb} grows; k={self.k:.6g}, l={self.l:.6g}, "
@@ -169,10 +175,21 @@ class Elasticity(Result):
         return display.pairs(vars(self), "Elasticity: Theorem 4.2 says gamma_p' < 0 < gamma_a'")
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        row = {name: [value] for name, value in vars(self).items() if name not in ("signs", "names")}
+        apart = ("signs", "bounds", "names")
+        row = {name: [value] for name, value in vars(self).items() if name not in apart}
         row |= {role: [name] for role, name in zip(_ROLES, self.names, strict=True)}
+        for role, (lower, upper) in zip(_ROLES, self.bounds, strict=False):
+            row |= {f"lower_{role}": [lower], f"upper_{role}": [upper]}
         signs = dict(zip(("sign_pretrain", "sign_align"), self.signs, strict=True))
         return (row | verdicts([self]) | {name: _nullable([sign], "Int64") for name, sign in signs.items()},)
+
+
+def _between(lower: float, upper: float) -> str:
+    """An interval in a few characters; nothing if it has no ends."""
+    if math.isinf(lower) and math.isinf(upper):
+        return ""
+    ends = f"{lower:.4g}", f"{upper:.4g}"
+    return f" ({' to '.join(ends if ends[0] != ends[1] else ends[:1])})"
 
 
 @runtime_checkable
@@ -327,6 +344,7 @@ def responded(model: Responding, roles: Sequence[int], unit: float) -> Elasticit
         dgamma_pretrain=step * pulled,
         dgamma_align=step * grown,
         dgamma_perturb=step * float(response[t, t]),
+        bounds=((-math.inf, math.inf), (-math.inf, math.inf)),
         ratio=_ratio(pulled, grown, k),
         overlap_pretrain=math.nan,
         overlap_align=math.nan,
@@ -368,6 +386,7 @@ def decided(
         dgamma_pretrain=step * excess_p,
         dgamma_align=step * excess_a,
         dgamma_perturb=step * float(sums.excess[t]),
+        bounds=(_scaled(step, *found[0].bounds), _scaled(step, *found[1].bounds)),
         # Not from the derivatives: k gamma_p' may underflow.
         ratio=_ratio(excess_p, excess_a, k),
         overlap_pretrain=float(sums.overlap[p]),
@@ -382,12 +401,13 @@ def decided(
 
 
 class _Sums(NamedTuple):
-    """For one t and every i: 1 - S_it, its sign if proved, whether it keeps its digits, and S_it.
+    """For one t and every i: 1 - S_it, its error and sign if proved, whether it keeps its digits, and S_it.
 
     Also the cosine of the angle between a and t.
     """
 
     excess: Float[np.ndarray, "datasets"]
+    error: Float[np.ndarray, "datasets"]
     sign: Float[np.ndarray, "datasets"]
     steady: Bool[np.ndarray, "datasets"]
     overlap: Float[np.ndarray, "datasets"]
@@ -397,7 +417,17 @@ class _Sums(NamedTuple):
 class _Decision(NamedTuple):
     sign: Sign
     excess: float
+    bounds: tuple[float, float]
     method: str
+
+
+def _scaled(step: float, lower: float, upper: float) -> tuple[float, float]:
+    """Bounds times a factor that is itself rounded, and its unit too; a bound of zero stays exact."""
+    lower, upper = (
+        end and math.nextafter(end * step * (1 + math.copysign(2.0**-49, out * end)), out * math.inf)
+        for end, out in ((lower, -1), (upper, 1))
+    )
+    return lower, upper
 
 
 def _float_sums(mixture: Mixture, a: int, t: int) -> _Sums:
@@ -422,11 +452,13 @@ def _float_sums(mixture: Mixture, a: int, t: int) -> _Sums:
     )
     lengths = math.sqrt(own[0]) * math.sqrt(gram[t])
     bound = 1.01 * error + 2.0**-600 * mixture.n_leaves
-    proved = (np.abs(gram) > bound) & (c + rho + BLOCK * u < 1e-3)
+    bound = np.where(c + rho + BLOCK * u < 1e-3, bound, np.inf)
+    proved = np.abs(gram) > bound
     # Signs before the scale is removed: a derivative that underflows still has a sign.
     steady = np.abs(gram) >= STEADY * scale
     cosine = float(gram[a]) / lengths if lengths > 0 else math.nan
-    return _Sums(-gram / SCALE, np.where(proved, -np.sign(gram), 0.0), steady, overlap / SCALE, cosine)
+    sign = np.where(proved, -np.sign(gram), 0.0)
+    return _Sums(-gram / SCALE, bound / SCALE, sign, steady, overlap / SCALE, cosine)
 
 
 def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
@@ -436,21 +468,25 @@ def _decide(mixture: Mixture, i: int, t: int, sums: _Sums) -> _Decision:
     if mixture.n_leaves <= (EXACT_LEAVES if sign else INTEGER_LEAVES) and not (sign and sums.steady[i]):
         exact = integer_excess(mixture.rows, mixture.exact_sizes, i, t)
     value = rounded if exact is None else exact.over / exact.under
+    lost = 4 * math.ulp(value) if exact is not None and exact.over else 0.0
+    error = float(sums.error[i]) if exact is None else lost
+    bounds = value - error, value + error
     if sign:
-        return _Decision(sign, value, "floating-point bound")
+        return _Decision(sign, value, bounds, "floating-point bound")
     if exact is not None:
-        return _Decision(_sign(exact.over), value, exact.method)
+        return _Decision(_sign(exact.over), value, bounds, exact.method)
     limit = ": too many leaves" if mixture.n_leaves > INTEGER_LEAVES else " at this precision"
-    return _Decision(None, rounded, f"undecided{limit}")
+    return _Decision(None, rounded, bounds, f"undecided{limit}")
 
 
 def _certain(mixture: Mixture, read: _Decision, bounds: Float[np.ndarray, "2"]) -> _Decision:
     """The decision if part of the mass is unexpanded: the part that was read proves nothing by itself."""
-    sign = _sign(interval_sign(*bounds))
-    if sign:
-        return read._replace(sign=sign, method="bounds over every completion of the unexpanded mass")
+    lower, upper = map(float, bounds)
+    read = read._replace(sign=_sign(interval_sign(lower, upper)) or None, bounds=(lower, upper))
+    if read.sign:
+        return read._replace(method="bounds over every completion of the unexpanded mass")
     share = f"an unexpanded share of up to {mixture.unexpanded.max():.3g}"
-    return read._replace(sign=None, method=f"undecided: {share} leaves it open")
+    return read._replace(method=f"undecided: {share} leaves it open")
 
 
 def _sign(number: int) -> Sign:

@@ -62,7 +62,7 @@ class FineTuningResponse(Result):
 
 def fine_tuning_response(
     model: Any,
-    losses: Iterable[Loss],
+    losses: Iterable[Loss] | Mapping[str, Loss],
     names: Iterable[str] | None = None,
     *,
     preconditioner: Preconditioner | None = None,
@@ -83,11 +83,11 @@ def fine_tuning_response(
     model : torch.nn.Module
         On any device, in any real dtype. It is left unchanged, gradients and buffers included. Parameters
         that do not require a gradient are left out, and a shared parameter counts once.
-    losses : N callables
+    losses : N callables, or a mapping of names to them
         Each takes `model` and returns its loss on a dataset as a scalar tensor in nats, the same at every
         call.
     names : N distinct strings, optional
-        Names of the datasets. Default: "D1", "D2", ...
+        Names of the datasets. Default: those of a mapping, else "D1", "D2", ...
     preconditioner : mapping or callable, optional
         P, by default the identity, as for plain gradient descent. A mapping is a diagonal: for the name of
         every parameter that requires a gradient, as ``model.named_parameters()`` has it, a number or a tensor
@@ -138,6 +138,7 @@ def fine_tuning_response(
     unit = checks.log_base(base)
     torch = torch_for("fine_tuning_response")
     parameters = trainable(torch, model)
+    losses, names = checks.named(losses, names)
     listed = checks.items("losses", losses, "must be a sequence of callables")
     if not listed:
         raise ValueError("losses is empty: must be at least one callable")

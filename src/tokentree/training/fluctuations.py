@@ -71,7 +71,7 @@ class FluctuationResponse(Result):
 def fluctuation_response(
     losses: Annotated[Numbers, "*chains draws datasets"],
     temperature: float,
-    sizes: Annotated[Numbers, "datasets"] | None = None,
+    sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
     *,
     names: Iterable[str] | None = None,
     base: float = 2,
@@ -86,7 +86,7 @@ def fluctuation_response(
         strength as size.
     temperature : float
         tau, finite and > 0.
-    sizes : array_like, shape (N,), optional
+    sizes : array_like, shape (N,), or a mapping of names to sizes, optional
         The sizes n in F_n = sum n_i L_i, >= 0 and not all 0. Without them there is no `balance`.
     names : N distinct strings, optional
         Names of the datasets. Default: "D1", "D2", ...
@@ -153,7 +153,11 @@ def fluctuation_response(
         raise ValueError(f"temperature has shape {tau.shape}: must be one number")
     n = draws.shape[2]
     labels = checks.distinct_names(names, n, "loss", "D")
-    counts = None if sizes is None else _sizes(sizes, n)
+    counts = (
+        None
+        if sizes is None
+        else _sizes(checks.by_name("sizes", sizes, None if names is None else labels), n)
+    )
     # A constant loss is then exactly zero, and large ones keep their digits.
     start = draws[0, 0]
     rates, rate_errors, _ = _means(draws - start)

@@ -139,7 +139,7 @@ class TrainingRuns:
         self._labels = None if labels is None else self._label_names(labels)
 
     def _losses_array(self, name: str, value: Numbers) -> Float[np.ndarray, "runs losses"]:
-        array = checks.float_array(name, value)
+        array = _floats(name, value)
         losses = self.n_datasets + len(self._tasks)
         if array.shape != (self.n_runs, losses):
             rule = f"({self.n_runs}, {losses}): a row for each run, a column for each dataset and each task"
@@ -167,7 +167,7 @@ class TrainingRuns:
     def from_csv(
         cls,
         sizes_path: str | os.PathLike[str],
-        rates_path: str | os.PathLike[str],
+        rates_path: str | os.PathLike[str] | None = None,
         *,
         sizes: Columns | None = None,
         rates: Columns | None = None,
@@ -180,8 +180,8 @@ class TrainingRuns:
 
         Rows are joined on the column `run`; by default on ``run`` or ``run_id`` if both files have it
         (Olmix), else on the first column if it has the same name in both (RegMix). Rows of runs that are in
-        only one file are left out and listed in `left_out`. If both paths are the same file, its rows are the
-        runs, and `sizes` or `rates` selects the columns.
+        only one file are left out and listed in `left_out`. If only one file is given, its rows are the runs,
+        and `sizes` or `rates` selects the columns.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class TrainingRuns:
         {'web': 'val/web_loss', 'code': 'val/code_loss', 'quiz': 'val/quiz_loss'}
         """
         asked = Asked(sizes, rates, run, parameters, tokens, losses)
-        return cls._read(*from_files(sizes_path, rates_path, asked))
+        return cls._read(*from_files(sizes_path, sizes_path if rates_path is None else rates_path, asked))
 
     @classmethod
     def from_frame(
@@ -710,6 +710,16 @@ class TrainingRuns:
         return table(header, len(self.losses), row, f"TrainingRuns: {self._summary()}", limit=200)
 
 
+def checked_runs(runs: object) -> TrainingRuns:
+    """The runs, or an error that says what makes them."""
+    if not isinstance(runs, TrainingRuns):
+        raise TypeError(
+            f"runs is a {type(runs).__name__}: must be TrainingRuns, as TrainingRuns(sizes, rates) or "
+            "TrainingRuns.from_csv(path) makes them"
+        )
+    return runs
+
+
 class _Found(NamedTuple):
     pairs: int
     violated: int
@@ -840,8 +850,20 @@ class _Lacking(NamedTuple):
         return found
 
 
+def _floats(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
+    """`value` as float64; columns or rows by name are a table."""
+    if isinstance(value, Mapping) or (
+        isinstance(value, list | tuple) and isinstance(next(iter(value), 0), Mapping)
+    ):
+        raise TypeError(
+            f"{name} holds numbers by name: must be (runs, {'datasets' if name == 'sizes' else 'losses'}); a "
+            "table with a column for each is read by TrainingRuns.from_frame(frame, sizes=..., rates=...)"
+        )
+    return checks.float_array(name, value)
+
+
 def _checked_sizes(value: Numbers) -> Float[np.ndarray, "runs datasets"]:
-    sizes = checks.float_array("sizes", value)
+    sizes = _floats("sizes", value)
     if sizes.ndim != 2 or not sizes.size:
         raise ValueError(f"sizes has shape {sizes.shape}: must be (runs, datasets), at least one of each")
     checks.nonnegative("sizes", sizes)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.results import Result
-from .runs import TrainingRuns
+from .runs import TrainingRuns, checked_runs
 
 
 @runtime_checkable
@@ -103,12 +103,7 @@ def scored(
 def sizes_of(sizes: Any, names: tuple[str, ...]) -> tuple[Float[np.ndarray, "runs datasets"], bool]:
     """Sizes as rows, and whether only one mixture was given."""
     n = len(names)
-    if isinstance(sizes, Mapping):
-        for name in sizes:
-            if name not in names:
-                raise ValueError(f"sizes names {name!r}: must be one of {', '.join(map(repr, names))}")
-        sizes = [sizes.get(name, 0.0) for name in names]
-    given = checks.float_array("sizes", sizes)
+    given = checks.float_array("sizes", checks.by_name("sizes", sizes, names, 0.0))
     if given.ndim not in (1, 2) or given.shape[-1] != n:
         raise ValueError(f"sizes has shape {given.shape}: must be ({n},) or (A, {n}), one number per dataset")
     checks.nonnegative("sizes", given)
@@ -145,9 +140,7 @@ def size_of(
 
 def in_order(runs: TrainingRuns, names: tuple[str, ...]) -> TrainingRuns:
     """The runs with the datasets in the law's order; datasets absent from the runs have size 0."""
-    if not isinstance(runs, TrainingRuns):
-        raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
-    for name in runs.names:
+    for name in checked_runs(runs).names:
         if name not in names:
             raise ValueError(f"runs has the dataset {name!r}: the law knows {', '.join(map(repr, names))}")
     if runs.names == names:

@@ -19,7 +19,7 @@ where e is the gradient of F, nonzero if training stopped early. If e is held fi
 still -G^T H^{-1} G there, and the two parts add up exactly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
@@ -111,14 +111,14 @@ class TrainedMixture:
     model : torch.nn.Module
         It is copied, with parameters and buffers in float64, and left unchanged: the copy, `module`, is
         trained. Parameters with ``requires_grad=False`` stay frozen; tied ones are one parameter.
-    losses : iterable of N callables
+    losses : iterable of N callables, or a mapping of names to them
         One per dataset, from the module to a tensor of one number in nats, twice differentiable in the
         parameters and the same at every call: `tree_loss`, `ids_loss`, or your own, with float64 data.
-    sizes : array_like, shape (N,)
+    sizes : array_like, shape (N,), or a mapping of names to sizes
         The n_i in any unit, finite and >= 0, not all zero. A dataset of size zero is a task: it is not
         trained on, but its rate responds.
     names : N distinct strings, optional
-        Default: "D1", "D2", ...
+        Default: those of a mapping, else "D1", "D2", ...
     regularizers : iterable of (omega, weight) pairs
         Callables as in `losses`, with weights lambda > 0 in the unit of the sizes: weight decay, a KL penalty
         to a reference, an anchor.
@@ -172,17 +172,18 @@ class TrainedMixture:
     def __init__(
         self,
         model: Any,
-        losses: Iterable[Loss],
-        sizes: Annotated[Numbers, "datasets"],
+        losses: Iterable[Loss] | Mapping[str, Loss],
+        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float],
         names: Iterable[str] | None = None,
         *,
         regularizers: Iterable[tuple[Loss, float]] = (),
     ) -> None:
+        losses, names = checks.named(losses, names)
         listed = _callables("losses", losses)
         if not listed:
             raise ValueError("losses is empty: must be one callable per dataset")
-        self._sizes = _checked_sizes(sizes, len(listed))
         self._names = checks.distinct_names(names, len(listed), "dataset", "D")
+        self._sizes = _checked_sizes(sizes, len(listed), None if names is None else self._names)
         omegas, self._strengths = _pairs(regularizers)
         torch = torch_for("TrainedMixture")
         self._module = float64_copy(torch, model)
@@ -295,7 +296,7 @@ class TrainedMixture:
 
     def with_sizes(
         self,
-        sizes: Annotated[Numbers, "datasets"],
+        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float],
         *,
         tolerance: float | None = None,
         steps: int = _STEPS,
@@ -305,7 +306,7 @@ class TrainedMixture:
 
         Parameters
         ----------
-        sizes : array_like, shape (N,)
+        sizes : array_like, shape (N,), or a mapping of names to sizes
         tolerance : float, optional
             Default: that of the last training.
         steps, progress
@@ -317,7 +318,7 @@ class TrainedMixture:
             It has its own module; losses and regularizers are shared.
         """
         other = copy(self)
-        other._sizes = _checked_sizes(sizes, self.n_datasets)
+        other._sizes = _checked_sizes(sizes, self.n_datasets, self._names)
         other._module = deepcopy(self._module)
         other._terms = Terms(other._module, self._terms.terms, self._terms.labels)
         other._here = None
@@ -472,8 +473,10 @@ class TrainedMixture:
         )
 
 
-def _checked_sizes(value: Numbers, n: int) -> Float[np.ndarray, "datasets"]:
-    sizes = checks.float_array("sizes", value).copy()
+def _checked_sizes(
+    value: Numbers | Mapping[str, float], n: int, names: Sequence[str] | None
+) -> Float[np.ndarray, "datasets"]:
+    sizes = checks.float_array("sizes", checks.by_name("sizes", value, names)).copy()
     if sizes.shape != (n,):
         raise ValueError(f"sizes has shape {sizes.shape}: must be ({n},), one number per loss")
     checks.nonnegative("sizes", sizes)

@@ -5,11 +5,14 @@ from .leaves import Leaf, Leaves
 from .merging import (
     checked_tree as checked_tree,
     checked_trees as checked_trees,
+    joint_leaves as joint_leaves,
     joint_tree as joint_tree,
     leaf_distributions,
     merge,
+    node_name as node_name,
     one_after_another as one_after_another,
     pruned as pruned,
+    unlisted as unlisted,
 )
 from .picture import node_rows as node_rows
 from .responses import flattened as flattened

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._lib import checks, log_masses
-from .._lib.archives import load_arrays, save_arrays
+from .._lib.archives import intact, load_arrays, save_arrays
 from .bands import Parts
 from .runs import run_starts
 from .tokens import _MAX_ALPHABET, REST, Nodes
@@ -40,20 +40,11 @@ def write_tree(path: str | os.PathLike[str], q: int, offsets: npt.NDArray[Any], 
 
 def read_tree(path: str | os.PathLike[str]) -> Parts:
     """Parts of the tree of `TokenTree.load`."""
-    with open(path, "rb") as file:
-        try:
-            arrays = load_arrays(file, _FORMAT, _VERSION, _PARTS)
-            q, offsets = operator.index(arrays["alphabet_size"]), arrays["offsets"]
-            nodes = arrays["symbols"], arrays["parents"], arrays["weights"]
-            validate(q, offsets, *nodes)
-        except MemoryError:
-            raise
-        # Damaged bytes make zipfile, zlib and NumPy raise a dozen kinds of error, including OSError.
-        except Exception as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(
-                f"path = {os.fspath(path)!r} is not an intact file written by TokenTree.save: {reason}"
-            ) from error
+    with open(path, "rb") as file, intact(path, _FORMAT):
+        arrays = load_arrays(file, _FORMAT, _VERSION, _PARTS)
+        q, offsets = operator.index(arrays["alphabet_size"]), arrays["offsets"]
+        nodes = arrays["symbols"], arrays["parents"], arrays["weights"]
+        validate(q, offsets, *nodes)
     return q, offsets, nodes
 
 

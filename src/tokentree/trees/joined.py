@@ -16,7 +16,8 @@ def refuse_open(data_tree: TokenTree) -> None:
     """Refuse data that are partly unexpanded."""
     if checked_tree("data_tree", data_tree)._is_open:
         raise ValueError(
-            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be fully known"
+            f"data_tree has the unexpanded weight {data_tree.unexpanded_weight}: the data must be fully "
+            "known; the model's tree comes first"
         )
 
 
@@ -35,27 +36,33 @@ class Joined(NamedTuple):
     @classmethod
     def of(cls, model_tree: TokenTree, data_tree: TokenTree, depth: int) -> "Joined":
         """Both pruned to `depth`."""
-        trees = [tree.prune(depth) for tree in (model_tree, data_tree)]
+        trees = {"model_tree": model_tree.prune(depth), "data_tree": data_tree.prune(depth)}
         union, places = joint_tree(trees, mixed=True)
         model, data = np.zeros((2, union.n_nodes))
-        model[places[0]], data[places[1]] = (tree._shares for tree in trees)
+        model[places[0]], data[places[1]] = (tree._shares for tree in trees.values())
         known = np.zeros(union.n_nodes, dtype=bool)
         known[places[0]] = True
         return cls(union, model, data, known, places[1])
 
+    def strays(self) -> tuple[Int[np.ndarray, "strays"], Int[np.ndarray, "strays"]]:
+        """Topmost nodes of the data that the model does not list; its unexpanded leaf beside each, or -1."""
+        _, parents = self.union._depths_and_parents()
+        rest = np.full(self.union.n_nodes, -1)
+        rests = np.flatnonzero(self.union.symbols == REST)
+        rest[parents[rests]] = rests
+        strays = np.flatnonzero(~self.known & self.known[parents] & (self.data != 0))
+        return strays, rest[parents[strays]]
+
     def divergences(self) -> tuple[Float[np.ndarray, "depths"], Float[np.ndarray, "depths"]]:
         """Bounds of KL(data || model) in nats, pruned to each depth from 1 on."""
         union, known, occurs = self.union, self.known, self.data != 0
-        levels, parents = union._depths_and_parents()
+        levels, _ = union._depths_and_parents()
         q, p = log_masses.rounded(self.model), log_masses.rounded(self.data).copy()
 
-        # Data below a known node but on none of its known children are in its unexpanded leaf, or nowhere.
-        rest = np.full(union.n_nodes, -1)
-        rest[parents[union.symbols == REST]] = np.flatnonzero(union.symbols == REST)
-        strays = np.flatnonzero(~known & known[parents] & occurs)
-        inside = rest[parents[strays]] >= 0
-        np.add.at(p, rest[parents[strays[inside]]], p[strays[inside]])
-        occurs[rest[parents[strays[inside]]]] = True
+        strays, rests = self.strays()
+        inside = rests >= 0
+        np.add.at(p, rests[inside], p[strays[inside]])
+        occurs[rests[inside]] = True
         lost = strays[~inside]
 
         terms = np.where(known, divergence_terms(p, q, p - q), 0.0)

@@ -1,16 +1,21 @@
 """Combining trees: their sum, and their distributions over the leaves of the joint tree."""
 
-from collections.abc import Mapping, Sequence
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Num
 
-from .._lib import log_masses
+from .._lib import checks, log_masses
 from . import bands
 from .runs import run_starts
-from .tokens import _MAX_COUNT, REST
+from .tokens import _MAX_COUNT, EOS, REST
 from .tree import TokenTree, tree_of_levels
+
+_SHOWN = 8
+"""Largest number of tokens of a prefix that errors show."""
 
 
 def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *more: TokenTree) -> TokenTree:
@@ -49,28 +54,22 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
     >>> merge([one, two]) == TokenTree.from_sequences(["0", "01", "01"])
     True
     """
-    trees = checked_trees(one_after_another(trees, None, more)[0])
-    _agreed(trees)
+    named = checked_trees(one_after_another(trees, more)[0])
+    trees = list(named.values())
+    _agreed(named)
     sources = [tree._source.prune(tree.depth) for tree in trees if isinstance(tree._source, bands.Bands)]
     compact = bands.merge(sources) if len(sources) == len(trees) else None
     if compact is not None:
         return TokenTree(trees[0].alphabet_size, compact.offsets, compact)
-    union, places = joint_tree(trees)
-    rests = np.flatnonzero(union.symbols == REST)
-    if len(rests):
-        level, above = union._depths_and_parents()
-        for i, (tree, place) in enumerate(zip(trees, places, strict=True)):
-            listed = np.zeros(union.n_nodes, dtype=bool)
-            listed[place] = True
-            unexpanded = np.zeros(union.n_nodes, dtype=bool)
-            unexpanded[above[place[tree.symbols == REST]]] = True
-            torn = np.flatnonzero(unexpanded[above] & ~listed & (union.symbols != REST))
-            if len(torn):
-                path = union._paths(above[torn[:1]])[0, : level[torn[0]] - 1]
-                raise ValueError(
-                    f"trees[{i}] has unexpanded mass after prefix {tuple(path.tolist())}, where another tree "
-                    f"lists nodes that it lacks: prune all to depth {level[torn[0]] - 1} or less"
-                )
+    union, places = joint_tree(named)
+    for (name, tree), place in zip(named.items(), places, strict=True):
+        for node in unlisted(union, tree, place)[:1]:
+            depth = int(union._depths_and_parents()[0][node]) - 1
+            prune = f"prune all to depth {depth} or less, or " if depth else ""
+            raise ValueError(
+                f"{name} has unexpanded mass where another tree lists {node_name(union, node)}: its mass "
+                f"there is unknown; {prune}mix them, Mixture.from_trees(trees)"
+            )
     return union
 
 
@@ -94,9 +93,17 @@ def leaf_distributions(
         Row i is tree i's distribution over the M joint leaves in lexicographic order; zero where tree i has
         no response.
 
+    Warns
+    -----
+    UserWarning
+        If a tree has unexpanded mass where another has leaves that it does not list. What it has on them is
+        unknown, and 0 in its row: from it, `cross_entropy` and `kl_divergence` may be ``inf`` although the
+        model's are finite.
+
     Notes
     -----
-    O(nodes log nodes) time, O(N M) memory. Section 3.2 of the paper, joint compression.
+    An unexpanded leaf is a leaf of its own. O(nodes log nodes) time, O(N M) memory. Section 3.2 of the paper,
+    joint compression.
 
     Examples
     --------
@@ -105,10 +112,29 @@ def leaf_distributions(
     array([[0.5, 0.5],
            [0. , 1. ]])
     """
-    trees = checked_trees(trees)
+    rows, named, union, places = joint_leaves(checked_trees(trees), depth, weights)
+    for (name, tree), place in zip(named.items(), places, strict=True):
+        at = unlisted(union, tree, place)
+        masses = log_masses.rounded(union._nodes[2][at])
+        if masses.any():
+            heaviest = node_name(union, at[masses.argmax()])
+            warnings.warn(
+                f"{name} has unexpanded mass where another tree has {heaviest}: "
+                "its mass there is unknown, and 0 in its row, so a cross-entropy or divergence may be inf "
+                "without reason; model_rates and modelled_depth compare data with a model, unexpanded_bounds "
+                "bounds mixtures, and a reader with a larger top lists more",
+                stacklevel=2,
+            )
+    return rows
+
+
+def joint_leaves(
+    trees: dict[str, TokenTree], depth: int | None, weights: bool
+) -> tuple[Num[np.ndarray, "datasets leaves"], dict[str, TokenTree], TokenTree, list[Int[np.ndarray, "_"]]]:
+    """Rows of `leaf_distributions`, the pruned trees by what errors call them, and their `joint_tree`."""
     if depth is not None:
-        trees = [pruned(tree, depth, f"trees[{i}]") for i, tree in enumerate(trees)]
-    values = [tree._within_range(f"trees[{i}]") for i, tree in enumerate(trees)]
+        trees = {name: pruned(tree, depth, name) for name, tree in trees.items()}
+    values = [tree._within_range(name) for name, tree in trees.items()]
     union, places = joint_tree(trees, mixed=True)
     rank = np.full(union.n_nodes, -1, dtype=np.int64)
     rank[union._leaf_nodes] = np.arange(union.n_leaves)
@@ -118,11 +144,36 @@ def leaf_distributions(
         column = rank[place]
         on = column >= 0
         row[column[on]] = value[on] if weights else value[on] / value[0]
-    return leaves
+    return leaves, trees, union, places
+
+
+def unlisted(union: TokenTree, tree: TokenTree, place: Int[np.ndarray, "_"]) -> Int[np.ndarray, "unlisted"]:
+    """Nodes of a joint tree beside one tree's unexpanded mass that it does not list, the topmost ones."""
+    if not tree._is_open:
+        return np.empty(0, np.int64)
+    _, above = union._depths_and_parents()
+    listed, part = np.zeros((2, union.n_nodes), dtype=bool)
+    listed[place] = True
+    part[above[place[tree.symbols == REST]]] = True
+    return np.flatnonzero(part[above] & ~listed & (union.symbols != REST))
+
+
+def node_name(tree: TokenTree, node: int | np.integer) -> str:
+    """A node in words: its prefix, or the end of a response; of a long one its first and last tokens."""
+    depth = int(np.searchsorted(tree.offsets, node, side="right")) - 1
+    path = tree._paths(np.array([node]))[0, :depth].tolist()
+    ends = path[-1] == EOS
+    prefix = path[:-1] if ends else path
+    shown = str(tuple(prefix))
+    if len(prefix) > _SHOWN:
+        first, last = (", ".join(map(str, part)) for part in (prefix[: _SHOWN // 2], prefix[-_SHOWN // 2 :]))
+        shown = f"({first}, ..., {last}) of {len(prefix)} tokens"
+    return f"{'the end after' if ends else 'prefix'} {shown}"
 
 
 def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
     """`tree` pruned to `depth`, if it is known to that depth; errors call it `name`."""
+    depth = checks.integer("depth", depth, 1)
     if depth > tree.depth and tree.is_cut:
         raise ValueError(f"depth = {depth}: {name} is cut at depth {tree.depth}, and unknown below")
     return tree.prune(depth)
@@ -130,14 +181,21 @@ def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
 
 def one_after_another(
     trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
-    second: Any,
-    more: Sequence[TokenTree],
+    more: Sequence[Any],
+    name: str = "",
+    second: Any = None,
 ) -> tuple[Sequence[TokenTree] | Mapping[str, TokenTree], Any]:
-    """Trees given as f(a, b, c) or f([a, b, c], second), and the second argument after a sequence."""
+    """Trees given as f(a, b, c) or f([a, b, c]), and the second argument.
+
+    `name` is that of the second argument, if there is one: it may be given by position after a sequence.
+    """
     if isinstance(trees, TokenTree):
-        return [trees, *([] if second is None else [second]), *more], None
-    if more:
-        raise TypeError(f"{len(more)} arguments too many: give trees as [a, b, c] or one after another")
+        return [trees, *more], second
+    extra = list(more)
+    if extra and name and second is None:
+        second = extra.pop(0)
+    if extra:
+        raise TypeError(f"{len(extra)} arguments too many: give trees as [a, b, c] or one after another")
     return trees, second
 
 
@@ -146,45 +204,60 @@ def checked_tree(name: str, tree: object) -> TokenTree:
     if isinstance(tree, TokenTree):
         return tree
     how = ""
-    if isinstance(tree, str | bytes | list | tuple):
-        how = "; TokenTree.from_sequences makes one from responses, from_text from a text"
+    listed = tree.values() if isinstance(tree, Mapping) else tree if isinstance(tree, list | tuple) else ()
+    if any(isinstance(each, TokenTree) for each in listed):
+        how = "; merge(trees) is the tree of several together"
+    elif isinstance(tree, str | bytes | list | tuple | Mapping | os.PathLike):
+        how = (
+            "; TokenTree.from_sequences makes one from responses, from_text from a text, from_file of a file"
+        )
     elif hasattr(type(tree), "distributions"):
         how = "; pass one of the trees it was made from"
     elif callable(tree):
-        how = "; for a model, adapters.read_along(model, data_tree) or adapters.read_model(model, depth)"
+        how = "; for a model, read_along(model, data_tree) or read_model(model, depth)"
     raise TypeError(f"{name} is a {type(tree).__name__}: must be a TokenTree{how}")
 
 
-def checked_trees(trees: Sequence[TokenTree] | Mapping[str, TokenTree]) -> list[TokenTree]:
-    """The trees, at least one."""
+def checked_trees(
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree], name: str = "trees"
+) -> dict[str, TokenTree]:
+    """The trees, at least one, by what errors call them: ``trees[0]``, or ``trees['web']`` of a mapping."""
     if isinstance(trees, TokenTree):
-        raise TypeError("trees is a TokenTree: must be a sequence of them; write [a, b] for trees a and b")
+        raise TypeError(f"{name} is a TokenTree: must be a sequence of them; write [a, b] for trees a and b")
     if hasattr(type(trees), "distributions"):
-        raise TypeError(f"trees is a {type(trees).__name__}: must be the trees it was made from")
-    trees = list(trees.values() if isinstance(trees, Mapping) else trees)
-    if not trees:
-        raise ValueError("trees is empty: at least one tree is needed")
-    return [checked_tree(f"trees[{i}]", tree) for i, tree in enumerate(trees)]
+        raise TypeError(f"{name} is a {type(trees).__name__}: must be the trees it was made from")
+    if isinstance(trees, str | bytes) or not isinstance(trees, Iterable):
+        checked_tree(name, trees)
+    listed = trees.items() if isinstance(trees, Mapping) else enumerate(trees)
+    named = {(label := f"{name}[{key!r}]"): checked_tree(label, tree) for key, tree in listed}
+    if not named:
+        raise ValueError(f"{name} is empty: at least one tree is needed")
+    return named
 
 
-def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
+def _agreed(trees: dict[str, TokenTree], mixed: bool = False) -> bool:
     """Refuse incompatible trees; return whether their sum is a tree of counts."""
-    q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
-    kind = type(trees[0].total_weight)
-    for i, tree in enumerate(trees):
+    (one, first), *_ = trees.items()
+    q, depth = first.alphabet_size, max(tree.depth for tree in trees.values())
+    kind = type(first.total_weight)
+    for name, tree in trees.items():
         if tree.alphabet_size != q:
             raise ValueError(
-                f"trees[{i}] has alphabet_size {tree.alphabet_size} and trees[0] has {q}: they must agree; "
-                f"count again with alphabet_size={max(q, tree.alphabet_size)}, or binarize() each"
+                f"{name} has alphabet_size {tree.alphabet_size} and {one} has {q}: they must agree; "
+                f"count again with alphabet_size={max(q, tree.alphabet_size)}, beside trees of a model with "
+                "alphabet_size=model.alphabet_size, or binarize() each"
             )
         if type(tree.total_weight) is not kind and not mixed:
-            raise ValueError(f"trees[{i}] and trees[0] mix counts and masses: all must be of one kind")
+            raise ValueError(
+                f"{name} and {one} mix counts and masses: all must be of one kind; Mixture.from_trees "
+                "takes both"
+            )
         if tree.is_cut and tree.depth < depth:
             raise ValueError(
-                f"trees[{i}] is cut at depth {tree.depth} and another tree reaches depth {depth}: prune all "
+                f"{name} is cut at depth {tree.depth} and another tree reaches depth {depth}: prune all "
                 f"to depth {tree.depth} or less"
             )
-    total = sum(tree.total_weight for tree in trees)
+    total = sum(tree.total_weight for tree in trees.values())
     counted = isinstance(total, int)
     if counted and total > _MAX_COUNT and not mixed:
         raise ValueError(f"trees count {total} responses in all: counts must stay below 2**63")
@@ -193,9 +266,11 @@ def _agreed(trees: list[TokenTree], mixed: bool = False) -> bool:
     return counted and total <= _MAX_COUNT
 
 
-def joint_tree(trees: list[TokenTree], mixed: bool = False) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
+def joint_tree(
+    named: dict[str, TokenTree], mixed: bool = False
+) -> tuple[TokenTree, list[Int[np.ndarray, "_"]]]:
     """The merged tree, and for each tree the positions of its nodes in the merged tree."""
-    counted = _agreed(trees, mixed)
+    counted, trees = _agreed(named, mixed), list(named.values())
     q, depth = trees[0].alphabet_size, max(tree.depth for tree in trees)
     zero = np.zeros(1, dtype=np.int64)
     places = [[zero] for _ in trees]

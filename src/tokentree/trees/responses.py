@@ -1,6 +1,6 @@
 """Reading responses: strings of digits, sequences of integers, or a matrix."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -22,9 +22,11 @@ def flattened(
         value = flat = _matrix(name, value)
         lengths = np.full(len(flat), flat.shape[1])
     elif isinstance(value, str | bytes):
-        raise TypeError(f"{name} = {value!r} is a single response: pass a list of responses")
+        shown = f"{name} = {value!r}" if len(value) < 60 else f"{name}, of {len(value):,} characters,"
+        text = "" if not isinstance(value, str) or not value.strip(_DIGITS) else f"; {_no_digits(pass_size)}"
+        raise TypeError(f"{shown} is a single response: pass a list of responses{text}")
     else:
-        value = list(value)
+        value = _listed_responses(name, value, pass_size)
         digits = _in_digits(value, q)
         if digits is not None:
             lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
@@ -36,22 +38,45 @@ def flattened(
         lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
     if len(lengths) == 0:
         raise ValueError(f"{name} is empty: a dataset needs at least one response")
+    # However large the alphabet, no character of a string but a digit is a symbol.
+    end = min(q, 10) if isinstance(value[0], str) else q
     # For unsigned types the maximum suffices.
-    if flat.size and (flat.max() >= q or (flat.dtype.kind in "iO" and flat.min() < 0)):
-        at = int(np.flatnonzero((flat < 0) | (flat >= q))[0])
+    if flat.size and (flat.max() >= end or (flat.dtype.kind in "iO" and flat.min() < 0)):
+        at = int(np.flatnonzero((flat < 0) | (flat >= end))[0])
         ends = np.cumsum(lengths)
         i = int(np.searchsorted(ends, at, side="right"))
         j = at - int(ends[i] - lengths[i])
         place = f"{name}[{j}]" if single else f"{name}[{i}][{j}]"
         found = value[i][j]
         found = found.item() if isinstance(found, np.generic) else found
+        if isinstance(found, str) and found not in _DIGITS:
+            raise ValueError(f"{place} = {found!r}: {_no_digits(pass_size)}")
         rule = f"symbols must lie in 0..{q - 1} (alphabet_size = {q})"
         largest = int(flat.max())
         # Beyond the digits, characters of a string are no symbols of any alphabet.
         if pass_size and flat.flat[at] >= q and (largest < 10 or not isinstance(value[i], str)):
             rule += f"; pass alphabet_size=, at least one more than the largest, here {largest + 1}"
+            rule += "" if isinstance(value[i], str) else "; for a model's token ids, model.alphabet_size"
         raise ValueError(f"{place} = {found!r}: {rule}")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
+
+
+def _listed_responses(name: str, value: Any, counted: bool) -> list[Any]:
+    """The responses of anything that lists them."""
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        weighted = counted and isinstance(value, Mapping)
+        how = "; TokenTree.from_leaves takes responses with their weights" if weighted else ""
+        raise TypeError(f"{name} is a {type(value).__name__}: must be a list of responses{how}")
+    return list(value)
+
+
+def _no_digits(counted: bool) -> str:
+    """What a string may hold, and what to pass for a text."""
+    bits = ", or count its bits by TokenTree.from_text(text, depth=16)" if counted else ""
+    return (
+        "a string holds decimal digits, one for each symbol; of a text, pass the ids of its tokens, "
+        f"model.encode(text){bits}"
+    )
 
 
 FEW = 64
@@ -127,7 +152,8 @@ def _response(place: str, row: Any) -> Any:
     """A response as a string or a list."""
     listed = row if isinstance(row, str) else _listed(place, row)
     if not isinstance(listed, str | list | tuple):
-        raise TypeError(f"{place} = {row!r}: must be a string of digits or a sequence of integers")
+        one = "; of one response, pass [response]" if isinstance(row, int | np.integer) else ""
+        raise TypeError(f"{place} = {row!r}: must be a string of digits or a sequence of integers{one}")
     return listed
 
 
