@@ -4,12 +4,14 @@ import math
 import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tokentree import (
     BlockCodec,
+    Elasticity,
     FisherSprings,
     HuffmanCode,
     Mixture,
@@ -27,10 +29,12 @@ from tokentree import (
     response_curve,
     sign_map,
     unexpanded_bounds,
+    verify,
     write_explorer,
 )
 from tokentree.adapters import read_along
 from tokentree.alignment import rebound_by_depth, simulate_rebound
+from tokentree.information import jensen_shannon_divergence
 from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
@@ -75,6 +79,9 @@ def test_trees_one_after_another_or_by_name(unchecked):
     np.testing.assert_array_equal(curve.overlap, plain.overlap)
     assert curve.names == ("web", "chat", "new")
     assert depth_curve(A, B, C) == plain
+    assert depth_curve(A, B, C, depths=[2]) == depth_curve([A, B, C], [2])
+    assert Mixture.from_trees(A, B, sizes=[7, 5]) == Mixture.from_trees([A, B], [7, 5])
+    assert unexpanded_bounds(A, B, sizes=[7, 5]) == unexpanded_bounds([A, B], [7, 5])
     np.testing.assert_array_equal(leaf_distributions({"a": A, "b": B}), leaf_distributions([A, B]))
 
 
@@ -136,7 +143,7 @@ def test_sizes_by_name(unchecked):
         (
             lambda s: Mixture({"web": [1, 0]}, {"web": "2"}),
             TypeError,
-            "sizes['web'] = '2': must be an int, a",
+            "sizes['web'] = '2': must be a number",
         ),
         (
             lambda s: Mixture([[1, 0]], s),
@@ -337,6 +344,90 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: FisherSprings([A, B, C]), TypeError, "of trees, Mixture.from_trees([a, b, c])"),
         (lambda: rebound_by_depth(A), TypeError, "write [a, b] for trees a and b"),
         (lambda: plot_tree(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
+        (
+            lambda: elasticity({"web": A, "chat": B, "new": C}),
+            TypeError,
+            "of trees, Mixture.from_trees([a, b, c",
+        ),
+        (lambda: Elasticity(MIXTURE), TypeError, "Elasticity is made by elasticity: it has 15 fields, not 1"),
+        (lambda: MixingLaw([[1]]), TypeError, "MixingLaw is made by MixingLaw.fit: it has 5 fields, not 1"),
+        (
+            lambda: MixingLaw.fit([[1]]),
+            TypeError,
+            "as TrainingRuns(sizes, rates) or TrainingRuns.from_csv(path) m",
+        ),
+        (
+            lambda: law().score([[1]]),
+            TypeError,
+            "runs is a list: must be TrainingRuns, as TrainingRuns(sizes, ",
+        ),
+        (
+            lambda: law().best_sizes(["D1"]),
+            TypeError,
+            "target is a list: must be one name, or map names to wei",
+        ),
+        (lambda: law().best_sizes({"D1": "x"}), ValueError, "target['D1'] = 'x': must be finite and >= 0"),
+        (lambda: law().best_sizes("D1", upper={"D1": "x"}), TypeError, "upper['D1'] = 'x': must be a number"),
+        (lambda: law().predict({"D1": -1}), ValueError, "sizes['D1'] = -1: must be >= 0"),
+        (
+            lambda: MIXTURE.best_sizes("D1", sources="D2"),
+            TypeError,
+            "must list datasets; write ['D2'] for one",
+        ),
+        (lambda: MIXTURE.rates("nats"), ValueError, "finite and > 1; 2 for bits, math.e for nats"),
+        (lambda: entropy([3, 1]), ValueError, "must sum to 1 within 1e-09; divide others by their sum"),
+        (lambda: entropy("0.5 0.5"), TypeError, "p holds text: must be real numbers"),
+        (lambda: HuffmanCode([1, 1]).encode("ab"), TypeError, "symbols holds text: must be integers"),
+        (
+            lambda: jensen_shannon_divergence([A, B]),
+            TypeError,
+            "[0] is a TokenTree: must be numbers; pass its le",
+        ),
+        (lambda: Mixture.from_trees(Path("a")), TypeError, "from_text from a text, from_file of a file"),
+        (
+            lambda: merge("a.txt", "b.txt"),
+            TypeError,
+            "1 arguments too many: give trees as [a, b, c] or one af",
+        ),
+        (
+            lambda: merge("a.txt"),
+            TypeError,
+            "trees is a str: must be a TokenTree; TokenTree.from_sequences m",
+        ),
+        (
+            lambda: Mixture.from_trees(chance),
+            TypeError,
+            "trees is a function: must be a TokenTree; for a model,",
+        ),
+        (lambda: Mixture.from_trees([A, B], depth="3"), TypeError, "depth = '3': must be an integer >= 1"),
+        (lambda: leaf_distributions([A, B], "3"), TypeError, "depth = '3': must be an integer >= 1"),
+        (
+            lambda: TokenTree.from_bytes("text", 8),
+            TypeError,
+            "must be contiguous bytes (use from_text for a str)",
+        ),
+        (
+            lambda: TokenTree.from_sequences(A),
+            TypeError,
+            "sequences is a TokenTree: must be a list of respons",
+        ),
+        (
+            lambda: TokenTree.from_sequences({"01": 3}),
+            TypeError,
+            "sequences is a dict: must be a list of responses; TokenTree.from_leaves takes responses with th",
+        ),
+        (lambda: NGramModel.fit({"01": 3}, 1), TypeError, "sequences is a dict: must be a list of responses"),
+        (
+            lambda: write_explorer("e.html", MIXTURE),
+            TypeError,
+            "must be an Explorer, as explore(k=1000) makes it",
+        ),
+        (
+            lambda: plotting.plot_response(MIXTURE, "web"),
+            TypeError,
+            "ax is a str: must be Matplotlib Axes; give o",
+        ),
+        (lambda: verify("theorem-3.4"), TypeError, "choose claims by claims=['theorem-3.4']"),
         (lambda: plot_tree_levels(MIXTURE), TypeError, "tree is a Mixture: must be a TokenTree"),
     ],
 )
@@ -386,6 +477,14 @@ def test_a_plot_of_something_else_names_what_makes_what_it_draws(unchecked, draw
     rule = f" is a {type(given).__name__}: must be a"
     with pytest.raises(TypeError, match=f"{re.escape(rule)}n? {kind}, as {re.escape(made)}"):
         draw(given)
+
+
+def test_one_file_of_runs_is_enough(tmp_path):
+    (tmp_path / "runs.csv").write_text("size_web,size_code,loss_web,loss_code\n3,1,2.5,1.5\n1,3,2.75,1.25\n")
+    runs = TrainingRuns.from_csv(tmp_path / "runs.csv", sizes="size_*", rates="loss_*")
+    assert runs == TrainingRuns([[3, 1], [1, 3]], [[2.5, 1.5], [2.75, 1.25]], ["web", "code"])
+    with pytest.raises(ValueError, match=r"are one file, runs\.csv: say which columns are which with sizes="):
+        TrainingRuns.from_csv(tmp_path / "runs.csv")
 
 
 def test_a_picture_is_no_tree(unchecked, tmp_path):

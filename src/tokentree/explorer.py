@@ -236,6 +236,10 @@ def write_explorer(path: str | os.PathLike[str], explorer: Explorer | None = Non
         raise TypeError(
             "path is an Explorer: must be the file to write, as in write_explorer(path, explorer)"
         )
+    if not isinstance(explorer, Explorer | None):
+        raise TypeError(
+            f"explorer is a {type(explorer).__name__}: must be an Explorer, as explore(k=1000) makes it"
+        )
     page = (explore() if explorer is None else explorer).page
     with replacing(path) as (file,):
         file.write(page.encode())

@@ -395,7 +395,7 @@ GOOD = {"sizes": [[1, 2], [3, 4]], "rates": [[1, 2], [3, 4]]}
         ({"sizes": [[1, NAN], [3, 1]]}, ValueError, r"sizes\[0, 1\] = nan"),
         ({"sizes": [[1, 2], [0, 0]]}, ValueError, r"sizes.sum\(axis=1\)\[1\] = 0.0: must be finite and > 0"),
         ({"sizes": [[1e308, 1e308], [1, 1]]}, ValueError, r"sizes.sum\(axis=1\)\[0\] = inf"),
-        ({"sizes": [["a", 1], [1, 1]]}, TypeError, "sizes has dtype"),
+        ({"sizes": [["a", 1], [1, 1]]}, TypeError, "sizes holds text"),
         ({"rates": [[1, 2]]}, ValueError, r"rates has shape \(1, 2\): must be \(2, 2\): a row for each run"),
         ({"rates": [[1, 2, 3]] * 2}, ValueError, r"rates has shape \(2, 3\): must be \(2, 2\)"),
         ({"rates": [[1, math.inf], [3, 4]]}, ValueError, r"rates\[0, 1\] = inf: must be finite, or NaN"),

@@ -50,7 +50,8 @@ def _place(name: str, at: int, shape: tuple[int, ...]) -> str:
 def log_base(base: float) -> float:
     """Natural logarithm of `base`, the factor from nats to the caller's unit."""
     if not (isinstance(base, int | float | np.integer | np.floating) and 1 < base < math.inf):
-        raise ValueError(f"base = {base!r}: the base of a logarithm must be finite and > 1")
+        units = "; 2 for bits, math.e for nats" if isinstance(base, str) else ""
+        raise ValueError(f"base = {base!r}: the base of a logarithm must be finite and > 1{units}")
     return math.log(base)
 
 
@@ -119,7 +120,7 @@ def exact_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
     if kind == "f" and width <= 8:
         return given.astype(np.float64, copy=False)
     if kind != "O":
-        raise TypeError(f"{name} has dtype {given.dtype}: must be real numbers that fit int64 or float64")
+        raise TypeError(f"{name} {_held(given)}: must be real numbers that fit int64 or float64")
     entries = given.ravel().tolist()
     return given if set(map(type, entries)) == {int} else _exact(name, entries, given.shape)
 
@@ -128,7 +129,8 @@ def _exact(name: str, entries: list[Any], shape: tuple[int, ...]) -> Shaped[np.n
     """Single entries as ints and Fractions, or as floats: floats and Fractions may not be mixed."""
     loose = None
     for at, entry in enumerate(entries):
-        if isinstance(entry, bool | np.bool_) or not isinstance(entry, Rational | float | np.floating):
+        if not is_number(entry):
+            _refuse_no_numbers(_place(name, at, shape), entry)
             raise TypeError(f"{_place(name, at, shape)} = {entry!r}: must be an int, a float or a Fraction")
         if isinstance(entry, Rational):
             # NumPy's own integers would overflow.
@@ -181,8 +183,18 @@ def integer_array(name: str, value: Numbers) -> Shaped[np.ndarray, "..."]:
                 raise TypeError(f"{_place(name, at, given.shape)} = {entry!r}: must be an integer")
         return _together(name, list(map(int, entries)), given.shape)
     if given.dtype.kind not in "iub":
-        raise TypeError(f"{name} has dtype {given.dtype}: must be integers")
+        raise TypeError(f"{name} {_held(given)}: must be integers")
     return given
+
+
+def _held(given: Shaped[np.ndarray, "..."]) -> str:
+    """What an array holds that are no numbers, in an error."""
+    return "holds text" if given.dtype.kind in "US" else f"has dtype {given.dtype}"
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a real number, exact or floating."""
+    return isinstance(value, Rational | float | np.floating) and not isinstance(value, bool | np.bool_)
 
 
 def is_array(value: Any) -> bool:
@@ -360,7 +372,8 @@ def distributions(name: str, value: Numbers) -> Float[np.ndarray, "*batch leaves
         sums = np.asarray(p.sum(axis=-1))
     off = ~(np.abs(sums - 1.0) <= SUM_TOLERANCE)
     if off.any():
-        fail_at(f"{name}.sum(axis=-1)", sums, off, f"probabilities must sum to 1 within {SUM_TOLERANCE:g}")
+        rule = f"probabilities must sum to 1 within {SUM_TOLERANCE:g}; divide others by their sum"
+        fail_at(f"{name}.sum(axis=-1)", sums, off, rule)
     return p
 
 
@@ -416,7 +429,13 @@ def named(things: Any, names: Iterable[str] | None) -> tuple[Any, Iterable[str] 
     return list(things.values()), things.keys() if names is None else names
 
 
-def by_name(name: str, value: Any, names: Sequence[str] | None, otherwise: float | None = None) -> Any:
+def by_name(
+    name: str,
+    value: Any,
+    names: Sequence[str] | None,
+    otherwise: float | None = None,
+    rule: str = "must be >= 0",
+) -> Any:
     """Numbers in the order of `names`, if a mapping gives them by name; anything else unchanged.
 
     Without `otherwise` every name needs a number. `names` is None if none were given.
@@ -429,9 +448,13 @@ def by_name(name: str, value: Any, names: Sequence[str] | None, otherwise: float
             "give names, by names= or a mapping of names to the datasets"
         )
     known = ", ".join(map(repr, names))
-    for key in value:
+    for key, each in value.items():
         if key not in names:
             raise ValueError(f"{name} names {key!r}: must be one of {known}")
+        if not is_number(each):
+            raise TypeError(f"{name}[{key!r}] = {each!r}: must be a number")
+        if not each >= 0:
+            raise ValueError(f"{name}[{key!r}] = {each}: {rule}")
     missing = [] if otherwise is not None else [each for each in names if each not in value]
     if missing:
         raise ValueError(

@@ -1,8 +1,9 @@
 """Common behaviour of results: comparison by value, tables and plain data, and short displays."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,14 +27,29 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b or (a != a and b != b))
 
 
-class Result:
+class Made:
+    """Base class of dataclasses whose docstring says what they are made by: so do errors of calls by hand."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Copies and pickles are made without arguments.
+        if args or kwargs:
+            needed = [each for each in fields(cls) if each.default is each.default_factory is MISSING]
+            given = len(args) + len(kwargs)
+            if given < len(needed):
+                maker = re.search("[Mm]ade by `(.+?)`", cls.__doc__ or "")
+                how = f"made by {maker[1]}" if maker else "a result"
+                raise TypeError(f"{cls.__name__} is {how}: it has {len(needed)} fields, not {given}")
+        return super().__new__(cls)
+
+
+class Result(Made):
     """Base class of results, which are dataclasses with ``frozen=True, eq=False, repr=False``.
 
     Two results are equal if they have the same class and equal fields, where NaN equals NaN. They have no
     hash, because arrays have none.
     """
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and same(self, other)

@@ -121,6 +121,8 @@ def verify(seed: int = 0, progress: bool = False, claims: Iterable[str] | None =
     >>> verify(claims=["introduction/springs"])[0].verdict.value
     'holds'
     """
+    if isinstance(seed, str):
+        raise TypeError(f"seed = {seed!r}: must be an integer >= 0; choose claims by claims=[{seed!r}]")
     evidence = Evidence(checks.integer("seed", seed, at_least=0))
     if isinstance(claims, str):
         raise TypeError(f"claims = {claims!r} is one id: pass a list of ids")

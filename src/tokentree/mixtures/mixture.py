@@ -127,8 +127,8 @@ class Mixture:
     def from_trees(
         cls,
         trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
-        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | TokenTree | None = None,
-        *more: TokenTree,
+        *more: Any,
+        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
         depth: int | None = None,
         names: Iterable[str] | None = None,
     ) -> "Mixture":
@@ -138,10 +138,11 @@ class Mixture:
         ----------
         trees : sequence of N TokenTrees, or a mapping from names to them
             One tree per dataset.
+        *more : TokenTree
+            Further trees, if they are given one after another, `Mixture.from_trees(a, b, c)`; after a
+            sequence or a mapping, the sizes may stand here.
         sizes : sequence of N numbers, or a mapping of names to them, optional
             Default: the trees' total weights. A model's tree has total weight 1: give sizes.
-        *more : TokenTree
-            Further trees, if they are given one after another, `Mixture.from_trees(a, b, c)`.
         depth : int, optional
             Prune the joint tree to this depth. Default: the depth of the deepest tree.
         names : sequence of N distinct strings, optional
@@ -168,7 +169,7 @@ class Mixture:
         Mixture(2 datasets, 2 leaves, depth 1: D1 3, D2 1)
         """
         _, names = checks.named(trees, names)
-        listed, given = one_after_another(trees, sizes, more)
+        listed, given = one_after_another(trees, more, "sizes", sizes)
         return cls._of_trees(checked_trees(listed), given, depth, names)
 
     @classmethod
@@ -668,6 +669,8 @@ class Mixture:
         """
         nats = checks.log_base(base)
         allowed = share_bounds(self._names, lower, upper, available, repetitions, total)
+        if isinstance(sources, str):
+            raise TypeError(f"sources = {sources!r}: must list datasets; write [{sources!r}] for one")
         if sources is not None:
             allowed = allowed.among({self.index(each, "sources") for each in sources})
         weights = target_weights(target, self._names)
@@ -779,6 +782,6 @@ class Mixture:
 
 def no_mixture(name: str, given: object, kinds: str = "a Mixture") -> NoReturn:
     """Refuse what is no mixture, and say how trees become one."""
-    trees = isinstance(given, list | tuple | TokenTree)
+    trees = isinstance(given, list | tuple | Mapping | TokenTree)
     how = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
     raise TypeError(f"{name} is a {type(given).__name__}: must be {kinds}{how}")

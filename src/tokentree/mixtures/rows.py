@@ -140,7 +140,7 @@ class Rows:
 
 def exact_number(name: str, value: Any) -> Fraction:
     """`value`, an int, float or Fraction, as an exact Fraction."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Rational | float | np.floating):
+    if not checks.is_number(value):
         raise TypeError(f"{name} = {value!r}: must be an int, a float or a Fraction")
     if isinstance(value, Rational):
         return Fraction(int(value.numerator), int(value.denominator))
@@ -153,7 +153,7 @@ def exact_number(name: str, value: Any) -> Fraction:
 def exact_sizes(sizes: Any, n: int, names: Sequence[str] | None) -> tuple[Fraction, ...]:
     """The sizes of n datasets, in order or by name, as fractions, each in `SIZE_RANGE`."""
     rule = f"must be a sequence of {n} numbers, one per dataset"
-    listed = checks.items("sizes", checks.by_name("sizes", sizes, names), rule)
+    listed = checks.items("sizes", checks.by_name("sizes", sizes, names, rule="must be > 0"), rule)
     if len(listed) != n:
         raise ValueError(f"sizes = {listed!r}: {rule}")
     keys = names if names and isinstance(sizes, Mapping) else range(n)

@@ -157,12 +157,14 @@ def _spread(name: str, value: Any, names: Sequence[str], default: float) -> Floa
 
 def target_weights(target: str | Mapping[str, float], losses: Sequence[str]) -> Float[np.ndarray, "losses"]:
     """The target's weight on every loss."""
-    given = {target: 1.0} if isinstance(target, str) else dict(target)
+    given = {target: 1.0} if isinstance(target, str) else target
+    if not isinstance(given, Mapping):
+        raise TypeError(f"target is a {type(target).__name__}: must be one name, or map names to weights")
     weights = np.zeros(len(losses))
     for name, weight in given.items():
         if name not in losses:
             raise ValueError(f"target names {name!r}: must be one of {', '.join(map(repr, losses))}")
-        if not 0 <= weight < np.inf:
+        if not checks.is_number(weight) or not 0 <= weight < np.inf:
             raise ValueError(f"target[{name!r}] = {weight!r}: must be finite and >= 0")
         weights[list(losses).index(name)] = weight
     if not weights.any():

@@ -49,7 +49,7 @@ from jaxtyping import Float
 from .._lib import checks
 from .._lib.checks import Numbers
 from .._lib.results import Result, few, span
-from ..trees import TokenTree, checked_trees
+from ..trees import TokenTree, checked_trees, one_after_another
 from .blocks import SCALE, inverse_root
 from .mixture import Unread
 from .pools import _U, _error, _Known, _known, _lengths, _pools, _ratio, _sums, _within
@@ -155,9 +155,9 @@ class UnexpandedBounds(Result):
 
 
 def unexpanded_bounds(
-    trees: Sequence[TokenTree] | Mapping[str, TokenTree],
+    trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
+    *more: Any,
     sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
-    *,
     depth: int | None = None,
     base: float = 2,
     vocabulary_size: int | None = None,
@@ -169,6 +169,8 @@ def unexpanded_bounds(
     ----------
     trees : sequence of N TokenTrees, or a mapping of names to them
         As in `Mixture.from_trees`; leaf weights are divided by their sum.
+    *more : TokenTree
+        As in `Mixture.from_trees`: further trees, or the sizes after a sequence or a mapping.
     sizes : sequence of N numbers, or a mapping of names to them, optional
         Default: the trees' total weights.
     depth : int, optional
@@ -217,7 +219,8 @@ def unexpanded_bounds(
     """
     unit = checks.log_base(base)
     _, names = checks.named(trees, names)
-    named = checked_trees(trees)
+    listed, sizes = one_after_another(trees, more, "sizes", sizes)
+    named = checked_trees(listed)
     n = len(named)
     labels = checks.distinct_names(names, n, "dataset", "D")
     totals = [tree.total_weight for tree in named.values()]

@@ -25,7 +25,11 @@ MARKERS = "osD^"
 
 def axes(ax: Axes | None) -> Axes:
     """`ax`, or the axes of a new figure."""
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        return plt.subplots(layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax is a {type(ax).__name__}: must be Matplotlib Axes; give options by keyword")
+    return ax
 
 
 def instance(name: str, given: object, kind: type, made: str) -> None:

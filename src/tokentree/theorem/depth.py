@@ -91,8 +91,8 @@ class DepthCurve(Result):
 
 def depth_curve(
     trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
-    depths: Annotated[Numbers, "depths"] | TokenTree | None = None,
-    *more: TokenTree,
+    *more: Any,
+    depths: Annotated[Numbers, "depths"] | None = None,
     sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
     pretrain: int | str = 0,
     align: int | str = 1,
@@ -108,10 +108,11 @@ def depth_curve(
     trees : sequence of N >= 3 TokenTrees, or a mapping from names to them
         One tree per dataset. Trees of blocks (`TokenTree.from_bytes`) keep their blocks: depth d is then the
         first d symbols of every block.
+    *more : TokenTree
+        Further trees, if they are given one after another, `depth_curve(a, b, c)`; after a sequence or a
+        mapping, the depths may stand here.
     depths : array_like of int, shape (D,), optional
         Default: 1 to the depth of the deepest tree.
-    *more : TokenTree
-        Further trees, if they are given one after another, `depth_curve(a, b, c)`.
     sizes : sequence of N numbers, or a mapping of names to them, optional
         The |D_i|, the same at every depth. Default: the trees' total weights.
     pretrain, align, perturb, base, per
@@ -146,7 +147,7 @@ def depth_curve(
     array([1.5, 0. ])
     """
     _, names = checks.named(trees, names)
-    listed, chosen = one_after_another(trees, depths, more)
+    listed, chosen = one_after_another(trees, more, "depths", depths)
     named = checked_trees(listed)
     if chosen is None:
         grid = list(range(1, max(tree.depth for tree in named.values()) + 1))

@@ -27,11 +27,11 @@ from .._lib import checks
 from .._lib.archives import intact, load_arrays, save_arrays
 from .._lib.checks import Numbers
 from .._lib.progress import tracked
-from .._lib.results import Result, few
+from .._lib.results import Made, Result, few
 from ..mixtures import BestSizes, Mixture, best_shares, share_bounds, target_weights
 from . import fitting
 from .fitting import SCALES, Data, Fitted, Scales, Shape
-from .runs import TrainingRuns
+from .runs import TrainingRuns, checked_runs
 from .scores import LawScore, in_order, score, shares_of, size_of, sizes_of
 
 LEAVES, SMOOTHING = (10, 20, 40, 80), (1e-4, 1e-3, 1e-2)
@@ -72,7 +72,7 @@ class Choice(Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixingLaw:
+class MixingLaw(Made):
     """The token tree fitted to training runs. Made by `MixingLaw.fit`; rates are in nats.
 
     Attributes
@@ -178,9 +178,7 @@ class MixingLaw:
         0.05, 0.05, 1, 1. If runs have only two sizes that prior, not the runs, determines how losses fall
         beyond them.
         """
-        if not isinstance(runs, TrainingRuns):
-            raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
-        if not runs.measured.any():
+        if not checked_runs(runs).measured.any():
             raise ValueError("runs has no measured loss: at least one rate must be a number")
         if scales not in (None, *SCALES):
             raise ValueError(f"scales = {scales!r}: must be one of {', '.join(map(repr, SCALES))}")

@@ -29,7 +29,7 @@ from .._lib.results import Result, few
 from . import fitting
 from .fitting import Data
 from .law import _data
-from .runs import TrainingRuns
+from .runs import TrainingRuns, checked_runs
 from .scores import Law, LawScore, in_order, score, scored, shares_of, size_of
 
 _Law = TypeVar("_Law", bound="_LossByLoss")
@@ -527,8 +527,7 @@ def _fitting_data(
     runs: TrainingRuns, law: type, smoothing: float
 ) -> tuple[Data, Float[np.ndarray, "2"] | None]:
     """The runs prepared for fitting, if the law can be fitted to them."""
-    if not isinstance(runs, TrainingRuns):
-        raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
+    checked_runs(runs)
     if not runs.measured.any():
         raise ValueError("runs has no measured loss: at least one rate must be a number")
     if not 0 < smoothing < np.inf:

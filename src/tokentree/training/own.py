@@ -38,5 +38,5 @@ def own_runs() -> TrainingRuns:
     """
     with resources.as_file(resources.files(__package__) / "own_runs.csv") as path:
         return TrainingRuns.from_csv(
-            path, path, sizes="weight_*", rates="loss_*", parameters="parameters", tokens="tokens"
+            path, sizes="weight_*", rates="loss_*", parameters="parameters", tokens="tokens"
         )

@@ -167,7 +167,7 @@ class TrainingRuns:
     def from_csv(
         cls,
         sizes_path: str | os.PathLike[str],
-        rates_path: str | os.PathLike[str],
+        rates_path: str | os.PathLike[str] | None = None,
         *,
         sizes: Columns | None = None,
         rates: Columns | None = None,
@@ -180,8 +180,8 @@ class TrainingRuns:
 
         Rows are joined on the column `run`; by default on ``run`` or ``run_id`` if both files have it
         (Olmix), else on the first column if it has the same name in both (RegMix). Rows of runs that are in
-        only one file are left out and listed in `left_out`. If both paths are the same file, its rows are the
-        runs, and `sizes` or `rates` selects the columns.
+        only one file are left out and listed in `left_out`. If only one file is given, its rows are the runs,
+        and `sizes` or `rates` selects the columns.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class TrainingRuns:
         {'web': 'val/web_loss', 'code': 'val/code_loss', 'quiz': 'val/quiz_loss'}
         """
         asked = Asked(sizes, rates, run, parameters, tokens, losses)
-        return cls._read(*from_files(sizes_path, rates_path, asked))
+        return cls._read(*from_files(sizes_path, sizes_path if rates_path is None else rates_path, asked))
 
     @classmethod
     def from_frame(
@@ -708,6 +708,16 @@ class TrainingRuns:
             return [self.losses[j], *data, *loss, *[matches.get(self.losses[j], "")][: bool(matches)]]
 
         return table(header, len(self.losses), row, f"TrainingRuns: {self._summary()}", limit=200)
+
+
+def checked_runs(runs: object) -> TrainingRuns:
+    """The runs, or an error that says what makes them."""
+    if not isinstance(runs, TrainingRuns):
+        raise TypeError(
+            f"runs is a {type(runs).__name__}: must be TrainingRuns, as TrainingRuns(sizes, rates) or "
+            "TrainingRuns.from_csv(path) makes them"
+        )
+    return runs
 
 
 class _Found(NamedTuple):

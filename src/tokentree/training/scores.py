@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.results import Result
-from .runs import TrainingRuns
+from .runs import TrainingRuns, checked_runs
 
 
 @runtime_checkable
@@ -140,9 +140,7 @@ def size_of(
 
 def in_order(runs: TrainingRuns, names: tuple[str, ...]) -> TrainingRuns:
     """The runs with the datasets in the law's order; datasets absent from the runs have size 0."""
-    if not isinstance(runs, TrainingRuns):
-        raise TypeError(f"runs is a {type(runs).__name__}: must be TrainingRuns")
-    for name in runs.names:
+    for name in checked_runs(runs).names:
         if name not in names:
             raise ValueError(f"runs has the dataset {name!r}: the law knows {', '.join(map(repr, names))}")
     if runs.names == names:

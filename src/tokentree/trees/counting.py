@@ -51,7 +51,8 @@ def count_bytes(name: str, data: bytes | bytearray | memoryview, depth: int, alp
     try:
         view = memoryview(data).cast("B")
     except TypeError as error:
-        raise TypeError(f"{name} is a {type(data).__name__}: must be contiguous bytes ({error})") from None
+        how = "use from_text for a str" if isinstance(data, str) else error
+        raise TypeError(f"{name} is a {type(data).__name__}: must be contiguous bytes ({how})") from None
     depth, bits = _block_of(depth, alphabet)
     if not len(view):
         raise ValueError(f"{name} is empty: a dataset needs at least one byte")

@@ -1,12 +1,13 @@
 """Combining trees: their sum, and their distributions over the leaves of the joint tree."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Num
 
-from .._lib import log_masses
+from .._lib import checks, log_masses
 from . import bands
 from .runs import run_starts
 from .tokens import _MAX_COUNT, REST
@@ -49,7 +50,7 @@ def merge(trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree, *mor
     >>> merge([one, two]) == TokenTree.from_sequences(["0", "01", "01"])
     True
     """
-    named = checked_trees(one_after_another(trees, None, more)[0])
+    named = checked_trees(one_after_another(trees, more)[0])
     trees = list(named.values())
     _agreed(named)
     sources = [tree._source.prune(tree.depth) for tree in trees if isinstance(tree._source, bands.Bands)]
@@ -130,6 +131,7 @@ def joint_leaves(
 
 def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
     """`tree` pruned to `depth`, if it is known to that depth; errors call it `name`."""
+    depth = checks.integer("depth", depth, 1)
     if depth > tree.depth and tree.is_cut:
         raise ValueError(f"depth = {depth}: {name} is cut at depth {tree.depth}, and unknown below")
     return tree.prune(depth)
@@ -137,14 +139,21 @@ def pruned(tree: TokenTree, depth: int, name: str) -> TokenTree:
 
 def one_after_another(
     trees: Sequence[TokenTree] | Mapping[str, TokenTree] | TokenTree,
-    second: Any,
-    more: Sequence[TokenTree],
+    more: Sequence[Any],
+    name: str = "",
+    second: Any = None,
 ) -> tuple[Sequence[TokenTree] | Mapping[str, TokenTree], Any]:
-    """Trees given as f(a, b, c) or f([a, b, c], second), and the second argument after a sequence."""
+    """Trees given as f(a, b, c) or f([a, b, c]), and the second argument.
+
+    `name` is that of the second argument, if there is one: it may be given by position after a sequence.
+    """
     if isinstance(trees, TokenTree):
-        return [trees, *([] if second is None else [second]), *more], None
-    if more:
-        raise TypeError(f"{len(more)} arguments too many: give trees as [a, b, c] or one after another")
+        return [trees, *more], second
+    extra = list(more)
+    if extra and name and second is None:
+        second = extra.pop(0)
+    if extra:
+        raise TypeError(f"{len(extra)} arguments too many: give trees as [a, b, c] or one after another")
     return trees, second
 
 
@@ -153,8 +162,10 @@ def checked_tree(name: str, tree: object) -> TokenTree:
     if isinstance(tree, TokenTree):
         return tree
     how = ""
-    if isinstance(tree, str | bytes | list | tuple):
-        how = "; TokenTree.from_sequences makes one from responses, from_text from a text"
+    if isinstance(tree, str | bytes | list | tuple | os.PathLike):
+        how = (
+            "; TokenTree.from_sequences makes one from responses, from_text from a text, from_file of a file"
+        )
     elif hasattr(type(tree), "distributions"):
         how = "; pass one of the trees it was made from"
     elif callable(tree):
@@ -170,6 +181,8 @@ def checked_trees(
         raise TypeError(f"{name} is a TokenTree: must be a sequence of them; write [a, b] for trees a and b")
     if hasattr(type(trees), "distributions"):
         raise TypeError(f"{name} is a {type(trees).__name__}: must be the trees it was made from")
+    if isinstance(trees, str | bytes) or not isinstance(trees, Iterable):
+        checked_tree(name, trees)
     listed = trees.items() if isinstance(trees, Mapping) else enumerate(trees)
     named = {(label := f"{name}[{key!r}]"): checked_tree(label, tree) for key, tree in listed}
     if not named:

@@ -1,6 +1,6 @@
 """Reading responses: strings of digits, sequences of integers, or a matrix."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -26,7 +26,7 @@ def flattened(
         text = "" if not isinstance(value, str) or not value.strip(_DIGITS) else f"; {_no_digits(pass_size)}"
         raise TypeError(f"{shown} is a single response: pass a list of responses{text}")
     else:
-        value = list(value)
+        value = _listed_responses(name, value, pass_size)
         digits = _in_digits(value, q)
         if digits is not None:
             lengths = np.fromiter(map(len, value), dtype=np.int64, count=len(value))
@@ -58,6 +58,15 @@ def flattened(
             rule += f"; pass alphabet_size=, at least one more than the largest, here {largest + 1}"
         raise ValueError(f"{place} = {found!r}: {rule}")
     return flat.astype(np.min_scalar_type(q - 1), copy=False), lengths
+
+
+def _listed_responses(name: str, value: Any, counted: bool) -> list[Any]:
+    """The responses of anything that lists them."""
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        weighted = counted and isinstance(value, Mapping)
+        how = "; TokenTree.from_leaves takes responses with their weights" if weighted else ""
+        raise TypeError(f"{name} is a {type(value).__name__}: must be a list of responses{how}")
+    return list(value)
 
 
 def _no_digits(counted: bool) -> str:
