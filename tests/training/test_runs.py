@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tokentree import Mixture
-from tokentree.training import Monotonicity, TrainingRuns, runs as module
+from tokentree.training import Monotonicity, TrainingRuns, pairs
 
 NAN = math.nan
 
@@ -137,7 +137,7 @@ def test_blocks_of_rows_change_nothing(table):
     runs = TrainingRuns(**table)
     whole = runs.gaps(), runs.regret(), runs.monotone(), runs.monotone(False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", 2)
+        patch.setattr(pairs, "_BLOCK", 2)
         parts = runs.gaps(), runs.regret(), runs.monotone(), runs.monotone(False)
     for one, other in zip(whole[:2], parts[:2], strict=True):
         assert np.allclose(one, other, rtol=1e-12, atol=1e-12, equal_nan=True)
