@@ -213,6 +213,31 @@ def test_curves_have_a_grid_of_their_own():
         (lambda: Mixture.from_trees([chance, A]), TypeError, "for a model, read_along(model, data_tree)"),
         (lambda: Mixture([A, B, C], [1, 1, 1]), TypeError, "distributions hold a TokenTree: must be numbers"),
         (lambda: Mixture({"web": A}, [1]), TypeError, OF_TEXTS),
+        (
+            lambda: Mixture({"a": [1, 0], "b": [2, -1]}, [1, 1]),
+            ValueError,
+            "distributions['b'][1] = -1: must be",
+        ),
+        (
+            lambda: Mixture({"a": [1, 0], "b": [0.5, 0.6]}, [1, 1]),
+            ValueError,
+            "['b'].sum(axis=-1) = 1.1: probab",
+        ),
+        (
+            lambda: Mixture({"a": [1, 0], "b": [0, 0]}, [1, 1]),
+            ValueError,
+            "distributions['b'] sums to 0: every",
+        ),
+        (
+            lambda: Mixture({"a": [0, 0], "b": [0.5, 0.5]}, [1, 1]),
+            ValueError,
+            "distributions['a'] sums to 0: e",
+        ),
+        (
+            lambda: Mixture({"a": [1, 0], "b": ["x", 1]}, [1, 1]),
+            TypeError,
+            "distributions['b'] holds text: mus",
+        ),
         (lambda: Mixture({"web": A, "chat": B}), TypeError, OF_TEXTS),
         (
             lambda: Mixture({"py": "text"}),

@@ -607,7 +607,10 @@ def test_bad_bits(lengths, bits, n_symbols, error, message):
     ("p", "message"),
     [
         ([0.5, 0.5], "p has 2 leaves and the code 3 symbols: they must match"),
-        ([[0.5, 0.6, 0.5]], "p.sum(axis=-1)[0] = 1.6: probabilities must sum to 1 within 1e-09"),
+        (
+            [[0.5, 0.6, 0.5]],
+            "p.sum(axis=-1)[0] = 1.6: probabilities must sum to 1 within 1e-09; divide others by their sum",
+        ),
         ([0.5, -0.5, 1.0], "p[1] = -0.5: must be finite and >= 0"),
     ],
 )

@@ -852,7 +852,7 @@ def test_bad_values(masses, arguments, message):
 @pytest.mark.parametrize(
     ("masses", "arguments", "message"),
     [
-        (["a"], {}, "masses has dtype"),
+        (["a"], {}, "masses holds text"),
         ([True, False], {}, "masses has dtype bool"),
         ([1.0, 2.0], {"n_bootstrap": 5}, "rng = None: must be a numpy.random.Generator"),
         ([1.0, 2.0], {"n_bootstrap": 5, "rng": True}, "rng = True"),

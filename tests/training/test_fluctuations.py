@@ -362,7 +362,7 @@ def test_sizes_names_and_base_that_are_none():
 def test_a_temperature_is_one_number():
     with pytest.raises(ValueError, match=r"temperature has shape \(2,\): must be one number"):
         fluctuation_response(np.ones((9, 2)), [1, 2])
-    with pytest.raises(TypeError, match="temperature has dtype"):
+    with pytest.raises(TypeError, match="temperature holds text"):
         fluctuation_response(np.ones((9, 2)), "warm")
 
 

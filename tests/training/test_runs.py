@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tokentree import Mixture
-from tokentree.training import Monotonicity, TrainingRuns, runs as module
+from tokentree.training import Monotonicity, TrainingRuns, pairs
 
 NAN = math.nan
 
@@ -137,7 +137,7 @@ def test_blocks_of_rows_change_nothing(table):
     runs = TrainingRuns(**table)
     whole = runs.gaps(), runs.regret(), runs.monotone(), runs.monotone(False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", 2)
+        patch.setattr(pairs, "_BLOCK", 2)
         parts = runs.gaps(), runs.regret(), runs.monotone(), runs.monotone(False)
     for one, other in zip(whole[:2], parts[:2], strict=True):
         assert np.allclose(one, other, rtol=1e-12, atol=1e-12, equal_nan=True)
@@ -395,7 +395,7 @@ GOOD = {"sizes": [[1, 2], [3, 4]], "rates": [[1, 2], [3, 4]]}
         ({"sizes": [[1, NAN], [3, 1]]}, ValueError, r"sizes\[0, 1\] = nan"),
         ({"sizes": [[1, 2], [0, 0]]}, ValueError, r"sizes.sum\(axis=1\)\[1\] = 0.0: must be finite and > 0"),
         ({"sizes": [[1e308, 1e308], [1, 1]]}, ValueError, r"sizes.sum\(axis=1\)\[0\] = inf"),
-        ({"sizes": [["a", 1], [1, 1]]}, TypeError, "sizes has dtype"),
+        ({"sizes": [["a", 1], [1, 1]]}, TypeError, "sizes holds text"),
         ({"rates": [[1, 2]]}, ValueError, r"rates has shape \(1, 2\): must be \(2, 2\): a row for each run"),
         ({"rates": [[1, 2, 3]] * 2}, ValueError, r"rates has shape \(2, 3\): must be \(2, 2\)"),
         ({"rates": [[1, math.inf], [3, 4]]}, ValueError, r"rates\[0, 1\] = inf: must be finite, or NaN"),

@@ -108,6 +108,7 @@ class Mixture:
         names: Iterable[str] | None = None,
         depth: int | None = None,
     ) -> None:
+        keys = list(distributions) if isinstance(distributions, Mapping) else None
         distributions, names = checks.named(distributions, names)
         listed = distributions if isinstance(distributions, list | tuple) else [distributions]
         for given in listed:
@@ -118,7 +119,7 @@ class Mixture:
                 )
         if sizes is None:
             raise TypeError("sizes is missing: must be a sequence of numbers, one per dataset")
-        self._rows = Rows(distributions)
+        self._rows = Rows(distributions, keys=keys)
         self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
         self._sizes = exact_sizes(sizes, self.n_datasets, None if names is None else self._names)
         self._depth = None if depth is None else checks.integer("depth", depth, 1)

@@ -6,7 +6,7 @@ division if the entries fit float64 exactly.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from numbers import Rational
@@ -27,22 +27,25 @@ class Rows:
     """Leaf distributions in exact form: the part of a mixture that is independent of the sizes.
 
     Row i represents values[i] / totals[i]. Integers and Fractions are exact; a float64 row is a row of dyadic
-    rationals, and its exact reading is the row divided by its exact sum.
+    rationals, and its exact reading is the row divided by its exact sum. Errors call a row by its place, or
+    by the key of a mapping that it comes from.
     """
 
-    def __init__(self, values: Any, name: str = "distributions") -> None:
-        array = _read_rows(name, values)
+    def __init__(self, values: Any, name: str = "distributions", keys: Sequence[str] | None = None) -> None:
+        array = _read_rows(name, values, keys)
         if array.ndim != 2 or 0 in array.shape:
             raise ValueError(f"{name} has shape {array.shape}: must be (N, M), rows by leaves, neither zero")
-        if array.dtype == np.float64:
-            checks.distributions(name, array)
-        else:
-            checks.nonnegative(name, array)
+        check = checks.distributions if array.dtype == np.float64 else checks.nonnegative
+        for place, part in [(name, array)] if keys is None else _placed(name, keys, array):
+            check(place, part)
         if array.dtype == object:
             array = _integer_rows(array)
         self.values = frozen(array)
         if array.dtype != np.float64 and 0 in self.totals:
-            raise ValueError(f"{name}[{self.totals.index(0)}] sums to 0: every row needs some data")
+            empty = self.totals.index(0)
+            raise ValueError(
+                f"{name}[{empty if keys is None else keys[empty]!r}] sums to 0: every row needs some data"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Rows, (self.values,)
@@ -178,20 +181,26 @@ def dataset_index(name: str, dataset: Any, n: int, names: Sequence[str] = ()) ->
     return position
 
 
-def _read_rows(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
+def _placed(name: str, keys: Iterable[int | str], rows: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Each row with what errors call it."""
+    return ((f"{name}[{key!r}]", row) for key, row in zip(keys, rows, strict=True))
+
+
+def _read_rows(name: str, value: Any, keys: Sequence[str] | None) -> Shaped[np.ndarray, "..."]:
     """Rows, each read separately, as an array of int64, of float64, or of ints and Fractions."""
     if checks.is_array(value):
         value = checks.plain_array(name, value)
         if value.dtype != object:
             return checks.exact_array(name, value)
     listed = checks.items(name, value, "must be (N, M), rows by leaves")
-    rows = [checks.exact_array(f"{name}[{i}]", row) for i, row in enumerate(listed)]
+    places: Sequence[int | str] = range(len(listed)) if keys is None else keys
+    rows = [checks.exact_array(place, row) for place, row in _placed(name, places, listed)]
     if len({row.shape for row in rows}) > 1:
         raise ValueError(f"{name} has rows of different lengths: must be (N, M), rows by leaves")
     if any(row.dtype == np.float64 for row in rows) and rows[0].ndim == 1:
         rows = [
-            row if row.dtype == np.float64 else _beside_floats(f"{name}[{i}]", row)
-            for i, row in enumerate(rows)
+            row if row.dtype == np.float64 else _beside_floats(place, row)
+            for place, row in _placed(name, places, rows)
         ]
     return np.stack(rows) if rows else np.zeros(0)
 
