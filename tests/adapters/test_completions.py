@@ -523,7 +523,8 @@ def test_a_server_is_read_into_the_tree_of_its_model(shape, prompt, parse, end, 
         back = {i: i for i in IDS} if special else {raw: symbol for symbol, raw in model.tokens.items()}
         symbols = {i: back[key(shape, i)] for i in range(4) if key(shape, i) in back}
         assert [model.text(symbol) for symbol in symbols.values()] == [NAMES[i] for i in symbols]
-    leaves, left = {(): 1.0}, 0.0
+    # The rounding of each of three rows is left open where they list these four of more ids.
+    leaves, left, rounding = {(): 1.0}, 0.0, 4e-5
     for _ in range(3):
         grown = {}
         for path, mass in leaves.items():
@@ -533,11 +534,11 @@ def test_a_server_is_read_into_the_tree_of_its_model(shape, prompt, parse, end, 
             grown |= {(*path, i): mass * chances[i] for i in best if i != 3}
             if 3 in best:
                 weight = tree.weight([symbols[i] for i in path], eos=True)
-                assert weight == pytest.approx(mass * chances[3], rel=1e-5)
+                assert weight == pytest.approx(mass * chances[3], rel=rounding)
         leaves = grown
     for path, mass in leaves.items():
-        assert tree.weight([symbols[i] for i in path]) == pytest.approx(mass, rel=1e-5)
-    assert tree.unexpanded_weight == pytest.approx(left, abs=1e-5)
+        assert tree.weight([symbols[i] for i in path]) == pytest.approx(mass, rel=rounding)
+    assert tree.unexpanded_weight == pytest.approx(left, abs=rounding)
 
 
 def test_real_answers_of_llama_cpp():

@@ -149,7 +149,6 @@ class _Reading:
             self.first = answer.first()
             answer = self._put(prefixes)
             self._compare(answer)
-        self._doubt(answer)
         return answer
 
     def _put(self, prefixes: Sequence[Prefix]) -> "_Answer":
@@ -185,18 +184,31 @@ class _Reading:
         self._check_rows(rows, sums, slack, prefixes)
         # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
         whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
-        divisors = np.where(whole, sums, 1)
+        self._doubt(bool((whole & (known.max(axis=1) == sums)).all()))
+        # A partial model's -inf is unknown too: where no mass is left for it, it may be lost in rounding.
+        lacking = self._lacking(rows)
+        unknown = np.where(whole, slack * lacking, 1 - sums)
+        divisors = np.where(whole, sums + unknown, 1)
         known /= divisors[:, None]
+        unknown /= divisors
         self.named = {
             token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
         }
-        ends, unknown = known[:, self.final].sum(axis=1), np.where(whole, 0, 1 - sums)
+        ends = known[:, self.final].sum(axis=1)
         known[:, self.final] = 0
         # Of several ends a partial model may list some only, and the chance of the end is then unknown.
-        some = ~whole & ~np.isfinite(rows[:, self.final]).all(axis=1) & (ends > 0)
-        unknown[some] += ends[some]
-        ends[some] = 0
-        return _Answer(unknown, ends, known, rows, divisors)
+        closed = ~lacking | (np.isfinite(rows[:, self.final]).sum(axis=1) == len(self.eos))
+        unknown += np.where(closed, 0, ends)
+        ends[~closed] = 0
+        return _Answer(unknown, ends, known, rows, divisors, closed)
+
+    def _lacking(self, rows: Float[np.ndarray, "batch vocabulary"]) -> Bool[np.ndarray, "batch"]:
+        """Which rows lack a token. A model that is not partial lists all, and so do rows to renormalise."""
+        if not self.partial or self.renormalize:
+            return np.zeros(len(rows), bool)
+        ids = max([self.width, *(token + 1 for token in self.eos)])
+        lacking: Bool[np.ndarray, "batch"] = np.isfinite(rows).sum(axis=1) < ids
+        return lacking
 
     def _check_rows(
         self,
@@ -223,28 +235,6 @@ class _Reading:
         if off.any():
             row = int(np.flatnonzero(off)[0])
             raise _Refused(f"after prefix {prefixes[row]} the probabilities sum to {sums[row]}: {rule}")
-
-    def known(
-        self, answer: "_Answer", rows: Int[np.ndarray, "wanted"], ids: Int[np.ndarray, "wanted"]
-    ) -> Bool[np.ndarray, "wanted"]:
-        """Whether the answer has these tokens; where it lacks one, leave mass open for it.
-
-        A partial model's -inf means "unknown". Where its row sums to 1 within rounding, that rounding is what
-        the token may have.
-        """
-        if not self.partial or self.renormalize:
-            return np.ones(len(ids), bool)
-        has_end = np.isfinite(answer.rows[:, self.final]).all(axis=1)
-        known = np.zeros(len(ids), bool)
-        known[:] = np.where(ids < 0, has_end[rows], np.isfinite(answer.rows[rows, ids]))
-        short = np.unique(rows[~known])
-        short = short[answer.unknown[short] == 0]
-        slack = _slack(answer.rows)
-        for each in (answer.ids, answer.ends):
-            each[short] /= 1 + slack
-        answer.divisors[short] *= 1 + slack
-        answer.unknown[short] = slack / (1 + slack)
-        return known
 
     def expand(
         self,
@@ -309,12 +299,12 @@ class _Reading:
                 "rounding is that large, say so in its attribute `rounding`"
             )
 
-    def _doubt(self, answer: "_Answer") -> None:
+    def _doubt(self, certain: bool) -> None:
         """Warn of a server that is certain of every token: it may report the token that it has drawn."""
         # Certainty made by renormalising says nothing, and complete rows need no such warning.
         if not self.sure or not self.partial or self.renormalize:
             return
-        self.sure = bool((np.maximum(answer.ends, answer.ids.max(axis=1)) == 1).all())
+        self.sure = certain
         # The first token alone may well be certain, and all that follows lies on one path.
         if self.sure and self.count:
             self.sure = False
@@ -395,6 +385,8 @@ class _Answer(NamedTuple):
     """The logarithms that the model gave, end-of-sequence included."""
     divisors: Float[np.ndarray, "batch"]
     """The sums by which their exponentials were divided."""
+    closed: Bool[np.ndarray, "batch"]
+    """Whether the chance of the end is known."""
 
     def logs(
         self, rows: Int[np.ndarray, "*n"], columns: Int[np.ndarray, "*n"] | list[int]

@@ -233,7 +233,9 @@ def read_along(
                     f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
                 )
             number[nodes], asked[nodes] = np.arange(reading.count, reading.count + len(nodes)), True
-            known = reading.known(answer, rows, ids)
+            known = answer.closed[rows]
+            if reading.partial and not reading.renormalize:
+                known = np.where(ids < 0, known, np.isfinite(answer.rows[rows, ids]))
             present[children] = known
             rows, ids = rows[known], ids[known]
             listed = (rows * reading.width + ids)[ids >= 0]
