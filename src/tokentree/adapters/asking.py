@@ -4,14 +4,14 @@ import reprlib
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from .._lib import checks, log_masses
-from ..trees import EOS, REST, TokenTree
+from .._lib.progress import counter
+from ..trees import EOS, REST, Nodes, TokenTree, tree_of_levels
 
 Prefix = tuple[int, ...]
 
@@ -26,11 +26,12 @@ _SAME = 1e-3
 class NextTokenModel(Protocol):
     """Any callable that maps a batch of prefixes to log-probabilities of the next token.
 
-    Four attributes are optional. `eos`: the token ids that end a response. `partial`: True if rows may sum to
+    Five attributes are optional. `eos`: the token ids that end a response. `partial`: True if rows may sum to
     less than one because -inf means "unknown" rather than "impossible"; such a model may also return wider
-    rows as it meets new tokens. `rounding`: the largest total variation between two answers to the same
-    question that rounding explains, 0.001 by default. `needs_start`: why an empty prompt is an error; an
-    empty text if it is not.
+    rows as it meets new tokens. `alphabet_size`: a number of ids that are the model's even if its rows are
+    not as wide. `rounding`: the largest total variation between two answers to the same question that
+    rounding explains, 0.001 by default. `needs_start`: why an empty prompt is an error; an empty text if it
+    is not.
 
     Three methods are optional too. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
     ``text(ids)`` the text of one or several ids. ``along(sequence, start, stop)`` gives the answers to
@@ -85,22 +86,40 @@ class ReadError(ValueError):
         self.tree = tree
 
 
-def _slack(rows: Float[np.ndarray, "batch vocabulary"]) -> float:
-    return _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
+class _Refused(Exception):
+    """The reason why a read cannot continue."""
 
 
-class _Positions(Sequence[Prefix]):
-    """The prefixes of a sequence over a range of lengths, created on access."""
+class _Along(NamedTuple):
+    """The prefixes of a sequence that have from `start` to ``stop - 1`` tokens."""
 
-    def __init__(self, sequence: Prefix, start: int, stop: int, skip: int) -> None:
-        """`skip`: length of the prompt, with which the sequence begins and the prefixes do not."""
-        self.sequence, self.start, self.stop, self.skip = sequence, start, stop, skip
+    sequence: Prefix
+    start: int
+    stop: int
 
-    def __len__(self) -> int:
-        return self.stop - self.start
 
-    def __getitem__(self, i: Any) -> Any:
-        return self.sequence[self.skip : range(self.start, self.stop)[i]]
+class _Answer(NamedTuple):
+    """Probabilities after a batch of prefixes."""
+
+    ids: Float[np.ndarray, "batch vocabulary"]
+    """Zero if an id ends the sequence."""
+    ends: Float[np.ndarray, "batch"]
+    """As `log_masses` has them."""
+    unknown: Float[np.ndarray, "batch"]
+    has_end: Bool[np.ndarray, "batch"]
+    """Whether the chance of the end is known."""
+    rows: Float[np.ndarray, "batch vocabulary"]
+    """The logarithms that the model gave, end-of-sequence included."""
+    divisors: Float[np.ndarray, "batch"]
+    """The sums by which their exponentials were divided."""
+
+    def lists(
+        self, rows: Int[np.ndarray, "wanted"], ids: Int[np.ndarray, "wanted"]
+    ) -> Bool[np.ndarray, "wanted"]:
+        """Whether the chances of these tokens are known; after rows without unknown mass all are."""
+        known: Bool[np.ndarray, "wanted"] = (self.unknown[rows] == 0) | np.isfinite(self.rows[rows, ids])
+        known[ids < 0] = self.has_end[rows[ids < 0]]
+        return known
 
 
 class _Reading:
@@ -114,6 +133,7 @@ class _Reading:
         batch_size: int,
         renormalize: bool,
         depth: int,
+        alphabet_size: int | None = None,
     ) -> None:
         checked_model(model)
         self.model = model
@@ -122,47 +142,81 @@ class _Reading:
             raise ValueError(f"prompt is empty: {needs}")
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
-        self.final: list[int] = []
-        """End-of-sequence ids within the width of the model's rows so far."""
         self.partial = bool(getattr(model, "partial", False))
         self.named = dict(getattr(model, "named_ends", {}))
         """Ends that the model knows by their text only, until an answer contains them."""
         self.batch_size = checks.integer("batch_size", batch_size, 1)
-        self.renormalize = renormalize
-        self.depth = depth
+        self.renormalize, self.depth, self.alphabet_size = renormalize, depth, alphabet_size
+        self.least = checks.integer("model.alphabet_size", getattr(model, "alphabet_size", 0), 0)
         self.width = 0
         self.same = float(getattr(model, "rounding", _SAME))
-        self.first = np.empty(0)
+        self.first: Float[np.ndarray, "tokens"] | None = None
         self.sure = True
-        self.room = np.empty((0, 0))
         self.count = 0
-        """Expansions so far; each has a number, in the order in which they were asked for."""
-        self.where: list[Int[np.ndarray, "3 _"]] = []
-        """For every expansion: the number of its parent, its last token, and its depth."""
+        """Expansions so far."""
+        self.nodes: list[Int[np.ndarray, "_"]] = []
+        """The numbers of the expanded nodes. The root has 0, others what the reader calls them."""
         self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
-        """The children of each expansion in turn: tokens, probabilities, and their number."""
+        """Tokens, probabilities and numbers of the children, one node's after another's."""
+        self.sizes: list[Int[np.ndarray, "_"]] = []
+        """How many children each node has."""
 
-    def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
+    def ask(self, prefixes: Sequence[Prefix] | _Along) -> _Answer:
         """The checked answer to one question; the first is put twice, to notice a random model at once."""
-        answer = self._put(prefixes)
         if not self.count:
-            self.first = answer.first()
-            answer = self._put(prefixes)
-            self._compare(answer)
-        return answer
+            self._put(prefixes)
+        return self._put(prefixes)
 
-    def _put(self, prefixes: Sequence[Prefix]) -> "_Answer":
+    def _put(self, asked: Sequence[Prefix] | _Along) -> _Answer:
         """Put one question to the model, and check the answer."""
+        n = asked.stop - asked.start if isinstance(asked, _Along) else len(asked)
         try:
-            if isinstance(prefixes, _Positions):
+            if isinstance(asked, _Along):
                 along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
-                given = along(prefixes.sequence, prefixes.start, prefixes.stop)
+                given = along(*asked)
             else:
-                given = self.model([self.prompt + prefix for prefix in prefixes])
+                given = self.model([self.prompt + prefix for prefix in asked])
             rows = checks.array("its answer", given)
         except Exception as error:
             raise _Refused(f"the model failed: {type(error).__name__}: {error}") from error
-        n = len(prefixes)
+        self._check_shape(rows, n)
+        with np.errstate(over="ignore", invalid="ignore"):
+            known = np.exp(rows, dtype=np.float64)
+            sums = known.sum(axis=1)
+        slack = _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
+        self._check_rows(rows, sums, slack, asked)
+        # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
+        whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
+        self._doubt(bool((whole & (known.max(axis=1) == sums)).all()))
+        # A partial model's -inf is unknown too: where no mass is left for it, it may be lost in rounding.
+        ids = max([self.width, self.least, *(token + 1 for token in self.eos)])
+        lacking = self.partial and not self.renormalize and np.isfinite(rows).sum(axis=1) < ids
+        unknown = np.where(whole, slack * lacking, 1 - sums)
+        divisors = np.where(whole, sums + unknown, 1)
+        known /= divisors[:, None]
+        unknown /= divisors
+        # The root is asked about first and last.
+        if self._prefix(asked, 0) == ():
+            self._compare(known[0].copy())
+        self.named = {
+            token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
+        }
+        final = [token for token in self.eos if token < self.width]
+        ends, listed = known[:, final].sum(axis=1), np.isfinite(rows[:, final]).sum(axis=1)
+        known[:, final] = 0
+        # Of several ends a partial model may list some only, and the chance of the end is then unknown.
+        has_end = (unknown == 0) | (listed == len(self.eos))
+        unknown += np.where(has_end, 0, ends)
+        logs = np.logaddexp.reduce(rows[:, final].astype(np.float64), axis=1) - np.log(divisors)
+        ends = np.where(ends < log_masses.LEAST, log_masses.of_logs(logs), ends)
+        return _Answer(known, np.where(has_end, ends, 0), unknown, has_end, rows, divisors)
+
+    def _prefix(self, asked: Sequence[Prefix] | _Along, i: int) -> Prefix:
+        if isinstance(asked, _Along):
+            return asked.sequence[len(self.prompt) : asked.start + i]
+        return asked[i]
+
+    def _check_shape(self, rows: Shaped[np.ndarray, "..."], n: int) -> None:
         if rows.dtype.kind != "f" or rows.ndim != 2 or rows.shape[0] != n or rows.shape[1] == 0:
             raise _Refused(
                 f"the model answered {n} prefixes with shape {rows.shape} and dtype {rows.dtype}: "
@@ -173,49 +227,13 @@ class _Reading:
         self.width = rows.shape[1]
         if not self.partial and self.eos and self.eos[-1] >= self.width:
             raise _Refused(f"eos = {self.eos[-1]}: the model's ids end at {self.width - 1}")
-        self.final = [token for token in self.eos if token < self.width]
-        if self.room.shape[0] < n or self.room.shape[1] != self.width:
-            self.room = np.empty((max(n, min(self.batch_size, 2 * n)), self.width))
-        known = self.room[:n]
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.exp(rows, out=known, dtype=np.float64)
-            sums = known.sum(axis=1)
-        slack = _slack(rows)
-        self._check_rows(rows, sums, slack, prefixes)
-        # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
-        whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
-        self._doubt(bool((whole & (known.max(axis=1) == sums)).all()))
-        # A partial model's -inf is unknown too: where no mass is left for it, it may be lost in rounding.
-        lacking = self._lacking(rows)
-        unknown = np.where(whole, slack * lacking, 1 - sums)
-        divisors = np.where(whole, sums + unknown, 1)
-        known /= divisors[:, None]
-        unknown /= divisors
-        self.named = {
-            token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
-        }
-        ends = known[:, self.final].sum(axis=1)
-        known[:, self.final] = 0
-        # Of several ends a partial model may list some only, and the chance of the end is then unknown.
-        closed = ~lacking | (np.isfinite(rows[:, self.final]).sum(axis=1) == len(self.eos))
-        unknown += np.where(closed, 0, ends)
-        ends[~closed] = 0
-        return _Answer(unknown, ends, known, rows, divisors, closed)
-
-    def _lacking(self, rows: Float[np.ndarray, "batch vocabulary"]) -> Bool[np.ndarray, "batch"]:
-        """Which rows lack a token. A model that is not partial lists all, and so do rows to renormalise."""
-        if not self.partial or self.renormalize:
-            return np.zeros(len(rows), bool)
-        ids = max([self.width, *(token + 1 for token in self.eos)])
-        lacking: Bool[np.ndarray, "batch"] = np.isfinite(rows).sum(axis=1) < ids
-        return lacking
 
     def _check_rows(
         self,
         rows: Float[np.ndarray, "batch vocabulary"],
         sums: Float[np.ndarray, "batch"],
         slack: float,
-        prefixes: Sequence[Prefix],
+        asked: Sequence[Prefix] | _Along,
     ) -> None:
         """Report what is wrong with the first row that is not a distribution, if any."""
         low = -np.inf if self.partial else 1 - slack
@@ -228,70 +246,20 @@ class _Reading:
         for bad, wrong in ((np.isnan(rows), "is not a number"), (rows > slack, "must not be above 0")):
             if bad.any():
                 row, token = (int(i) for i in np.argwhere(bad)[0])
-                value = rows[row, token].item()
-                raise _Refused(
-                    f"after prefix {prefixes[row]} the log-probability of {token} is {value}: {wrong}"
-                )
+                value, prefix = rows[row, token].item(), self._prefix(asked, row)
+                raise _Refused(f"after prefix {prefix} the log-probability of {token} is {value}: {wrong}")
         if off.any():
             row = int(np.flatnonzero(off)[0])
-            raise _Refused(f"after prefix {prefixes[row]} the probabilities sum to {sums[row]}: {rule}")
+            prefix = self._prefix(asked, row)
+            raise _Refused(f"after prefix {prefix} the probabilities sum to {sums[row]}: {rule}")
 
-    def expand(
-        self,
-        where: Int[np.ndarray, "3 batch"],
-        answer: "_Answer",
-        listed: Int[np.ndarray, "listed"],
-        ending: Int[np.ndarray, "ending"] | None = None,
-    ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"], list[int]]:
-        """Record listed ids, end-of-sequence, and the rest as `REST`; return tokens, probabilities and ends.
-
-        `where` has the layout of `self.where`, `listed` holds positions in the answer's flattened ids, and
-        `ending` the rows that show their end-of-sequence even if it is impossible.
-        """
-        ids = answer.ids.ravel()
-        rows, columns = np.divmod(listed, self.width)
-        chances, closing = ids[listed], answer.ends
-        # The unlisted remainder is summed by itself, which keeps its digits.
-        ids[listed] = 0
-        rest = answer.unknown + answer.ids.sum(axis=1)
-        has_rest, has_end = rest > 0, closing > 0
-        if ending is not None:
-            has_end[ending] = True
-        if chances.min(initial=1) < log_masses.LEAST:
-            faint = np.flatnonzero(chances < log_masses.LEAST)
-            chances[faint] = log_masses.of_logs(answer.logs(rows[faint], columns[faint]))
-        if self.eos and (faint := np.flatnonzero(has_end & (closing < log_masses.LEAST))).size:
-            logs = answer.logs(faint[:, None], self.final)
-            closing[faint] = log_masses.of_logs(np.logaddexp.reduce(logs, axis=1))
-        extra = np.cumsum(has_rest.astype(np.int64) + has_end)
-        at = np.arange(len(listed)) + extra[rows]
-        stops = extra + np.cumsum(np.bincount(rows, minlength=len(rest)))
-        starts = np.append(0, stops[:-1])
-        tokens, found = np.empty(stops[-1], np.int32), np.empty(stops[-1])
-        tokens[at], found[at] = columns, chances
-        tokens[starts[has_rest]], found[starts[has_rest]] = REST, rest[has_rest]
-        at = (starts + has_rest)[has_end]
-        tokens[at], found[at] = EOS, closing[has_end]
-        self.where.append(where)
-        self.children.append((tokens, found, stops - starts))
-        self.count += len(stops)
-        return tokens, found, stops.tolist()
-
-    def check(self) -> None:
-        """Repeat the first question, if there were others, and warn of ends that never occurred."""
-        if self.count > 1:
-            self._compare(self._put([()]))
-        if self.named:
-            warnings.warn(
-                f"eos = {reprlib.repr(list(self.named.values()))} is in no answer: a server may write it "
-                "otherwise, llama.cpp as nothing at all; name it by its id",
-                stacklevel=3,
-            )
-
-    def _compare(self, answer: "_Answer") -> None:
+    def _compare(self, now: Float[np.ndarray, "tokens"]) -> None:
         """Refuse a model whose answer to the first question has changed."""
-        # A partial model may have met new tokens since; the first answer knows none of them.
-        apart = float(np.abs(answer.first()[: len(self.first)] - self.first).sum() / 2)
+        if self.first is None:
+            self.first = now
+        # A partial model may have met new tokens since. What it does not list counts as one token more.
+        change = now[: len(self.first)] - self.first
+        apart = float(np.abs(change).sum() + abs(change.sum())) / 2
         if apart > self.same:
             raise _Refused(
                 f"the model changed its answer: two of its answers to the first question are {apart:.2g} "
@@ -302,9 +270,7 @@ class _Reading:
     def _doubt(self, certain: bool) -> None:
         """Warn of a server that is certain of every token: it may report the token that it has drawn."""
         # Certainty made by renormalising says nothing, and complete rows need no such warning.
-        if not self.sure or not self.partial or self.renormalize:
-            return
-        self.sure = certain
+        self.sure &= certain and self.partial and not self.renormalize
         # The first token alone may well be certain, and all that follows lies on one path.
         if self.sure and self.count:
             self.sure = False
@@ -313,92 +279,111 @@ class _Reading:
                 "probabilities after sampling at temperature 0, and the tree is a single path. Query it at "
                 "temperature 1, for probabilities before sampling. If the model is really that certain, "
                 "warnings.filterwarnings('ignore', 'the model is certain') silences this",
-                stacklevel=4,
+                stacklevel=7,
             )
 
-    def tree(self, kept: Collection[int], alphabet_size: int | None = None) -> TokenTree:
-        """The tree of the expansions in `kept`; every other prefix gets its mass as an unexpanded leaf."""
-        q = alphabet_size or max(1, self.width)
-        while alphabet_size is None and q > 1 and q - 1 in self.eos:
+    def expand(
+        self,
+        nodes: Int[np.ndarray, "batch"],
+        answer: _Answer,
+        listed: Int[np.ndarray, "listed"],
+        numbers: Int[np.ndarray, "listed"],
+        ending: Int[np.ndarray, "ending"] | None = None,
+    ) -> tuple[Float[np.ndarray, "listed"], Int[np.ndarray, "batch"]]:
+        """Record listed ids, end-of-sequence, and the rest as `REST`.
+
+        `listed` holds positions in the answer's flattened ids, `numbers` those of their nodes, and `ending`
+        the rows that show their end-of-sequence even if it is impossible. The result is the probabilities of
+        listed ids, as `log_masses` has them, and how many children each of `nodes` has.
+        """
+        rows, columns = np.divmod(listed, self.width)
+        chances = answer.ids.ravel()[listed]
+        faint = np.flatnonzero(chances < log_masses.LEAST)
+        logs = answer.rows[rows[faint], columns[faint]] - np.log(answer.divisors[rows[faint]])
+        chances[faint] = log_masses.of_logs(logs)
+        # The unlisted remainder is summed by itself, which keeps its digits.
+        answer.ids.ravel()[listed] = 0
+        rest = answer.unknown + answer.ids.sum(axis=1)
+        shown = log_masses.rounded(answer.ends) > 0
+        if ending is not None:
+            shown[ending] = True
+        pools, ends = np.flatnonzero(rest > 0), np.flatnonzero(shown)
+        parents = np.concatenate([pools, ends, rows])
+        order = np.argsort(parents, kind="stable")
+        tokens = np.concatenate([np.full(len(pools), REST), np.full(len(ends), EOS), columns])
+        masses = np.concatenate([rest[pools], answer.ends[ends], chances])
+        names = np.append(np.zeros(len(pools) + len(ends), np.int64), numbers)
+        self.children.append((tokens[order].astype(np.int32), masses[order], names[order]))
+        self.nodes.append(nodes)
+        self.sizes.append(np.bincount(parents, minlength=len(nodes)))
+        self.count += len(nodes)
+        return chances, self.sizes[-1]
+
+    def tree(self, kept: Collection[int] | None = None) -> TokenTree:
+        """The tree in which these nodes, by default all, are expanded, and others have an unexpanded leaf."""
+        q = self.alphabet_size or max(1, self.width, self.least)
+        while self.alphabet_size is None and q > 1 and q - 1 in self.eos:
             q -= 1
         token = np.min_scalar_type(-q)
-        up, last, depths = np.concatenate([np.empty((3, 0), np.int64), *self.where], axis=1)
-        # What is not kept is like the last one: an unread leaf has the whole mass.
-        children = [*self.children, (np.array([REST]), np.ones(1), np.ones(1, np.int64))]
-        symbols, chances, sizes = (np.concatenate(column) for column in zip(*children, strict=True))
+        # The last child stands for what is not expanded: an unread leaf has the whole mass.
+        last = (np.array([REST]), np.ones(1), np.zeros(1, np.int64))
+        tokens, chances, numbers = (np.concatenate(each) for each in zip(*self.children, last, strict=True))
         chances, powers = log_masses.scaled(chances)
+        sizes = np.concatenate([*self.sizes, np.ones(1, np.int64)])
         begin = np.cumsum(sizes) - sizes
-        expanded = np.fromiter(kept, np.int64, len(kept))
+        nodes = np.concatenate([np.empty(0, np.int64), *self.nodes])
+        which = np.arange(len(nodes)) if kept is None else np.flatnonzero(np.isin(nodes, list(kept)))
+        expansion = np.full(1 + max(nodes.max(initial=0), numbers.max()), len(nodes))
+        expansion[nodes[which]] = which
+        node = np.zeros(1, np.int64)
         # Until the end, a mass is a number times a power of 2.
-        numbers, scale = np.ones(1), np.zeros(1)
-        levels = [(np.zeros(1, token), np.zeros(1, np.int32), numbers, scale)]
-        # The place of each expansion in its level.
-        node = np.zeros(self.count, np.int64)
-        for depth in range(self.depth):
+        mantissas, exponents = np.ones(1), np.zeros(1)
+        levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), mantissas)]
+        for _ in range(self.depth):
             inner = np.flatnonzero(levels[-1][0] >= 0)
             if not inner.size:
                 break
-            which = np.full(len(numbers), self.count)
-            here = expanded[depths[expanded] == depth]
-            which[node[here]] = here
-            which = which[inner]
+            which = expansion[node[inner]]
             counts = sizes[which]
             parents = np.repeat(inner, counts)
-            out_of = np.arange(len(parents)) + np.repeat(begin[which] - np.cumsum(counts) + counts, counts)
-            numbers, shift = log_masses.scaled(numbers[parents] * chances[out_of])
-            scale = scale[parents] + powers[out_of] + shift
-            levels.append((symbols[out_of].astype(token), parents.astype(np.int32), numbers, scale))
-            below = expanded[depths[expanded] == depth + 1]
-            keys = parents * (q - REST) + symbols[out_of] - REST
-            node[below] = np.searchsorted(keys, node[up[below]] * (q - REST) + last[below] - REST)
-        offsets = np.cumsum([0, *(len(tokens) for tokens, *_ in levels)])
-        tokens, parents, numbers, scale = (np.concatenate(column) for column in zip(*levels, strict=True))
-        return TokenTree(q, offsets, (tokens, parents, log_masses.of_scaled(numbers, scale)))
+            at = np.arange(len(parents)) + np.repeat(begin[which] - np.cumsum(counts) + counts, counts)
+            node = numbers[at]
+            mantissas, shift = log_masses.scaled(mantissas[parents] * chances[at])
+            exponents = exponents[parents] + powers[at] + shift
+            masses = log_masses.of_scaled(mantissas, exponents)
+            levels.append((tokens[at].astype(token), parents.astype(np.int32), masses))
+        return tree_of_levels(q, levels)
 
-    @contextmanager
-    def guard(
+    def run(
         self,
-        kept: Callable[[], Collection[int]],
+        steps: Iterator[None],
         keep_on_interrupt: bool | None,
-        alphabet_size: int | None = None,
-    ) -> Iterator[None]:
-        """Keep what was read if the model fails, or if Ctrl-C interrupts an interactive read."""
+        progress: bool,
+        kept: Callable[[], Collection[int]] | None = None,
+    ) -> TokenTree:
+        """The tree after these steps; what was read, if the model fails or Ctrl-C ends an interactive read.
+
+        `kept` gives the nodes that are expanded in it.
+        """
         try:
-            yield
+            with counter(progress) as show:
+                for _ in steps:
+                    show(self.count)
+                if self.count > 1:
+                    self._put([()])
         except KeyboardInterrupt:
             # Python's prompt and IPython set it.
             if not (hasattr(sys, "ps1") if keep_on_interrupt is None else keep_on_interrupt):
                 raise
-            warnings.warn(f"interrupted after {len(kept())} prefixes: the rest is unexpanded", stacklevel=4)
+            read = self.count if kept is None else len(kept())
+            warnings.warn(f"interrupted after {read} prefixes: the rest is unexpanded", stacklevel=3)
         except _Refused as error:
-            raise ReadError(str(error), self.tree(kept(), alphabet_size)) from error.__cause__
-
-
-class _Answer(NamedTuple):
-    """Probabilities after a batch of prefixes."""
-
-    unknown: Float[np.ndarray, "batch"]
-    ends: Float[np.ndarray, "batch"]
-    ids: Float[np.ndarray, "batch vocabulary"]
-    """Zero if an id ends the sequence; the next answer overwrites them."""
-    rows: Float[np.ndarray, "batch vocabulary"]
-    """The logarithms that the model gave, end-of-sequence included."""
-    divisors: Float[np.ndarray, "batch"]
-    """The sums by which their exponentials were divided."""
-    closed: Bool[np.ndarray, "batch"]
-    """Whether the chance of the end is known."""
-
-    def logs(
-        self, rows: Int[np.ndarray, "*n"], columns: Int[np.ndarray, "*n"] | list[int]
-    ) -> Float[np.ndarray, "..."]:
-        """Logarithms of probabilities that are too small for float64."""
-        found: Float[np.ndarray, "..."] = self.rows[rows, columns] - np.log(self.divisors[rows])
-        return found
-
-    def first(self) -> Float[np.ndarray, "tokens"]:
-        """A copy of the first row of all three."""
-        return np.concatenate([self.unknown[:1], self.ends[:1], self.ids[0]])
-
-
-class _Refused(Exception):
-    """The reason why a read cannot continue."""
+            raise ReadError(str(error), self.tree(kept and kept())) from error.__cause__
+        else:
+            if self.named:
+                warnings.warn(
+                    f"eos = {reprlib.repr(list(self.named.values()))} is in no answer: a server may write it "
+                    "otherwise, llama.cpp as nothing at all; name it by its id",
+                    stacklevel=3,
+                )
+        return self.tree(kept and kept())
