@@ -113,14 +113,6 @@ class _Answer(NamedTuple):
     divisors: Float[np.ndarray, "batch"]
     """The sums by which their exponentials were divided."""
 
-    def lists(
-        self, rows: Int[np.ndarray, "wanted"], ids: Int[np.ndarray, "wanted"]
-    ) -> Bool[np.ndarray, "wanted"]:
-        """Whether the chances of these tokens are known; after rows without unknown mass all are."""
-        known: Bool[np.ndarray, "wanted"] = (self.unknown[rows] == 0) | np.isfinite(self.rows[rows, ids])
-        known[ids < 0] = self.has_end[rows[ids < 0]]
-        return known
-
 
 class _Reading:
     """The checked answers of a model, and the tree built from them."""

@@ -1,17 +1,12 @@
-"""Reading language models into token trees.
+"""Reading language models into token trees, the most probable prefixes first.
 
-The mass of a node is the product of the model's probabilities along its path; a mass below the range of
-float64 is kept as its logarithm (`log_masses`). A complete tree has V^d leaves, so a read visits the most
-probable prefixes first and stops at a budget. What it did not visit stays in the tree, as unexpanded leaves.
-
-The search is best first. No prefix is more probable than its own prefixes, so the most probable prefixes form
-a tree, and of all trees with as many expansions this one has the most probable expansions. It need not leave
-the least mass unexpanded: that mass falls only when a prefix one level above the last is expanded, or when
-responses end.
+No prefix is more probable than its own prefixes, so the most probable prefixes form a tree: of all trees with
+as many expansions, the one with the most probable expansions.
 """
 
 import reprlib
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -213,7 +208,9 @@ def read_along(
                 raise _Refused(
                     f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
                 )
-            listed[children] = known = answer.lists(rows, ids)
+            # After rows without unknown mass, the chances of all tokens are known.
+            known = (answer.unknown[rows] == 0) | np.isfinite(answer.rows[rows, ids])
+            listed[children] = known = np.where(ids < 0, answer.has_end[rows], known)
             inner, ending = known & (ids >= 0), known & (ids < 0)
             at = rows[inner] * reading.width + ids[inner]
             reading.expand(nodes, answer, at, children[inner], rows[ending])
@@ -243,7 +240,7 @@ def _questions(
     heir[above[inner[:0:-1]]] = inner[:0:-1]
     heads = np.append(0, inner[1:][heir[above[inner[1:]]] != inner[1:]])
     if not hasattr(reading.model, "along") or len(inner) < _LONG * len(heads):
-        for start, stop in _batches(0, len(inner), size):
+        for start, stop in pairwise([0, *range(1, len(inner), size), len(inner)]):
             nodes = inner[start:stop]
             listed[nodes] &= listed[above[nodes]]
             nodes = nodes[listed[nodes]]
@@ -256,15 +253,6 @@ def _questions(
         while (node := int(heir[line[-1]])) >= 0:
             line.append(node)
         sequence, skip = reading.prompt + tuple(symbols[node] for node in line[1:]), len(reading.prompt)
-        for start, stop in _batches(first, len(line), size):
+        for start, stop in pairwise(sorted({first, *range(first or 1, len(line), size), len(line)})):
             if listed[line[: start + 1]].all():
                 yield np.array(line[start:stop]), _Along(sequence, skip + start, skip + stop)
-
-
-def _batches(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    """Spans of at most `size`, of which 0 is one by itself."""
-    if not start:
-        yield 0, 1
-        start = 1
-    for i in range(start, stop, size):
-        yield i, min(i + size, stop)
