@@ -325,6 +325,26 @@ def test_along_its_own_tree_a_model_is_at_no_distance():
     assert kl_divergence(p, q) == 0
 
 
+def test_a_prompt_may_stand_third():
+    model = Toy(3, eos=[2], zeros=False)
+    tree = read_model(model, 2, [1, 0])
+    assert tree == read_model(model, 2, prompt=[1, 0]) != read_model(model, 2)
+    assert read_along(model, tree, [1, 0]) == read_along(model, tree, prompt=[1, 0])
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_model_may_name_more_ids_than_its_rows_have(partial):
+    model = Toy(3, eos=[2], zeros=False)
+    assert read_model(model, 2).alphabet_size == 2
+    model.alphabet_size, model.partial = 7, partial
+    tree = read_model(model, 2)
+    assert tree.alphabet_size == 7
+    # A partial model does not list the other ids.
+    assert (tree.unexpanded_weight > 0) == partial
+    model.alphabet_size = 2
+    assert read_model(model, 2) == read_model(Toy(3, eos=[2], zeros=False), 2)
+
+
 def test_data_with_an_id_that_ends_a_response():
     data = TokenTree.from_sequences([[0, 2], [1, 2]], alphabet_size=3)
     with pytest.raises(ReadError, match="tree holds 2, which ends a response"):
@@ -752,6 +772,12 @@ def test_a_model_that_changes_its_width():
         ({"min_probability": math.nan}, ValueError, "min_probability = nan"),
         ({"prompt": [0, -1]}, ValueError, r"prompt\[1\] = -1"),
         ({"prompt": [0.5]}, TypeError, r"prompt\[0\] = 0.5"),
+        ({"prompt": 7}, ValueError, "prompt = 7: must be text or a sequence of token ids"),
+        (
+            {"depth": "The capital of"},
+            TypeError,
+            r"depth = 'The capital of' is text: .* read_model\(model, depth=3, prompt='The capital of'\)",
+        ),
         ({"eos": [-1]}, ValueError, "eos = -1"),
         ({"eos": [2]}, ReadError, "eos = 2: the model's ids end at 1"),
         ({"model": 3}, TypeError, "model is a int: must be callable"),

@@ -62,7 +62,8 @@ def checked_model(model: Any) -> None:
 def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
     """The ids of a prompt; a text is encoded by the model's own tokenizer."""
     if not isinstance(prompt, str):
-        return tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(prompt))
+        given = checks.items("prompt", prompt, "must be text or a sequence of token ids")
+        return tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(given))
     encode = getattr(model, "encode", None)
     if encode is None:
         raise TypeError(
