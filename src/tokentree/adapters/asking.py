@@ -144,15 +144,17 @@ class _Reading:
         self.width = 0
         self.same = float(getattr(model, "rounding", _SAME))
         self.first: Float[np.ndarray, "tokens"] | None = None
-        self.sure = True
+        # Certainty made by renormalising says nothing, and complete rows need no such warning.
+        self.sure = self.partial and not renormalize
         self.count = 0
         """Expansions so far."""
-        self.nodes: list[Int[np.ndarray, "_"]] = []
-        """The numbers of the expanded nodes. The root has 0, others what the reader calls them."""
-        self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
-        """Tokens, probabilities and numbers of the children, one node's after another's."""
-        self.sizes: list[Int[np.ndarray, "_"]] = []
-        """How many children each node has."""
+        first = np.array([REST]), np.ones(1), np.zeros(1, np.int64), np.array([-1]), np.ones(1, np.int64)
+        self.expansions: list[tuple[Shaped[np.ndarray, "_"], ...]] = [first]
+        """Tokens, probabilities and numbers of children; numbers of the nodes, and their counts of children.
+
+        The root has number 0, other nodes what the reader calls them. The first entry stands for every node
+        that is not expanded: its unexpanded leaf has the whole mass.
+        """
 
     def ask(self, prefixes: Sequence[Prefix] | _Along) -> _Answer:
         """The checked answer to one question; the first is put twice, to notice a random model at once."""
@@ -180,7 +182,8 @@ class _Reading:
         self._check_rows(rows, sums, slack, asked)
         # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
         whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
-        self._doubt(bool((whole & (known.max(axis=1) == sums)).all()))
+        if self.sure:
+            self._doubt(bool((whole & (known.max(axis=1) == sums)).all()))
         # A partial model's -inf is unknown too: where no mass is left for it, it may be lost in rounding.
         ids = max([self.width, self.least, *(token + 1 for token in self.eos)])
         lacking = self.partial and not self.renormalize and np.isfinite(rows).sum(axis=1) < ids
@@ -262,11 +265,9 @@ class _Reading:
 
     def _doubt(self, certain: bool) -> None:
         """Warn of a server that is certain of every token: it may report the token that it has drawn."""
-        # Certainty made by renormalising says nothing, and complete rows need no such warning.
-        self.sure &= certain and self.partial and not self.renormalize
         # The first token alone may well be certain, and all that follows lies on one path.
-        if self.sure and self.count:
-            self.sure = False
+        self.sure = certain and not self.count
+        if certain and self.count:
             warnings.warn(
                 "the model is certain of the first token and of the next, as is a server that reports "
                 "probabilities after sampling at temperature 0, and the tree is a single path. Query it at "
@@ -281,7 +282,7 @@ class _Reading:
         answer: _Answer,
         listed: Int[np.ndarray, "listed"],
         numbers: Int[np.ndarray, "listed"],
-        ending: Int[np.ndarray, "ending"] | None = None,
+        ending: Int[np.ndarray, "ending"],
     ) -> tuple[Float[np.ndarray, "listed"], Int[np.ndarray, "batch"]]:
         """Record listed ids, end-of-sequence, and the rest as `REST`.
 
@@ -298,19 +299,18 @@ class _Reading:
         answer.ids.ravel()[listed] = 0
         rest = answer.unknown + answer.ids.sum(axis=1)
         shown = log_masses.rounded(answer.ends) > 0
-        if ending is not None:
-            shown[ending] = True
+        shown[ending] = True
         pools, ends = np.flatnonzero(rest > 0), np.flatnonzero(shown)
-        parents = np.concatenate([pools, ends, rows])
-        order = np.argsort(parents, kind="stable")
-        tokens = np.concatenate([np.full(len(pools), REST), np.full(len(ends), EOS), columns])
-        masses = np.concatenate([rest[pools], answer.ends[ends], chances])
-        names = np.append(np.zeros(len(pools) + len(ends), np.int64), numbers)
-        self.children.append((tokens[order].astype(np.int32), masses[order], names[order]))
-        self.nodes.append(nodes)
-        self.sizes.append(np.bincount(parents, minlength=len(nodes)))
+        others = np.append(pools, ends)
+        order = np.argsort(others, kind="stable")
+        starts = np.searchsorted(rows, others[order])
+        marks = np.repeat([REST, EOS], [len(pools), len(ends)])
+        tokens = np.insert(columns.astype(np.int32), starts, marks[order])
+        masses = np.insert(chances, starts, np.append(rest[pools], answer.ends[ends])[order])
+        sizes = np.bincount(rows, minlength=len(nodes)) + (rest > 0) + shown
+        self.expansions.append((tokens, masses, np.insert(numbers, starts, 0), nodes, sizes))
         self.count += len(nodes)
-        return chances, self.sizes[-1]
+        return chances, sizes
 
     def tree(self, kept: Collection[int] | None = None) -> TokenTree:
         """The tree in which these nodes, by default all, are expanded, and others have an unexpanded leaf."""
@@ -318,17 +318,15 @@ class _Reading:
         while self.alphabet_size is None and q > 1 and q - 1 in self.eos:
             q -= 1
         token = np.min_scalar_type(-q)
-        # The last child stands for what is not expanded: an unread leaf has the whole mass.
-        last = (np.array([REST]), np.ones(1), np.zeros(1, np.int64))
-        tokens, chances, numbers = (np.concatenate(each) for each in zip(*self.children, last, strict=True))
+        columns = (np.concatenate(each) for each in zip(*self.expansions, strict=True))
+        tokens, chances, numbers, nodes, sizes = columns
         chances, powers = log_masses.scaled(chances)
-        sizes = np.concatenate([*self.sizes, np.ones(1, np.int64)])
         begin = np.cumsum(sizes) - sizes
-        nodes = np.concatenate([np.empty(0, np.int64), *self.nodes])
-        which = np.arange(len(nodes)) if kept is None else np.flatnonzero(np.isin(nodes, list(kept)))
-        expansion = np.full(1 + max(nodes.max(initial=0), numbers.max()), len(nodes))
+        which = np.flatnonzero(nodes >= 0 if kept is None else np.isin(nodes, list(kept)))
+        expansion = np.zeros(1 + max(nodes.max(), numbers.max(), 0), np.int64)
         expansion[nodes[which]] = which
-        node = np.zeros(1, np.int64)
+        # The root has the number of the first entry.
+        at = np.zeros(1, np.int64)
         # Until the end, a mass is a number times a power of 2.
         mantissas, exponents = np.ones(1), np.zeros(1)
         levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), mantissas)]
@@ -336,11 +334,10 @@ class _Reading:
             inner = np.flatnonzero(levels[-1][0] >= 0)
             if not inner.size:
                 break
-            which = expansion[node[inner]]
+            which = expansion[numbers[at[inner]]]
             counts = sizes[which]
             parents = np.repeat(inner, counts)
             at = np.arange(len(parents)) + np.repeat(begin[which] - np.cumsum(counts) + counts, counts)
-            node = numbers[at]
             mantissas, shift = log_masses.scaled(mantissas[parents] * chances[at])
             exponents = exponents[parents] + powers[at] + shift
             masses = log_masses.of_scaled(mantissas, exponents)

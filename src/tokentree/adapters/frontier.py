@@ -59,14 +59,16 @@ class Frontier:
         numbers: Int[np.ndarray, "n"],
     ) -> None:
         """Count an expansion of `size` children, and add those that are prefixes."""
-        inner = len(entry[1]) + 1 < self.depth
+        prefix = entry[1]
+        inner = len(prefix) + 1 < self.depth
         # A prefix that may be expanded later reserves the place of its unexpanded leaf until then.
         added = size - 1 + (len(tokens) if inner else 0)
         self.expanded.append((entry, added))
         self.n_nodes += added
         if inner:
-            may = (keys <= self.last) & (keys != 0)
-            self._advance(_in_order(entry[1], tokens[may], keys[may], numbers[may]))
+            may = np.flatnonzero((keys <= min(self.last, self.floor[0])) & (keys != 0))
+            order = (may[i] for i in _in_order(keys[may]))
+            self._advance((float(keys[i]), (*prefix, int(tokens[i])), int(numbers[i])) for i in order)
 
     def cut(self) -> None:
         """Drop the least probable expansions that do not fit."""
@@ -83,21 +85,14 @@ class Frontier:
         return [number for (*_, number), _ in self.expanded]
 
 
-def _in_order(
-    prefix: Prefix,
-    tokens: Int[np.ndarray, "n"],
-    keys: Float[np.ndarray, "n"],
-    numbers: Int[np.ndarray, "n"],
-) -> Iterator[Entry]:
-    """The children of a prefix, sorted only as far as needed."""
-    n = _NEAR
-    while len(keys):
-        near = keys <= np.partition(keys, n)[n] if n < len(keys) else np.ones(len(keys), dtype=bool)
-        order = np.flatnonzero(near)[np.argsort(keys[near], kind="stable")]
-        found = (each[order].tolist() for each in (keys, tokens, numbers))
-        for key, token, number in zip(*found, strict=True):
-            yield key, (*prefix, token), number
-        tokens, keys, numbers, n = tokens[~near], keys[~near], numbers[~near], 4 * n
+def _in_order(keys: Float[np.ndarray, "n"]) -> Iterator[int]:
+    """Positions of the keys in order, sorted only as far as needed."""
+    left, n = np.arange(len(keys)), _NEAR
+    while len(left):
+        line = keys[left]
+        near = line <= np.partition(line, n)[n] if n < len(line) else np.ones(len(line), bool)
+        yield from left[near][np.argsort(line[near], kind="stable")].tolist()
+        left, n = left[~near], 4 * n
 
 
 def largest(ids: Float[np.ndarray, "batch vocabulary"], k: int) -> Bool[np.ndarray, "batch vocabulary"]:

@@ -122,7 +122,7 @@ class CausalLM:
         if self._rescaled or any("longrope" in kind for _, kind in kinds):
             self._cache_bytes = 0
         self._layers: list[tuple[Any, Any]] = []
-        """Keys and values of the text fed last. Keeping those of every node would at most double the speed."""
+        """Keys and values of the text fed last. Those of every node would at most double the speed."""
         self._weights: tuple[Any, ...] = ()
         self._per_token = 0
         """How many numbers are kept per token, 0 without reuse."""

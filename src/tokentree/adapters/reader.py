@@ -114,7 +114,7 @@ def read_model(
             answer = reading.ask(prefixes)
             listed = np.flatnonzero(answer.ids if width is None else largest(answer.ids, width))
             numbers = np.arange(found, found := found + len(listed))
-            chances, sizes = reading.expand(np.array(nodes), answer, listed, numbers)
+            chances, sizes = reading.expand(np.array(nodes), answer, listed, numbers, listed[:0])
             rows, tokens = np.divmod(listed, reading.width)
             keys = -log_masses.product(-np.array(masses)[rows], chances)
             spans = np.searchsorted(rows, np.arange(len(batch) + 1)).tolist()
@@ -196,7 +196,7 @@ def read_along(
         counts = np.bincount(above[1:], minlength=tree.n_nodes)
         begin = 1 + np.cumsum(counts) - counts
         listed = np.ones(tree.n_nodes, bool)
-        for nodes, prefixes in _questions(tree, above, listed, reading):
+        for nodes, prefixes in _questions(tree, listed, reading):
             answer = reading.ask(prefixes)
             rows = np.repeat(np.arange(len(nodes)), counts[nodes])
             first = np.cumsum(counts[nodes]) - counts[nodes]
@@ -220,21 +220,15 @@ def read_along(
 
 
 def _questions(
-    tree: TokenTree, above: Int[np.ndarray, "nodes"], listed: Bool[np.ndarray, "nodes"], reading: _Reading
+    tree: TokenTree, listed: Bool[np.ndarray, "nodes"], reading: _Reading
 ) -> Iterator[tuple[Int[np.ndarray, "batch"], Sequence[Prefix] | _Along]]:
     """Internal nodes and their prefixes in batches, no batch before a parent's, and none that is not listed.
 
     The very first question is put alone, as it is when repeated.
     """
+    depths, above = tree._depths_and_parents()
     inner, size = np.unique(above[1:]), reading.batch_size
     parents, symbols = above.tolist(), tree.symbols.tolist()
-
-    def path(node: int) -> list[int]:
-        found = [node]
-        while found[-1]:
-            found.append(parents[found[-1]])
-        return found[::-1]
-
     # Paths that begin at the root or at a later child, and continue from child to first child.
     heir = np.full(tree.n_nodes, -1)
     heir[above[inner[:0:-1]]] = inner[:0:-1]
@@ -245,10 +239,14 @@ def _questions(
             listed[nodes] &= listed[above[nodes]]
             nodes = nodes[listed[nodes]]
             if nodes.size:
-                yield nodes, [tuple(symbols[i] for i in path(node)[1:]) for node in nodes.tolist()]
+                paths = zip(tree._paths(nodes).tolist(), depths[nodes].tolist(), strict=True)
+                yield nodes, [tuple(path[:depth]) for path, depth in paths]
         return
     for head in heads.tolist():
-        line = path(head)
+        line = [head]
+        while line[-1]:
+            line.append(parents[line[-1]])
+        line.reverse()
         first = len(line) - 1
         while (node := int(heir[line[-1]])) >= 0:
             line.append(node)
