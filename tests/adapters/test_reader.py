@@ -345,6 +345,13 @@ def test_a_model_may_name_more_ids_than_its_rows_have(partial):
     assert read_model(model, 2) == read_model(Toy(3, eos=[2], zeros=False), 2)
 
 
+def test_along_a_tree_of_which_a_part_was_not_read():
+    model = Toy(1, zeros=False)
+    tree = read_model(model, 3, max_nodes=4)
+    assert tree.unexpanded_weight == 1
+    assert read_along(model, tree).weight([0]) == 1
+
+
 def test_data_with_an_id_that_ends_a_response():
     data = TokenTree.from_sequences([[0, 2], [1, 2]], alphabet_size=3)
     with pytest.raises(ReadError, match="tree holds 2, which ends a response"):

@@ -56,7 +56,7 @@ def read_model(
         Number of prefixes per call of the model. It does not change the tree.
     renormalize : bool
         Divide every row by its sum, which otherwise may differ from 1 only by the rounding of the row's
-        dtype.
+        dtype; of a partial model, what it lists is then taken for all.
     progress : bool
         Show a progress bar on stderr once the read has taken two seconds.
     keep_on_interrupt : bool, optional
@@ -66,7 +66,8 @@ def read_model(
     Returns
     -------
     TokenTree
-        Masses (float64) of total weight 1 over the alphabet of all ids except trailing end-of-sequence ids.
+        Masses (float64) of total weight 1 over the alphabet of all ids, those of ``model.alphabet_size``
+        included, except trailing end-of-sequence ids.
         `TokenTree.unexpanded_weight` is the mass not visited.
 
     Raises
@@ -110,13 +111,14 @@ def read_model(
     def steps() -> Iterator[None]:
         found = 1
         while batch := frontier.pop(reading.batch_size):
-            masses, prefixes, nodes = zip(*batch, strict=True)
+            above, prefixes, nodes = zip(*batch, strict=True)
             answer = reading.ask(prefixes)
             listed = np.flatnonzero(answer.ids if width is None else largest(answer.ids, width))
-            numbers = np.arange(found, found := found + len(listed))
+            numbers = found + np.arange(len(listed))
+            found += len(listed)
             chances, sizes = reading.expand(np.array(nodes), answer, listed, numbers, listed[:0])
             rows, tokens = np.divmod(listed, reading.width)
-            keys = -log_masses.product(-np.array(masses)[rows], chances)
+            keys = -log_masses.product(-np.array(above)[rows], chances)
             spans = np.searchsorted(rows, np.arange(len(batch) + 1)).tolist()
             for i, size in enumerate(sizes.tolist()):
                 here = slice(spans[i], spans[i + 1])
@@ -209,7 +211,7 @@ def read_along(
                     f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
                 )
             # After rows without unknown mass, the chances of all tokens are known.
-            known = (answer.unknown[rows] == 0) | np.isfinite(answer.rows[rows, ids])
+            known = (answer.unknown[rows] == 0) | np.isfinite(answer.rows[rows, np.maximum(ids, 0)])
             listed[children] = known = np.where(ids < 0, answer.has_end[rows], known)
             inner, ending = known & (ids >= 0), known & (ids < 0)
             at = rows[inner] * reading.width + ids[inner]
