@@ -347,7 +347,7 @@ def test_a_model_may_name_more_ids_than_its_rows_have(partial):
 
 def test_along_a_tree_of_which_a_part_was_not_read():
     model = Toy(1, zeros=False)
-    tree = read_model(model, 3, max_nodes=4)
+    tree = read_model(model, 3, max_nodes=3)
     assert tree.unexpanded_weight == 1
     assert read_along(model, tree).weight([0]) == 1
 
