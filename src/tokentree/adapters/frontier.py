@@ -88,11 +88,12 @@ class Frontier:
 def _in_order(keys: Float[np.ndarray, "n"]) -> Iterator[int]:
     """Positions of the keys in order, sorted only as far as needed."""
     left, n = np.arange(len(keys)), _NEAR
-    while len(left):
+    while len(left) > n:
         line = keys[left]
-        near = line <= np.partition(line, n)[n] if n < len(line) else np.ones(len(line), bool)
+        near = line <= np.partition(line, n)[n]
         yield from left[near][np.argsort(line[near], kind="stable")].tolist()
         left, n = left[~near], 4 * n
+    yield from left[np.argsort(keys[left], kind="stable")].tolist()
 
 
 def largest(ids: Float[np.ndarray, "batch vocabulary"], k: int) -> Bool[np.ndarray, "batch vocabulary"]:
