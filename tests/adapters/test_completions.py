@@ -528,7 +528,8 @@ def test_a_server_is_read_into_the_tree_of_its_model(shape, prompt, parse, end, 
         assert [model.text(symbol) for symbol in symbols.values()] == [NAMES[i] for i in symbols]
         assert model.alphabet_size == (tree.alphabet_size if special else None)
         assert tree.alphabet_size == (20 if special else len(model.tokens))
-    leaves, left = {(): 1.0}, 0.0
+    # The rounding of each of three rows is left open where they list these four of more ids.
+    leaves, left, rounding = {(): 1.0}, 0.0, 4e-5
     for _ in range(3):
         grown = {}
         for path, mass in leaves.items():
@@ -538,11 +539,11 @@ def test_a_server_is_read_into_the_tree_of_its_model(shape, prompt, parse, end, 
             grown |= {(*path, i): mass * chances[i] for i in best if i != 3}
             if 3 in best:
                 weight = tree.weight([symbols[i] for i in path], eos=True)
-                assert weight == pytest.approx(mass * chances[3], rel=1e-5)
+                assert weight == pytest.approx(mass * chances[3], rel=rounding)
         leaves = grown
     for path, mass in leaves.items():
-        assert tree.weight([symbols[i] for i in path]) == pytest.approx(mass, rel=1e-5)
-    assert tree.unexpanded_weight == pytest.approx(left, abs=1e-5)
+        assert tree.weight([symbols[i] for i in path]) == pytest.approx(mass, rel=rounding)
+    assert tree.unexpanded_weight == pytest.approx(left, abs=rounding)
 
 
 def test_real_answers_of_llama_cpp():

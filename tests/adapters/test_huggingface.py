@@ -687,9 +687,9 @@ def test_the_cache_is_passed_under_the_name_that_the_model_takes(kind):
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        (TakesAnotherName, "TakesAnotherName takes neither `cache` nor `past_key_values`"),
+        (TakesAnotherName, "reuse fails in TakesAnotherName, with TypeError: .*unexpected keyword argument"),
         (Forgets, "reuse changes answers of Forgets by .* in total variation"),
-        (Breaks, "Breaks fails on the kept keys and values, with RuntimeError: view size is not compatible"),
+        (Breaks, "reuse fails in Breaks, with RuntimeError: view size is not compatible"),
     ],
 )
 def test_a_cache_that_does_not_work_is_not_reused_and_the_reader_says_so(kind, why):

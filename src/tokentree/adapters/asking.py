@@ -4,14 +4,14 @@ import reprlib
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from .._lib import checks, log_masses
-from ..trees import EOS, REST, TokenTree
+from .._lib.progress import counter
+from ..trees import EOS, REST, Nodes, TokenTree, tree_of_levels
 
 Prefix = tuple[int, ...]
 
@@ -26,11 +26,13 @@ _SAME = 1e-3
 class NextTokenModel(Protocol):
     """Any callable that maps a batch of prefixes to log-probabilities of the next token.
 
-    Four attributes are optional. `eos`: the token ids that end a response. `partial`: True if rows may sum to
-    less than one because -inf means "unknown" rather than "impossible"; such a model may also return wider
-    rows as it meets new tokens. `rounding`: the largest total variation between two answers to the same
-    question that rounding explains, 0.001 by default. `needs_start`: why an empty prompt is an error; an
-    empty text if it is not.
+    Five attributes are optional. `eos`: the token ids that end a response. `partial`: True if -inf means
+    "unknown" rather than "impossible". Rows may then sum to less than one, and grow wider as the model meets
+    new tokens. For ids that a row does not list, the missing mass is left open or, where that is lost in
+    rounding, the rounding itself: 1e-9, 1e-5 in float32, 0.01 in float16. `alphabet_size`: the
+    least alphabet of the model's trees, even if its rows are not as wide. `rounding`: the largest total variation between
+    two answers to the same question that rounding explains, 0.001 by default. `needs_start`: why an empty
+    prompt is an error; an empty text if it is not.
 
     Three methods are optional too. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
     ``text(ids)`` the text of one or several ids. ``along(sequence, start, stop)`` gives the answers to
@@ -61,7 +63,8 @@ def checked_model(model: Any) -> None:
 def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
     """The ids of a prompt; a text is encoded by the model's own tokenizer."""
     if not isinstance(prompt, str):
-        return tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(prompt))
+        given = checks.items("prompt", prompt, "must be text or a sequence of token ids")
+        return tuple(checks.integer(f"prompt[{i}]", token, 0) for i, token in enumerate(given))
     encode = getattr(model, "encode", None)
     if encode is None:
         raise TypeError(
@@ -85,22 +88,32 @@ class ReadError(ValueError):
         self.tree = tree
 
 
-def _slack(rows: Float[np.ndarray, "batch vocabulary"]) -> float:
-    return _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
+class _Refused(Exception):
+    """The reason why a read cannot continue."""
 
 
-class _Positions(Sequence[Prefix]):
-    """The prefixes of a sequence over a range of lengths, created on access."""
+class _Along(NamedTuple):
+    """The prefixes of a sequence that have from `start` to ``stop - 1`` tokens."""
 
-    def __init__(self, sequence: Prefix, start: int, stop: int, skip: int) -> None:
-        """`skip`: length of the prompt, with which the sequence begins and the prefixes do not."""
-        self.sequence, self.start, self.stop, self.skip = sequence, start, stop, skip
+    sequence: Prefix
+    start: int
+    stop: int
 
-    def __len__(self) -> int:
-        return self.stop - self.start
 
-    def __getitem__(self, i: Any) -> Any:
-        return self.sequence[self.skip : range(self.start, self.stop)[i]]
+class _Answer(NamedTuple):
+    """Probabilities after a batch of prefixes."""
+
+    ids: Float[np.ndarray, "batch vocabulary"]
+    """Zero if an id ends the sequence."""
+    ends: Float[np.ndarray, "batch"]
+    """As `log_masses` has them."""
+    unknown: Float[np.ndarray, "batch"]
+    has_end: Bool[np.ndarray, "batch"]
+    """Whether the chance of the end is known."""
+    rows: Float[np.ndarray, "batch vocabulary"]
+    """The logarithms that the model gave, end-of-sequence included."""
+    divisors: Float[np.ndarray, "batch"]
+    """The sums by which their exponentials were divided."""
 
 
 class _Reading:
@@ -114,6 +127,7 @@ class _Reading:
         batch_size: int,
         renormalize: bool,
         depth: int,
+        alphabet_size: int | None = None,
     ) -> None:
         checked_model(model)
         self.model = model
@@ -122,48 +136,84 @@ class _Reading:
             raise ValueError(f"prompt is empty: {needs}")
         eos = getattr(model, "eos", ()) if eos is None else eos
         self.eos = sorted({checks.integer("eos", token, 0) for token in eos})
-        self.final: list[int] = []
-        """End-of-sequence ids within the width of the model's rows so far."""
         self.partial = bool(getattr(model, "partial", False))
         self.named = dict(getattr(model, "named_ends", {}))
         """Ends that the model knows by their text only, until an answer contains them."""
         self.batch_size = checks.integer("batch_size", batch_size, 1)
-        self.renormalize = renormalize
-        self.depth = depth
+        self.renormalize, self.depth, self.alphabet_size = renormalize, depth, alphabet_size
+        self.least = checks.integer("model.alphabet_size", getattr(model, "alphabet_size", None) or 0, 0)
         self.width = 0
         self.same = float(getattr(model, "rounding", _SAME))
-        self.first = np.empty(0)
-        self.sure = True
-        self.room = np.empty((0, 0))
+        self.first: Float[np.ndarray, "tokens"] | None = None
+        # Certainty made by renormalising says nothing, and complete rows need no such warning.
+        self.sure = self.partial and not renormalize
         self.count = 0
-        """Expansions so far; each has a number, in the order in which they were asked for."""
-        self.where: list[Int[np.ndarray, "3 _"]] = []
-        """For every expansion: the number of its parent, its last token, and its depth."""
-        self.children: list[tuple[Int[np.ndarray, "_"], Float[np.ndarray, "_"], Int[np.ndarray, "_"]]] = []
-        """The children of each expansion in turn: tokens, probabilities, and their number."""
+        """Expansions so far."""
+        first = np.array([REST]), np.ones(1), np.zeros(1, np.int64), np.array([-1]), np.ones(1, np.int64)
+        self.expansions: list[tuple[Shaped[np.ndarray, "_"], ...]] = [first]
+        """Tokens, probabilities and numbers of children; numbers of the nodes, and their counts of children.
 
-    def ask(self, prefixes: Sequence[Prefix]) -> "_Answer":
+        The root has number 0, other nodes what the reader calls them. The first entry stands for every node
+        that is not expanded: its unexpanded leaf has the whole mass.
+        """
+
+    def ask(self, prefixes: Sequence[Prefix] | _Along) -> _Answer:
         """The checked answer to one question; the first is put twice, to notice a random model at once."""
-        answer = self._put(prefixes)
         if not self.count:
-            self.first = answer.first()
-            answer = self._put(prefixes)
-            self._compare(answer)
-        self._doubt(answer)
-        return answer
+            self._put(prefixes)
+        return self._put(prefixes)
 
-    def _put(self, prefixes: Sequence[Prefix]) -> "_Answer":
+    def _put(self, asked: Sequence[Prefix] | _Along) -> _Answer:
         """Put one question to the model, and check the answer."""
+        n = asked.stop - asked.start if isinstance(asked, _Along) else len(asked)
         try:
-            if isinstance(prefixes, _Positions):
+            if isinstance(asked, _Along):
                 along: Any = getattr(self.model, "along")  # noqa: B009 (the protocol need not have it)
-                given = along(prefixes.sequence, prefixes.start, prefixes.stop)
+                given = along(*asked)
             else:
-                given = self.model([self.prompt + prefix for prefix in prefixes])
+                given = self.model([self.prompt + prefix for prefix in asked])
             rows = checks.array("its answer", given)
         except Exception as error:
             raise _Refused(f"the model failed: {type(error).__name__}: {error}") from error
-        n = len(prefixes)
+        self._check_shape(rows, n)
+        with np.errstate(over="ignore", invalid="ignore"):
+            known = np.exp(rows, dtype=np.float64)
+            sums = known.sum(axis=1)
+        slack = _ROUNDING.get(rows.dtype.itemsize, _ROUNDING[8])
+        self._check_rows(rows, sums, slack, asked)
+        # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
+        whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
+        if self.sure:
+            self._doubt(bool((whole & (known.max(axis=1) == sums)).all()))
+        # A partial model's -inf is unknown too: where no mass is left for it, it may be lost in rounding.
+        ids = max([self.width, self.least, *(token + 1 for token in self.eos)])
+        lacking = self.partial and not self.renormalize and np.isfinite(rows).sum(axis=1) < ids
+        unknown = np.where(whole, slack * lacking, 1 - sums)
+        divisors = np.where(whole, sums + unknown, 1)
+        known /= divisors[:, None]
+        unknown /= divisors
+        # The root is asked about first and last.
+        if self._prefix(asked, 0) == ():
+            self._compare(known[0].copy())
+        self.named = {
+            token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
+        }
+        final = [token for token in self.eos if token < self.width]
+        ends, listed = known[:, final].sum(axis=1), np.isfinite(rows[:, final]).sum(axis=1)
+        known[:, final] = 0
+        # Of several ends a partial model may list some only, and the chance of the end is then unknown.
+        has_end = (unknown == 0) | (listed == len(self.eos))
+        unknown += np.where(has_end, 0, ends)
+        logs = np.logaddexp.reduce(rows[:, final].astype(np.float64), axis=1) - np.log(divisors)
+        ends = np.where(ends < log_masses.LEAST, log_masses.of_logs(logs), ends)
+        return _Answer(known, np.where(has_end, ends, 0), unknown, has_end, rows, divisors)
+
+    def _prefix(self, asked: Sequence[Prefix] | _Along, i: int) -> Prefix:
+        if isinstance(asked, _Along):
+            return asked.sequence[len(self.prompt) : asked.start + i]
+        return asked[i]
+
+    def _check_shape(self, rows: Shaped[np.ndarray, "..."], n: int) -> None:
         if rows.dtype.kind != "f" or rows.ndim != 2 or rows.shape[0] != n or rows.shape[1] == 0:
             raise _Refused(
                 f"the model answered {n} prefixes with shape {rows.shape} and dtype {rows.dtype}: "
@@ -174,36 +224,13 @@ class _Reading:
         self.width = rows.shape[1]
         if not self.partial and self.eos and self.eos[-1] >= self.width:
             raise _Refused(f"eos = {self.eos[-1]}: the model's ids end at {self.width - 1}")
-        self.final = [token for token in self.eos if token < self.width]
-        if self.room.shape[0] < n or self.room.shape[1] != self.width:
-            self.room = np.empty((max(n, min(self.batch_size, 2 * n)), self.width))
-        known = self.room[:n]
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.exp(rows, out=known, dtype=np.float64)
-            sums = known.sum(axis=1)
-        slack = _slack(rows)
-        self._check_rows(rows, sums, slack, prefixes)
-        # Mass that a row lacks beyond rounding is unknown; an empty row cannot be divided by its sum.
-        whole = (sums >= 1 - slack) | (self.renormalize & (sums > 0))
-        divisors = np.where(whole, sums, 1)
-        known /= divisors[:, None]
-        self.named = {
-            token: name for token, name in self.named.items() if not known[:, token : token + 1].any()
-        }
-        ends, unknown = known[:, self.final].sum(axis=1), np.where(whole, 0, 1 - sums)
-        known[:, self.final] = 0
-        # Of several ends a partial model may list some only, and the chance of the end is then unknown.
-        some = ~whole & ~np.isfinite(rows[:, self.final]).all(axis=1) & (ends > 0)
-        unknown[some] += ends[some]
-        ends[some] = 0
-        return _Answer(unknown, ends, known, rows, divisors)
 
     def _check_rows(
         self,
         rows: Float[np.ndarray, "batch vocabulary"],
         sums: Float[np.ndarray, "batch"],
         slack: float,
-        prefixes: Sequence[Prefix],
+        asked: Sequence[Prefix] | _Along,
     ) -> None:
         """Report what is wrong with the first row that is not a distribution, if any."""
         low = -np.inf if self.partial else 1 - slack
@@ -216,92 +243,20 @@ class _Reading:
         for bad, wrong in ((np.isnan(rows), "is not a number"), (rows > slack, "must not be above 0")):
             if bad.any():
                 row, token = (int(i) for i in np.argwhere(bad)[0])
-                value = rows[row, token].item()
-                raise _Refused(
-                    f"after prefix {prefixes[row]} the log-probability of {token} is {value}: {wrong}"
-                )
+                value, prefix = rows[row, token].item(), self._prefix(asked, row)
+                raise _Refused(f"after prefix {prefix} the log-probability of {token} is {value}: {wrong}")
         if off.any():
             row = int(np.flatnonzero(off)[0])
-            raise _Refused(f"after prefix {prefixes[row]} the probabilities sum to {sums[row]}: {rule}")
+            prefix = self._prefix(asked, row)
+            raise _Refused(f"after prefix {prefix} the probabilities sum to {sums[row]}: {rule}")
 
-    def known(
-        self, answer: "_Answer", rows: Int[np.ndarray, "wanted"], ids: Int[np.ndarray, "wanted"]
-    ) -> Bool[np.ndarray, "wanted"]:
-        """Whether the answer has these tokens; where it lacks one, leave mass open for it.
-
-        A partial model's -inf means "unknown". Where its row sums to 1 within rounding, that rounding is what
-        the token may have.
-        """
-        if not self.partial or self.renormalize:
-            return np.ones(len(ids), bool)
-        has_end = np.isfinite(answer.rows[:, self.final]).all(axis=1)
-        known = np.zeros(len(ids), bool)
-        known[:] = np.where(ids < 0, has_end[rows], np.isfinite(answer.rows[rows, ids]))
-        short = np.unique(rows[~known])
-        short = short[answer.unknown[short] == 0]
-        slack = _slack(answer.rows)
-        for each in (answer.ids, answer.ends):
-            each[short] /= 1 + slack
-        answer.divisors[short] *= 1 + slack
-        answer.unknown[short] = slack / (1 + slack)
-        return known
-
-    def expand(
-        self,
-        where: Int[np.ndarray, "3 batch"],
-        answer: "_Answer",
-        listed: Int[np.ndarray, "listed"],
-        ending: Int[np.ndarray, "ending"] | None = None,
-    ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"], list[int]]:
-        """Record listed ids, end-of-sequence, and the rest as `REST`; return tokens, probabilities and ends.
-
-        `where` has the layout of `self.where`, `listed` holds positions in the answer's flattened ids, and
-        `ending` the rows that show their end-of-sequence even if it is impossible.
-        """
-        ids = answer.ids.ravel()
-        rows, columns = np.divmod(listed, self.width)
-        chances, closing = ids[listed], answer.ends
-        # The unlisted remainder is summed by itself, which keeps its digits.
-        ids[listed] = 0
-        rest = answer.unknown + answer.ids.sum(axis=1)
-        has_rest, has_end = rest > 0, closing > 0
-        if ending is not None:
-            has_end[ending] = True
-        if chances.min(initial=1) < log_masses.LEAST:
-            faint = np.flatnonzero(chances < log_masses.LEAST)
-            chances[faint] = log_masses.of_logs(answer.logs(rows[faint], columns[faint]))
-        if self.eos and (faint := np.flatnonzero(has_end & (closing < log_masses.LEAST))).size:
-            logs = answer.logs(faint[:, None], self.final)
-            closing[faint] = log_masses.of_logs(np.logaddexp.reduce(logs, axis=1))
-        extra = np.cumsum(has_rest.astype(np.int64) + has_end)
-        at = np.arange(len(listed)) + extra[rows]
-        stops = extra + np.cumsum(np.bincount(rows, minlength=len(rest)))
-        starts = np.append(0, stops[:-1])
-        tokens, found = np.empty(stops[-1], np.int32), np.empty(stops[-1])
-        tokens[at], found[at] = columns, chances
-        tokens[starts[has_rest]], found[starts[has_rest]] = REST, rest[has_rest]
-        at = (starts + has_rest)[has_end]
-        tokens[at], found[at] = EOS, closing[has_end]
-        self.where.append(where)
-        self.children.append((tokens, found, stops - starts))
-        self.count += len(stops)
-        return tokens, found, stops.tolist()
-
-    def check(self) -> None:
-        """Repeat the first question, if there were others, and warn of ends that never occurred."""
-        if self.count > 1:
-            self._compare(self._put([()]))
-        if self.named:
-            warnings.warn(
-                f"eos = {reprlib.repr(list(self.named.values()))} is in no answer: a server may write it "
-                "otherwise, llama.cpp as nothing at all; name it by its id",
-                stacklevel=3,
-            )
-
-    def _compare(self, answer: "_Answer") -> None:
+    def _compare(self, now: Float[np.ndarray, "tokens"]) -> None:
         """Refuse a model whose answer to the first question has changed."""
-        # A partial model may have met new tokens since; the first answer knows none of them.
-        apart = float(np.abs(answer.first()[: len(self.first)] - self.first).sum() / 2)
+        if self.first is None:
+            self.first = now
+        # A partial model may have met new tokens since. What it does not list counts as one token more.
+        change = now[: len(self.first)] - self.first
+        apart = float(np.abs(change).sum() + abs(change.sum())) / 2
         if apart > self.same:
             raise _Refused(
                 f"the model changed its answer: two of its answers to the first question are {apart:.2g} "
@@ -309,104 +264,117 @@ class _Reading:
                 "rounding is that large, say so in its attribute `rounding`"
             )
 
-    def _doubt(self, answer: "_Answer") -> None:
+    def _doubt(self, certain: bool) -> None:
         """Warn of a server that is certain of every token: it may report the token that it has drawn."""
-        # Certainty made by renormalising says nothing, and complete rows need no such warning.
-        if not self.sure or not self.partial or self.renormalize:
-            return
-        self.sure = bool((np.maximum(answer.ends, answer.ids.max(axis=1)) == 1).all())
         # The first token alone may well be certain, and all that follows lies on one path.
-        if self.sure and self.count:
-            self.sure = False
+        self.sure = certain and not self.count
+        if certain and self.count:
             warnings.warn(
                 "the model is certain of the first token and of the next, as is a server that reports "
                 "probabilities after sampling at temperature 0, and the tree is a single path. Query it at "
                 "temperature 1, for probabilities before sampling. If the model is really that certain, "
                 "warnings.filterwarnings('ignore', 'the model is certain') silences this",
-                stacklevel=4,
+                stacklevel=7,
             )
 
-    def tree(self, kept: Collection[int], alphabet_size: int | None = None) -> TokenTree:
-        """The tree of the expansions in `kept`; every other prefix gets its mass as an unexpanded leaf."""
-        q = alphabet_size or max(1, self.width)
-        while alphabet_size is None and q > 1 and q - 1 in self.eos:
+    def expand(
+        self,
+        nodes: Int[np.ndarray, "batch"],
+        answer: _Answer,
+        listed: Int[np.ndarray, "listed"],
+        numbers: Int[np.ndarray, "listed"],
+        ending: Int[np.ndarray, "ending"],
+    ) -> tuple[Float[np.ndarray, "listed"], Int[np.ndarray, "batch"]]:
+        """Record listed ids, end-of-sequence, and the rest as `REST`.
+
+        `listed` holds positions in the answer's flattened ids, `numbers` those of their nodes, and `ending`
+        the rows that show their end-of-sequence even if it is impossible. The result is the probabilities of
+        listed ids, as `log_masses` has them, and how many children each of `nodes` has.
+        """
+        rows, columns = np.divmod(listed, self.width)
+        chances = answer.ids.ravel()[listed]
+        faint = np.flatnonzero(chances < log_masses.LEAST)
+        logs = answer.rows[rows[faint], columns[faint]] - np.log(answer.divisors[rows[faint]])
+        chances[faint] = log_masses.of_logs(logs)
+        # The unlisted remainder is summed by itself, which keeps its digits.
+        answer.ids.ravel()[listed] = 0
+        rest = answer.unknown + answer.ids.sum(axis=1)
+        shown = log_masses.rounded(answer.ends) > 0
+        shown[ending] = True
+        pools, ends = np.flatnonzero(rest > 0), np.flatnonzero(shown)
+        others = np.append(pools, ends)
+        order = np.argsort(others, kind="stable")
+        starts = np.searchsorted(rows, others[order])
+        marks = np.repeat([REST, EOS], [len(pools), len(ends)])
+        tokens = np.insert(columns.astype(np.int32), starts, marks[order])
+        masses = np.insert(chances, starts, np.append(rest[pools], answer.ends[ends])[order])
+        sizes = np.bincount(rows, minlength=len(nodes)) + (rest > 0) + shown
+        self.expansions.append((tokens, masses, np.insert(numbers, starts, 0), nodes, sizes))
+        self.count += len(nodes)
+        return chances, sizes
+
+    def tree(self, kept: Collection[int] | None = None) -> TokenTree:
+        """The tree in which these nodes, by default all, are expanded, and others have an unexpanded leaf."""
+        q = self.alphabet_size or max(1, self.width, self.least)
+        while self.alphabet_size is None and q > max(1, self.least) and q - 1 in self.eos:
             q -= 1
         token = np.min_scalar_type(-q)
-        up, last, depths = np.concatenate([np.empty((3, 0), np.int64), *self.where], axis=1)
-        # What is not kept is like the last one: an unread leaf has the whole mass.
-        children = [*self.children, (np.array([REST]), np.ones(1), np.ones(1, np.int64))]
-        symbols, chances, sizes = (np.concatenate(column) for column in zip(*children, strict=True))
+        columns = (np.concatenate(each) for each in zip(*self.expansions, strict=True))
+        tokens, chances, numbers, nodes, sizes = columns
         chances, powers = log_masses.scaled(chances)
         begin = np.cumsum(sizes) - sizes
-        expanded = np.fromiter(kept, np.int64, len(kept))
+        which = np.flatnonzero(nodes >= 0 if kept is None else np.isin(nodes, list(kept)))
+        expansion = np.zeros(1 + max(nodes.max(), numbers.max(), 0), np.int64)
+        expansion[nodes[which]] = which
+        # The root has the number of the first entry.
+        at = np.zeros(1, np.int64)
         # Until the end, a mass is a number times a power of 2.
-        numbers, scale = np.ones(1), np.zeros(1)
-        levels = [(np.zeros(1, token), np.zeros(1, np.int32), numbers, scale)]
-        # The place of each expansion in its level.
-        node = np.zeros(self.count, np.int64)
-        for depth in range(self.depth):
+        mantissas, exponents = np.ones(1), np.zeros(1)
+        levels: list[Nodes] = [(np.zeros(1, token), np.zeros(1, np.int32), mantissas)]
+        for _ in range(self.depth):
             inner = np.flatnonzero(levels[-1][0] >= 0)
             if not inner.size:
                 break
-            which = np.full(len(numbers), self.count)
-            here = expanded[depths[expanded] == depth]
-            which[node[here]] = here
-            which = which[inner]
+            which = expansion[numbers[at[inner]]]
             counts = sizes[which]
             parents = np.repeat(inner, counts)
-            out_of = np.arange(len(parents)) + np.repeat(begin[which] - np.cumsum(counts) + counts, counts)
-            numbers, shift = log_masses.scaled(numbers[parents] * chances[out_of])
-            scale = scale[parents] + powers[out_of] + shift
-            levels.append((symbols[out_of].astype(token), parents.astype(np.int32), numbers, scale))
-            below = expanded[depths[expanded] == depth + 1]
-            keys = parents * (q - REST) + symbols[out_of] - REST
-            node[below] = np.searchsorted(keys, node[up[below]] * (q - REST) + last[below] - REST)
-        offsets = np.cumsum([0, *(len(tokens) for tokens, *_ in levels)])
-        tokens, parents, numbers, scale = (np.concatenate(column) for column in zip(*levels, strict=True))
-        return TokenTree(q, offsets, (tokens, parents, log_masses.of_scaled(numbers, scale)))
+            at = np.arange(len(parents)) + np.repeat(begin[which] - np.cumsum(counts) + counts, counts)
+            mantissas, shift = log_masses.scaled(mantissas[parents] * chances[at])
+            exponents = exponents[parents] + powers[at] + shift
+            masses = log_masses.of_scaled(mantissas, exponents)
+            levels.append((tokens[at].astype(token), parents.astype(np.int32), masses))
+        return tree_of_levels(q, levels)
 
-    @contextmanager
-    def guard(
+    def run(
         self,
-        kept: Callable[[], Collection[int]],
+        steps: Iterator[None],
         keep_on_interrupt: bool | None,
-        alphabet_size: int | None = None,
-    ) -> Iterator[None]:
-        """Keep what was read if the model fails, or if Ctrl-C interrupts an interactive read."""
+        progress: bool,
+        kept: Callable[[], Collection[int]] | None = None,
+    ) -> TokenTree:
+        """The tree after these steps; what was read, if the model fails or Ctrl-C ends an interactive read.
+
+        `kept` gives the nodes that are expanded in it.
+        """
         try:
-            yield
+            with counter(progress) as show:
+                for _ in steps:
+                    show(self.count)
+                if self.count > 1:
+                    self._put([()])
         except KeyboardInterrupt:
             # Python's prompt and IPython set it.
             if not (hasattr(sys, "ps1") if keep_on_interrupt is None else keep_on_interrupt):
                 raise
-            warnings.warn(f"interrupted after {len(kept())} prefixes: the rest is unexpanded", stacklevel=4)
+            read = self.count if kept is None else len(kept())
+            warnings.warn(f"interrupted after {read} prefixes: the rest is unexpanded", stacklevel=3)
         except _Refused as error:
-            raise ReadError(str(error), self.tree(kept(), alphabet_size)) from error.__cause__
-
-
-class _Answer(NamedTuple):
-    """Probabilities after a batch of prefixes."""
-
-    unknown: Float[np.ndarray, "batch"]
-    ends: Float[np.ndarray, "batch"]
-    ids: Float[np.ndarray, "batch vocabulary"]
-    """Zero if an id ends the sequence; the next answer overwrites them."""
-    rows: Float[np.ndarray, "batch vocabulary"]
-    """The logarithms that the model gave, end-of-sequence included."""
-    divisors: Float[np.ndarray, "batch"]
-    """The sums by which their exponentials were divided."""
-
-    def logs(
-        self, rows: Int[np.ndarray, "*n"], columns: Int[np.ndarray, "*n"] | list[int]
-    ) -> Float[np.ndarray, "..."]:
-        """Logarithms of probabilities that are too small for float64."""
-        found: Float[np.ndarray, "..."] = self.rows[rows, columns] - np.log(self.divisors[rows])
-        return found
-
-    def first(self) -> Float[np.ndarray, "tokens"]:
-        """A copy of the first row of all three."""
-        return np.concatenate([self.unknown[:1], self.ends[:1], self.ids[0]])
-
-
-class _Refused(Exception):
-    """The reason why a read cannot continue."""
+            raise ReadError(str(error), self.tree(kept and kept())) from error.__cause__
+        else:
+            if self.named:
+                warnings.warn(
+                    f"eos = {reprlib.repr(list(self.named.values()))} is in no answer: a server may write it "
+                    "otherwise, llama.cpp as nothing at all; name it by its id",
+                    stacklevel=3,
+                )
+        return self.tree(kept and kept())

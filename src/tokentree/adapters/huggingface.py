@@ -2,8 +2,8 @@
 
 import inspect
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from .._lib import checks
 from .._lib.frames import optional
 from ..trees import flattened
 from .asking import Prefix
-from .keys import Kept, kept_of, rotary_kinds
 
 
 class CausalLM:
@@ -41,7 +40,7 @@ class CausalLM:
     ----------
     eos : frozenset of int
         Tokens that end a sequence.
-    vocabulary_size : int
+    alphabet_size : int
         Width of the model's logits.
     rounding : float
         Largest total variation between two answers to the same question that rounding explains: 0.05 in 16
@@ -109,16 +108,24 @@ class CausalLM:
             )
         self._model, self._tokenizer = model, tokenizer
         self._config = config.get_text_config(decoder=True)
-        self._cache_bytes = checks.integer("cache_bytes", cache_bytes, 0)
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
         # A model made by `quantize_dynamic` scales all activations that are fed together alike.
-        kinds = [type(module).__module__ for module in model.modules()]
-        self._one_by_one = any(kind.startswith("torch.ao.nn.quantized.dynamic") for kind in kinds)
+        quantized = "torch.ao.nn.quantized.dynamic"
+        self._one_by_one = any(type(module).__module__.startswith(quantized) for module in model.modules())
         coarse = self._one_by_one or getattr(config, "quantization_config", None) is not None
         # Batching and reuse change answers in 16 bits by a few hundredths.
         self.rounding = 0.05 if coarse or model.dtype.itemsize < 4 else 1e-3
-        self._rescaled = [m for m in model.modules() if any("dynamic" in kind for kind in rotary_kinds(m))]
+        kinds = [(module, str(getattr(module, "rope_type", ""))) for module in model.modules()]
+        self._rescaled = [module for module, kind in kinds if "dynamic" in kind]
+        self._cache_bytes = checks.integer("cache_bytes", cache_bytes, 0)
+        # Keys are kept as they were first rotated; these kinds rotate all of them again in a longer text.
+        if self._rescaled or any("longrope" in kind for _, kind in kinds):
+            self._cache_bytes = 0
+        self._layers: list[tuple[Any, Any]] = []
+        """Keys and values of the text fed last. Those of every node would at most double the speed."""
         self._weights: tuple[Any, ...] = ()
+        self._per_token = 0
+        """How many numbers are kept per token, 0 without reuse."""
         self._refresh()
         self._start = () if bos is None else (self._token("bos", bos),)
         self.eos = self._ends(eos)
@@ -132,20 +139,17 @@ class CausalLM:
         """
         self._refresh()
         if not len(prefixes):
-            return np.empty((0, self.vocabulary_size))
-        flattened("prefixes", prefixes, self.vocabulary_size)
+            return np.empty((0, self.alphabet_size))
+        flattened("prefixes", prefixes, self.alphabet_size)
         rows = [self._start + tuple(prefix) for prefix in prefixes]
         for i, row in enumerate(rows):
             self._check_length(len(row), f"prefixes[{i}]")
-        index = {row: i for i, row in enumerate(dict.fromkeys(rows))}
-        groups: dict[int, list[Prefix]] = defaultdict(list)
-        for row in index:
-            groups[len(row)].append(row)
-        answers = np.empty((len(index), self.vocabulary_size))
+        found: dict[Prefix, Any] = {}
         # Shorter ones first: the longer ones may begin with them.
-        for length in sorted(groups):
-            answers[[index[row] for row in groups[length]]] = self._answer(groups[length])
-        return answers[[index[row] for row in rows]]
+        for _, same in groupby(sorted(dict.fromkeys(rows), key=len), len):
+            group = list(same)
+            found.update(zip(group, self._answer(group), strict=True))
+        return np.array([found[row] for row in rows])
 
     def along(self, sequence: Prefix, start: int, stop: int) -> Float[np.ndarray, "positions vocabulary"]:
         """Log-probabilities after ``sequence[:start]`` to ``sequence[:stop - 1]``, in one forward pass."""
@@ -153,7 +157,7 @@ class CausalLM:
             return np.concatenate([self([sequence[:i]]) for i in range(start, stop)])
         self._refresh()
         row = self._start + tuple(sequence[: stop - 1])
-        flattened("sequence", [row], self.vocabulary_size)
+        flattened("sequence", [row], self.alphabet_size)
         self._check_length(len(self._start) + start, f"sequence[:{start}]")
         self._check_length(len(row), f"sequence[:{stop - 1}]")
         return _log_softmax(self._output([row], last=stop - start).logits[0, start - stop :])
@@ -182,29 +186,35 @@ class CausalLM:
         """Answers for distinct prefixes of equal length."""
         if self._one_by_one:
             return np.concatenate([self._forward([prefix]) for prefix in group])
-        kept, length = self._kept, len(group[0])
-        rows = self._cache_bytes // (length * kept.token_bytes) if kept else 0
-        if kept is None or not rows:
+        length, size = len(group[0]), self._per_token * self._model.dtype.itemsize
+        rows = self._cache_bytes // (length * size) if size else 0
+        if not rows:
             return self._forward(group)
         # The common beginning is fed once, not per prefix, and at least one token of each prefix is fed.
         shared = min(_common(min(group), max(group)), length - 1)
-        if len(group) > 1 and _common(kept.text, group[0]) < shared:
+        if len(group) > 1 and _common(self._text, group[0]) < shared:
             self._answer([group[0][:shared]])
-        past = min(_common(kept.text, group[0]), shared)
-        batches = (group[i : i + rows] for i in range(0, len(group), rows))
-        return np.concatenate([self._forward(batch, past, kept) for batch in batches])
+        past = min(_common(self._text, group[0]), shared)
+        return np.concatenate([self._reusing(group[i : i + rows], past) for i in range(0, len(group), rows)])
 
-    def _forward(
-        self, prefixes: list[Prefix], past: int = 0, kept: Kept | None = None
-    ) -> Float[np.ndarray, "batch vocabulary"]:
-        """Answers for prefixes of equal length, whose first `past` tokens are kept."""
+    def _forward(self, prefixes: list[Prefix]) -> Float[np.ndarray, "batch vocabulary"]:
+        """Answers for prefixes of equal length, fed whole."""
         for module in self._rescaled:
             _restore_frequencies(module)
-        alone = len(prefixes) == 1
-        options = kept.options(past, len(prefixes)) if kept and (past or alone) else {}
-        output = self._output(prefixes, past, last=1, **options)
-        if kept and alone:
-            kept.keep(prefixes[0], options)
+        return _log_softmax(self._output(prefixes, last=1).logits[:, -1])
+
+    def _reusing(self, prefixes: list[Prefix], past: int) -> Float[np.ndarray, "batch vocabulary"]:
+        """Answers for prefixes that begin with `past` tokens of the kept text; one alone is kept next."""
+        from transformers import DynamicCache
+
+        # Without a config, it keeps all keys even if a window slides over them; the mask hides those outside.
+        cache = DynamicCache()
+        for i, pair in enumerate(self._layers if past else ()):
+            cache.update(*(states[:, :, :past].expand(len(prefixes), -1, -1, -1) for states in pair), i)
+        output = self._output(prefixes, past, last=1, use_cache=True, **{self._cache_name: cache})
+        if len(prefixes) == 1:
+            self._text = prefixes[0]
+            self._layers = [(layer.keys, layer.values) for layer in cache.layers]
         return _log_softmax(output.logits[:, -1])
 
     def _output(self, prefixes: Sequence[Prefix], past: int = 0, last: int = 0, **options: Any) -> Any:
@@ -239,21 +249,14 @@ class CausalLM:
         )
         if weights == self._weights:
             return
-        # One token determines what configurations only suggest: the vocabulary and the kind of cache.
-        output = self._output([(0,)], use_cache=True)
-        self.vocabulary_size: int = output.logits.shape[-1]
-        self._kept, self._weights = None, weights
-        if self._cache_bytes and not self._one_by_one:
-            # Whatever another release of transformers changes, answers stay correct.
-            try:
-                self._kept = kept_of(self._model, output)
-            except Exception as error:
-                self._forgo_reuse(f"{type(error).__name__}: {error}")
+        # One token determines what configurations only suggest.
+        self.alphabet_size: int = self._output([(0,)]).logits.shape[-1]
+        self._weights, self._text, self._layers = weights, (), []
 
     def _try(self) -> None:
         """Refuse a model that looks ahead, and switch off batching or reuse that changes its answers."""
         name = type(self._model).__name__
-        tokens = sorted({(2 * i + 1) * self.vocabulary_size // 8 for i in range(4)})
+        tokens = sorted({(2 * i + 1) * self.alphabet_size // 8 for i in range(4)})
         pairs: list[Prefix] = [(a, b) for a in tokens for b in tokens]
         if self._limit() < 3 or (logits := self._output(pairs).logits).shape[:2] != (len(pairs), 2):
             return
@@ -269,37 +272,53 @@ class CausalLM:
                 "ELECTRA and their kin), causal=True (XLM) or attn_type='uni' (XLNet)"
             )
         if not self._one_by_one and (apart := _apart(both[-1], np.exp(self._forward(pairs[-1:])))) > slack:
-            self._one_by_one, self._kept = True, None
+            self._one_by_one = True
             warnings.warn(
                 f"answers of {name} depend on the batch, by {apart:.2g} in total variation: each prefix is "
                 "fed whole and by itself, which is slow",
                 stacklevel=3,
             )
-        if self._kept is None:
+        if self._one_by_one or not self._cache_bytes:
             return
         # If padding takes no position, what follows it is shifted in a whole prefix.
         padding = getattr(self._config, "pad_token_id", None)
-        padding = padding if isinstance(padding, int) and 0 <= padding < self.vocabulary_size else tokens[0]
+        padding = padding if isinstance(padding, int) and 0 <= padding < self.alphabet_size else tokens[0]
         longer: list[Prefix] = [(a, padding, b) for a, b in pairs]
-        whole = np.exp(self._forward(longer))
+        # Whatever another release of transformers changes, answers stay correct.
         try:
+            self._per_token = self._kept_per_token()
             families = [self._answer([prefix for prefix in longer if prefix[0] == a]) for a in tokens]
-            apart = _apart(whole, np.exp(np.concatenate(families)))
+            apart = _apart(np.exp(self._forward(longer)), np.exp(np.concatenate(families)))
+            wrong = f"reuse changes answers of {name} by {apart:.2g} in total variation"
         except Exception as error:
-            self._forgo_reuse(
-                f"{name} fails on the kept keys and values, with {type(error).__name__}: {error}"
+            apart, wrong = np.inf, f"reuse fails in {name}, with {type(error).__name__}: {error}"
+        if apart > slack:
+            self._per_token = 0
+            warnings.warn(
+                f"{wrong}: no keys and values are reused, and prefixes are fed whole, which is slow. "
+                "cache_bytes=0 chooses this without a warning",
+                stacklevel=3,
             )
-        else:
-            if apart > slack:
-                self._forgo_reuse(f"reuse changes answers of {name} by {apart:.2g} in total variation")
 
-    def _forgo_reuse(self, reason: str) -> None:
-        self._cache_bytes, self._kept = 0, None
-        warnings.warn(
-            f"{reason}: no keys and values are reused, and prefixes are fed whole, which is slow. "
-            "cache_bytes=0 chooses this without a warning",
-            stacklevel=4,
-        )
+    def _kept_per_token(self) -> int:
+        """How many numbers the model's cache keeps per token; 0 for another cache than of keys and values."""
+        from transformers import cache_utils
+
+        # Wrappers of a model, such as adapters and compilers, pass on arguments that they do not name.
+        named = (inspect.signature(module.forward).parameters for module in self._model.modules())
+        # It is called `cache` from transformers 5.24 on.
+        names = "cache", "past_key_values"
+        self._cache_name = next((name for own in named for name in names if name in own), names[0])
+        output = self._output([(0,)], use_cache=True)
+        # Found by its type: its name in the output varies.
+        found: Any = next((value for value in output.values() if isinstance(value, cache_utils.Cache)), None)
+        plain = {cache_utils.DynamicLayer, cache_utils.DynamicSlidingWindowLayer}
+        if (
+            type(found) is not cache_utils.DynamicCache
+            or not {type(layer) for layer in found.layers} <= plain
+        ):
+            return 0
+        return sum(layer.keys.numel() + layer.values.numel() for layer in found.layers)
 
     @property
     def needs_start(self) -> str:
@@ -339,10 +358,10 @@ class CausalLM:
 
     def _token(self, name: str, value: int) -> int:
         token = checks.integer(name, value, 0)
-        if token >= self.vocabulary_size:
+        if token >= self.alphabet_size:
             hint = "; eos=() means none" if name.startswith("eos") else ""
             raise ValueError(
-                f"{name} = {token}: must lie in the vocabulary 0..{self.vocabulary_size - 1}{hint}"
+                f"{name} = {token}: must lie in the vocabulary 0..{self.alphabet_size - 1}{hint}"
             )
         return token
 

@@ -1,26 +1,20 @@
-"""Reading language models into token trees.
+"""Reading language models into token trees, the most probable prefixes first.
 
-The mass of a node is the product of the model's probabilities along its path; a mass below the range of
-float64 is kept as its logarithm (`log_masses`). A complete tree has V^d leaves, so a read visits the most
-probable prefixes first and stops at a budget. What it did not visit stays in the tree, as unexpanded leaves.
-
-The search is best first. No prefix is more probable than its own prefixes, so the most probable prefixes form
-a tree, and of all trees with as many expansions this one has the most probable expansions. It need not leave
-the least mass unexpanded: that mass falls only when a prefix one level above the last is expanded, or when
-responses end.
+No prefix is more probable than its own prefixes, so the most probable prefixes form a tree: of all trees with
+as many expansions, the one with the most probable expansions.
 """
 
+import reprlib
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from .._lib import checks, log_masses
-from .._lib.progress import counter
 from ..trees import TokenTree, checked_tree
-from .asking import NextTokenModel, Prefix, _Positions, _Reading, _Refused
-from .frontier import _Budget, _Frontier, _largest
+from .asking import NextTokenModel, Prefix, _Along, _Reading, _Refused
+from .frontier import Frontier, largest
 
 _LONG = 16
 """Number of prefixes on one path from which a separate question pays."""
@@ -29,8 +23,8 @@ _LONG = 16
 def read_model(
     model: NextTokenModel,
     depth: int,
-    *,
     prompt: str | Sequence[int] = (),
+    *,
     eos: Collection[int] | None = None,
     min_probability: float = 0.0,
     max_nodes: int = 10**6,
@@ -62,7 +56,7 @@ def read_model(
         Number of prefixes per call of the model. It does not change the tree.
     renormalize : bool
         Divide every row by its sum, which otherwise may differ from 1 only by the rounding of the row's
-        dtype.
+        dtype; of a partial model, what it lists is then taken for all.
     progress : bool
         Show a progress bar on stderr once the read has taken two seconds.
     keep_on_interrupt : bool, optional
@@ -72,8 +66,9 @@ def read_model(
     Returns
     -------
     TokenTree
-        Masses (float64) of total weight 1 over the alphabet of all ids except trailing end-of-sequence ids.
-        `TokenTree.unexpanded_weight` is the mass not visited.
+        Masses (float64) of total weight 1. The alphabet is ``model.alphabet_size`` or, without that or with
+        wider rows, all ids of the rows except trailing end-of-sequence ids. `TokenTree.unexpanded_weight` is
+        the mass not visited.
 
     Raises
     ------
@@ -102,48 +97,48 @@ def read_model(
     >>> tree.n_leaves, tree.weight("001"), tree.unexpanded_weight
     (6, 0.25, 0.0)
     """
+    if isinstance(depth, str):
+        given = reprlib.repr(depth)
+        raise TypeError(f"depth = {given} is text: write read_model(model, depth=3, prompt={given})")
     depth = checks.integer("depth", depth, at_least=1)
     max_nodes = checks.integer("max_nodes", max_nodes, at_least=2)
     width = None if top_k is None else checks.integer("top_k", top_k, at_least=1)
     if not (isinstance(min_probability, int | float | np.number) and 0 <= min_probability <= 1):
         raise ValueError(f"min_probability = {min_probability!r}: must lie in [0, 1]")
     reading = _Reading(model, prompt, eos, batch_size, renormalize, depth)
-    budget = _Budget(max_nodes)
-    frontier = _Frontier(min_probability)
+    frontier = Frontier(min_probability, max_nodes, depth)
 
-    with reading.guard(budget.kept, keep_on_interrupt), counter(progress) as show:
-        while batch := frontier.pop(reading.batch_size, budget.floor):
-            prefixes = [prefix for _, prefix, _ in batch]
+    def steps() -> Iterator[None]:
+        found = 1
+        while batch := frontier.pop(reading.batch_size):
+            above, prefixes, nodes = zip(*batch, strict=True)
             answer = reading.ask(prefixes)
-            listed = np.flatnonzero(answer.ids if width is None else _largest(answer.ids, width))
-            where = [(up, prefix[-1] if prefix else 0, len(prefix)) for _, prefix, up in batch]
-            numbers = range(reading.count, reading.count + len(batch))
-            tokens, chances, ends = reading.expand(np.array(where, np.int64).T, answer, listed)
-            weights = np.repeat([-key for key, _, _ in batch], np.diff(ends, prepend=0))
-            keys = -log_masses.product(weights, chances)
-            for number, (key, prefix, _), start, end in zip(numbers, batch, [0, *ends], ends, strict=False):
-                first = start + int(np.searchsorted(tokens[start:end], 0))
-                inner = len(prefix) + 1 < depth
-                # A prefix that may be expanded later reserves the place of its unexpanded leaf until then.
-                budget.add(key, prefix, end - start - 1 + (end - first if inner else 0), number)
-                if inner:
-                    frontier.push(number, prefix, tokens[first:end], keys[first:end])
-            budget.cut()
-            if not budget.expansions:
-                needs = 1 + len(tokens) + (int(np.count_nonzero(tokens >= 0)) if depth > 1 else 0)
+            listed = np.flatnonzero(answer.ids if width is None else largest(answer.ids, width))
+            numbers = found + np.arange(len(listed))
+            found += len(listed)
+            chances, sizes = reading.expand(np.array(nodes), answer, listed, numbers, listed[:0])
+            rows, tokens = np.divmod(listed, reading.width)
+            keys = -log_masses.product(-np.array(above)[rows], chances)
+            spans = np.searchsorted(rows, np.arange(len(batch) + 1)).tolist()
+            for i, size in enumerate(sizes.tolist()):
+                here = slice(spans[i], spans[i + 1])
+                frontier.add(batch[i], size, tokens[here], keys[here], numbers[here])
+            frontier.cut()
+            if not frontier.expanded:
+                needs = 1 + int(sizes[0]) + (len(listed) if depth > 1 else 0)
                 raise _Refused(
                     f"max_nodes = {max_nodes}: the first expansion makes {needs}; raise it, or give top_k"
                 )
-            show(reading.count)
-        reading.check()
-    return reading.tree(budget.kept())
+            yield
+
+    return reading.run(steps(), keep_on_interrupt, progress, frontier.kept)
 
 
 def read_along(
     model: NextTokenModel,
     tree: TokenTree,
-    *,
     prompt: str | Sequence[int] = (),
+    *,
     eos: Collection[int] | None = None,
     batch_size: int = 64,
     renormalize: bool = False,
@@ -194,33 +189,16 @@ def read_along(
     [1. 2.]
     """
     tree = checked_tree("tree", tree)
-    reading = _Reading(model, prompt, eos, batch_size, renormalize, tree.depth)
-    depths, above = tree._depths_and_parents()
-    symbols = tree.symbols.astype(np.int64)
-    number = np.zeros(tree.n_nodes, np.int64)
-    # All nodes except the root are children of internal nodes, in the same order.
-    counts = np.bincount(above[1:], minlength=tree.n_nodes)
-    begin = 1 + np.cumsum(counts) - counts
-    present, asked = np.ones((2, tree.n_nodes), bool)
-    asked[:] = False
+    reading = _Reading(model, prompt, eos, batch_size, renormalize, tree.depth, tree.alphabet_size)
 
-    def kept() -> list[int]:
-        """Numbers of the expansions that the model lists; a batch may have a node and what is below it."""
-        for depth in range(1, tree.depth):
-            here = tree.level(depth)
-            present[here] &= present[above[here]]
-        found: list[int] = number[present & asked].tolist()
-        return found
-
-    guard = reading.guard(kept, keep_on_interrupt, tree.alphabet_size)
-    with guard, counter(progress) as show:
-        for nodes, prefixes in _questions(tree, np.flatnonzero(counts), above, reading):
-            present[nodes] &= present[above[nodes]]
-            if not present[nodes].all():
-                prefixes = [prefixes[i] for i in np.flatnonzero(present[nodes]).tolist()]
-                nodes = nodes[present[nodes]]
-                if not prefixes:
-                    continue
+    def steps() -> Iterator[None]:
+        symbols = tree.symbols.astype(np.int64)
+        _, above = tree._depths_and_parents()
+        # All nodes except the root are children of internal nodes, in the same order.
+        counts = np.bincount(above[1:], minlength=tree.n_nodes)
+        begin = 1 + np.cumsum(counts) - counts
+        listed = np.ones(tree.n_nodes, bool)
+        for nodes, prefixes in _questions(tree, listed, reading):
             answer = reading.ask(prefixes)
             rows = np.repeat(np.arange(len(nodes)), counts[nodes])
             first = np.cumsum(counts[nodes]) - counts[nodes]
@@ -232,62 +210,49 @@ def read_along(
                 raise _Refused(
                     f"tree holds {min(final)}, which ends a response: leave it to the tree's own end"
                 )
-            number[nodes], asked[nodes] = np.arange(reading.count, reading.count + len(nodes)), True
-            known = reading.known(answer, rows, ids)
-            present[children] = known
-            rows, ids = rows[known], ids[known]
-            listed = (rows * reading.width + ids)[ids >= 0]
-            where = np.stack([number[above[nodes]], symbols[nodes], depths[nodes]])
-            reading.expand(where, answer, listed, np.unique(rows[ids < 0]))
-            show(reading.count)
-        reading.check()
-    return reading.tree(kept(), tree.alphabet_size)
+            # After rows without unknown mass, the chances of all tokens are known.
+            known = (answer.unknown[rows] == 0) | np.isfinite(answer.rows[rows, np.maximum(ids, 0)])
+            listed[children] = known = np.where(ids < 0, answer.has_end[rows], known)
+            inner, ending = known & (ids >= 0), known & (ids < 0)
+            at = rows[inner] * reading.width + ids[inner]
+            reading.expand(nodes, answer, at, children[inner], rows[ending])
+            yield
+
+    return reading.run(steps(), keep_on_interrupt, progress)
 
 
 def _questions(
-    tree: TokenTree, inner: Int[np.ndarray, "inner"], above: Int[np.ndarray, "nodes"], reading: "_Reading"
-) -> Iterator[tuple[Int[np.ndarray, "batch"], Sequence[Prefix]]]:
-    """Internal nodes and their prefixes in batches, none before its parent."""
-    size = reading.batch_size
+    tree: TokenTree, listed: Bool[np.ndarray, "nodes"], reading: _Reading
+) -> Iterator[tuple[Int[np.ndarray, "batch"], Sequence[Prefix] | _Along]]:
+    """Internal nodes and their prefixes in batches, no batch before a parent's, and none that is not listed.
+
+    The very first question is put alone, as it is when repeated.
+    """
+    depths, above = tree._depths_and_parents()
+    inner, size = np.unique(above[1:]), reading.batch_size
+    parents, symbols = above.tolist(), tree.symbols.tolist()
     # Paths that begin at the root or at a later child, and continue from child to first child.
     heir = np.full(tree.n_nodes, -1)
     heir[above[inner[:0:-1]]] = inner[:0:-1]
     heads = np.append(0, inner[1:][heir[above[inner[1:]]] != inner[1:]])
     if not hasattr(reading.model, "along") or len(inner) < _LONG * len(heads):
-        prefixes = _prefixes(tree)
-        for start, stop in _batches(0, len(inner), size):
-            yield inner[start:stop], list(islice(prefixes, stop - start))
+        for start, stop in pairwise([0, *range(1, len(inner), size), len(inner)]):
+            nodes = inner[start:stop]
+            listed[nodes] &= listed[above[nodes]]
+            nodes = nodes[listed[nodes]]
+            if nodes.size:
+                paths = zip(tree._paths(nodes).tolist(), depths[nodes].tolist(), strict=True)
+                yield nodes, [tuple(path[:depth]) for path, depth in paths]
         return
-    heirs, parents, symbols = heir.tolist(), above.tolist(), tree.symbols.tolist()
-    skip = len(reading.prompt)
     for head in heads.tolist():
-        path = [head]
-        while path[-1]:
-            path.append(parents[path[-1]])
-        path.reverse()
-        first = len(path) - 1
-        while (node := heirs[path[-1]]) >= 0:
-            path.append(node)
-        sequence = reading.prompt + tuple(symbols[node] for node in path[1:])
-        for start, stop in _batches(first, len(path), size):
-            yield np.array(path[start:stop]), _Positions(sequence, skip + start, skip + stop, skip)
-
-
-def _batches(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    """Spans of at most `size`. The very first question is put alone, as it is when repeated."""
-    if not start:
-        yield 0, 1
-        start = 1
-    for i in range(start, stop, size):
-        yield i, min(i + size, stop)
-
-
-def _prefixes(tree: TokenTree) -> Iterator[Prefix]:
-    """Prefixes of the internal nodes, level by level."""
-    above: list[Prefix] = []
-    for depth in range(tree.depth):
-        here = tree.level(depth)
-        symbols, parents = tree.symbols[here].tolist(), tree.parents[here].tolist()
-        nodes = zip(parents, symbols, strict=True)
-        above = [(*above[up], token) for up, token in nodes] if depth else [()]
-        yield from (prefix for prefix, token in zip(above, symbols, strict=True) if token >= 0)
+        line = [head]
+        while line[-1]:
+            line.append(parents[line[-1]])
+        line.reverse()
+        first = len(line) - 1
+        while (node := int(heir[line[-1]])) >= 0:
+            line.append(node)
+        sequence, skip = reading.prompt + tuple(symbols[node] for node in line[1:]), len(reading.prompt)
+        for start, stop in pairwise(sorted({first, *range(first or 1, len(line), size), len(line)})):
+            if listed[line[: start + 1]].all():
+                yield np.array(line[start:stop]), _Along(sequence, skip + start, skip + stop)
