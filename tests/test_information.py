@@ -442,6 +442,11 @@ def test_jensen_shannon_of_rows_that_nearly_agree_keeps_its_digits():
     assert jensen_shannon_divergence(batch).tolist() == [1, 0]
 
 
+def test_jensen_shannon_of_weights_and_masses_that_underflow_together():
+    rows = [[1.0, 0.0], [1 - 1e-250, 1e-250]]
+    assert jensen_shannon_divergence(rows, weights=[1, 1e-100]) == 0
+
+
 @pytest.mark.parametrize(
     ("rows", "weights", "message"),
     [

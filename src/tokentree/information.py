@@ -204,7 +204,9 @@ def jensen_shannon_divergence(
     heaviest = rows[..., shares.argmax(), :][..., None, :]
     apart = rows - heaviest
     apart = apart - (shares * apart).sum(axis=-2, keepdims=True)
-    terms = shares * divergence_terms(rows, (shares * rows).sum(axis=-2, keepdims=True), apart)
+    mean = (shares * rows).sum(axis=-2, keepdims=True)
+    # Where the mean underflows the terms would too, if they were not infinite.
+    terms = np.where(mean > 0, shares * divergence_terms(rows, mean, apart), 0.0)
     return _total(terms.sum(axis=-2), scale)
 
 
