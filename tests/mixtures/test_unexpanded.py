@@ -699,6 +699,7 @@ def test_unexpanded_mass_without_room():
         ({"depth": 3}, r"depth = 3: trees\[0\] is cut at depth 2"),
         ({"depth": 0}, "depth = 0: must be an integer >= 1"),
         ({"base": 1}, "base = 1"),
+        ({"vocabulary_size": 0}, "vocabulary_size = 0: must be an integer >= 2"),
         ({"sizes": [1]}, "sizes = .* must be a sequence of 2 numbers"),
         ({"sizes": [1, 0]}, r"sizes\[1\] = 0: must be > 0"),
         (

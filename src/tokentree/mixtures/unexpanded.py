@@ -213,7 +213,8 @@ def unexpanded_bounds(
     n = len(trees)
     exact = exact_sizes([tree.total_weight for tree in trees] if sizes is None else sizes, n)
     w = _weights(exact)
-    q = checks.integer("vocabulary_size", vocabulary_size or trees[0].alphabet_size, trees[0].alphabet_size)
+    least = trees[0].alphabet_size
+    q = least if vocabulary_size is None else checks.integer("vocabulary_size", vocabulary_size, least)
     known = _known(trees, depth, q)
     rates = _rates(known, w) / unit
     overlap = _overlaps(known, w)
