@@ -206,7 +206,9 @@ def jensen_shannon_divergence(
     heaviest = rows[..., shares.argmax(), :][..., None, :]
     apart = rows - heaviest
     apart = apart - (shares * apart).sum(axis=-2, keepdims=True)
-    terms = shares * divergence_terms(rows, (shares * rows).sum(axis=-2, keepdims=True), apart)
+    mean = (shares * rows).sum(axis=-2, keepdims=True)
+    # Where the mean underflows the terms would too, if they were not infinite.
+    terms = np.where(mean > 0, shares * divergence_terms(rows, mean, apart), 0.0)
     return _total(terms.sum(axis=-2), scale)
 
 
@@ -321,10 +323,13 @@ def renyi_divergence(
     p, q = _pair(p, q)
     p, q = np.broadcast_arrays(p, q)
     if alpha == 0:
+        shared, missed = (
+            np.ascontiguousarray(np.where((p > 0) == on, q, 0.0)).sum(axis=-1) for on in (True, False)
+        )
         with np.errstate(divide="ignore"):
-            missed = -np.log1p(-np.ascontiguousarray(np.where(p > 0, 0.0, q)).sum(axis=-1))
-        shared = ((p > 0) & (q > 0)).any(axis=-1)
-        return _nonnegative(np.where(shared, missed, np.inf), scale)
+            # The smaller of the two masses keeps its digits.
+            found = np.where(missed < 1 / 2, -np.log1p(-np.minimum(missed, 0.5)), -np.log(shared))
+        return _nonnegative(found, scale)
     both, lost = (p > 0) & (q > 0), (p > 0) & (q == 0)
     logs = log_ratio(np.where(both, p, 1.0), np.where(both, q, 1.0), np.where(both, p - q, 0.0))
     if np.isinf(alpha):
@@ -453,10 +458,15 @@ def log_ratio(
 ) -> Float[np.ndarray, "*rows block"]:
     """log(over / under), given their difference more exactly; 0 where both are 0."""
     safe = np.where(under > 0, under, 1.0)
-    relative = difference / safe
-    near = np.abs(relative) < 1 / 2
-    ratio = np.where(near | (under == 0), 1.0, over / safe)
+    with np.errstate(over="ignore"):
+        relative = difference / safe
+        near = np.abs(relative) < 1 / 2
+        ratio = np.where(near | (under == 0), 1.0, over / safe)
     logs: Float[np.ndarray, "*rows block"] = np.where(
         near, np.log1p(np.where(near, relative, 0.0)), np.log(ratio)
     )
+    # Ratios beyond float64, as of 1 and 1e-310.
+    steep = np.isinf(ratio)
+    if steep.any():
+        logs[steep] = (np.log(np.where(steep, over, 1.0)) - np.log(safe))[steep]
     return logs

@@ -938,3 +938,12 @@ def test_rebound_on_data(corpora):
         by_depth = rebound_by_depth(corpus.trees, depths=range(3, corpus.trees[0].depth + 1))
         assert by_depth.fit("fine-tuning").exponent > 0
         assert not by_depth.later_slower.any()
+
+
+def test_a_model_that_kept_hardly_anything_is_turned_at_the_same_point():
+    # After 40,000 steps of 1e-3 the model has kept 4e-18 of p_p, which 1 - 4e-18 = 1 must not lose.
+    mixture = Mixture([[1, 2, 1], [0, 1, 2], [0, 2, 1]], [1, 10**5, 1])
+    found = inverse_alignment_budget(mixture, 36.02, distance="kl", regime="fine-tuning", step=1e-3)
+    assert found.limit < 36.02 < found.before
+    assert found.reachable
+    assert 0 < found.size < found.limit_size < 200

@@ -141,6 +141,32 @@ def test_shares_that_leave_no_choice():
     assert best_shares(np.array([0.0, 1.0]), rows, shut).shares.tolist() == [1.0, 0.0]
 
 
+@pytest.mark.parametrize("stiffness", [None, np.array([1.0, 2.0, 3.0])])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"lower": [0.5, 0.25, 0.25]},
+        {"upper": [0.5, 0.25, 0.25]},
+        {"upper": [0.5 - 1e-13, 0.25, 0.25]},
+        {"available": [50.0, 25.0, 25.0]},
+    ],
+    ids=str,
+)
+def test_bounds_that_sum_to_one_leave_no_choice(bounds, stiffness):
+    given = {"lower": None, "upper": None, "available": None} | bounds
+    only = share_bounds(NAMES, **given, repetitions=1.0, total=100.0)
+    rows = np.array([[0.5, 0.5, 0.0], [0.1, 0.9, 0.0], [0.2, 0.2, 0.6]])
+    found = best_shares(np.array([0.2, 0.3, 0.5]), rows, only, stiffness=stiffness)
+    assert found.shares == pytest.approx([0.5, 0.25, 0.25], abs=1e-12)
+    assert 0 <= found.gap < 1e-6
+
+
+def test_bounds_that_leave_a_target_without_data_are_refused():
+    only = share_bounds(("a", "b"), {"a": 1.0}, None, None, 1.0, 1.0)
+    with pytest.raises(ValueError, match="its rate is infinite"):
+        best_shares(np.array([0.5, 0.5]), np.eye(2), only)
+
+
 def test_data_that_run_out_bound_a_share():
     allowed = share_bounds(NAMES, None, None, {"code": 10.0}, 2.0, 100.0)
     assert allowed.upper.tolist() == [1.0, 1.0, 0.2]

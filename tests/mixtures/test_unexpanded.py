@@ -689,6 +689,15 @@ def test_rounding_left_over_has_one_leaf_of_its_own():
     np.testing.assert_allclose(bounds.rates_upper, 1.5, rtol=1e-12)
 
 
+@pytest.mark.parametrize("sizes", [[1, 1], [2.0**190, 2.0**-190]])
+def test_a_leaf_of_hardly_any_mass_loosens_no_bound(sizes):
+    half = part(2, {0: 0.5}, 0.5)
+    faint, without = (
+        unexpanded_bounds([half, part(2, {0: 1.0} | other, 0)], sizes) for other in ({1: 1e-300}, {})
+    )
+    np.testing.assert_allclose(faint.rates_lower, without.rates_lower, rtol=1e-12)
+
+
 def test_unexpanded_mass_without_room():
     with pytest.raises(
         ValueError, match=r"trees\[1\] holds unexpanded mass 0.25 after prefix \(\), although it lists"
@@ -704,6 +713,7 @@ def test_unexpanded_mass_without_room():
         ({"depth": 3}, r"depth = 3: trees\[0\] is cut at depth 2"),
         ({"depth": 0}, "depth = 0: must be an integer >= 1"),
         ({"base": 1}, "base = 1"),
+        ({"vocabulary_size": 0}, "vocabulary_size = 0: must be an integer >= 2"),
         ({"sizes": [1]}, "sizes = .* must be a sequence of 2 numbers"),
         ({"sizes": [1, 0]}, r"sizes\[1\] = 0: must be > 0"),
         (

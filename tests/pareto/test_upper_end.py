@@ -460,6 +460,7 @@ def test_p_values_of_true_data_are_uniform(alpha, discrete):
         ([1.0, 1.0 + 2**-52], 3.0),
         ([1, 2**62], 2**62),
         ([7, 8], 9),
+        ([933, 934], 1934),
     ],
 )
 def test_two_points(data, upper):

@@ -113,6 +113,12 @@ def test_gaps_are_the_largest_certified_differences(table, z):
         assert [gap > 0 for gap in runs.gaps()] == [gap is not None and gap > 0 for gap in exact]
 
 
+def test_a_gap_keeps_its_digits_beside_much_larger_sums():
+    # A bound that is above the difference by rounding would not be certified.
+    gaps = TrainingRuns([[1, 1e12], [1, 1e12], [1, 1]], [[1 / 3, 1.1], [0, 1.1], [0, 6]]).gaps()
+    assert gaps[:2].tolist() == [1 / 3, 0]
+
+
 @given(tables() | tables(errors=True), st.booleans(), st.sampled_from([0, 2]))
 def test_monotone_counts_the_pairs_that_disobey(table, sure, z):
     runs = TrainingRuns(**table)

@@ -112,6 +112,10 @@ class Recording:
         if self._sql("PRAGMA application_id") != [(_FORM,)]:
             raise ValueError(f"path = {self._name!r} holds no recording")
         ((self._width,),) = self._sql(f"SELECT ifnull(max(width), 1) FROM answers WHERE width <= {_WIDEST}")
+        ((told,),) = self._sql("PRAGMA user_version")
+        if not 0 <= told <= _WIDEST:
+            raise ValueError(f"path = {self._name!r} is damaged: its alphabet has {told} symbols")
+        self.alphabet_size = (told or None) if model is None else getattr(model, "alphabet_size", None)
         self._unproved = self._sql("SELECT prefix FROM answers ORDER BY rowid LIMIT 1")
         tokens = dict(self._sql("SELECT symbol, raw FROM tokens WHERE typeof(raw) = 'blob'"))
         eos = frozenset(symbol for (symbol,) in self._sql("SELECT symbol FROM ends"))
@@ -161,11 +165,6 @@ class Recording:
             out[: len(rows[prefix])] = rows[prefix]
         return found
 
-    @property
-    def alphabet_size(self) -> int | None:
-        """The model's or, without a model, the length of the longest row in the file."""
-        return self._width if self._model is None else getattr(self._model, "alphabet_size", None)
-
     def text(self, symbols: int | Iterable[int]) -> str:
         """Text of one or several symbols, from the model or the file."""
         text = getattr(self._model, "text", None)
@@ -204,6 +203,8 @@ class Recording:
     def _keep(self, prefixes: list[Prefix], rows: Float[np.ndarray, "batch vocabulary"]) -> None:
         with self._file:
             self._sql("BEGIN")
+            # An integer of SQLite's header, 0 if it is not set.
+            self._sql(f"PRAGMA user_version = {self.alphabet_size or 0}")
             self._sql("INSERT OR IGNORE INTO ends VALUES (?)", zip(self.eos, strict=True))
             self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", self.tokens.items())
             self._sql("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", map(self._stored, prefixes, rows))

@@ -133,7 +133,8 @@ def rate_limit(aligned: Aligned, target: Float[np.ndarray, "leaves"]) -> tuple[f
 def turning_point(aligned: Aligned, distance: str, target: Float[np.ndarray, "leaves"]) -> float:
     """The t at which a convex distance is least; inf if it decreases throughout."""
     u, v = aligned.align - aligned.pretrain, target - aligned.pretrain
-    direction = v - aligned.moved * u
+    # v - moved * u, with the digits of a part that nearly cancels.
+    direction = v - aligned.moved * u if aligned.moved < 1 / 2 else target - aligned.align + aligned.kept * u
 
     def fall(t: float) -> float:
         """Minus the slope of the distance, up to a positive factor."""

@@ -159,7 +159,9 @@ class _Pools(NamedTuple):
     def logarithmic(self) -> float:
         """Upper bound on what the pools add to sum m log(1 + beta / q)."""
         z = self.level()
-        t = np.minimum(z[self.pool] * self.q / self.m, 1.0)
+        with np.errstate(over="ignore"):
+            # In this order, as z q may underflow. Where t does, m is below 2^-600 of all mass.
+            t = np.clip(z[self.pool] * (self.q / self.m), 2.0**-1022, 1.0)
         return self.up * float((self.budget * z).sum() + (self.m * (t - 1 - np.log(t))).sum())
 
 

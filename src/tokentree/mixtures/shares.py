@@ -27,6 +27,9 @@ _STEPS = 200
 _GAP = 1e-11
 """Gap relative to the weight of the target at which the method stops."""
 
+_SLACK = 1e-12
+"""By how much upper bounds may sum to less than 1, for rounding."""
+
 Bound = float | Mapping[str, float] | Annotated[Numbers, "datasets"] | None
 """One bound for all datasets, bounds for some by name, or one per dataset."""
 
@@ -96,16 +99,25 @@ class Polytope:
         """The same polytope with no share for other datasets."""
         on = np.isin(np.arange(len(self.upper)), list(sources))
         allowed = Polytope(self.lower * on, self.upper * on, self.rows)
-        if not allowed.upper.sum() * (1 + 1e-12) >= 1:
+        if not allowed.upper.sum() * (1 + _SLACK) >= 1:
             raise ValueError(_no_room(allowed))
         return allowed
 
+    @property
+    def _along(self) -> float:
+        """How far from the lower to the upper bounds shares lie that sum to 1, if all lie equally far."""
+        room = float((self.upper - self.lower).sum())
+        return float(1 - self.lower.sum()) / room if room else 0.0
+
+    @property
+    def is_point(self) -> bool:
+        """Whether the bounds leave only one choice, within their tolerance."""
+        few = np.count_nonzero(self.upper > self.lower) < 2
+        return bool(few) or not _SLACK < self._along < 1 - _SLACK
+
     def inside(self) -> Float[np.ndarray, "datasets"]:
-        """A point strictly between the bounds, where they differ."""
-        room = self.upper - self.lower
-        if not room.any():
-            return self.lower
-        inside: Float[np.ndarray, "datasets"] = self.lower + room * (1 - self.lower.sum()) / room.sum()
+        """A point strictly between the bounds, where they differ and leave a choice."""
+        inside: Float[np.ndarray, "datasets"] = self.lower + (self.upper - self.lower) * self._along
         return inside
 
 
@@ -137,7 +149,7 @@ def share_bounds(
             )
     high = np.minimum(high, 1.0)
     allowed = Polytope(low, high, np.zeros((0, n)))
-    if not low.sum() <= 1 <= high.sum() * (1 + 1e-12):
+    if not low.sum() <= 1 <= high.sum() * (1 + _SLACK):
         raise ValueError(_no_room(allowed))
     return allowed
 
@@ -213,12 +225,13 @@ def best_shares(
     problem = Problem(t, p, None if given is None else _weighted(given, each), pull)
     if worst:
         return _worst(problem, allowed, each)
-    if not p[allowed.upper > 0].any(axis=0).all():
-        raise ValueError("target has mass where no dataset with a share can have any: its rate is infinite")
     inside = _weighted(allowed.inside(), each)
-    u = problem.least(allowed if stiffness is None else _stiff(allowed, each), inside)
-    value, slope = problem.value_and_slope(u)
+    if not p[inside > 0].any(axis=0).all():
+        raise ValueError("target has mass where no dataset with a share can have any: its rate is infinite")
     polytope = allowed if stiffness is None else _stiff(allowed, each)
+    # Newton steps need room between the bounds.
+    u = inside if allowed.is_point else problem.least(polytope, inside)
+    value, slope = problem.value_and_slope(u)
     gap = max(0.0, float(slope @ u) - polytope.least(slope))
     return Found(_weighted(u, 1 / each), value, gap)
 
@@ -303,8 +316,6 @@ class Problem:
     def least(self, allowed: Polytope, start: Float[np.ndarray, "datasets"]) -> Float[np.ndarray, "datasets"]:
         """Primal-dual Newton steps with decreasing products of slack and multiplier."""
         free = np.flatnonzero(allowed.upper > allowed.lower)
-        if len(free) < 2:
-            return start
         fixed = start.copy()
         fixed[free] = 0
         base, p, weight = fixed @ self.rows, self.rows[free], float(self.target.sum()) + self.pull

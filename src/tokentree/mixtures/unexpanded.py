@@ -227,7 +227,7 @@ def unexpanded_bounds(
     exact = exact_sizes(totals if sizes is None else sizes, n, None if names is None else labels)
     w = _weights(exact)
     least = next(iter(named.values())).alphabet_size
-    q = checks.integer("vocabulary_size", vocabulary_size or least, least)
+    q = least if vocabulary_size is None else checks.integer("vocabulary_size", vocabulary_size, least)
     known = _known(named, depth, q)
     rates = _rates(known, w) / unit
     overlap = _overlaps(known, w)

@@ -102,7 +102,8 @@ def fit_tail(
     For continuous data the lognormal and the stretched exponential law have the Pareto law as a limit (mu =
     -inf, beta = 0), so they never fit worse: the ratio is at most zero, and is zero if the likelihood grows
     towards that limit. The p-value of the truncated power law ignores, as CSN do, that lambda = 0 is on the
-    boundary of its range; half of it would be more accurate.
+    boundary of its range. Half of it would be more accurate for exponents above 2; below, where the variance
+    is infinite and a few masses decide, it is about right as it is.
 
     Examples
     --------

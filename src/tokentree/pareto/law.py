@@ -163,15 +163,18 @@ def climb(
     from scipy import optimize
 
     def cost(at: npt.NDArray[np.float64]) -> float:
-        return -tail.mean(law(float(at[0]), float(at[1])).log_density(tail))
+        value = -tail.mean(law(float(at[0]), float(at[1])).log_density(tail))
+        return value if math.isfinite(value) else math.inf
 
     options: Any = {"ftol": 1e-13, "gtol": 1e-9, "maxiter": 200}
-    found = [
-        optimize.minimize(
-            cost, np.array(start), method="L-BFGS-B", jac="3-point", bounds=bounds, options=options
-        )
-        for start in starts
-    ]
+    # Far from the data, densities may leave the range of float64.
+    with np.errstate(all="ignore"):
+        found = [
+            optimize.minimize(
+                cost, np.array(start), method="L-BFGS-B", jac="3-point", bounds=bounds, options=options
+            )
+            for start in starts
+        ]
     best = min(found, key=lambda each: float(each.fun)).x
     return law(float(best[0]), float(best[1]))
 

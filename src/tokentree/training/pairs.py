@@ -72,8 +72,16 @@ class Pairs:
                 weights = self.sizes[rows] ** 2
                 own = (weights * self.squares[rows]).sum(axis=1, keepdims=True)
                 block += z * np.sqrt(weights @ self.squares.T + own)
-            # Like the maximum, this skips NaN; a row is all NaN only if it has no gap.
-            gaps[rows] = -np.fmin.reduce(block, axis=1)
+            if not self.known.all():
+                # A row is all NaN only if it has no gap; the other NaN are skipped.
+                block[np.isnan(block)] = np.inf
+            best = block.argmin(axis=1)
+            sizes = self.sizes[rows]
+            # From differences, as in `_exactly`: n^a . g^a minus n^a . g^b would have their rounding.
+            steps = np.where(sizes > 0, self.rates[rows] - self.rates[best], 0.0)
+            gaps[rows] = (sizes * steps).sum(axis=1)
+            if self.squares is not None:
+                gaps[rows] -= z * np.sqrt((sizes**2 * (self.squares[rows] + self.squares[best])).sum(axis=1))
         gaps[gaps <= self.rounding * self.sizes.sum(axis=1)] = 0.0
         return gaps
 
