@@ -29,8 +29,8 @@ class NextTokenModel(Protocol):
     Five attributes are optional. `eos`: the token ids that end a response. `partial`: True if -inf means
     "unknown" rather than "impossible". Rows may then sum to less than one, and grow wider as the model meets
     new tokens. For ids that a row does not list, the missing mass is left open or, where that is lost in
-    rounding, the rounding itself: 1e-9, 1e-5 in float32, 0.01 in float16. `alphabet_size`: the
-    least alphabet of the model's trees, even if its rows are not as wide. `rounding`: the largest total variation between
+    rounding, the rounding itself: 1e-9, 1e-5 in float32, 0.01 in float16. `alphabet_size`: the least alphabet
+    of the model's trees, even if its rows are not as wide. `rounding`: the largest total variation between
     two answers to the same question that rounding explains, 0.001 by default. `needs_start`: why an empty
     prompt is an error; an empty text if it is not.
 
