@@ -92,7 +92,7 @@ def plot_tree(
 
     >>> from tokentree.adapters import read_model
     >>> from tokentree.models import NGramModel
-    >>> model = NGramModel.fit(["ab", "abc", "ca"], order=2, alphabet_size=256)
+    >>> model = NGramModel.fit([b"ab", b"abc", b"ca"], order=2, alphabet_size=256)
     >>> ax = plot_tree(read_model(model, depth=3), token=chr, order="mass", fold=0.01)
     """
     checked_tree("tree", tree)
