@@ -745,3 +745,16 @@ PART = read_model(chance, 3, top_k=1)
 def test_errors_about_a_model_and_data_say_what_to_type(unchecked, call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+def test_one_size_by_name_leaves_the_others():
+    mixture = Mixture([[1, 0], [1, 1]], [3, 2], names=["web", "chat"])
+    assert mixture.with_sizes({"chat": 10}) == mixture.with_sizes([3, 10])
+
+
+def test_errors_say_what_was_given_for_datasets():
+    mixture = Mixture([[1, 0], [1, 1], [0, 1]], [3, 2, 1], names=["web", "chat", "new"])
+    with pytest.raises(ValueError, match="align, perturb = 0, 1, 'chat': must be different datasets"):
+        elasticity(mixture, perturb="chat")
+    with pytest.raises(ValueError, match=r"base = 'chat': .*to select a dataset, index the result"):
+        mixture.response("chat")

@@ -3,7 +3,7 @@
 import math
 import operator
 from array import array as compact_array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
@@ -50,7 +50,8 @@ def _place(name: str, at: int, shape: tuple[int, ...]) -> str:
 def log_base(base: float) -> float:
     """Natural logarithm of `base`, the factor from nats to the caller's unit."""
     if not (isinstance(base, int | float | np.integer | np.floating) and 1 < base < math.inf):
-        units = "; 2 for bits, math.e for nats" if isinstance(base, str) else ""
+        units = "; 2 for bits, math.e for nats (to select a dataset, index the result)"
+        units = units if isinstance(base, str) else ""
         raise ValueError(f"base = {base!r}: the base of a logarithm must be finite and > 1{units}")
     return math.log(base)
 
@@ -463,10 +464,10 @@ def by_name(
     return [value.get(each, otherwise) for each in names]
 
 
-def different(datasets: Mapping[str, int]) -> list[int]:
-    """The positions of datasets, all different."""
-    positions = list(datasets.values())
+def different(given: Mapping[str, Any], index: Callable[[Any, str], int]) -> list[int]:
+    """The positions of datasets given by position or name, all different; `index` finds one."""
+    positions = [index(dataset, role) for role, dataset in given.items()]
     if len(set(positions)) < len(positions):
-        given = f"{', '.join(datasets)} = {', '.join(map(str, positions))}"
-        raise ValueError(f"{given}: must be different datasets")
+        told = f"{', '.join(given)} = {', '.join(map(repr, given.values()))}"
+        raise ValueError(f"{told}: must be different datasets")
     return positions

@@ -299,7 +299,7 @@ class Mixture:
         >>> Mixture([[1, 0], [1, 1]], [3, 1], names=["web", "chat"]).roles(pretrain="web", align=1)
         [0, 1]
         """
-        return checks.different({name: self.index(dataset, name) for name, dataset in datasets.items()})
+        return checks.different(datasets, self.index)
 
     def with_sizes(self, sizes: Annotated[Numbers, "datasets"] | Mapping[str, float]) -> "Mixture":
         """The same datasets with other sizes; the distributions are shared, not copied.
@@ -307,7 +307,7 @@ class Mixture:
         Parameters
         ----------
         sizes : array_like, shape (N,), or a mapping of names to sizes
-            As for `Mixture`.
+            As for `Mixture`; datasets that a mapping does not name keep their sizes.
 
         Returns
         -------
@@ -315,10 +315,12 @@ class Mixture:
 
         Examples
         --------
-        >>> Mixture([[1, 0], [1, 1]], [1, 1]).with_sizes([10**15, 1])
+        >>> Mixture([[1, 0], [1, 1]], [1, 1]).with_sizes({"D1": 10**15})
         Mixture(2 datasets, 2 leaves: D1 1000000000000000, D2 1)
         """
         other = copy(self)
+        if isinstance(sizes, Mapping):
+            sizes = {**dict(zip(self._names, self._sizes, strict=True)), **sizes}
         other._sizes = exact_sizes(sizes, self.n_datasets, self._names)
         return other
 

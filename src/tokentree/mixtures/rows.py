@@ -47,6 +47,9 @@ class Rows:
                 f"{name}[{empty if keys is None else keys[empty]!r}] sums to 0: every row needs some data"
             )
 
+    def __repr__(self) -> str:
+        return f"Rows({self.values!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Rows, (self.values,)
 

@@ -140,7 +140,7 @@ class UnexpandedBounds(Result):
         True
         """
         given = {"pretrain": pretrain, "align": align, "perturb": perturb}
-        p, a, t = checks.different({role: self._index(role, each) for role, each in given.items()})
+        p, a, t = checks.different(given, lambda each, role: self._index(role, each))
         return signs_hold(self.sign(p, t) or None, self.sign(a, t) or None)
 
     def _index(self, name: str, dataset: int | str) -> int:

@@ -629,9 +629,8 @@ class TrainingRuns:
         array([[1.4, 1.6],
                [1. , 2. ]])
         """
-        given = {"i": i, "j": j}
         pair = checks.different(
-            {name: dataset_index(name, each, self.n_datasets, self._names) for name, each in given.items()}
+            {"i": i, "j": j}, lambda each, name: dataset_index(name, each, self.n_datasets, self._names)
         )
         others = np.delete(self._sizes, pair, axis=1)
         path = ~(others > 0).any(axis=1) & ~np.isnan(self._rates[:, pair]).any(axis=1)

@@ -239,7 +239,7 @@ class TrainedMixture:
 
     def roles(self, **datasets: int | str) -> list[int]:
         """Positions of several datasets, all different; as `Mixture.roles`."""
-        return checks.different({name: self.index(dataset, name) for name, dataset in datasets.items()})
+        return checks.different(datasets, self.index)
 
     # Training
 
@@ -307,6 +307,7 @@ class TrainedMixture:
         Parameters
         ----------
         sizes : array_like, shape (N,), or a mapping of names to sizes
+            Datasets that a mapping does not name keep their sizes.
         tolerance : float, optional
             Default: that of the last training.
         steps, progress
@@ -318,6 +319,8 @@ class TrainedMixture:
             It has its own module; losses and regularizers are shared.
         """
         other = copy(self)
+        if isinstance(sizes, Mapping):
+            sizes = {**dict(zip(self._names, self._sizes, strict=True)), **sizes}
         other._sizes = _checked_sizes(sizes, self.n_datasets, self._names)
         other._module = deepcopy(self._module)
         other._terms = Terms(other._module, self._terms.terms, self._terms.labels)
