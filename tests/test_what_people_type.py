@@ -752,7 +752,7 @@ def test_one_size_by_name_leaves_the_others():
     assert mixture.with_sizes({"chat": 10}) == mixture.with_sizes([3, 10])
 
 
-def test_errors_say_what_was_given_for_datasets():
+def test_errors_say_what_was_given_for_datasets(unchecked):
     mixture = Mixture([[1, 0], [1, 1], [0, 1]], [3, 2, 1], names=["web", "chat", "new"])
     with pytest.raises(ValueError, match="align, perturb = 0, 1, 'chat': must be different datasets"):
         elasticity(mixture, perturb="chat")

@@ -104,8 +104,9 @@ def test_losses_and_sizes_by_name():
     assert named.sizes.tolist() == SIZES
     assert named.rates() == pytest.approx(TrainedMixture(Point(1), losses.values(), SIZES).train().rates())
     assert named.with_sizes({"chat": 1, "web": 2, "code": 3}).sizes.tolist() == [2, 3, 1]
+    assert named.with_sizes({"web": 1}).sizes.tolist() == [1, *SIZES[1:]]
     with pytest.raises(ValueError, match=r"^sizes lacks 'code', 'chat': must have a number for each of"):
-        named.with_sizes({"web": 1})
+        TrainedMixture(Point(1), losses, {"web": 1})
     with pytest.raises(TypeError, match=r"^sizes is a dict, but the datasets have no names"):
         TrainedMixture(Point(1), losses.values(), {"web": 1})
 
