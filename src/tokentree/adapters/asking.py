@@ -26,13 +26,14 @@ _SAME = 1e-3
 class NextTokenModel(Protocol):
     """Any callable that maps a batch of prefixes to log-probabilities of the next token.
 
-    Five attributes are optional. `eos`: the token ids that end a response. `partial`: True if -inf means
+    Six attributes are optional. `eos`: the token ids that end a response. `partial`: True if -inf means
     "unknown" rather than "impossible". Rows may then sum to less than one, and grow wider as the model meets
     new tokens. For ids that a row does not list, the missing mass is left open or, where that is lost in
     rounding, the rounding itself: 1e-9, 1e-5 in float32, 0.01 in float16. `alphabet_size`: the least alphabet
     of the model's trees, even if its rows are not as wide. `rounding`: the largest total variation between
     two answers to the same question that rounding explains, 0.001 by default. `needs_start`: why an empty
-    prompt is an error; an empty text if it is not.
+    prompt is an error; an empty text if it is not. `top`: how many of the likeliest tokens a row lists, one
+    number in all of a `Recording`.
 
     Three methods are optional too. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
     ``text(ids)`` the text of one or several ids. ``along(sequence, start, stop)`` gives the answers to

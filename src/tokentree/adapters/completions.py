@@ -32,9 +32,10 @@ class CompletionsServer:
         Name of the model; not needed if the server has only one.
     api_key : str, optional
         Sent as a bearer token to this address only. It appears in no message, repr or file.
-    top : int
-        Number of most likely tokens requested. Servers cap it: OpenAI at 5, Ollama at 20, vLLM at its
-        ``--max-logprobs`` (20; -1 is the vocabulary), llama.cpp at the vocabulary size.
+    top : int or None
+        Number of most likely tokens requested; None for the whole vocabulary, if the server tells its size,
+        as llama.cpp does. Servers cap it: OpenAI at 5, Ollama at 20, vLLM at its ``--max-logprobs`` (20; -1
+        is the vocabulary), llama.cpp at the vocabulary size.
     eos : iterable of str or int, optional
         Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id. Default: those that llama.cpp
         reports; none for other servers.
@@ -58,14 +59,17 @@ class CompletionsServer:
         its trees. None if the server does not tell it (vLLM), or if symbols are texts.
     eos : frozenset of int
         Symbols that end a sequence.
+    top : int
+        Number of most likely tokens requested.
     tokens : dict of int to bytes
         The bytes of each symbol, as far as answers have given them.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is invalid; when called, if an answer breaks the API's format (the message gives its
-        JSON path), if its probabilities add up to more than 1, or if a symbol of a prefix is unknown.
+        If an argument is invalid; if `top` is None and the server does not tell its vocabulary; when called,
+        if an answer breaks the API's format (the message gives its JSON path), if its probabilities add up to
+        more than 1, or if a symbol of a prefix is unknown.
     OSError
         If the server cannot be reached, redirects, answers with an error, or stays busy; TimeoutError, an
         OSError, after `timeout`. The message starts with the address.
@@ -101,7 +105,7 @@ class CompletionsServer:
         model: str | None = None,
         *,
         api_key: str | None = None,
-        top: int = 20,
+        top: int | None = 20,
         eos: Iterable[str | int] | None = None,
         ids: bool | None = None,
         body: Mapping[str, Any] | None = None,
@@ -119,12 +123,18 @@ class CompletionsServer:
         url = url.rstrip("/").removesuffix("/completions")
         self._url = url if urlsplit(url).path else f"{url}/v1"
         self._model = {} if model is None else {"model": model}
-        self._top = checks.integer("top", top, 1)
+        self._ids = ids
+        if top is None and (top := self.alphabet_size) is None:
+            raise ValueError(
+                f"top = None is the whole vocabulary, whose size {self._url} does not tell: give the size "
+                "itself, top=32000 for 32000 tokens, as far as the server allows it"
+            )
+        self.top = checks.integer("top", top, 1)
         self._endpoint, self.needs_start = f"{self._url}/completions", ""
-        request: dict[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": self._top}
+        request: dict[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": self.top}
         if self._url.endswith("/api/generate"):
             self._endpoint, self.needs_start = self._url, "Ollama completes no empty prompt"
-            request = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": self._top}
+            request = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": self.top}
             request["options"] = {"num_predict": 1, "temperature": 0}
         self._body = {**request, **self._model, **(body or {})}
         if self._body.get("echo"):
@@ -137,7 +147,7 @@ class CompletionsServer:
 
     def __repr__(self) -> str:
         model = "".join(f", model={name!r}" for name in self._model.values())
-        return f"{type(self).__name__}({self._url!r}{model}, top={self._top})"
+        return f"{type(self).__name__}({self._url!r}{model}, top={self.top})"
 
     @cached_property
     def eos(self) -> frozenset[int]:
