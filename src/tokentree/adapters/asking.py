@@ -61,6 +61,30 @@ def checked_model(model: Any) -> None:
         raise TypeError(f"model is a {name}: must be callable on a batch of prefixes")
 
 
+def checked_text(text: Any) -> str:
+    """One text to be encoded; a tokenizer would join a list of them without a word."""
+    if not isinstance(text, str):
+        raise TypeError(
+            f"text is a {type(text).__name__}: must be a single str; "
+            "encode one text at a time, [model.encode(text) for text in texts]"
+        )
+    return text
+
+
+def checked_prefixes(prefixes: Any) -> list[Prefix]:
+    """Prefixes as tuples; texts and single ids are refused."""
+    given = [("prefixes", prefixes)]
+    if isinstance(prefixes, Iterable) and not isinstance(prefixes, str):
+        given = [(f"prefixes[{i}]", prefix) for i, prefix in enumerate(prefixes)]
+    for where, prefix in given:
+        if isinstance(prefix, str) or not isinstance(prefix, Iterable):
+            raise TypeError(
+                f"{where} = {reprlib.repr(prefix)}: a model takes a list of prefixes, each a tuple of token "
+                "ids; of a text, model([tuple(model.encode(text))])"
+            )
+    return [tuple(prefix) for _, prefix in given]
+
+
 def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
     """The ids of a prompt; a text is encoded by the model's own tokenizer."""
     if not isinstance(prompt, str):

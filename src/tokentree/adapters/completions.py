@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.frames import optional
-from .asking import Prefix, spelled
+from .asking import Prefix, checked_prefixes, checked_text, spelled
 from .posting import _Post
 
 
@@ -139,7 +139,6 @@ class CompletionsServer:
         self._body = {**request, **self._model, **(body or {})}
         if self._body.get("echo"):
             raise ValueError("body['echo'] is set: the answer must contain the next token only")
-        self._ids = ids
         self.tokens: dict[int, bytes] = {}
         self._symbols: dict[bytes, int] = {}
         """Symbols of texts, in order of appearance, if symbols are not ids."""
@@ -187,6 +186,7 @@ class CompletionsServer:
 
     def encode(self, text: str) -> list[int]:
         """Symbols of a prompt: its token ids or, if the server gives none, one symbol for the text."""
+        text = checked_text(text)
         if self._by_ids:
             return self._tokenize(text, special=True)
         # Ends come first, so that symbols do not depend on the order of calls.
@@ -208,12 +208,13 @@ class CompletionsServer:
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row per prefix; -inf means "unknown"."""
+        asked = checked_prefixes(prefixes)
         # Neighbours in the tree one after another: a server reuses what it has cached for the last one.
-        order = sorted(range(len(prefixes)), key=lambda i: tuple(prefixes[i]))
-        rows = {i: self._ask(tuple(prefixes[i]), f"prefixes[{i}]") for i in order}
+        order = sorted(range(len(asked)), key=asked.__getitem__)
+        rows = {i: self._ask(asked[i], f"prefixes[{i}]") for i in order}
         # The precision of servers, which tells the reader how far a sum may be from 1.
         width = max(self._width, self.alphabet_size or 1)
-        found = np.full((len(prefixes), width), -np.inf, np.float32)
+        found = np.full((len(asked), width), -np.inf, np.float32)
         for i, row in rows.items():
             found[i, list(row)] = list(row.values())
         return found
