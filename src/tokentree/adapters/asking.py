@@ -157,6 +157,7 @@ class _Reading:
         checked_model(model)
         self.model = model
         self.prompt = prompt_ids(model, prompt)
+        self.shown = reprlib.repr(prompt)
         if not self.prompt and (needs := getattr(model, "needs_start", "")):
             raise ValueError(f"prompt is empty: {needs}")
         eos = getattr(model, "eos", ()) if eos is None else eos
@@ -184,8 +185,13 @@ class _Reading:
 
     def ask(self, prefixes: Sequence[Prefix] | _Along) -> _Answer:
         """The checked answer to one question; the first is put twice, to notice a random model at once."""
-        if not self.count:
-            self._put(prefixes)
+        # A tree of unexpanded mass alone would say nothing, and pass for an answer.
+        if not self.count and not np.isfinite(self._put(prefixes).rows).any():
+            raise _Refused(
+                f"nothing is known after prompt = {self.shown}: the model lists no token there. If it is a "
+                "Recording without its model, this prompt was not recorded: give one that was, or the model, "
+                "Recording(path, model)"
+            )
         return self._put(prefixes)
 
     def _put(self, asked: Sequence[Prefix] | _Along) -> _Answer:
