@@ -775,6 +775,12 @@ def test_one_text_is_encoded_at_a_time(unchecked, reader):
             reader.encode(given)
 
 
+def test_text_is_no_ids_of_a_text(unchecked, reader):
+    for given, shown in (("12", "'1'"), (["a"], "'a'"), ([1, "2"], "'2'")):
+        with pytest.raises(TypeError, match=f"^{shown} is text: must be token ids, as model.encode"):
+            reader.text(given)
+
+
 def test_prefixes_are_ids(unchecked, reader):
     for given, shown in (
         ("text", "prefixes = 'text'"),

@@ -45,10 +45,19 @@ class NextTokenModel(Protocol):
         """Natural logarithms of shape (B, V) for B prefixes of any lengths."""
 
 
+def checked_ids(ids: int | Iterable[int]) -> list[int]:
+    """One or several ids as a list; the digits of a text are none."""
+    given = list(ids) if isinstance(ids, Iterable) else [ids]
+    if texts := [i for i in given if isinstance(i, str)]:
+        raise TypeError(
+            f"{reprlib.repr(texts[0])} is text: must be token ids, as model.encode(text) gives them"
+        )
+    return [int(i) for i in given]
+
+
 def spelled(tokens: Mapping[int, bytes], symbols: int | Iterable[int]) -> str:
     r"""Text of symbols that stand for bytes; ``\xc3`` is not text, ``<17>`` a symbol without bytes."""
-    symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
-    raw = b"".join(tokens.get(int(symbol), b"<%d>" % symbol) for symbol in symbols)
+    raw = b"".join(tokens.get(symbol, b"<%d>" % symbol) for symbol in checked_ids(symbols))
     return raw.decode(errors="backslashreplace")
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.frames import optional
-from .asking import Prefix, checked_prefixes, checked_text, spelled
+from .asking import Prefix, checked_ids, checked_prefixes, checked_text, spelled
 from .posting import _Post
 
 
@@ -195,8 +195,7 @@ class CompletionsServer:
 
     def text(self, symbols: int | Iterable[int]) -> str:
         r"""Text of one or several symbols; ``\xc3`` is not text, and symbol 17 without bytes is ``<17>``."""
-        symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
-        symbols = [int(symbol) for symbol in symbols]
+        symbols = checked_ids(symbols)
         for symbol in symbols:
             if self._by_ids and symbol >= 0 and symbol not in self.tokens:
                 self.tokens[symbol] = self._decoded([symbol]).encode() or b"<%d>" % symbol

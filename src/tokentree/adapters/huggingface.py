@@ -12,7 +12,7 @@ from jaxtyping import Float
 from .._lib import checks
 from .._lib.frames import optional
 from ..trees import flattened
-from .asking import Prefix, checked_prefixes, checked_text
+from .asking import Prefix, checked_ids, checked_prefixes, checked_text
 
 
 class CausalLM:
@@ -171,7 +171,7 @@ class CausalLM:
     def text(self, ids: int | Iterable[int]) -> str:
         """Text of one or several ids, special tokens included."""
         tokenizer = self._tokens("text")
-        ids = [int(ids)] if isinstance(ids, int | np.integer) else list(ids)
+        ids = checked_ids(ids)
         # Some tokenizers leave out the space before the first word.
         before = tokenizer.encode("a", add_special_tokens=False)
         return str(tokenizer.decode(before + ids)[len(tokenizer.decode(before)) :])
