@@ -34,6 +34,7 @@ from tokentree import (
     verify,
     write_explorer,
 )
+from tokentree.adapters import CausalLM, CompletionsServer, Recording
 from tokentree.alignment import rebound_by_depth, simulate_rebound
 from tokentree.information import jensen_shannon_divergence
 from tokentree.models import NGramModel, model_rates, modelled_depth
@@ -758,3 +759,49 @@ def test_errors_say_what_was_given_for_datasets(unchecked):
         elasticity(mixture, perturb="chat")
     with pytest.raises(ValueError, match=r"base = 'chat': .*to select a dataset, index the result"):
         mixture.response("chat")
+
+
+class Words:
+    """A tokenizer that joins a list of texts, as those of transformers do."""
+
+    def encode(self, text, add_special_tokens):
+        return [ord(letter) % 8 for letter in "".join(text)]
+
+
+@pytest.fixture(params=["server", "recording", "transformers"])
+def reader(request, tmp_path):
+    if request.param == "transformers":
+        pytest.importorskip("torch", reason="needs the extra transformers")
+        transformers = pytest.importorskip("transformers", reason="needs the extra transformers")
+        config = transformers.GPT2Config(vocab_size=8, n_positions=16, n_embd=4, n_layer=1, n_head=1)
+        return CausalLM(transformers.GPT2LMHeadModel(config).eval(), Words(), eos=())
+    pytest.importorskip("pydantic", reason="needs the extra server")
+    # Nothing listens there, and nothing is asked.
+    server = CompletionsServer("http://localhost:9", ids=False, eos=())
+    return server if request.param == "server" else Recording(tmp_path / "answers.db", server)
+
+
+def test_one_text_is_encoded_at_a_time(unchecked, reader):
+    for given, kind in ((["a", "b"], "list"), (b"a", "bytes"), (3, "int")):
+        message = f"text is a {kind}: must be a single str; encode one text at a time, [model.encode("
+        with pytest.raises(TypeError, match=re.escape(message)):
+            reader.encode(given)
+
+
+def test_text_is_no_ids_of_a_text(unchecked, reader):
+    for given, shown in (("12", "'1'"), (["a"], "'a'"), ([1, "2"], "'2'")):
+        with pytest.raises(TypeError, match=f"^{shown} is text: must be token ids, as model.encode"):
+            reader.text(given)
+
+
+def test_prefixes_are_ids(unchecked, reader):
+    for given, shown in (
+        ("text", "prefixes = 'text'"),
+        (["text"], "prefixes[0] = 'text'"),
+        ([(1,), "2"], "prefixes[1] = '2'"),
+        ([1, 2], "prefixes[0] = 1"),
+        (3, "prefixes = 3"),
+    ):
+        message = f"{shown}: a model takes a list of prefixes, each a tuple of token ids; of a text, mod"
+        with pytest.raises(TypeError, match=re.escape(message)):
+            reader(given)

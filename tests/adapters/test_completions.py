@@ -718,6 +718,17 @@ def test_an_alphabet_that_is_not_told(told, tmp_path):
             assert kept([()]).shape == (1, 4)
 
 
+def test_the_whole_vocabulary_is_asked_for_where_its_size_is_known():
+    told = {"data": [{"meta": {"n_vocab": 20}}]}
+    with served(lambda body: one(id=3), lambda path, body: told) as (url, asked):
+        model = CompletionsServer(url, ids=True, top=None)
+        model([(1,)])
+        assert model.top == model.alphabet_size == asked[-1]["logprobs"] == 20
+        assert repr(model).endswith("top=20)")
+    with served(lambda body: one()) as (url, _), pytest.raises(ValueError, match=r"top = None .* top=32000"):
+        CompletionsServer(url, top=None)
+
+
 def test_addresses():
     for url, shown in {
         "http://localhost:8000": "http://localhost:8000/v1",

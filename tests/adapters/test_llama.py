@@ -90,7 +90,8 @@ def test_leaves_are_those_of_plain_forward_passes():
 
 @real
 def test_two_programs_read_one_file():
-    reader, whole = CausalLM(*loaded()), LlamaCpp(gguf(), top=49152, threads=1)
+    reader, whole = CausalLM(*loaded()), LlamaCpp(gguf(), top=None, threads=1)
+    assert whole.top == whole.alphabet_size == 49152
     ids = tuple(whole.encode(PROMPT))
     assert list(ids) == reader.encode(PROMPT)
     for prefix in [ids, (*ids, 7042)]:

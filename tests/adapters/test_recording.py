@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 from test_completions import served
 from tests.toys import coin
 
-from tokentree.adapters import CompletionsServer, Recording, read_along, read_model
+from tokentree.adapters import CompletionsServer, ReadError, Recording, read_along, read_model
 from tokentree.trees import TokenTree
 
 
@@ -281,6 +281,108 @@ def test_text_without_a_model_and_of_one(tmp_path):
         assert read_model(kept, 1, prompt="b") == read_model(Slow(), 1, prompt=[1])
 
 
+# Texts, and how many tokens are listed
+
+
+class Spelling(Slow):
+    """A model of letters a, b and c, from which its tokens begin."""
+
+    def __init__(self, first=0):
+        super().__init__()
+        self.first = first
+
+    def encode(self, text):
+        return [(ord(letter) + self.first) % 3 for letter in text]
+
+
+@given(st.lists(st.text(st.characters(codec=None), max_size=5)))
+def test_texts_are_kept_with_their_ids(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("recording") / "answers.db"
+    for _ in range(2):
+        with Recording(path, Spelling()) as kept:
+            assert [kept.encode(text) for text in texts] == [Spelling().encode(text) for text in texts]
+    if texts:
+        with Recording(path) as kept:
+            assert [kept.encode(text) for text in texts] == [Spelling().encode(text) for text in texts]
+            with pytest.raises(
+                ValueError, match="'123456' was not encoded when this file was recorded; give"
+            ):
+                kept.encode("123456")
+
+
+def test_a_program_with_texts_runs_again_without_the_model(tmp_path):
+    def program(*model):
+        with Recording(tmp_path / "answers.db", *model) as kept:
+            data = TokenTree.from_sequences([kept.encode("bacb"), kept.encode("ab")], alphabet_size=3)
+            return [read_model(kept, 2, prompt=text) for text in ("abc", "cab")] + [read_along(kept, data)]
+
+    assert program(Spelling()) == program() == program(Spelling())
+    with Recording(tmp_path / "answers.db") as kept:
+        with pytest.raises(ValueError, match="'cba' was not encoded when this file was recorded"):
+            read_model(kept, 2, prompt="cba")
+        with pytest.raises(TypeError, match="text is a list: must be a single str"):
+            kept.encode(["abc", "cab"])
+
+
+def test_texts_of_another_model_are_refused_and_not_kept(tmp_path):
+    path = tmp_path / "answers.db"
+    with Recording(path, Spelling()) as kept:
+        read_model(kept, 2, prompt="abc")
+    message = (
+        r"holds answers of another model: it encoded 'abc' as \[1, 2, 0\], and this model as \[2, 0, 1\]"
+    )
+    with Recording(path, Spelling(1)) as kept, pytest.raises(ValueError, match=message):
+        kept.encode("abc")
+    other = Spelling()
+    other.__class__ = type("Other", (Spelling,), {"__call__": lambda self, prefixes: np.log([[0.25] * 4])})
+    with Recording(path, other) as kept, pytest.raises(ValueError, match="answers of another model: after"):
+        kept.encode("cab")
+    with Recording(path) as kept, pytest.raises(ValueError, match="'cab' was not encoded"):
+        kept.encode("cab")
+
+
+def test_a_text_that_is_a_symbol_is_one_before_any_answer_is_kept(tmp_path):
+    path = tmp_path / "answers.db"
+    with served(answered) as (url, _):
+        for texts in (["a", "b"], ["c", "b", "a"]):
+            with Recording(path, CompletionsServer(url, eos=["</s>"])) as kept:
+                found = {text: kept.encode(text) for text in texts}
+    assert found == {"a": [1], "b": [2], "c": [3]}
+    with Recording(path) as kept:
+        assert kept.text([1, 3]) == "ac"
+
+
+def test_answers_that_list_fewer_tokens_are_not_mixed_with_those_that_list_more(tmp_path):
+    path = tmp_path / "answers.db"
+    with served(answered) as (url, _):
+        few, many = (CompletionsServer(url, ids=False, top=top) for top in (2, 20))
+        with Recording(path, few) as kept:
+            read_model(kept, 2, prompt=">")
+        with pytest.raises(
+            ValueError, match=r"was recorded with top=2, and the model has top=20: .* another file"
+        ):
+            Recording(path, many)
+        with pytest.raises(ValueError, match="was recorded with top=2, and the model has top=None"):
+            Recording(path, coin)
+        assert Recording(path, few).top == 2
+    with Recording(path) as kept:
+        assert kept.top == 2
+
+
+@pytest.mark.parametrize("prompt", [[1, 1], ()])
+def test_a_prompt_that_was_not_recorded_is_no_tree(tmp_path, prompt):
+    path = tmp_path / "answers.db"
+    with Recording(path, Spelling()) as kept:
+        data = read_model(kept, 2, prompt=[2])
+    with Recording(path) as kept:
+        for read in (lambda: read_model(kept, 2, prompt), lambda: read_along(kept, data, prompt)):
+            with pytest.raises(
+                ReadError, match=re.escape(f"nothing is known after prompt = {prompt}: ")
+            ) as caught:
+                read()
+            assert (caught.value.tree.n_nodes, caught.value.tree.unexpanded_weight) == (2, 1)
+
+
 # Files
 
 
@@ -344,10 +446,36 @@ def test_damaged_answers_are_refused(tmp_path, unchecked, change):
         kept([()])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("UPDATE facts SET value = 0 WHERE name = 'top'", "is damaged: 'top' = 0"),
+        ("UPDATE facts SET value = 'x'", "is damaged: 'alphabet_size' = 'x'"),
+        ("UPDATE facts SET value = 4e9", "is damaged: 'alphabet_size' = 4000000000"),
+        ("UPDATE facts SET value = 1.5", "is damaged: 'alphabet_size' = 1.5"),
+        ("UPDATE texts SET ids = x'00'", "is damaged: ids of 'abc': buffer size"),
+        ("UPDATE texts SET ids = 3", "is damaged: ids of 'abc': a bytes-like object"),
+        ("UPDATE texts SET ids = x'ffffffffffffffff'", "is damaged: ids of 'abc': -1 is negative"),
+        ("DROP TABLE facts", "holds no recording that is usable: no such table"),
+    ],
+)
+@pytest.mark.parametrize("model", [(), (Spelling(),)])
+def test_damaged_facts_and_texts_are_refused(tmp_path, change, message, model):
+    path = tmp_path / "answers.db"
+    with Recording(path, Spelling()) as kept:
+        read_model(kept, 2, prompt="abc")
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(change)
+    with pytest.raises((ValueError, OSError), match=message), Recording(path, *model) as kept:
+        kept.encode("abc")
+
+
 @pytest.mark.slow
 def test_damaged_files_are_refused_or_change_numbers_only(tmp_path):
     path = tmp_path / "answers.db"
-    asked_of(coin, path, [(), (0,), (1, 0)])
+    with Recording(path, Spelling()) as kept:
+        kept.encode("abc")
+        kept([(), (0,), (1, 0)])
     raw = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     for place in rng.choice(8 * len(raw), 400, replace=False):
@@ -357,6 +485,7 @@ def test_damaged_files_are_refused_or_change_numbers_only(tmp_path):
         try:
             with Recording(path) as kept:
                 assert kept([(), (0,)]).shape[0] == 2
+                assert min(kept.encode("abc"), default=0) >= 0
         except (ValueError, OSError) as error:
             reason = str(error)
             assert reason.startswith("path = ")

@@ -26,13 +26,14 @@ _SAME = 1e-3
 class NextTokenModel(Protocol):
     """Any callable that maps a batch of prefixes to log-probabilities of the next token.
 
-    Five attributes are optional. `eos`: the token ids that end a response. `partial`: True if -inf means
+    Six attributes are optional. `eos`: the token ids that end a response. `partial`: True if -inf means
     "unknown" rather than "impossible". Rows may then sum to less than one, and grow wider as the model meets
     new tokens. For ids that a row does not list, the missing mass is left open or, where that is lost in
     rounding, the rounding itself: 1e-9, 1e-5 in float32, 0.01 in float16. `alphabet_size`: the least alphabet
     of the model's trees, even if its rows are not as wide. `rounding`: the largest total variation between
     two answers to the same question that rounding explains, 0.001 by default. `needs_start`: why an empty
-    prompt is an error; an empty text if it is not.
+    prompt is an error; an empty text if it is not. `top`: how many of the likeliest tokens a row lists, one
+    number in all of a `Recording`.
 
     Three methods are optional too. ``encode(text)`` gives the ids of a text, so that prompts may be text, and
     ``text(ids)`` the text of one or several ids. ``along(sequence, start, stop)`` gives the answers to
@@ -44,10 +45,19 @@ class NextTokenModel(Protocol):
         """Natural logarithms of shape (B, V) for B prefixes of any lengths."""
 
 
+def checked_ids(ids: int | Iterable[int]) -> list[int]:
+    """One or several ids as a list; the digits of a text are none."""
+    given = list(ids) if isinstance(ids, Iterable) else [ids]
+    if texts := [i for i in given if isinstance(i, str)]:
+        raise TypeError(
+            f"{reprlib.repr(texts[0])} is text: must be token ids, as model.encode(text) gives them"
+        )
+    return [int(i) for i in given]
+
+
 def spelled(tokens: Mapping[int, bytes], symbols: int | Iterable[int]) -> str:
     r"""Text of symbols that stand for bytes; ``\xc3`` is not text, ``<17>`` a symbol without bytes."""
-    symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
-    raw = b"".join(tokens.get(int(symbol), b"<%d>" % symbol) for symbol in symbols)
+    raw = b"".join(tokens.get(symbol, b"<%d>" % symbol) for symbol in checked_ids(symbols))
     return raw.decode(errors="backslashreplace")
 
 
@@ -58,6 +68,30 @@ def checked_model(model: Any) -> None:
         raise TypeError(f"model is a {name}: wrap it, adapters.CausalLM(model, tokenizer)")
     if not callable(model):
         raise TypeError(f"model is a {name}: must be callable on a batch of prefixes")
+
+
+def checked_text(text: Any) -> str:
+    """One text to be encoded; a tokenizer would join a list of them without a word."""
+    if not isinstance(text, str):
+        raise TypeError(
+            f"text is a {type(text).__name__}: must be a single str; "
+            "encode one text at a time, [model.encode(text) for text in texts]"
+        )
+    return text
+
+
+def checked_prefixes(prefixes: Any) -> list[Prefix]:
+    """Prefixes as tuples; texts and single ids are refused."""
+    given = [("prefixes", prefixes)]
+    if isinstance(prefixes, Iterable) and not isinstance(prefixes, str):
+        given = [(f"prefixes[{i}]", prefix) for i, prefix in enumerate(prefixes)]
+    for where, prefix in given:
+        if isinstance(prefix, str) or not isinstance(prefix, Iterable):
+            raise TypeError(
+                f"{where} = {reprlib.repr(prefix)}: a model takes a list of prefixes, each a tuple of token "
+                "ids; of a text, model([tuple(model.encode(text))])"
+            )
+    return [tuple(prefix) for _, prefix in given]
 
 
 def prompt_ids(model: Any, prompt: str | Sequence[int]) -> Prefix:
@@ -132,6 +166,7 @@ class _Reading:
         checked_model(model)
         self.model = model
         self.prompt = prompt_ids(model, prompt)
+        self.shown = reprlib.repr(prompt)
         if not self.prompt and (needs := getattr(model, "needs_start", "")):
             raise ValueError(f"prompt is empty: {needs}")
         eos = getattr(model, "eos", ()) if eos is None else eos
@@ -159,8 +194,13 @@ class _Reading:
 
     def ask(self, prefixes: Sequence[Prefix] | _Along) -> _Answer:
         """The checked answer to one question; the first is put twice, to notice a random model at once."""
-        if not self.count:
-            self._put(prefixes)
+        # A tree of unexpanded mass alone would say nothing, and pass for an answer.
+        if not self.count and not np.isfinite(self._put(prefixes).rows).any():
+            raise _Refused(
+                f"nothing is known after prompt = {self.shown}: the model lists no token there. If it is a "
+                "Recording without its model, this prompt was not recorded: give one that was, or the model, "
+                "Recording(path, model)"
+            )
         return self._put(prefixes)
 
     def _put(self, asked: Sequence[Prefix] | _Along) -> _Answer:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.frames import optional
-from .asking import Prefix, spelled
+from .asking import Prefix, checked_ids, checked_prefixes, checked_text, spelled
 from .posting import _Post
 
 
@@ -32,9 +32,10 @@ class CompletionsServer:
         Name of the model; not needed if the server has only one.
     api_key : str, optional
         Sent as a bearer token to this address only. It appears in no message, repr or file.
-    top : int
-        Number of most likely tokens requested. Servers cap it: OpenAI at 5, Ollama at 20, vLLM at its
-        ``--max-logprobs`` (20; -1 is the vocabulary), llama.cpp at the vocabulary size.
+    top : int or None
+        Number of most likely tokens requested; None for the whole vocabulary, if the server tells its size,
+        as llama.cpp does. Servers cap it: OpenAI at 5, Ollama at 20, vLLM at its ``--max-logprobs`` (20; -1
+        is the vocabulary), llama.cpp at the vocabulary size.
     eos : iterable of str or int, optional
         Tokens that end a sequence, by text, such as ``"<|im_end|>"``, or by id. Default: those that llama.cpp
         reports; none for other servers.
@@ -58,14 +59,17 @@ class CompletionsServer:
         its trees. None if the server does not tell it (vLLM), or if symbols are texts.
     eos : frozenset of int
         Symbols that end a sequence.
+    top : int
+        Number of most likely tokens requested.
     tokens : dict of int to bytes
         The bytes of each symbol, as far as answers have given them.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is invalid; when called, if an answer breaks the API's format (the message gives its
-        JSON path), if its probabilities add up to more than 1, or if a symbol of a prefix is unknown.
+        If an argument is invalid; if `top` is None and the server does not tell its vocabulary; when called,
+        if an answer breaks the API's format (the message gives its JSON path), if its probabilities add up to
+        more than 1, or if a symbol of a prefix is unknown.
     OSError
         If the server cannot be reached, redirects, answers with an error, or stays busy; TimeoutError, an
         OSError, after `timeout`. The message starts with the address.
@@ -101,7 +105,7 @@ class CompletionsServer:
         model: str | None = None,
         *,
         api_key: str | None = None,
-        top: int = 20,
+        top: int | None = 20,
         eos: Iterable[str | int] | None = None,
         ids: bool | None = None,
         body: Mapping[str, Any] | None = None,
@@ -119,17 +123,22 @@ class CompletionsServer:
         url = url.rstrip("/").removesuffix("/completions")
         self._url = url if urlsplit(url).path else f"{url}/v1"
         self._model = {} if model is None else {"model": model}
-        self._top = checks.integer("top", top, 1)
+        self._ids = ids
+        if top is None and (top := self.alphabet_size) is None:
+            raise ValueError(
+                f"top = None is the whole vocabulary, whose size {self._url} does not tell: give the size "
+                "itself, top=32000 for 32000 tokens, as far as the server allows it"
+            )
+        self.top = checks.integer("top", top, 1)
         self._endpoint, self.needs_start = f"{self._url}/completions", ""
-        request: dict[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": self._top}
+        request: dict[str, Any] = {"max_tokens": 1, "temperature": 0, "logprobs": self.top}
         if self._url.endswith("/api/generate"):
             self._endpoint, self.needs_start = self._url, "Ollama completes no empty prompt"
-            request = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": self._top}
+            request = {"raw": True, "stream": False, "logprobs": True, "top_logprobs": self.top}
             request["options"] = {"num_predict": 1, "temperature": 0}
         self._body = {**request, **self._model, **(body or {})}
         if self._body.get("echo"):
             raise ValueError("body['echo'] is set: the answer must contain the next token only")
-        self._ids = ids
         self.tokens: dict[int, bytes] = {}
         self._symbols: dict[bytes, int] = {}
         """Symbols of texts, in order of appearance, if symbols are not ids."""
@@ -137,7 +146,7 @@ class CompletionsServer:
 
     def __repr__(self) -> str:
         model = "".join(f", model={name!r}" for name in self._model.values())
-        return f"{type(self).__name__}({self._url!r}{model}, top={self._top})"
+        return f"{type(self).__name__}({self._url!r}{model}, top={self.top})"
 
     @cached_property
     def eos(self) -> frozenset[int]:
@@ -177,6 +186,7 @@ class CompletionsServer:
 
     def encode(self, text: str) -> list[int]:
         """Symbols of a prompt: its token ids or, if the server gives none, one symbol for the text."""
+        text = checked_text(text)
         if self._by_ids:
             return self._tokenize(text, special=True)
         # Ends come first, so that symbols do not depend on the order of calls.
@@ -185,8 +195,7 @@ class CompletionsServer:
 
     def text(self, symbols: int | Iterable[int]) -> str:
         r"""Text of one or several symbols; ``\xc3`` is not text, and symbol 17 without bytes is ``<17>``."""
-        symbols = [symbols] if isinstance(symbols, int | np.integer) else symbols
-        symbols = [int(symbol) for symbol in symbols]
+        symbols = checked_ids(symbols)
         for symbol in symbols:
             if self._by_ids and symbol >= 0 and symbol not in self.tokens:
                 self.tokens[symbol] = self._decoded([symbol]).encode() or b"<%d>" % symbol
@@ -198,12 +207,13 @@ class CompletionsServer:
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row per prefix; -inf means "unknown"."""
+        asked = checked_prefixes(prefixes)
         # Neighbours in the tree one after another: a server reuses what it has cached for the last one.
-        order = sorted(range(len(prefixes)), key=lambda i: tuple(prefixes[i]))
-        rows = {i: self._ask(tuple(prefixes[i]), f"prefixes[{i}]") for i in order}
+        order = sorted(range(len(asked)), key=asked.__getitem__)
+        rows = {i: self._ask(asked[i], f"prefixes[{i}]") for i in order}
         # The precision of servers, which tells the reader how far a sum may be from 1.
         width = max(self._width, self.alphabet_size or 1)
-        found = np.full((len(prefixes), width), -np.inf, np.float32)
+        found = np.full((len(asked), width), -np.inf, np.float32)
         for i, row in rows.items():
             found[i, list(row)] = list(row.values())
         return found

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from .._lib import checks
 from .._lib.frames import optional
 from ..trees import flattened
-from .asking import Prefix
+from .asking import Prefix, checked_ids, checked_prefixes, checked_text
 
 
 class CausalLM:
@@ -138,10 +138,11 @@ class CausalLM:
         are computed once.
         """
         self._refresh()
-        if not len(prefixes):
+        prefixes = checked_prefixes(prefixes)
+        if not prefixes:
             return np.empty((0, self.alphabet_size))
         flattened("prefixes", prefixes, self.alphabet_size)
-        rows = [self._start + tuple(prefix) for prefix in prefixes]
+        rows = [self._start + prefix for prefix in prefixes]
         for i, row in enumerate(rows):
             self._check_length(len(row), f"prefixes[{i}]")
         found: dict[Prefix, Any] = {}
@@ -164,13 +165,13 @@ class CausalLM:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, with the tokenizer's special tokens unless `bos` is put before it."""
-        ids = self._tokens("a text prompt").encode(text, add_special_tokens=not self._start)
+        ids = self._tokens("a text prompt").encode(checked_text(text), add_special_tokens=not self._start)
         return [int(token) for token in ids]
 
     def text(self, ids: int | Iterable[int]) -> str:
         """Text of one or several ids, special tokens included."""
         tokenizer = self._tokens("text")
-        ids = [int(ids)] if isinstance(ids, int | np.integer) else list(ids)
+        ids = checked_ids(ids)
         # Some tokenizers leave out the space before the first word.
         before = tokenizer.encode("a", add_special_tokens=False)
         return str(tokenizer.decode(before + ids)[len(tokenizer.decode(before)) :])

@@ -20,10 +20,10 @@ class LlamaCpp(CompletionsServer):
     ----------
     path : path-like
         The file.
-    top : int
-        Number of most likely tokens after a prefix; the mass of the others is left unexpanded. For a
-        vocabulary of 49,152 tokens, 1000 takes about twice as long as 100, 5000 four times, and the whole
-        vocabulary, which leaves no such mass, fifty times. To compare with data, take 1000 to 5000.
+    top : int or None
+        Number of most likely tokens after a prefix; the mass of the others is left unexpanded. None for the
+        whole vocabulary, which leaves no such mass. For 49,152 tokens, 1000 takes about twice as long as 100,
+        5000 four times, and all of them fifty times. To compare with data, take 1000 to 5000.
     context : int
         Largest number of tokens of prompt and prefix together. Memory for keys and values grows with it.
     threads : int, optional
@@ -35,7 +35,7 @@ class LlamaCpp(CompletionsServer):
     ----------
     alphabet_size : int
         Number of tokens in the file's vocabulary.
-    eos, tokens
+    eos, tokens, top
         As for `CompletionsServer`.
 
     Raises
@@ -71,7 +71,7 @@ class LlamaCpp(CompletionsServer):
         self,
         path: str | os.PathLike[str],
         *,
-        top: int = 100,
+        top: int | None = 100,
         context: int = 4096,
         threads: int | None = None,
         eos: Iterable[str | int] | None = None,
@@ -82,7 +82,8 @@ class LlamaCpp(CompletionsServer):
         options = xllamacpp.CommonParams()
         options.model.path = os.fspath(path)
         options.n_ctx = checks.integer("context", context, 2)
-        checks.integer("top", top, 1)
+        if top is not None:
+            checks.integer("top", top, 1)
         # Not every system says which processors a process may use.
         allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
         # Half of them, because its threads busy-wait: very slow if two share a core, or with other programs.

@@ -1,9 +1,11 @@
 """Storing a model's answers in a file as they arrive."""
 
 import os
+import reprlib
 import sqlite3
 import weakref
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,16 @@ import numpy as np
 from jaxtyping import Float
 
 from .._lib import checks
-from .asking import _ROUNDING, _SAME, NextTokenModel, Prefix, checked_model, spelled
+from .asking import (
+    _ROUNDING,
+    _SAME,
+    NextTokenModel,
+    Prefix,
+    checked_model,
+    checked_prefixes,
+    checked_text,
+    spelled,
+)
 
 _FORM = 0x746F6B65
 """Marks the file as a recording, in SQLite's application id."""
@@ -21,6 +32,8 @@ _TABLES = (
     "CREATE TABLE answers (prefix BLOB UNIQUE, width INTEGER, kind TEXT, logs BLOB, symbols BLOB)",
     "CREATE TABLE tokens (symbol INTEGER PRIMARY KEY, raw BLOB)",
     "CREATE TABLE ends (symbol INTEGER PRIMARY KEY)",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER)",
+    "CREATE TABLE texts (raw BLOB PRIMARY KEY, ids BLOB)",
 )
 
 _KINDS = ("<f2", "<f4", "<f8")
@@ -45,7 +58,7 @@ class Recording:
 
     Attributes
     ----------
-    alphabet_size, eos, partial, rounding
+    alphabet_size, eos, partial, rounding, top
         The model's, or the file's.
     tokens : dict of int to bytes
         The bytes of each symbol, if the model is a server's, in this process and the next.
@@ -53,16 +66,20 @@ class Recording:
     Raises
     ------
     ValueError, TypeError
-        If the file is not a recording, or records a model with other `eos` or other tokens for its symbols.
-        When called, if an answer is not an array of log-probabilities or is narrower than an earlier one, or
-        if the first answer in the file is not the model's, which is tested before the first new question.
+        If the file is not a recording, or records a model with other `eos`, another `top` or other tokens for
+        its symbols. When called, if an answer is not an array of log-probabilities or is narrower than an
+        earlier one, or if the first answer in the file is not the model's, which is tested before the first
+        new question. From ``encode``, if the file has other ids for the text than the model or, without a
+        model, none.
     OSError
         If the file is missing, or cannot be read or written.
 
     Notes
     -----
     The last question of `read_model`, which repeats the first, is answered from the file. The file holds V
-    numbers per prefix or, for a partial model, those that are known. Use it in one process at a time.
+    numbers per prefix or, for a partial model, those that are known. If the model has ``encode``, so has the
+    recording, and stores the ids of each text: a program with text prompts runs again without the model. Use
+    it in one process at a time.
 
     Examples
     --------
@@ -112,10 +129,13 @@ class Recording:
         if self._sql("PRAGMA application_id") != [(_FORM,)]:
             raise ValueError(f"path = {self._name!r} holds no recording")
         ((self._width,),) = self._sql(f"SELECT ifnull(max(width), 1) FROM answers WHERE width <= {_WIDEST}")
-        ((told,),) = self._sql("PRAGMA user_version")
-        if not 0 <= told <= _WIDEST:
-            raise ValueError(f"path = {self._name!r} is damaged: its alphabet has {told} symbols")
-        self.alphabet_size = (told or None) if model is None else getattr(model, "alphabet_size", None)
+        facts = dict(self._sql("SELECT name, value FROM facts"))
+        for name, value in facts.items():
+            if value is not None and not (isinstance(value, int) and 0 < value <= _WIDEST):
+                known = reprlib.repr(name), reprlib.repr(value)
+                raise ValueError(f"path = {self._name!r} is damaged: {' = '.join(known)}")
+        self.alphabet_size: int | None = self._fact("alphabet_size", facts)
+        self.top: int | None = self._fact("top", facts)
         self._unproved = self._sql("SELECT prefix FROM answers ORDER BY rowid LIMIT 1")
         tokens = dict(self._sql("SELECT symbol, raw FROM tokens WHERE typeof(raw) = 'blob'"))
         eos = frozenset(symbol for (symbol,) in self._sql("SELECT symbol FROM ends"))
@@ -125,10 +145,22 @@ class Recording:
             except ValueError as error:
                 raise ValueError(f"path = {self._name!r} has other tokens than the model: {error}") from None
         self.tokens: dict[int, bytes] = getattr(model, "tokens", tokens)
+        self._told = 0
+        """How many of them, which are only added to, this process has stored."""
         self.eos = eos if model is None else frozenset(getattr(model, "eos", ()))
-        if self._unproved and self.eos != eos:
+        if facts and self.eos != eos:
             ours = sorted(self.eos)
             raise ValueError(f"path = {self._name!r} has eos {sorted(eos)}, and the model has {ours}")
+        if facts and self.top != facts.get("top"):
+            raise ValueError(
+                f"path = {self._name!r} was recorded with top={facts.get('top')}, and the model has "
+                f"top={self.top}: their answers list different numbers of tokens; record in another file, or "
+                "give the model the file's top"
+            )
+
+    def _fact(self, name: str, facts: dict[str, Any]) -> int | None:
+        value = facts.get(name) if self._model is None else getattr(self._model, name, None)
+        return None if value is None else checks.integer(f"model.{name}", value, 0) or None
 
     def _sql(self, command: str, rows: Iterable[Sequence[Any]] = ((),)) -> list[Any]:
         """What the command finds, executed for each row of values."""
@@ -141,7 +173,9 @@ class Recording:
             raise kind(f"path = {self._name!r} holds no recording that is usable: {reason}") from None
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("encode", "named_ends", "needs_start") and self._model is not None:
+        if name == "encode" and (self._model is None or hasattr(self._model, name)):
+            return self._encode
+        if name in ("named_ends", "needs_start") and self._model is not None:
             return getattr(self._model, name)
         raise AttributeError(f"'Recording' has no attribute {name!r}")
 
@@ -153,11 +187,13 @@ class Recording:
 
     def __call__(self, prefixes: Sequence[Prefix], /) -> Float[np.ndarray, "batch vocabulary"]:
         """Natural-log probabilities of the next symbol, one row per prefix."""
+        prefixes = checked_prefixes(prefixes)
         rows = {prefix: self._row(prefix) for prefix in prefixes}
         missing = [prefix for prefix, row in rows.items() if not row.size]
         if missing and self._model is not None:
             self._prove()
-            self._keep(missing, self._ask(missing))
+            new = map(self._stored, missing, self._ask(missing))
+            self._keep("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", new)
             rows |= {prefix: self._row(prefix) for prefix in missing}
         shape = len(prefixes), self._width
         found = np.full(shape, -np.inf, np.result_type("f2", *rows.values()))
@@ -169,6 +205,40 @@ class Recording:
         """Text of one or several symbols, from the model or the file."""
         text = getattr(self._model, "text", None)
         return str(text(symbols)) if text else spelled(self.tokens, symbols)
+
+    def _encode(self, text: str) -> list[int]:
+        """Ids of a text, from the model or the file."""
+        # Python's texts may hold what UTF-8 does not.
+        raw = checked_text(text).encode(errors="surrogatepass")
+        shown = reprlib.repr(text)
+        rows = self._sql("SELECT ids FROM texts WHERE raw = ?", [[raw]])
+        found = [self._ids(packed, shown) for (packed,) in rows]
+        if self._model is None:
+            if not found:
+                raise ValueError(
+                    f"path = {self._name!r}: {shown} was not encoded when this file was recorded; give its "
+                    "token ids, or the model: Recording(path, model)"
+                )
+            return found[0]
+        ids = [int(token) for token in self._model.encode(text)]
+        if not found:
+            self._prove()
+            self._keep("INSERT INTO texts VALUES (?, ?)", [(raw, _packed(ids))])
+        elif ids != found[0]:
+            raise ValueError(
+                f"path = {self._name!r} holds answers of another model: it encoded {shown} as "
+                f"{reprlib.repr(found[0])}, and this model as {reprlib.repr(ids)}"
+            )
+        return ids
+
+    def _ids(self, packed: Any, shown: str) -> list[int]:
+        try:
+            ids: list[int] = np.frombuffer(packed, "<i8").tolist()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"path = {self._name!r} is damaged: ids of {shown}: {error}") from None
+        if min(ids, default=0) < 0:
+            raise ValueError(f"path = {self._name!r} is damaged: ids of {shown}: {min(ids)} is negative")
+        return ids
 
     def _row(self, prefix: Prefix) -> Float[np.ndarray, "vocabulary"]:
         """The answer in the file, empty if there is none."""
@@ -200,15 +270,18 @@ class Recording:
         self._width = rows.shape[1]
         return rows
 
-    def _keep(self, prefixes: list[Prefix], rows: Float[np.ndarray, "batch vocabulary"]) -> None:
+    def _keep(self, command: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Store rows, together with what they need to be understood."""
+        facts = {"alphabet_size": self.alphabet_size, "top": self.top}
         with self._file:
             self._sql("BEGIN")
-            # An integer of SQLite's header, 0 if it is not set.
-            self._sql(f"PRAGMA user_version = {self.alphabet_size or 0}")
+            self._sql("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
             self._sql("INSERT OR IGNORE INTO ends VALUES (?)", zip(self.eos, strict=True))
-            self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", self.tokens.items())
-            self._sql("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", map(self._stored, prefixes, rows))
+            new = islice(self.tokens.items(), self._told, None)
+            self._sql("INSERT OR IGNORE INTO tokens VALUES (?, ?)", new)
+            self._sql(command, rows)
             self._sql("COMMIT")
+        self._told = len(self.tokens)
 
     def _stored(self, prefix: Prefix, row: Float[np.ndarray, "vocabulary"]) -> Sequence[Any]:
         known = np.flatnonzero(row > -np.inf).astype("<i8")
@@ -229,5 +302,5 @@ class Recording:
         self._unproved = []
 
 
-def _packed(prefix: Prefix) -> bytes:
+def _packed(prefix: Sequence[int]) -> bytes:
     return np.array(prefix, "<i8").tobytes()
