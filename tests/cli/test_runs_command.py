@@ -178,7 +178,13 @@ def test_one_run_is_enough(tmp_path, capsys):
     sizes = write(tmp_path / "s.csv", ["run", "web", "code"], [["a", 3, 1]])
     losses = write(tmp_path / "l.csv", ["run", "web", "code"], [["a", 1, 2]])
     assert run(sizes, losses, *FAST, "--json", tmp_path / "f.json", "--figures", tmp_path / "out") == 0
-    assert "undefined" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "undefined" in shown.out
+    # Two datasets of three leaves, two offsets and a scale.
+    assert shown.err.startswith(
+        "tokentree runs: the law has 7 free parameters (3 leaves) for 2 measured rates"
+    )
+    assert "a smaller --leaves," in shown.err
 
 
 def test_many_datasets_fit_the_screen(tmp_path, capsys, monkeypatch):

@@ -55,6 +55,7 @@ def test_every_plot_takes_an_axes_and_returns_it(runs, law):
         lambda ax: plot_predictions(law, runs, ax),
         lambda ax: plot_regret(runs, ax),
         lambda ax: plot_law_response(law, [1, 1, 1], ax),
+        lambda ax: plot_law_response(law, law.best_sizes("web"), ax),
         lambda ax: plot_balance(runs_of(5, 2), 0, 1, ax),
         lambda ax: plot_best_sizes(law.best_sizes("web"), ax),
     ):

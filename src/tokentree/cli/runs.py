@@ -23,8 +23,8 @@ from .screen import Screen
 from .writing import draw, write
 
 _NAMED = re.compile(
-    r"(?<![\w'-])(sizes|rates|run|parameters|tokens|smoothing|n_leaves|target)(?= ?[=:]| and rates "
-    r"| both have | names | has no |\[)"
+    r"(?<![\w'-])(n_leaves|(?:sizes|rates|run|parameters|tokens|smoothing|target)"
+    r"(?= ?[=:]| and rates | both have | names | has no |\[))"
 )
 """A Python parameter in an error, as it is told from the same word elsewhere."""
 
@@ -231,8 +231,8 @@ def _print_obeyed(screen: Screen, found: _Found) -> None:
         text = (
             f"{left.size:,} of {known:,} runs {'is' if left.size == 1 else 'are'} beaten on "
             f"{'its' if left.size == 1 else 'their'} own data by another run's model, and so certified to "
-            f"have left something on the table. The most is {gaps[at]:.4g} nats per token (run {called[at]}), "
-            f"the median of these {np.median(gaps[left]):.4g}."
+            f"have left something on the table. The most is {gaps[at]:.4g} nats per token "
+            f"(run {called[at]}), the median of these {np.median(gaps[left]):.4g}."
         )
     if known < found.runs.n_runs:
         text += f" {found.runs.n_runs - known:,} runs contain data without a measured loss."

@@ -215,7 +215,7 @@ def _allowed(runs: TrainingRuns) -> Float[np.ndarray, "runs runs"]:
 
 def plot_law_response(
     law: MixingLaw,
-    sizes: Annotated[Numbers, "datasets"] | Mapping[str, float],
+    sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | BestSizes,
     ax: Axes | None = None,
     *,
     parameters: float | None = None,
@@ -228,7 +228,7 @@ def plot_law_response(
     Parameters
     ----------
     law : MixingLaw
-    sizes : array_like, shape (N,), or a mapping of names to sizes
+    sizes : array_like, shape (N,), a mapping of names to sizes, or BestSizes
         The mixture at which the response is taken; only proportions matter.
     ax : Axes, optional
         Default: a new figure's.
@@ -251,6 +251,8 @@ def plot_law_response(
     ['−', '+', '+', '−']
     """
     instance("law", law, MixingLaw, "MixingLaw.fit(runs)")
+    if isinstance(sizes, BestSizes):
+        sizes = dict(zip(sizes.names, sizes.sizes.tolist(), strict=True))
     given: Any = sizes if isinstance(sizes, Mapping) else checks.float_array("sizes", sizes)
     response = law.response(given, parameters=parameters, tokens=tokens)
     response = response * float(sum(given.values() if isinstance(sizes, Mapping) else given))
