@@ -670,7 +670,7 @@ class MixingLaw(Made):
         """Number of free parameters: of leaves, offsets, scales and exponents."""
         fitted = self.fitted
         rows = len(self.names) - len(self.unknown) + int(np.count_nonzero(self.rows >= len(self.names)))
-        each, losses = fitted.linear.shape
+        each, losses = map(int, fitted.linear.shape)
         scales = {"own": losses, "shared": 1, "stiffness": rows}[self.scales]
         exponents = 0 if fitted.exponents is None else len(fitted.exponents)
         return rows * (self.shape.n_leaves - 1) + (each - 1) * losses + scales + exponents
