@@ -72,7 +72,11 @@ SHARES = [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5]]
 RUNS = TrainingRuns(SHARES, [[1, 2, 2], [2, 1, 2], [2, 2, 1.5]])
 LAW = MixingLaw.fit(RUNS, 2, "shared", smoothing=1e-2, starts=1)
 JOINT = MixingLaw.fit(
-    TrainingRuns(SHARES, SHARES, parameters=[1, 2, 4], tokens=[1, 1, 2]), 2, "own", smoothing=1e-2, starts=1
+    TrainingRuns(SHARES * 3, SHARES * 3, parameters=[1, 2, 4] * 3, tokens=[1, 1, 1, 1, 1, 2, 2, 2, 2]),
+    n_leaves=2,
+    scales="own",
+    smoothing=1e-2,
+    starts=1,
 )
 BEST = LAW.best_sizes("D1", lower=0.1)
 LINE = torch.nn.Linear(1, 1)

@@ -123,7 +123,7 @@ def test_by_default_all_losses_count_the_same(tables, tmp_path, capsys):
 def test_one_table_with_models_of_two_sizes(together, tmp_path, capsys):
     path = tmp_path / "found.json"
     columns = ("--sizes", "w_*", "--rates", "*_loss", "--parameters", "size", "--tokens", "seen")
-    assert run(together, together, *FAST, *columns, "--json", path, "--figures", tmp_path / "out") == 0
+    assert run(together, *FAST, *columns, "--json", path, "--figures", tmp_path / "out") == 0
     found = json.loads(path.read_text())
     assert found["model"] == {"parameters": 4e6, "tokens": 1e9}
     assert found["law"]["exponents"].keys() == {"alpha", "beta", "parameters", "tokens"}
@@ -131,7 +131,7 @@ def test_one_table_with_models_of_two_sizes(together, tmp_path, capsys):
     assert found["certified"]["pairs"] == 2 * 45
     assert found["gaps"] == [0] * 20
     shown = " ".join(capsys.readouterr().out.split())
-    assert "None of 20 runs is certified" in shown
+    assert "none of 20 runs is beaten on its own data" in shown
     assert "Joint in model size and tokens" in shown
 
 
@@ -140,16 +140,51 @@ def test_a_violation_is_told(tmp_path, capsys):
     losses = write(tmp_path / "l.csv", ["run", "web", "code"], [["a", 1, 2], ["b", 0.5, 2], ["c", 3, 1]])
     assert run(sizes, losses, *FAST) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "1 of 3 runs left something on the table" in shown
+    assert "1 of 3 runs is beaten on its own data" in shown
     assert "0.5 nats per token (run a)" in shown
     assert "Not cross-validated" in shown
+    assert re.search(r"all losses of their data known 3 0 0 a, b", shown)
+
+
+def test_a_best_share_outside_the_runs_is_told(tmp_path, capsys):
+    sizes, rates = exact(12)
+    shares = sizes / sizes.sum(axis=1, keepdims=True)
+    tables = [
+        write(tmp_path / f"{what}.csv", ["run", *NAMES], [[a, *each] for a, each in enumerate(rows.tolist())])
+        for what, rows in (("s", shares), ("l", rates[:, :3]))
+    ]
+    path = tmp_path / "f.json"
+    for target in NAMES:
+        assert run(*tables, *FAST, "--target", f"{target}=1", "--json", path) == 0
+        found = json.loads(path.read_text())
+        best = np.array(found["best"]["sizes"])
+        assert found["least"] == shares.min(axis=0).tolist()
+        outside = (best < shares.min(axis=0) - 1e-9) | (best > shares.max(axis=0) + 1e-9)
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "least in a run" in shown
+        named = ", ".join(np.array(NAMES)[outside].tolist())
+        assert (f"outside the range of the runs for {named}." in shown) == bool(outside.any())
+        assert ("Extrapolated" in shown) == bool(outside.any())
+
+
+def test_the_target_can_be_within_the_runs(tmp_path, capsys):
+    sizes = write(tmp_path / "s.csv", ["run", "web", "code"], [["a", 1, 0], ["b", 1, 1], ["c", 0, 1]])
+    losses = write(tmp_path / "l.csv", ["run", "web", "code"], [["a", 1, 2], ["b", 1.2, 1.2], ["c", 2, 1]])
+    assert run(sizes, losses, *FAST) == 0
+    assert "Extrapolated" not in capsys.readouterr().out
 
 
 def test_one_run_is_enough(tmp_path, capsys):
     sizes = write(tmp_path / "s.csv", ["run", "web", "code"], [["a", 3, 1]])
     losses = write(tmp_path / "l.csv", ["run", "web", "code"], [["a", 1, 2]])
     assert run(sizes, losses, *FAST, "--json", tmp_path / "f.json", "--figures", tmp_path / "out") == 0
-    assert "undefined" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "undefined" in shown.out
+    # Two datasets of three leaves, two offsets and a scale.
+    assert shown.err.startswith(
+        "tokentree runs: the law has 7 free parameters (3 leaves) for 2 measured rates"
+    )
+    assert "a smaller --leaves," in shown.err
 
 
 def test_many_datasets_fit_the_screen(tmp_path, capsys, monkeypatch):
@@ -189,8 +224,10 @@ def unfitted(monkeypatch):
         (["--target", "web=-1"], "must be finite and >= 0"),
         (["--target", "web=0"], "target has no weight"),
         (["--tokens", "run"], "--parameters and --tokens"),
-        (["--parameters", "none", "--tokens", "none"], "none"),
-        (["--sizes", "nothing*"], "nothing*"),
+        (["--parameters", "none", "--tokens", "none"], "runs: --parameters = 'none': no such column in"),
+        (["--sizes", "nothing*"], "runs: --sizes = 'nothing*': no such column in sizes.csv"),
+        (["--rates", "nothing*"], "runs: --rates = 'nothing*': no such column in losses.csv"),
+        (["--run", "nothing"], "runs: --run = 'nothing': no such column in"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(tables, options, message, capsys, unfitted):
@@ -205,7 +242,8 @@ def test_unusable_tables(tables, together, tmp_path, capsys, unfitted):
     for given, message in (
         ((tmp_path / "missing.csv", tables[1]), "SIZES.csv = "),
         ((tables[0], tmp_path), "is a directory: must be one file"),
-        ((together, together), "are one file"),
+        ((together, together), "runs: sizes and losses are one file"),
+        ((together,), "which with --sizes= or --rates=, as in --sizes='weight_*'"),
     ):
         assert run(*given) == 2
         assert message in capsys.readouterr().err
@@ -213,7 +251,18 @@ def test_unusable_tables(tables, together, tmp_path, capsys, unfitted):
 
 def test_leaves_out_of_range(tables, capsys):
     assert run(*tables, "--leaves", 1) == 2
-    assert "n_leaves = 1" in capsys.readouterr().err
+    assert "runs: --leaves = 1: must be" in capsys.readouterr().err
+    assert run(*tables, "--smoothing", 0) == 2
+    assert "runs: --smoothing = 0.0: must be" in capsys.readouterr().err
+
+
+def test_what_only_python_can_name_is_renamed_in_the_file(tmp_path, capsys, unfitted):
+    sizes = write(tmp_path / "s.csv", ["run", "web", "code"], [["a", 1, 1]])
+    losses = write(tmp_path / "l.csv", ["run", "web_loss", "loss_web"], [["a", 1, 2]])
+    assert run(sizes, losses) == 2
+    error = capsys.readouterr().err
+    assert "match dataset 'web' equally well: rename the column in the file" in error
+    assert "{" not in error
 
 
 def test_no_output_goes_over_the_tables(tables, tmp_path, capsys, unfitted):

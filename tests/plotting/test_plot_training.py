@@ -55,6 +55,7 @@ def test_every_plot_takes_an_axes_and_returns_it(runs, law):
         lambda ax: plot_predictions(law, runs, ax),
         lambda ax: plot_regret(runs, ax),
         lambda ax: plot_law_response(law, [1, 1, 1], ax),
+        lambda ax: plot_law_response(law, law.best_sizes("web"), ax),
         lambda ax: plot_balance(runs_of(5, 2), 0, 1, ax),
         lambda ax: plot_best_sizes(law.best_sizes("web"), ax),
     ):
@@ -127,7 +128,24 @@ def test_violations_are_marked_and_what_is_not_known_is_hatched():
     # Run 1's model is better on run 0's data, by 0.5 nats per token; on run 1's own, run 2's is not.
     np.testing.assert_array_equal(crosses.get_xydata(), [[1, 0]])
     assert cells(ax).mask.all(axis=1).tolist() == [False, False, True]
-    assert labels(ax) == ["not measured", "1 pair breaks the law, by up to $0.5$"]
+    assert labels(ax) == ["not measured", "1 run beaten on its own data, by up to $0.5$"]
+
+
+def test_a_run_beaten_by_two_counts_once_as_in_the_gaps():
+    runs = TrainingRuns([[1, 0], [1, 1], [1, 2]], [[1, 2], [0.5, 2], [0.75, 1.5]])
+    beaten = int(np.count_nonzero(runs.gaps()))
+    assert (runs.regret() < 0).sum() > beaten == 2
+    assert labels(plot_regret(runs)) == ["2 runs beaten on their own data, by up to $0.5$"]
+
+
+@pytest.mark.parametrize("names", [["7", "8", "9"], ["run seven", "run $8", "run_nine"]])
+def test_runs_are_shown_by_their_labels(names):
+    ax = plot_regret(TrainingRuns(np.ones((3, 1)), np.ones((3, 1)), labels=names))
+    for axis in (ax.xaxis, ax.yaxis):
+        shown = [axis.get_major_formatter()(at, 0) for at in (-1, 0, 0.5, 1, 2, 3)]
+        assert [each.replace("\\", "") for each in shown] == ["", names[0], "", *names[1:], ""]
+    ax.figure.draw_without_rendering()
+    assert ax.get_xticklabels()[1].get_rotation() == (0 if len(names[0]) < 5 else 90)
 
 
 def test_what_two_errors_explain_is_no_violation():

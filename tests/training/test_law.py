@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tokentree.mixtures import Mixture
+from tokentree.mixtures import BestSizes, Mixture
 from tokentree.training import MixingLaw, TrainingRuns, fitting
 from tokentree.training.law import _data
 from tokentree.training.scores import in_order
@@ -104,6 +104,10 @@ def test_the_best_sizes_are_the_best(law):
     assert found.gap < 1e-9
     predicted = law.predict(found.sizes)
     assert found.value == pytest.approx(predicted[3] + 0.5 * predicted[0], rel=1e-12)
+    for each in (law.predict, law.response):
+        assert each(found).tolist() == each(found.sizes).tolist()
+    other = BestSizes(("code", "web"), np.array([3.0, 1.0]), 0.0, 0.0)
+    assert law.predict(other).tolist() == law.predict([1, 0, 3]).tolist()
     for sizes in np.random.default_rng(0).dirichlet(np.ones(3), size=300):
         rates = law.predict(sizes)
         assert rates[3] + 0.5 * rates[0] >= found.value - 1e-9
@@ -201,9 +205,25 @@ def test_a_dataset_without_a_loss_has_leaves():
 def test_few_runs_are_enough_for_an_answer(rows):
     runs, _ = made(5)
     few = TrainingRuns(runs.sizes[rows], runs.rates[rows], NAMES, tasks=("poems",))
-    law = MixingLaw.fit(few)
+    with pytest.warns(UserWarning, match="free parameters"):
+        law = MixingLaw.fit(few)
     assert law.choices == ()
     assert np.isfinite(law.predict([1, 1, 1])).all()
+
+
+@pytest.mark.parametrize(("scales", "linear"), [("own", 4 + 4), ("shared", 4 + 1), ("stiffness", 4 + 4)])
+def test_more_parameters_than_numbers_are_told_unless_tested(unchecked, recwarn, scales, linear):
+    """Four rows of two or three free masses each, offsets and scales, against four losses per run."""
+    few = made(4)[0]
+    MixingLaw.fit(few, 3, scales, smoothing=0.1, starts=1)
+    assert not recwarn.list
+    told = f"{12 + linear} free parameters \\(4 leaves\\) for 16 measured rates of 4 runs"
+    with pytest.warns(UserWarning, match=told):
+        MixingLaw.fit(few, 4, scales, smoothing=0.1, starts=1)
+
+
+def test_a_law_that_was_cross_validated_is_not_warned_of(unchecked):
+    assert MixingLaw.fit(made(8, noise=0.01)[0], 20, smoothing=1e-3, starts=1, folds=2).choice is not None
 
 
 @pytest.mark.parametrize("scales", fitting.SCALES)

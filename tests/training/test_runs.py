@@ -113,6 +113,12 @@ def test_gaps_are_the_largest_certified_differences(table, z):
         assert [gap > 0 for gap in runs.gaps()] == [gap is not None and gap > 0 for gap in exact]
 
 
+@given(tables())
+def test_the_symmetric_test_holds_where_no_run_is_beaten(table):
+    runs = TrainingRuns(**table)
+    assert runs.monotone().holds or (runs.gaps() > 0).any()
+
+
 def test_a_gap_keeps_its_digits_beside_much_larger_sums():
     # A bound that is above the difference by rounding would not be certified.
     gaps = TrainingRuns([[1, 1e12], [1, 1e12], [1, 1]], [[1 / 3, 1.1], [0, 1.1], [0, 6]]).gaps()

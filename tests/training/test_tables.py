@@ -121,7 +121,9 @@ def test_one_file(read_one):
     assert (some.names, some.tasks, some.matches) == (("papers", "web"), (), {"web": "c4_loss"})
     named = read_one("run,a,b,a_loss\nx,1,1,2\nx,2,1,3\n", sizes=["a", "b"])
     assert named.labels == ("x", "x")
-    with pytest.raises(ValueError, match=r"are one file, runs.csv: say which columns are which with sizes="):
+    with pytest.raises(
+        ValueError, match=r"^sizes and losses are one file, runs.csv: say which columns are which with sizes="
+    ):
         read_one(ONE)
     with pytest.raises(ValueError, match=r"sizes and rates both have column 'c4_loss'"):
         read_one(ONE, sizes="*", rates="c4_loss")

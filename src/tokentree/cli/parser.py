@@ -105,11 +105,12 @@ def _add_runs(commands: "Commands") -> None:
         description="Read training runs: the data of every run, and its losses in nats. Test "
         "whether they obey the law of joint compression, fit the token tree to them as their mixing law, and "
         "find the best mixture for a target. Rows are joined on their first column, or on run or "
-        "run_id. If both tables are in one file, --sizes and --rates select their columns.",
+        "run_id. Without LOSSES.csv the first file has both, and --sizes or --rates selects columns.",
         epilog="example: tokentree runs mixtures.csv losses.csv --target code=2 web=1 --figures out",
     )
     for name, shown in TABLES.items():
-        command.add_argument(name, metavar=shown, type=Path)
+        optional = "?" if name == "losses_path" else None
+        command.add_argument(name, metavar=shown, type=Path, nargs=optional)
     command.add_argument(
         "--target",
         nargs="+",

@@ -2,8 +2,11 @@
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,8 +22,20 @@ from .outputs import RUNS_PICTURES
 from .screen import Screen
 from .writing import draw, write
 
+_NAMED = re.compile(
+    r"(?<![\w'-])(n_leaves|(?:sizes|rates|run|parameters|tokens|smoothing|target)"
+    r"(?= ?[=:]| and rates | both have | names | has no |\[))"
+)
+"""A Python parameter in an error, as it is told from the same word elsewhere."""
+
+_MAPPED = re.compile(r"name (?:it|them|its loss) with \w+=\{.*\}")
+"""What is written in Python and has no option."""
+
 _FEW = 6
 """Number of datasets up to which the whole response is printed."""
+
+_EQUAL = 1e-9
+"""Shares that differ by less are equal."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +65,10 @@ class _Found:
 
 def runs(options: argparse.Namespace) -> int:
     """Read the runs, test and fit the law, write the requested files, and print the results."""
-    given = _read(options)
-    target = _target(options.target, given)
-    found = _found(given, target, options)
+    with _in_options():
+        given = _read(options)
+        target = _target(options.target, given)
+        found = _found(given, target, options)
     contents = {}
     if options.json is not None:
         contents[options.json] = f"{json.dumps(_report(found, options), indent=2)}\n".encode()
@@ -65,6 +81,23 @@ def runs(options: argparse.Namespace) -> int:
     _print_response(screen, found)
     _print_best(screen, found)
     return 0
+
+
+@contextmanager
+def _in_options() -> Iterator[None]:
+    """Errors that name options instead of Python's parameters, and warnings as lines like those of errors."""
+    try:
+        with warnings.catch_warnings(record=True, action="always", category=UserWarning) as caught:
+            yield
+    except ValueError as error:
+        text = _MAPPED.sub("rename the column in the file", str(error))
+        raise ValueError(_option_names(text)) from error
+    for each in caught:
+        say(f"tokentree runs: {_option_names(str(each.message))}")
+
+
+def _option_names(text: str) -> str:
+    return _NAMED.sub(lambda found: f"--{'leaves' if found[1] == 'n_leaves' else found[1]}", text)
 
 
 def _read(options: argparse.Namespace) -> TrainingRuns:
@@ -166,37 +199,46 @@ def _print_runs(screen: Screen, runs: TrainingRuns) -> None:
 
 
 def _print_obeyed(screen: Screen, found: _Found) -> None:
+    called = found.runs.labels or tuple(map(str, range(found.runs.n_runs)))
     rows = {"all losses of their data known": found.certified}
     if found.uncertified.pairs != found.certified.pairs:
         rows["over the losses known"] = found.uncertified
     screen.table(
-        "The law: (n' - n) . (g' - g) <= 0 for any two runs",
-        ("pairs of runs", "pairs", "violated", "largest sum"),
+        "The symmetric test: the law asks (n' - n) . (g' - g) <= 0",
+        ("pairs of runs", "pairs", "above 0", "largest sum", "of runs"),
         (
-            (name, f"{each.pairs:,}", f"{each.violated:,}", f"{each.worst:.4g}" if each.pairs else "none")
+            (
+                name,
+                f"{each.pairs:,}",
+                f"{each.violated:,}",
+                f"{each.worst:.4g}" if each.pairs else "none",
+                ", ".join(called[a] for a in each.worst_pair or ()),
+            )
             for name, each in rows.items()
         ),
     )
-    gaps, labels = found.gaps, found.runs.labels
+    gaps = found.gaps
     known = int(np.isfinite(gaps).sum())
     left = np.flatnonzero(gaps > 0)
     if not known:
         text = (
-            "No run has the losses of all its data, so nothing is certified of what they left on the table."
+            "no run has the losses of all its data, so nothing is certified of what they left on the table."
         )
     elif not left.size:
-        text = f"None of {known:,} runs is certified to have left anything on the table."
+        text = f"none of {known:,} runs is beaten on its own data by another run's model."
     else:
         at = int(np.nanargmax(gaps))
-        who = f"run {labels[at] if labels else at}"
         text = (
-            f"{left.size:,} of {known:,} runs left something on the table, certified: another run's model is "
-            f"better on their own data. The most is {gaps[at]:.4g} nats per token ({who}), the median of "
-            f"these {np.median(gaps[left]):.4g}."
+            f"{left.size:,} of {known:,} runs {'is' if left.size == 1 else 'are'} beaten on "
+            f"{'its' if left.size == 1 else 'their'} own data by another run's model, and so certified to "
+            f"have left something on the table. The most is {gaps[at]:.4g} nats per token "
+            f"(run {called[at]}), the median of these {np.median(gaps[left]):.4g}."
         )
     if known < found.runs.n_runs:
         text += f" {found.runs.n_runs - known:,} runs contain data without a measured loss."
-    _say(screen, text)
+    _say(screen, f"The one-sided test, which is stronger: {text}")
+    if found.runs.labels is None:
+        _say(screen, "Runs are numbered from 0, in the order of the file.")
     screen.print()
 
 
@@ -283,13 +325,14 @@ def _print_best(screen: Screen, found: _Found) -> None:
     else:
         what = few(tuple(f"{name} {weight:g}" for name, weight in target.items()))
     best, worst = found.best, found.worst
+    least, most = found.runs.weights.min(axis=0), found.runs.weights.max(axis=0)
     screen.table(
         f"Mixtures for the target: {what}",
-        ("dataset", "mean of the runs", "most in a run", "best", "worst"),
+        ("dataset", "mean of the runs", "least in a run", "most in a run", "best", "worst"),
         (
             (name, *(f"{share:.4f}" for share in shares))
             for name, *shares in zip(
-                best.names, found.mean, found.runs.weights.max(axis=0), best.sizes, worst.sizes, strict=True
+                best.names, found.mean, least, most, best.sizes, worst.sizes, strict=True
             )
         ),
     )
@@ -298,6 +341,10 @@ def _print_best(screen: Screen, found: _Found) -> None:
         f"Mean of the runs: {found.value(found.mean):.6g}. Worst mixture, as a control: {worst.value:.6g}."
     )
     screen.print("  If the fitted law is right, no mixture is better by more than the gap.")
+    outside = (best.sizes < least - _EQUAL) | (best.sizes > most + _EQUAL)
+    if outside.any():
+        beyond = few(tuple(name for name, out in zip(best.names, outside.tolist(), strict=True) if out))
+        _say(screen, f"  Extrapolated: the best share is outside the range of the runs for {beyond}.")
 
 
 def _say(screen: Screen, text: str) -> None:
@@ -339,7 +386,7 @@ def _report(found: _Found, options: argparse.Namespace) -> dict[str, Any]:
     """All results as plain data; rates in nats per token."""
     runs, law = found.runs, found.law
     report = {
-        "files": {"sizes": str(options.sizes_path), "losses": str(options.losses_path)},
+        "files": {"sizes": str(options.sizes_path), "losses": str(options.losses_path or options.sizes_path)},
         "names": runs.names,
         "tasks": runs.tasks,
         "matches": runs.matches,
@@ -366,6 +413,7 @@ def _report(found: _Found, options: argparse.Namespace) -> dict[str, Any]:
         "score": found.score,
         "model": found.model or None,
         "mean": found.mean,
+        "least": found.runs.weights.min(axis=0),
         "most": found.runs.weights.max(axis=0),
         "response": found.response,
         "target": found.target,

@@ -1,6 +1,7 @@
 """Plots of training runs: tests of the law, and predictions of the token tree fitted to them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from .._lib import checks
 from .._lib.checks import Numbers
@@ -20,6 +21,9 @@ from ._style import GREYS, MARKERS, _legend, _legend_above, axes, instance, list
 
 _APART = 6
 """Number of losses distinguished by their markers; more are drawn as one cloud."""
+
+_SHORT = 4
+"""Characters of a label up to which it fits below the columns of a grid."""
 
 MOST_RUNS = 600
 """Number of runs whose regrets can be distinguished in a plot."""
@@ -109,9 +113,10 @@ def _fit(r2: float) -> str:
 def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
     r"""What each run would lose with each other run's model; the law fails where it would gain.
 
-    Darker cells are larger losses. A cross marks a pair in which run b's model is better on run a's own data,
-    by more than rounding and, if the rates have standard errors, by more than two of them. Hatched cells are
-    unknown, because data of run a have no measured loss.
+    Darker cells are larger losses. A cross marks where run a is beaten on its own data by run b's model, by
+    more than rounding and, if the rates have standard errors, by more than two of them: the one-sided test of
+    `TrainingRuns.gaps`. Hatched cells are unknown, because data of run a have no measured loss. The axes show
+    the labels of the runs or, without labels, their positions.
 
     Parameters
     ----------
@@ -173,17 +178,27 @@ def plot_regret(runs: TrainingRuns, ax: Axes | None = None) -> Axes:
         }
         ax.plot(b, a, "x", zorder=3, **style)
         worst = number(float(-regret[violated].min()), 2)
-        breaks = "pair breaks" if len(a) == 1 else "pairs break"
-        handles.append(mark("x", f"{len(a)} {breaks} the law, by up to ${worst}$", **style))
+        beaten = len(set(a.tolist()))
+        runs_are = "run beaten on its" if beaten == 1 else "runs beaten on their"
+        handles.append(mark("x", f"{beaten} {runs_are} own data, by up to ${worst}$", **style))
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.colorbar(image, ax=ax, label=r"$n^a \cdot (\gamma^b - \gamma^a)\,/\,T^a$ (nats per token)")
     ax.set(xlabel="run $b$ (model)", ylabel="run $a$ (data)")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
+        if runs.labels is not None:
+            axis.set_major_formatter(FuncFormatter(partial(_label, runs.labels)))
+    if runs.labels is not None and max(map(len, runs.labels)) > _SHORT:
+        ax.tick_params(axis="x", rotation=90)
     if handles:
         _legend_above(ax, handles, 1)
     return ax
+
+
+def _label(labels: Sequence[str], at: float, _: int | None = None) -> str:
+    """The label of the run at a tick, which may lie outside the runs."""
+    return plain(labels[int(at)]) if 0 <= at < len(labels) and at == int(at) else ""
 
 
 def _allowed(runs: TrainingRuns) -> Float[np.ndarray, "runs runs"]:
@@ -200,7 +215,7 @@ def _allowed(runs: TrainingRuns) -> Float[np.ndarray, "runs runs"]:
 
 def plot_law_response(
     law: MixingLaw,
-    sizes: Annotated[Numbers, "datasets"] | Mapping[str, float],
+    sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | BestSizes,
     ax: Axes | None = None,
     *,
     parameters: float | None = None,
@@ -213,7 +228,7 @@ def plot_law_response(
     Parameters
     ----------
     law : MixingLaw
-    sizes : array_like, shape (N,), or a mapping of names to sizes
+    sizes : array_like, shape (N,), a mapping of names to sizes, or BestSizes
         The mixture at which the response is taken; only proportions matter.
     ax : Axes, optional
         Default: a new figure's.
@@ -236,6 +251,8 @@ def plot_law_response(
     ['−', '+', '+', '−']
     """
     instance("law", law, MixingLaw, "MixingLaw.fit(runs)")
+    if isinstance(sizes, BestSizes):
+        sizes = dict(zip(sizes.names, sizes.sizes.tolist(), strict=True))
     given: Any = sizes if isinstance(sizes, Mapping) else checks.float_array("sizes", sizes)
     response = law.response(given, parameters=parameters, tokens=tokens)
     response = response * float(sum(given.values() if isinstance(sizes, Mapping) else given))

@@ -16,6 +16,7 @@ the leaves: any leaves with the same cross-entropies fit equally well, so p_i ha
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
@@ -169,6 +170,12 @@ class MixingLaw(Made):
         ValueError
             If an argument is out of range, or no loss was measured.
 
+        Warns
+        -----
+        UserWarning
+            If there are more free parameters than measured rates and nothing was cross-validated: the prior
+            decides what the runs leave open, and a good fit to them says little.
+
         Notes
         -----
         A step costs O(A (N + L) M) for A runs of N datasets and L losses; a fit of 512 runs, 17 datasets and
@@ -195,7 +202,16 @@ class MixingLaw(Made):
         found = fitting.fit(data, shape, np.random.default_rng(seed), starts)
         seen = (runs.weights > 0).any(axis=0) | runs.measured[: runs.n_datasets]
         unknown = tuple(np.array(runs.names)[~seen].tolist())
-        return MixingLaw(runs.names, runs.tasks, data.rows, shape, found, reference, choices, unknown)
+        law = MixingLaw(runs.names, runs.tasks, data.rows, shape, found, reference, choices, unknown)
+        numbers, free = int((data.weight > 0).sum()), law._n_parameters
+        if free > numbers and not choices:
+            warnings.warn(
+                f"the law has {free:,} free parameters ({shape.n_leaves} leaves) for {numbers:,} measured "
+                f"rates of {runs.n_runs:,} runs and was not cross-validated: the prior decides what the runs "
+                "leave open; take a smaller n_leaves, or score the law on runs left out",
+                stacklevel=2,
+            )
+        return law
 
     # The fitted law
 
@@ -245,7 +261,7 @@ class MixingLaw(Made):
 
     def predict(
         self,
-        sizes: Annotated[Numbers, "*runs datasets"] | Mapping[str, float],
+        sizes: Annotated[Numbers, "*runs datasets"] | Mapping[str, float] | BestSizes,
         *,
         parameters: float | Annotated[Numbers, "runs"] | None = None,
         tokens: float | Annotated[Numbers, "runs"] | None = None,
@@ -254,7 +270,7 @@ class MixingLaw(Made):
 
         Parameters
         ----------
-        sizes : array_like, shape (N,) or (A, N), or a mapping of names to sizes
+        sizes : array_like, shape (N,) or (A, N), a mapping of names to sizes, or BestSizes
             Size of each dataset, at least 0; only proportions matter. Datasets missing from a mapping have
             size 0.
         parameters, tokens : float or array_like, shape (A,)
@@ -298,7 +314,7 @@ class MixingLaw(Made):
 
     def response(
         self,
-        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float],
+        sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | BestSizes,
         *,
         parameters: float | None = None,
         tokens: float | None = None,
@@ -336,7 +352,7 @@ class MixingLaw(Made):
         response[:, ~self._known] = np.nan
         return response
 
-    def mixture(self, sizes: Annotated[Numbers, "datasets"] | Mapping[str, float]) -> Mixture:
+    def mixture(self, sizes: Annotated[Numbers, "datasets"] | Mapping[str, float] | BestSizes) -> Mixture:
         """The datasets as a `Mixture` over the law's leaves, with all its methods.
 
         Its rates are those of the law minus the offset, divided by the scale, so the signs of Theorem 4.2,
@@ -345,7 +361,7 @@ class MixingLaw(Made):
 
         Parameters
         ----------
-        sizes : array_like, shape (N,), or a mapping of names to sizes
+        sizes : array_like, shape (N,), a mapping of names to sizes, or BestSizes
             Above 0, except those of `unknown` data, which must be 0 and are left out.
 
         Returns
@@ -531,6 +547,9 @@ class MixingLaw(Made):
     ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
         """Lower and upper ends of the bootstrap interval of any quantity computed from a law.
 
+        It measures the spread of the resampled fits, which is less than their error: in two simulations with
+        40 runs, intervals of level 0.9 held the true rate in 81 and 87 % of cases.
+
         Parameters
         ----------
         of : callable
@@ -647,10 +666,20 @@ class MixingLaw(Made):
     # Inside
 
     @property
+    def _n_parameters(self) -> int:
+        """Number of free parameters: of leaves, offsets, scales and exponents."""
+        fitted = self.fitted
+        rows = len(self.names) - len(self.unknown) + int(np.count_nonzero(self.rows >= len(self.names)))
+        each, losses = map(int, fitted.linear.shape)
+        scales = {"own": losses, "shared": 1, "stiffness": rows}[self.scales]
+        exponents = 0 if fitted.exponents is None else len(fitted.exponents)
+        return rows * (self.shape.n_leaves - 1) + (each - 1) * losses + scales + exponents
+
+    @property
     def _known(self) -> Bool[np.ndarray, "datasets"]:
         return np.array([name not in self.unknown for name in self.names])
 
-    def _sizes(self, sizes: Numbers | Mapping[str, float]) -> Float[np.ndarray, "datasets"]:
+    def _sizes(self, sizes: Numbers | Mapping[str, float] | BestSizes) -> Float[np.ndarray, "datasets"]:
         given, single = sizes_of(sizes, self.names)
         if not single:
             raise ValueError(f"sizes has shape {given.shape}: must be ({len(self.names)},), one mixture")

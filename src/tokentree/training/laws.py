@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float, Int
 from .._lib import checks, display
 from .._lib.checks import Numbers
 from .._lib.results import Result, few
+from ..mixtures import BestSizes
 from . import fitting
 from .fitting import Data
 from .law import _data
@@ -57,7 +58,7 @@ class _Fitted(Result):
 
     def predict(
         self,
-        sizes: Annotated[Numbers, "*runs datasets"] | Mapping[str, float],
+        sizes: Annotated[Numbers, "*runs datasets"] | Mapping[str, float] | BestSizes,
         *,
         parameters: float | Annotated[Numbers, "runs"] | None = None,
         tokens: float | Annotated[Numbers, "runs"] | None = None,

@@ -9,7 +9,11 @@ n . (g' - g) = F_n(theta') - F_n(theta), so for minimisers at n and n'
 No smoothness is needed, and nothing is assumed about the models except that they come from one Theta.
 Conversely (Afriat 1967, Varian 1982), a table of runs comes from exact minimisers of some Theta if n^a . g^a
 <= n^a . g^b for all a and b. So n^a . (g^a - g^b) > 0 is a certified lower bound on the loss that run a could
-still have saved: run b's model is better on run a's own data.
+still have saved: run a is beaten on its own data by run b's model.
+
+These one-sided inequalities are tested by `TrainingRuns.gaps`. The symmetric one, in which both of a pair are
+added, is tested by `TrainingRuns.monotone` and is weaker: a run that is beaten passes if the other run would
+lose more with its model.
 """
 
 import os
@@ -35,22 +39,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Monotonicity(Result):
-    """How often (n' - n) . (g' - g) <= 0 holds; made by `TrainingRuns.monotone`."""
+    """The symmetric test, how often (n' - n) . (g' - g) <= 0 holds; made by `TrainingRuns.monotone`."""
 
     pairs: int
     """Pairs of runs that could be compared."""
     violated: int
     """Number of pairs in which the sum is positive by more than its error and by more than rounding."""
     worst: float
-    """The largest sum over the pairs, minus its error; NaN if there are no pairs."""
+    """The largest sum over the pairs, minus its error, at most 0 by the law; NaN if there are no pairs."""
     worst_pair: tuple[int, int] | None
-    """The positions of the runs of that pair."""
+    """The positions of the runs of that pair, from 0; ``runs.labels``, if given, has their names."""
     certified: bool
     """Whether all losses of both runs' own data were measured in both runs of every pair."""
 
     @property
     def holds(self) -> bool:
-        """Whether no pair violates the law."""
+        """Whether no pair violates the inequality. Runs may still be beaten: see `TrainingRuns.gaps`."""
         return self.violated == 0
 
 
@@ -75,7 +79,8 @@ class TrainingRuns:
     errors : array_like, shape (A, N + K), optional
         Standard errors of the rates, in nats: finite and >= 0 wherever the rate was measured.
     labels : A strings, optional
-        Names of the runs, as in the table they come from.
+        Names of the runs, as in the table they come from. Results refer to runs by position, from 0; figures
+        and ``tokentree runs`` by label.
 
     Raises
     ------
@@ -482,6 +487,9 @@ class TrainingRuns:
     def gaps(self, z: float = 2) -> Float[np.ndarray, "runs"]:
         """Certified lower bounds on the loss each run could save: max_b n^a . (g^a - g^b), at least 0.
 
+        The one-sided test: runs with a positive bound are beaten on their own data. If all are 0,
+        nothing in the table contradicts the law and, without standard errors, `monotone` holds as well.
+
         Parameters
         ----------
         z : float
@@ -519,6 +527,10 @@ class TrainingRuns:
     def monotone(self, certified: bool = True, *, z: float = 2) -> Monotonicity:
         """Test (n' - n) . (g' - g) <= 0 on all pairs of runs, as it holds for all pairs of minimisers.
 
+        The symmetric test. It is weaker than `gaps`: a pair passes although one run is beaten on its own data
+        if the other would lose more with its model. With `certified` False it also covers runs of which
+        `gaps` knows nothing.
+
         Parameters
         ----------
         certified : bool
@@ -544,6 +556,12 @@ class TrainingRuns:
         --------
         >>> TrainingRuns([[3, 1], [1, 3]], [[1.0, 2.0], [1.4, 1.6]]).monotone()
         Monotonicity(pairs=1, violated=0, worst=-1.6, worst_pair=(0, 1), certified=True)
+
+        The second run is beaten on its own data, which this test does not see:
+
+        >>> runs = TrainingRuns([[3, 1], [1, 3]], [[1.0, 2.0], [2.4, 2.1]])
+        >>> runs.monotone().holds, runs.gaps().round(2)
+        (True, array([0. , 1.7]))
         """
         z = _multiple(z)
         pairs = violated = 0

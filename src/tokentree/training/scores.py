@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.results import Result
+from ..mixtures import BestSizes
 from .runs import TrainingRuns, checked_runs
 
 
@@ -103,6 +104,8 @@ def scored(
 def sizes_of(sizes: Any, names: tuple[str, ...]) -> tuple[Float[np.ndarray, "runs datasets"], bool]:
     """Sizes as rows, and whether only one mixture was given."""
     n = len(names)
+    if isinstance(sizes, BestSizes):
+        sizes = dict(zip(sizes.names, sizes.sizes.tolist(), strict=True))
     given = checks.float_array("sizes", checks.by_name("sizes", sizes, names, 0.0))
     if given.ndim not in (1, 2) or given.shape[-1] != n:
         raise ValueError(f"sizes has shape {given.shape}: must be ({n},) or (A, {n}), one number per dataset")

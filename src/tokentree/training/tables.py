@@ -250,7 +250,7 @@ def from_files(
     if os.path.samefile(sizes_path, rates_path):
         if asked.sizes is None and asked.rates is None:
             rule = "say which columns are which with sizes= or rates=, as in sizes='weight_*'"
-            raise ValueError(f"sizes_path and rates_path are one file, {one}: {rule}")
+            raise ValueError(f"sizes and losses are one file, {one}: {rule}")
         table = Table.from_csv(sizes_path, one)
         found = (label for label in _LABELS[:2] if label in table.columns)
         return from_table(table, asked._replace(run=next(found, None) if asked.run is None else asked.run))
