@@ -225,7 +225,7 @@ def _warn_unlisted(first: str, shares: Float[np.ndarray, "strays"], depth: int) 
     warnings.warn(
         f"model_tree does not list {first}, where {most} of the data lie{others}: from depth "
         f"{depth} log_loss is nan, and at least log_loss_lower; read the model along the data, with a larger "
-        f"top if it lists only its likeliest tokens{ends}",
+        f"top (and a new recording) if it lists only its likeliest tokens{ends}",
         stacklevel=3,
     )
 
