@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from ..alignment import REGIMES
+from ..mixtures import Completions, Mixture
+from ..theorem import Responding
 
 DASHES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, ()), (0, (6, 2)), (0, (2, 2)), (0, (7, 2, 1, 2)))
 """Dash patterns of the first, second, ... line; they repeat."""
@@ -85,6 +87,31 @@ def number(value: float, digits: int = 4) -> str:
 def plain(name: str) -> str:
     """A name, escaped so that Matplotlib does not read it as a formula."""
     return name.replace("$", r"\$")
+
+
+def read_in_part(name: str, share: float) -> str:
+    """A name with the share of its mass that is unexpanded, if there is any."""
+    return f"{name} ({100 * share:.3g}% unexpanded)" if share else name
+
+
+def dataset_names(mixture: Mixture | Responding) -> list[str]:
+    """Names of the datasets, each with its unexpanded share, since figures of such data are of one reading."""
+    if not isinstance(mixture, Mixture):
+        return list(mixture.names)
+    return list(map(read_in_part, mixture.names, mixture.unexpanded.tolist()))
+
+
+def uncertain(mixture: Mixture) -> Bool[np.ndarray, "datasets datasets"]:
+    """Where the sign of the response differs between completions, or the bounds leave it open."""
+    if mixture.unread is None:
+        return np.zeros((mixture.n_datasets, mixture.n_datasets), np.bool_)
+    low, high = Completions(mixture.unread).excess(mixture.exact_sizes)
+    return (low <= 0) & (high >= 0)
+
+
+def columns(mixture: Mixture | Responding) -> int:
+    """Number of columns of a legend of datasets: names with a share beside them are long."""
+    return 2 if isinstance(mixture, Mixture) and mixture.unread is not None else 3
 
 
 def _regime(regime: str) -> int:
