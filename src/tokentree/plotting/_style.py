@@ -95,7 +95,7 @@ def read_in_part(name: str, share: float) -> str:
 
 
 def dataset_names(mixture: Mixture | Responding) -> list[str]:
-    """Names of the datasets, each with its unexpanded share, since figures of such data are of one reading."""
+    """Names of the datasets, each with its unexpanded share if there is any."""
     if not isinstance(mixture, Mixture):
         return list(mixture.names)
     return list(map(read_in_part, mixture.names, mixture.unexpanded.tolist()))
@@ -106,7 +106,8 @@ def uncertain(mixture: Mixture) -> Bool[np.ndarray, "datasets datasets"]:
     if mixture.unread is None:
         return np.zeros((mixture.n_datasets, mixture.n_datasets), np.bool_)
     low, high = Completions(mixture.unread).excess(mixture.exact_sizes)
-    return (low <= 0) & (high >= 0)
+    open_: Bool[np.ndarray, "datasets datasets"] = (low <= 0) & (high >= 0)
+    return open_
 
 
 def columns(mixture: Mixture | Responding) -> int:
