@@ -336,6 +336,7 @@ def test_no_power_law_through_zero():
     ax = plot_rebound_factor(found, unit="symbols")
     assert found.first_drop[1, 0, 0] == 0
     assert labels(ax)[1] == r"no power law: $R \leq 0$ at 1"
+    assert all(tick == round(tick) for tick in ax.get_xticks())
     assert ax.get_lines()[0].get_ydata()[0] == 0
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "linear")
     assert not ax.collections

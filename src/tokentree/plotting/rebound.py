@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from ..alignment import PAPER_NEEDED, POSITIVE, REGIMES, Rebound, ReboundFactor, Regime
 from ._style import (
@@ -181,6 +182,7 @@ def plot_rebound_factor(
         at = ", ".join(f"{value:g}" for value in values[drops <= 0])
         handles.append(mark("", f"no power law: $R \\leq 0$ at {at}"))
         ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         x = np.geomspace(values[0], values[-1], 100)
         fitted = law.amplitude * x**law.exponent
