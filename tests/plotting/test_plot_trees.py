@@ -23,6 +23,7 @@ from tokentree.plotting import (
     plot_code_lengths,
     plot_rates,
     plot_ratio,
+    plot_response,
     plot_survival,
     plot_tree,
     plot_tree_levels,
@@ -621,6 +622,36 @@ def test_ratio_refuses():
         plot_ratio(PARTS, 1, 0)
     with pytest.raises(ValueError, match="parts has 2 rows"):
         plot_ratio(PARTS[:2], 1, 1)
+
+
+# Response
+
+
+def test_one_large_response_leaves_the_others_visible():
+    mixture = Mixture(np.eye(4), [10**6, 10**4, 10, 1])
+    ax = plot_response(mixture, new())
+    (image,) = ax.images
+    strength = mixture.total_size * np.abs(mixture.response())
+    np.testing.assert_allclose(image.get_array(), strength, rtol=1e-14)
+    greys = 1 - image.cmap(image.norm(strength))[..., 0]
+    assert greys.max() == 1
+    assert greys[strength > 1e-6 * strength.max()].min() > 0.02
+    order = strength.argsort(axis=None)
+    assert (np.diff(greys.ravel()[order]) >= 0).all()
+    assert image.cmap(image.norm(0.0))[:3] == (1, 1, 1)
+
+
+def test_ticks_of_the_response_are_its_extremes():
+    mixture = published_form(PARTS, 1000, 0.1)
+    strength = mixture.total_size * np.abs(mixture.response())
+    ticks = plot_response(mixture, new()).images[0].colorbar.get_ticks()
+    assert ticks[0] == 0
+    np.testing.assert_allclose([min(ticks[1:]), max(ticks)], [strength.min(), strength.max()], rtol=1e-12)
+    # Equal datasets respond to nothing.
+    assert plot_response(Mixture([[1, 1]] * 2, [1, 1]), new()).images[0].colorbar.get_ticks().tolist() == [
+        0,
+        1,
+    ]
 
 
 # All of them

@@ -133,8 +133,11 @@ def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base
     -------
     Axes
         The grey scale is T times the response: the change of a rate per share of the mixture by which t
-        grows. Of trees read in part, names have the unexpanded share beside them, and a sign that some
-        completion changes is followed by a question mark.
+        grows. It is logarithmic, and linear below the smallest response, so that only zero is white, and what
+        is below 10^-8 of the largest.
+
+        Of trees read in part, names have the unexpanded share beside them, and a sign that differs between
+        completions, or that the bounds leave open, is followed by a question mark.
 
     See Also
     --------
