@@ -1,5 +1,6 @@
 """Shared style of all plots: axes, and lines that differ in dash pattern as well as in grey level."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,11 @@ def number(value: float, digits: int = 4) -> str:
 def plain(name: str) -> str:
     """A name, escaped so that Matplotlib does not read it as a formula."""
     return name.replace("$", r"\$")
+
+
+def information_unit(base: float) -> str:
+    """The unit of information measured in logarithms to a base."""
+    return {2: "bits", math.e: "nats"}.get(base, f"log base {base:g}")
 
 
 def read_in_part(name: str, share: float) -> str:

@@ -23,7 +23,19 @@ from ..theorem import (
 )
 from ..trees import TokenTree
 from ._grid import response_grid
-from ._style import _legend, axes, columns, dataset_names, line, listed, mark, plain, read_in_part, uncertain
+from ._style import (
+    _legend,
+    axes,
+    columns,
+    dataset_names,
+    information_unit,
+    line,
+    listed,
+    mark,
+    plain,
+    read_in_part,
+    uncertain,
+)
 
 _VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "the signs fail"), None: ("0.6", "not decided")}
 """Face colour of a marker, and its name, by whether the signs of Theorem 4.2 hold."""
@@ -159,7 +171,7 @@ def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base
 
 def _unit(mixture: Mixture | Responding, base: float, per: str) -> str:
     """The unit of rates; a module's losses have the unit that the module defines."""
-    information = {2: "bits", math.e: "nats"}.get(base, f"log {base:g}")
+    information = information_unit(base)
     return f"{information} per {per}" if isinstance(mixture, Mixture) else information
 
 
