@@ -62,11 +62,3 @@ def test_an_infinite_loss_is_on_the_edge():
     # A loss of zero, of a model that is certain, is no edge.
     nothing = replace(rates, **{name: np.zeros(3) for name in ("log_loss", "log_loss_lower", "entropy")})
     assert "v" not in {line.get_marker() for line in plot_log_loss(nothing).get_lines()}
-
-
-@pytest.mark.usefixtures("unchecked")
-def test_refuses_what_is_no_result():
-    with pytest.raises(
-        TypeError, match=r"rates is a TokenTree: must be a ModelRates, as model_rates\(model_"
-    ):
-        plot_log_loss(DATA)
