@@ -222,9 +222,9 @@ class FisherSprings:
         first = float(added / sum(mixture.exact_sizes))
         forward_response = mixture.sizes * mixture.response(base)[:, t] * float(added)
         # The first order apart from the others, which are lost in its rounding error where it cancels.
-        expanded = forward_response * float(sum(mixture.exact_sizes) / sum(after.exact_sizes)) + sizes * curved
+        expanded = forward_response * float(sum(mixture.exact_sizes) / sum(after.exact_sizes))
         return HookeInvariant(
-            forward=expanded if small else sizes * (fall - moved),
+            forward=expanded + sizes * curved if small else sizes * (fall - moved),
             reverse=sizes * (step * drag + rise),
             forward_response=forward_response,
             # In this order, as sizes * first may underflow.
