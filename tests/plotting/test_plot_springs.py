@@ -170,7 +170,7 @@ def test_unexpanded_shares_stand_beside_the_names(plot, read_in_part):
 
 def test_ratio_of_parts_read_in_part_says_so(read_in_part):
     ax = plot_ratio(list(read_in_part.values()), 10, 1)
-    assert ax.get_legend().get_title().get_text().startswith("published form (5% unexpanded); ")
+    assert ax.get_legend().get_title().get_text().endswith("\nup to 5% of a dataset unexpanded")
 
 
 def test_overlaps_near_one_keep_their_sign():

@@ -95,16 +95,14 @@ def information_unit(base: float) -> str:
     return {2: "bits", math.e: "nats"}.get(base, f"log base {base:g}")
 
 
-def read_in_part(name: str, share: float) -> str:
-    """A name with the share of its mass that is unexpanded, if there is any."""
-    return f"{name} ({100 * share:.3g}% unexpanded)" if share else name
-
-
 def dataset_names(mixture: Mixture | Responding) -> list[str]:
     """Names of the datasets, each with its unexpanded share if there is any."""
     if not isinstance(mixture, Mixture):
         return list(mixture.names)
-    return list(map(read_in_part, mixture.names, mixture.unexpanded.tolist()))
+    return [
+        f"{name} ({100 * share:.3g}% unexpanded)" if share else name
+        for name, share in zip(mixture.names, mixture.unexpanded.tolist(), strict=True)
+    ]
 
 
 def uncertain(mixture: Mixture) -> Bool[np.ndarray, "datasets datasets"]:
@@ -168,8 +166,12 @@ def _legend(
     handles: list[Any] | None = None,
     columns: int = 2,
     title: str | None = None,
+    unexpanded: float = 0.0,
 ) -> None:
-    """A legend above the axes, where it hides nothing."""
+    """A legend above the axes, where it hides nothing, with the largest unexpanded share if it is above 0."""
+    if unexpanded:
+        share = f"up to {100 * unexpanded:.3g}% of a dataset unexpanded"
+        title = share if title is None else f"{title}\n{share}"
     entries: list[Any] = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
     if ends is not None:
         entries += [

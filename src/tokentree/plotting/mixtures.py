@@ -33,7 +33,6 @@ from ._style import (
     listed,
     mark,
     plain,
-    read_in_part,
     uncertain,
 )
 
@@ -252,8 +251,8 @@ def plot_ratio(
         if any(test(one.ratio) for one in seen):
             handles.append(mark(off, name, color="1.0", **marked))
     handles.append(ax.axhline(1, color="0.7", linewidth=0.8, zorder=0, label="the theorem's ratio, 1"))
-    form = read_in_part("published form", float(mixture.unexpanded.max()))
-    _legend(ax, handles=handles, title=f"{form}; lines: closed form for disjoint parts")
+    title = "published form; lines: closed form for disjoint parts"
+    _legend(ax, handles=handles, title=title, unexpanded=float(mixture.unexpanded.max()))
     ax.set(xscale="log", xlim=(grid[0], grid[-1]), xlabel=r"$k = |D_p|\,/\,|D_a|$")
     ax.set_ylabel(r"ratio $-\gamma_a'\,/\,(k\,\gamma_p')$")
     return ax

@@ -77,7 +77,7 @@ def plot_rebound(
     ax.set_xlabel("negative examples (blocks)")
     score = "score, share of $D_a$ in the model's mass"
     ax.set_ylabel(score if show == "score" else "fall of the score")
-    _legend(ax, title="positive examples (blocks)")
+    _legend(ax, title="positive examples (blocks)", unexpanded=rebound.unexpanded)
     return ax
 
 
@@ -124,7 +124,7 @@ def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True)
     ax.set_xlabel("positive examples (blocks)")
     ax.set_ylabel("negative examples needed (blocks)")
     _ticks(ax, rebound.positive)
-    _legend(ax, ends, "level never reached", "none needed")
+    _legend(ax, ends, "level never reached", "none needed", unexpanded=rebound.unexpanded)
     return ax
 
 
@@ -199,5 +199,6 @@ def plot_rebound_factor(
     ax.set_xlabel(f"{'depth $d$' if factor.factor == 'depth' else '$|D_p|$'} ({unit})")
     first, last = factor.negative[:2]
     ax.set_ylabel(f"$R$, fall of the score from {first:g} to {last:g}\nnegative examples")
-    _legend(ax, handles=handles, columns=1, title=f"{factor.positive[positive]:g} positive examples")
+    title = f"{factor.positive[positive]:g} positive examples"
+    _legend(ax, handles=handles, columns=1, title=title, unexpanded=float(factor.unexpanded.max()))
     return ax
