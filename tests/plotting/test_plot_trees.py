@@ -481,7 +481,7 @@ def test_survival_refuses_what_has_none(unchecked):
 
 
 @pytest.mark.parametrize("normalized", [False, True])
-@pytest.mark.parametrize(("base", "unit"), [(2, "bits"), (math.e, "nats"), (10, "log 10")])
+@pytest.mark.parametrize(("base", "unit"), [(2, "bits"), (math.e, "nats"), (10, "log base 10")])
 def test_rates_are_cross_entropies_under_the_joint_model(normalized, base, unit):
     p = np.array([*OVERLAPPING, [1, 0, 3]], float) / np.array([9, 7, 10, 4])[:, None]
     sizes, l = [7, 3, 1, 2], np.array([0.1, 0.5, 2])
