@@ -479,6 +479,7 @@ def test_errors_say_what_to_type(unchecked, call, error, message):
         (lambda x: plotting.plot_extension_gap(x, [1, 2]), "Mixture", "Mixture.from_trees([a, b, c])"),
         (plotting.plot_force_extension, "SpringChain", "SpringChain(stiffness)"),
         (lambda x: plotting.plot_law_response(x, [1, 1]), "MixingLaw", "MixingLaw.fit(runs)"),
+        (plotting.plot_log_loss, "ModelRates", "model_rates(model_tree, data_tree)"),
         (plotting.plot_needed, "Rebound", "simulate_rebound(mixture)"),
         (plotting.plot_pareto_convergence, "Mapping", "{name: pareto_convergence(alpha, sizes)}"),
         (

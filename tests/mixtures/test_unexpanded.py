@@ -257,6 +257,7 @@ def test_nothing_known():
     assert bounds.sign(0, 1) == 0
     table = bounds.to_frame()
     assert table.index.names == ["i", "t"]
+    assert table.index.tolist() == [("D1", "D1"), ("D1", "D2"), ("D2", "D1"), ("D2", "D2")]
     np.testing.assert_array_equal(table["response_upper"].unstack(), bounds.response_upper)
     np.testing.assert_array_equal(table["rates_lower"].unstack().T, [bounds.rates_lower] * 2)
     three = unexpanded_bounds([unread(3)] * 3)
@@ -582,6 +583,7 @@ def test_what_is_unexpanded_stays_with_the_mixture():
         assert not elasticity(other).certified
         assert ", unexpanded share 0.25: D1" in repr(other)
         assert "unexpanded share" in other._repr_html_()
+        assert "not certain: unexpanded_bounds" in other._repr_html_()
         assert other.to_frame()["unexpanded"].tolist() == [0.25] * 3
     assert changed[2] == mixture
     # A pickle of before there was such a thing.

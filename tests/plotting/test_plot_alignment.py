@@ -1,6 +1,7 @@
 """Budgets, resistance and rebound drawn: what stands in the Axes is what was simulated."""
 
 import math
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -330,12 +331,33 @@ def test_pretraining_data_slows_counts_and_leaves_fixed_steps():
         ax.figure.canvas.draw()
 
 
+def test_figures_of_trees_read_in_part_say_so():
+    mixture = published_form([[1, 0, 0], [0, 1, 0], [0, 0, 1]], k=1000, l=1)
+    budget = inverse_alignment_budget(mixture, 1e-4, inverse=0)
+    resistance, rebound = simulate_resistance(mixture), simulate_rebound(mixture)
+    factor = rebound_by_pretraining(mixture, sizes=[1e3, 1e4, 1e5])
+    drawn = [
+        (lambda found: plot_budget({"web": [budget, found]}), budget),
+        (plot_resistance, resistance),
+        (plot_resistance_gaps, resistance),
+        (plot_rebound, rebound),
+        (plot_needed, rebound),
+        (plot_rebound_factor, factor),
+    ]
+    for plot, found in drawn:
+        assert "unexpanded" not in plot(found).get_legend().get_title().get_text()
+        read = replace(found, unexpanded=found.unexpanded + 0.05)
+        title = plot(read).get_legend().get_title().get_text()
+        assert title.split("\n")[-1] == "up to 5% of a dataset unexpanded"
+
+
 def test_no_power_law_through_zero():
     trees = [TokenTree.from_leaves(leaves) for leaves in ({"000": 9, "010": 9}, {"000": 1}, {"010": 1})]
     found = rebound_by_depth(trees)
     ax = plot_rebound_factor(found, unit="symbols")
     assert found.first_drop[1, 0, 0] == 0
     assert labels(ax)[1] == r"no power law: $R \leq 0$ at 1"
+    assert all(tick == round(tick) for tick in ax.get_xticks())
     assert ax.get_lines()[0].get_ydata()[0] == 0
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "linear")
     assert not ax.collections

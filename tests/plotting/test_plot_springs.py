@@ -11,6 +11,7 @@ from hypothesis import example, given, strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.patches import Arc
 from matplotlib.quiver import Quiver
+from matplotlib.text import Text
 from PIL import Image
 from tests.drawing import labelled, labels, recorded
 from tests.exact import overlaps
@@ -20,9 +21,13 @@ from tokentree.adapters import read_model
 from tokentree.plotting import (
     animate_springs,
     plot_chain_motion,
+    plot_extension_gap,
     plot_fisher_triangle,
     plot_force_extension,
     plot_invariant,
+    plot_rates,
+    plot_ratio,
+    plot_response,
 )
 
 THIRDS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
@@ -111,21 +116,61 @@ def test_angles_say_which_rates_rise(sizes):
         assert label.startswith(f"D{i + 1}, D{t + 1}: $S = {exact[i, t] + 1:.3g} ")
 
 
-def test_what_is_not_certain_of_rates_is_marked():
+@pytest.fixture
+def read_in_part():
     # Where a twentieth of the last dataset lies decides whether it goes with the first.
     rows = np.log([[0.9, 0.09, 0.01], [0.1, 0.8, 0.1], [0.89, 0.06, 0.05]])
     trees = [
         read_model(lambda prefixes, row=row: np.tile(row, (len(prefixes), 1)), 1, top_k=k)
         for row, k in zip(rows, (3, 3, 2), strict=True)
     ]
-    mixture = Mixture.from_trees(trees, [10, 1, 1])
-    bounds = unexpanded_bounds(trees, [10, 1, 1])
+    return dict(zip(("web", "chat", "model"), trees, strict=True))
+
+
+def test_what_is_not_certain_of_rates_is_marked(read_in_part):
+    mixture = Mixture.from_trees(read_in_part, [10, 1, 1])
+    bounds = unexpanded_bounds(read_in_part, [10, 1, 1])
     open_ = [bounds.sign(i, t) == 0 for i, t in combinations(range(3), 2)]
     assert open_ == [False, True, False]
     found = labels(plot_fisher_triangle(mixture))[:3]
     assert [label.endswith(" as read, not certain") for label in found] == open_
     known = Mixture(mixture.rows.values, [10, 1, 1])
     assert not any("as read" in label for label in labels(plot_fisher_triangle(known)))
+    signs = np.array([text.get_text() for text in plot_response(mixture).texts]).reshape(3, 3)
+    expected = [[bounds.sign(i, t) == 0 for t in range(3)] for i in range(3)]
+    np.testing.assert_array_equal(np.strings.endswith(signs, "?"), expected)
+    assert not any("?" in text.get_text() for text in plot_response(known).texts)
+
+
+@pytest.mark.parametrize(
+    "plot",
+    [
+        lambda mixture: plot_rates(mixture, [1, 2]),
+        plot_response,
+        plot_fisher_triangle,
+        lambda mixture: plot_invariant(mixture, "model", [1, 2]),
+        lambda mixture: plot_extension_gap(mixture, [1, 2]),
+        lambda mixture: animate_springs(mixture, "model", [1, 2])._fig,
+    ],
+    ids=["rates", "response", "triangle", "invariant", "gap", "springs"],
+)
+@pytest.mark.filterwarnings("ignore:Animation was deleted")
+def test_unexpanded_shares_stand_beside_the_names(plot, read_in_part):
+    mixture = Mixture.from_trees(read_in_part, [10, 1, 1])
+    for each, noted in (
+        (mixture, True),
+        (Mixture(mixture.rows.values, [10, 1, 1], names=mixture.names), False),
+    ):
+        figure = plot(each).get_figure(root=True)
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        assert any("model (5% unexpanded)" in text for text in texts) == noted
+        assert not any("web (" in text or "chat (" in text for text in texts)
+        plt.close(figure)
+
+
+def test_ratio_of_parts_read_in_part_says_so(read_in_part):
+    ax = plot_ratio(list(read_in_part.values()), 10, 1)
+    assert ax.get_legend().get_title().get_text().endswith("\nup to 5% of a dataset unexpanded")
 
 
 def test_overlaps_near_one_keep_their_sign():

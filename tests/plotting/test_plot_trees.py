@@ -23,6 +23,7 @@ from tokentree.plotting import (
     plot_code_lengths,
     plot_rates,
     plot_ratio,
+    plot_response,
     plot_survival,
     plot_tree,
     plot_tree_levels,
@@ -263,12 +264,14 @@ def test_a_new_figure_is_as_tall_as_the_leaves_need():
         TokenTree.from_sequences([""]),
         TokenTree.from_sequences([[0] * 60, [1] * 50], weights=[2**62, 2**61]),
         model_tree(),
+        TokenTree.from_sequences(["00", "01"], depth=2),
     ],
-    ids=["whole", "cut", "empty response", "deep and heavy", "model"],
+    ids=["whole", "cut", "empty response", "deep and heavy", "model", "blocks"],
 )
 def test_levels_are_those_of_every_pruned_tree(tree):
     ax = plot_tree_levels(tree, new(), unit="bits")
-    shares = {patch.get_label(): patch.get_data() for patch in ax.patches if isinstance(patch, StepPatch)}
+    drawn = [patch for patch in ax.patches if isinstance(patch, StepPatch)]
+    shares = {patch.get_label().partition(":")[0]: patch.get_data() for patch in drawn}
     twin = ax.figure.axes[-1]
     counts = {line.get_label(): line.get_data() for line in twin.get_lines()}
     closed = [0.0]
@@ -277,12 +280,15 @@ def test_levels_are_those_of_every_pruned_tree(tree):
         leaves = tree.prune(depth).leaves()
         closed.append(leaves.probability[leaves.kind == LeafKind.EOS].sum())
         unexpanded.append(leaves.probability[leaves.kind == LeafKind.UNEXPANDED].sum())
-    np.testing.assert_array_equal(shares["closed"].edges, np.arange(tree.depth + 2) - 0.5)
-    np.testing.assert_allclose(shares["closed"].values, closed, atol=1e-15)
+    np.testing.assert_array_equal(shares["open"].edges, np.arange(tree.depth + 2) - 0.5)
+    assert ("closed" in shares) == any(closed)
+    if "closed" in shares:
+        np.testing.assert_allclose(shares["closed"].values, closed, atol=1e-15)
+        assert f"closed: {100 * closed[-1]:.2g}% have ended" in labels(ax)
     assert ("unexpanded" in shares) == (tree.unexpanded_weight > 0)
     if "unexpanded" in shares:
         np.testing.assert_allclose(shares["unexpanded"].values, np.add(closed, unexpanded))
-        np.testing.assert_array_equal(shares["unexpanded"].baseline, shares["closed"].values)
+        np.testing.assert_allclose(shares["unexpanded"].baseline, closed, atol=1e-15)
     np.testing.assert_array_equal(shares["open"].values, 1)
     np.testing.assert_allclose(shares["open"].baseline, np.add(closed, unexpanded), atol=1e-15)
 
@@ -294,7 +300,7 @@ def test_levels_are_those_of_every_pruned_tree(tree):
     assert twin.get_yscale() == "log"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("depth $d$ (bits)", "share of the mass")
     named = labels(ax)
-    assert sorted(named) == sorted([*shares, *counts])
+    assert sorted(named) == sorted([*(patch.get_label() for patch in drawn), *counts])
 
 
 # Code lengths
@@ -475,7 +481,7 @@ def test_survival_refuses_what_has_none(unchecked):
 
 
 @pytest.mark.parametrize("normalized", [False, True])
-@pytest.mark.parametrize(("base", "unit"), [(2, "bits"), (math.e, "nats"), (10, "log 10")])
+@pytest.mark.parametrize(("base", "unit"), [(2, "bits"), (math.e, "nats"), (10, "log base 10")])
 def test_rates_are_cross_entropies_under_the_joint_model(normalized, base, unit):
     p = np.array([*OVERLAPPING, [1, 0, 3]], float) / np.array([9, 7, 10, 4])[:, None]
     sizes, l = [7, 3, 1, 2], np.array([0.1, 0.5, 2])
@@ -616,6 +622,36 @@ def test_ratio_refuses():
         plot_ratio(PARTS, 1, 0)
     with pytest.raises(ValueError, match="parts has 2 rows"):
         plot_ratio(PARTS[:2], 1, 1)
+
+
+# Response
+
+
+def test_one_large_response_leaves_the_others_visible():
+    mixture = Mixture(np.eye(4), [10**6, 10**4, 10, 1])
+    ax = plot_response(mixture, new())
+    (image,) = ax.images
+    strength = mixture.total_size * np.abs(mixture.response())
+    np.testing.assert_allclose(image.get_array(), strength, rtol=1e-14)
+    greys = 1 - image.cmap(image.norm(strength))[..., 0]
+    assert greys.max() == 1
+    assert greys[strength > 1e-6 * strength.max()].min() > 0.02
+    order = strength.argsort(axis=None)
+    assert (np.diff(greys.ravel()[order]) >= 0).all()
+    assert image.cmap(image.norm(0.0))[:3] == (1, 1, 1)
+
+
+def test_ticks_of_the_response_are_its_extremes():
+    mixture = published_form(PARTS, 1000, 0.1)
+    strength = mixture.total_size * np.abs(mixture.response())
+    ticks = plot_response(mixture, new()).images[0].colorbar.get_ticks()
+    assert ticks[0] == 0
+    np.testing.assert_allclose([min(ticks[1:]), max(ticks)], [strength.min(), strength.max()], rtol=1e-12)
+    # Equal datasets respond to nothing.
+    assert plot_response(Mixture([[1, 1]] * 2, [1, 1]), new()).images[0].colorbar.get_ticks().tolist() == [
+        0,
+        1,
+    ]
 
 
 # All of them

@@ -643,6 +643,20 @@ def test_invariant_is_the_finite_change(table, amount, data):
             assert abs(mp(found.reverse[i]) - reverse) <= 1e-12 * (room + float(abs(reverse)))
 
 
+@pytest.mark.parametrize("amount", [1e-21, 1e-6, 1.0, 1e20])
+def test_second_order_is_kept_where_the_first_vanishes(amount):
+    # |S_12 - 1| = 4e-27: the first order nearly cancels, and the change of the first rate is of second order.
+    table, sizes = [[1, 1, 2], [0, 2, 2], [1, 1, 1]], [1e14, 1e-12, 10]
+    p, n, total, q = joint(table, [Fraction(size) for size in sizes])
+    grown = total + Fraction(amount)
+    after = [(b * total + Fraction(amount) * a) / grown for a, b in zip(p[1], q, strict=True)]
+    found = FisherSprings(Mixture(table, sizes)).invariant(1, amount, base=math.e)
+    with mpmath.workdps(120):
+        for i, row in enumerate(p):
+            change = mp(n[i]) * (mp_kl(row, after) - mp_kl(row, q))
+            assert abs(mp(found.forward[i]) / change - 1) < 1e-14
+
+
 @given(tables(), st.sampled_from([1e-3, 1, 1e3, LARGE]))
 def test_finite_conservation_law(table, amount):
     springs = FisherSprings(Mixture(*table))

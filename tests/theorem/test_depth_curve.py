@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from matplotlib import pyplot as plt
+from tests.drawing import labels
 from tests.exact import joint, overlaps
 
 from tokentree import Mixture, TokenTree, elasticity
@@ -240,6 +241,10 @@ def test_bad_arguments(trees):
         depth_curve(trees, [1, 0])
     with pytest.raises(TypeError, match=r"depths\[0\] = 1.5"):
         depth_curve(trees, [1.5])
+    cut = {name: tree.prune(3) for name, tree in zip("abc", trees, strict=True)}
+    asked = r"depths\[0\] = 1000: trees\['a'\] is cut at depth 3, .* write sizes=\[1000, 10, 1\]"
+    with pytest.raises(ValueError, match=asked):
+        depth_curve(cut, [1000, 10, 1])
     with pytest.raises(ValueError, match="trees is empty"):
         depth_curve([])
     with pytest.raises(ValueError, match=r"mixture has 2 datasets: Theorem 4\.2 needs at least 3"):
@@ -266,5 +271,11 @@ def test_picture_shows_overlaps_and_verdicts():
         markers = [line.get_marker() for line in ax.get_lines() if len(line.get_xdata()) == 1]
         signs = [found.signs[i] for i in (0, 1) for found in curve.elasticities]
         assert markers == [{-1: "v", 1: "^"}[sign] for sign in signs]
+        faces = {line.get_markerfacecolor() for line in ax.get_lines() if len(line.get_xdata()) == 1}
+        assert faces == {line.get_color() for line in lines}
+        marks = {"the rate falls": -1 in signs, "the rate rises": 1 in signs, "zero or not proved": False}
+        named = labels(ax)
+        assert {name: name in named for name in marks} == marks
+        assert all(tick == round(tick) for tick in ax.get_xticks())
     finally:
         plt.close(figure)

@@ -764,6 +764,8 @@ class Mixture:
             columns += [self.rates().tolist(), self.normalized_rates().tolist()]
             header += ["rate", "normalised rate"]
             caption += "; rates in bits per block"
+            if self.unread is not None:
+                caption += ", not certain: unexpanded_bounds has their range"
         return header, n, lambda i: [column[i] for column in columns], caption
 
     def _shown_sizes(self, first: int) -> Iterator[float | Fraction]:

@@ -48,7 +48,7 @@ from jaxtyping import Float
 
 from .._lib import checks
 from .._lib.checks import Numbers
-from .._lib.results import Result, few, span
+from .._lib.results import Result, few, points, span
 from ..trees import TokenTree, checked_trees, one_after_another
 from .blocks import SCALE, inverse_root
 from .mixture import Unread
@@ -75,14 +75,14 @@ class UnexpandedBounds(Result):
 
     Notes
     -----
-    `to_frame` has one row per pair of datasets: index (i, t), their positions; values that depend on i alone
+    `to_frame` has one row per pair of datasets: index (i, t), their names; values that depend on i alone
     are repeated for every t.
 
     Examples
     --------
     >>> trees = [TokenTree.from_leaves({"0": 1.0}), TokenTree.from_leaves({"1": 1.0})]
     >>> unexpanded_bounds(trees).to_frame()["overlap_lower"].round(3).to_dict()
-    {(0, 0): 2.0, (0, 1): 0.0, (1, 0): 0.0, (1, 1): 2.0}
+    {('D1', 'D1'): 2.0, ('D1', 'D2'): 0.0, ('D2', 'D1'): 0.0, ('D2', 'D2'): 2.0}
     """
 
     rates_lower: Float[np.ndarray, "datasets"]
@@ -147,11 +147,9 @@ class UnexpandedBounds(Result):
         return dataset_index(name, dataset, len(self.names), self.names)
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        n = len(self.unexpanded)
-        i, t = np.indices((n, n)).reshape(2, -1)
         arrays = {name: each for name, each in vars(self).items() if name != "names"}
-        pairs = {name: each.ravel() if each.ndim == 2 else each[i] for name, each in arrays.items()}
-        return {"i": i, "t": t} | pairs, "i", "t"
+        pairs = {name: each if each.ndim == 2 else each[:, None] for name, each in arrays.items()}
+        return points({"i": self.names, "t": self.names}, **pairs)
 
 
 def unexpanded_bounds(

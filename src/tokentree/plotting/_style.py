@@ -1,5 +1,6 @@
 """Shared style of all plots: axes, and lines that differ in dash pattern as well as in grey level."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from ..alignment import REGIMES
+from ..mixtures import Completions, Mixture
+from ..theorem import Responding
 
 DASHES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, ()), (0, (6, 2)), (0, (2, 2)), (0, (7, 2, 1, 2)))
 """Dash patterns of the first, second, ... line; they repeat."""
@@ -87,6 +90,35 @@ def plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
+def information_unit(base: float) -> str:
+    """The unit of information measured in logarithms to a base."""
+    return {2: "bits", math.e: "nats"}.get(base, f"log base {base:g}")
+
+
+def dataset_names(mixture: Mixture | Responding) -> list[str]:
+    """Names of the datasets, each with its unexpanded share if there is any."""
+    if not isinstance(mixture, Mixture):
+        return list(mixture.names)
+    return [
+        f"{name} ({100 * share:.3g}% unexpanded)" if share else name
+        for name, share in zip(mixture.names, mixture.unexpanded.tolist(), strict=True)
+    ]
+
+
+def uncertain(mixture: Mixture) -> Bool[np.ndarray, "datasets datasets"]:
+    """Where the sign of the response differs between completions, or the bounds leave it open."""
+    if mixture.unread is None:
+        return np.zeros((mixture.n_datasets, mixture.n_datasets), np.bool_)
+    low, high = Completions(mixture.unread).excess(mixture.exact_sizes)
+    open_: Bool[np.ndarray, "datasets datasets"] = (low <= 0) & (high >= 0)
+    return open_
+
+
+def columns(mixture: Mixture | Responding) -> int:
+    """Number of columns of a legend of datasets: names with a share beside them are long."""
+    return 2 if isinstance(mixture, Mixture) and mixture.unread is not None else 3
+
+
 def _regime(regime: str) -> int:
     if regime not in REGIMES:
         raise ValueError(f"regime = {regime!r}: must be 'counts' or 'fine-tuning'")
@@ -134,8 +166,12 @@ def _legend(
     handles: list[Any] | None = None,
     columns: int = 2,
     title: str | None = None,
+    unexpanded: float = 0.0,
 ) -> None:
-    """A legend above the axes, where it hides nothing."""
+    """A legend above the axes, where it hides nothing, with the largest unexpanded share if it is above 0."""
+    if unexpanded:
+        share = f"up to {100 * unexpanded:.3g}% of a dataset unexpanded"
+        title = share if title is None else f"{title}\n{share}"
     entries: list[Any] = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
     if ends is not None:
         entries += [

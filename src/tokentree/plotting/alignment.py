@@ -76,7 +76,8 @@ def plot_budget(budgets: Mapping[str, Sequence[AlignmentBudget]], ax: Axes | Non
     _share_axis(ax, every)
     ax.set_xlabel(r"$\varepsilon$, as a share of the aligned model's distance")
     ax.set_ylabel("least $|D_b|\\,/\\,|D_a|$ that leaves $\\varepsilon$")
-    _legend(ax, ends, "no amount suffices", "none needed")
+    share = max(each.unexpanded for found in budgets.values() for each in found)
+    _legend(ax, ends, "no amount suffices", "none needed", unexpanded=share)
     return ax
 
 
@@ -150,7 +151,7 @@ def plot_resistance(
     ax.set_xlabel("examples of retraining (blocks)")
     ax.set_ylabel(f"{loss} loss ({unit})")
     title = r"$\theta_i \to \theta_j$: slice $i$ retrained on the answers of slice $j$"
-    _legend(ax, columns=min(4, len(resistance.pairs)), title=title)
+    _legend(ax, columns=min(4, len(resistance.pairs)), title=title, unexpanded=resistance.unexpanded)
     return ax
 
 
@@ -206,7 +207,7 @@ def plot_resistance_gaps(
     marks = [("o", "0.0", "entropies"), ("o", "1.0", "excess loss")]
     marks += [("<", "0.6", "inverse is easier"), (">", "0.6", "forward is easier")]
     handles = [mark(marker, label, color="0.0", markerfacecolor=face) for marker, face, label in marks]
-    _legend(ax, handles=handles, columns=2)
+    _legend(ax, handles=handles, columns=2, unexpanded=resistance.unexpanded)
     return ax
 
 

@@ -19,7 +19,20 @@ from .._lib.checks import Numbers
 from ..mixtures import Mixture
 from ..springs import ChainMotion, FisherSprings, SpringChain
 from ._plane import FEW, _diameter, _frame, _name_anchors, _plane
-from ._style import GREYS, _legend, axes, instance, line, listed, mark, number, plain
+from ._style import (
+    GREYS,
+    _legend,
+    axes,
+    columns,
+    dataset_names,
+    information_unit,
+    instance,
+    line,
+    listed,
+    mark,
+    number,
+    plain,
+)
 
 
 def plot_force_extension(
@@ -190,7 +203,7 @@ def plot_invariant(
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     handles = []
     every = max(1, grid.size // 10)
-    for i, name in enumerate(listed(plain(name)) for name in mixture.names):
+    for i, name in enumerate(listed(plain(name)) for name in dataset_names(mixture)):
         handles += ax.plot(grid, forward[:, i], **line(i), label=rf"{name}, $p\,\Vert\,q$")
         label = rf"{name}, $q\,\Vert\,p$"
         if np.isnan(reverse[:, i]).all():
@@ -215,7 +228,7 @@ def plot_invariant(
         label=r"sum of $p\,\Vert\,q$",
     )
     ax.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
-    ax.set_ylabel(rf"$|D_i|\,\Delta$KL ({_unit(base)})")
+    ax.set_ylabel(rf"$|D_i|\,\Delta$KL ({information_unit(base)})")
     _legend(ax, handles=handles, title="dataset, and direction of the divergence")
     return ax
 
@@ -349,12 +362,12 @@ def _invariant_panel(
 ) -> _Show:
     """Lines of n_i Delta gamma_i, each with a mark that moves along it."""
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-    for i, name in enumerate(map(plain, mixture.names)):
+    for i, name in enumerate(map(plain, dataset_names(mixture))):
         ax.plot(grid, changes[:, i], **line(i), label=listed(name))
     (now,) = ax.plot([], [], "o", color="0.0", markerfacecolor="1.0", zorder=5, label="now")
     ax.set_xlabel(f"size of {plain(mixture.names[t])}, $|D_t|$ (blocks)")
-    ax.set_ylabel(rf"$|D_i|\,\Delta\gamma_i$ since the first frame ({_unit(base)})")
-    _legend(ax, handles=ax.get_legend_handles_labels()[0][:-1], columns=3)
+    ax.set_ylabel(rf"$|D_i|\,\Delta\gamma_i$ since the first frame ({information_unit(base)})")
+    _legend(ax, handles=ax.get_legend_handles_labels()[0][:-1], columns=columns(mixture))
 
     def show(frame: int) -> list[Artist]:
         now.set_data(np.full(changes.shape[1], grid[frame]), changes[frame])
@@ -365,13 +378,13 @@ def _invariant_panel(
 
 def _readings(figure: Figure, frames: list[Mixture], base: float) -> _Show:
     """Sizes and rates, above the figure."""
-    names, rates = frames[0].names, [frame.rates(base) for frame in frames]
+    names, rates = dataset_names(frames[0]), [frame.rates(base) for frame in frames]
     text, longest = figure.suptitle("", fontsize=9, family="monospace"), max(map(len, names))
 
     def show(frame: int) -> list[Artist]:
         text.set_text(
             "\n".join(
-                f"{plain(name):>{longest}}{n:>12.5g} blocks{rate:>12.6f} {_unit(base)} per block"
+                f"{plain(name):>{longest}}{n:>12.5g} blocks{rate:>12.6f} {information_unit(base)} per block"
                 for name, n, rate in zip(names, frames[frame].sizes, rates[frame], strict=True)
             )
         )
@@ -405,7 +418,3 @@ def _sizes(sizes: Numbers) -> Float[np.ndarray, "sizes"]:
     if grid.ndim != 1 or grid.size == 0:
         raise ValueError(f"sizes has shape {grid.shape}: must be one-dimensional, with at least one entry")
     return grid
-
-
-def _unit(base: float) -> str:
-    return {2: "bits", math.e: "nats"}.get(base, f"log base {base:g}")

@@ -17,7 +17,7 @@ from ..codes import HuffmanCode
 from ..information import entropy
 from ..mixtures import Mixture
 from ..trees import TokenTree
-from ._style import DASHES, GREYS, _legend, _legend_above, axes, instance, line, listed, plain
+from ._style import DASHES, GREYS, _legend, _legend_above, axes, dataset_names, instance, line, listed, plain
 
 
 def plot_extension_gap(
@@ -62,7 +62,7 @@ def plot_extension_gap(
     ax.plot(b, 1 / b, color="0.6", linewidth=0.8, label="$1/b$")
     gap = (joint - mixture.potential()) / mixture.total_size
     ax.plot(b, gap, "o", color="0.0", linestyle="-", label="joint data")
-    for i, name in enumerate(mixture.names):
+    for i, name in enumerate(dataset_names(mixture)):
         ax.plot(
             b,
             np.abs(gaps[:, i]),

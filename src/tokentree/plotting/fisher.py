@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
 from matplotlib.transforms import ScaledTranslation
 
-from ..mixtures import Completions, Mixture
+from ..mixtures import Mixture
 from ..springs import FisherSprings
 from ._plane import _diameter, _frame, _free_direction, _label, _name_anchors, _plane
-from ._style import axes, line, listed, mark, number, plain
+from ._style import axes, dataset_names, line, listed, mark, number, plain, uncertain
 
 NO_FORCE = 1e-12
 """Share of the largest force below which a force has no direction: forces balance to about 1e-15."""
@@ -78,7 +78,7 @@ def plot_fisher_triangle(mixture: Mixture | FisherSprings, ax: Axes | None = Non
         _draw_forces(ax, forces, scale)
     ax.plot(*points.T, "s", color="0.0", ms=6, zorder=4, label="datasets")
     ax.plot(0, 0, "o", color="0.0", markerfacecolor="1.0", ms=7, zorder=5, label="model")
-    sized = zip(mixture.names, springs.stiffness.tolist(), strict=True)
+    sized = zip(dataset_names(mixture), springs.stiffness.tolist(), strict=True)
     labels = [f"{plain(name)}, $n = {number(n)}$" for name, n in sized]
     past = (scale * sizes > np.hypot(*points.T))[:, None]
     _name_anchors(ax, points, labels, ends=np.where(past, scale * forces, points))
@@ -135,13 +135,10 @@ def _arc(ax: Axes, first: float, second: float, radius: float, **style: Any) -> 
 def _verdicts(mixture: Mixture) -> Iterator[tuple[int, int, str]]:
     """Every pair of datasets, and what their overlap implies for the two rates."""
     overlap, excess = mixture.overlap(), -mixture.total_size * mixture.response(base=math.e)
-    uncertain = np.zeros(overlap.shape, dtype=bool)
-    if mixture.unread is not None:
-        low, high = Completions(mixture.unread).excess(mixture.exact_sizes)
-        uncertain = (low <= 0) & (high >= 0)
+    open_ = uncertain(mixture)
     for i, t in combinations(range(mixture.n_datasets), 2):
         verdict = _verdict(float(overlap[i, t]), float(excess[i, t]))
-        yield i, t, verdict + (" as read, not certain" if uncertain[i, t] else "")
+        yield i, t, verdict + (" as read, not certain" if open_[i, t] else "")
 
 
 def _verdict(overlap: float, excess: float) -> str:

@@ -23,7 +23,18 @@ from ..theorem import (
 )
 from ..trees import TokenTree
 from ._grid import response_grid
-from ._style import _legend, axes, line, listed, mark, plain
+from ._style import (
+    _legend,
+    axes,
+    columns,
+    dataset_names,
+    information_unit,
+    line,
+    listed,
+    mark,
+    plain,
+    uncertain,
+)
 
 _VERDICTS = {True: ("0.0", "the signs hold"), False: ("1.0", "the signs fail"), None: ("0.6", "not decided")}
 """Face colour of a marker, and its name, by whether the signs of Theorem 4.2 hold."""
@@ -63,6 +74,8 @@ def plot_rates(
     Returns
     -------
     Axes
+        Names have the datasets' unexpanded shares beside them. Rates are then those of the reading of
+        `Mixture.from_trees`; `unexpanded_bounds` gives their possible values.
 
     Raises
     ------
@@ -103,7 +116,7 @@ def plot_rates(
         else:
             rates[i] = grown.rates(base)
     ax = axes(ax)
-    for i, (name, rate) in enumerate(zip(mixture.names, rates.T, strict=True)):
+    for i, (name, rate) in enumerate(zip(dataset_names(mixture), rates.T, strict=True)):
         ax.plot(points, rate, label=listed(plain(name)), **line(i))
     what = r"normalised rate $\gamma_i - \log\,M_i$" if normalized else r"rate $\gamma_i$"
     ax.set(
@@ -111,7 +124,7 @@ def plot_rates(
         ylabel=f"{what} ({_unit(mixture, base, per)})",
     )
     ax.set_xlim(0, points.max())
-    _legend(ax, columns=3)
+    _legend(ax, columns=columns(mixture))
     return ax
 
 
@@ -131,7 +144,11 @@ def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base
     -------
     Axes
         The grey scale is T times the response: the change of a rate per share of the mixture by which t
-        grows.
+        grows. It is logarithmic, and linear below the smallest response, so that only zero is white, and what
+        is below 10^-8 of the largest.
+
+        Of trees read in part, names have the unexpanded share beside them, and a sign that differs between
+        completions, or that the bounds leave open, is followed by a question mark.
 
     See Also
     --------
@@ -145,14 +162,15 @@ def plot_response(mixture: Mixture | Responding, ax: Axes | None = None, *, base
     """
     responding("mixture", mixture)
     scaled = float(mixture.sizes.sum()) * mixture.response(base)
-    ax = response_grid(scaled, mixture.names, mixture.names, axes(ax), _unit(mixture, base, "block"))
+    grid = dataset_names(mixture), mixture.names, axes(ax), _unit(mixture, base, "block")
+    ax = response_grid(scaled, *grid, uncertain=uncertain(mixture) if isinstance(mixture, Mixture) else None)
     ax.set_ylabel("dataset $i$ whose rate changes")
     return ax
 
 
 def _unit(mixture: Mixture | Responding, base: float, per: str) -> str:
     """The unit of rates; a module's losses have the unit that the module defines."""
-    information = {2: "bits", math.e: "nats"}.get(base, f"log {base:g}")
+    information = information_unit(base)
     return f"{information} per {per}" if isinstance(mixture, Mixture) else information
 
 
@@ -233,7 +251,8 @@ def plot_ratio(
         if any(test(one.ratio) for one in seen):
             handles.append(mark(off, name, color="1.0", **marked))
     handles.append(ax.axhline(1, color="0.7", linewidth=0.8, zorder=0, label="the theorem's ratio, 1"))
-    _legend(ax, handles=handles, title="published form; lines: closed form for disjoint parts")
+    title = "published form; lines: closed form for disjoint parts"
+    _legend(ax, handles=handles, title=title, unexpanded=float(mixture.unexpanded.max()))
     ax.set(xscale="log", xlim=(grid[0], grid[-1]), xlabel=r"$k = |D_p|\,/\,|D_a|$")
     ax.set_ylabel(r"ratio $-\gamma_a'\,/\,(k\,\gamma_p')$")
     return ax

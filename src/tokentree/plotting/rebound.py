@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from ..alignment import PAPER_NEEDED, POSITIVE, REGIMES, Rebound, ReboundFactor, Regime
 from ._style import (
@@ -76,7 +77,7 @@ def plot_rebound(
     ax.set_xlabel("negative examples (blocks)")
     score = "score, share of $D_a$ in the model's mass"
     ax.set_ylabel(score if show == "score" else "fall of the score")
-    _legend(ax, title="positive examples (blocks)")
+    _legend(ax, title="positive examples (blocks)", unexpanded=rebound.unexpanded)
     return ax
 
 
@@ -123,7 +124,7 @@ def plot_needed(rebound: Rebound, ax: Axes | None = None, *, paper: bool = True)
     ax.set_xlabel("positive examples (blocks)")
     ax.set_ylabel("negative examples needed (blocks)")
     _ticks(ax, rebound.positive)
-    _legend(ax, ends, "level never reached", "none needed")
+    _legend(ax, ends, "level never reached", "none needed", unexpanded=rebound.unexpanded)
     return ax
 
 
@@ -181,6 +182,7 @@ def plot_rebound_factor(
         at = ", ".join(f"{value:g}" for value in values[drops <= 0])
         handles.append(mark("", f"no power law: $R \\leq 0$ at {at}"))
         ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         x = np.geomspace(values[0], values[-1], 100)
         fitted = law.amplitude * x**law.exponent
@@ -197,5 +199,6 @@ def plot_rebound_factor(
     ax.set_xlabel(f"{'depth $d$' if factor.factor == 'depth' else '$|D_p|$'} ({unit})")
     first, last = factor.negative[:2]
     ax.set_ylabel(f"$R$, fall of the score from {first:g} to {last:g}\nnegative examples")
-    _legend(ax, handles=handles, columns=1, title=f"{factor.positive[positive]:g} positive examples")
+    title = f"{factor.positive[positive]:g} positive examples"
+    _legend(ax, handles=handles, columns=1, title=title, unexpanded=float(factor.unexpanded.max()))
     return ax

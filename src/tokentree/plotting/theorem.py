@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ..theorem import DepthCurve, ResponseCurve, published_change
 from ._style import DASHES, GREYS, _legend, alike, axes, instance, line, mark, plain
+
+_SIGNS = {-1: ("v", "the rate falls"), 1: ("^", "the rate rises"), 0: (".", "zero or not proved")}
+"""Marker of the sign of a rate's derivative, and its name."""
 
 
 def plot_rate_change(
@@ -99,8 +103,8 @@ def plot_rate_change(
 def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "symbols") -> Axes:
     r"""S_pt and S_at against the depth to which the joint tree is pruned, with Theorem 4.2's verdict.
 
-    A triangle pointing down means that the rate of D_p (filled) or D_a (open) falls as D_t grows (S > 1), one
-    pointing up that it rises, and a dot that the sign is zero or was not proved. Depths at which the
+    A triangle pointing down means that the rate falls as D_t grows (S > 1), one pointing up that it rises,
+    and a dot that the sign is zero or was not proved. Depths at which the
     theorem's signs hold are shaded.
 
     Parameters
@@ -132,17 +136,17 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
         named = f"$S_{{{letter}t}}$, {plain(name)}"
         ax.plot(curve.depths, found, color=grey, linestyle=DASHES[i], label=named)
         for depth, overlap, sign in zip(curve.depths, found, signs, strict=True):
-            marker = {-1: "v", 1: "^"}.get(sign or 0, ".")
-            ax.plot(depth, overlap, marker, color=grey, markerfacecolor=(grey, "1.0")[i], ms=5)
+            ax.plot(depth, overlap, _SIGNS[sign or 0][0], color=grey, ms=5)
     for depth, holds in zip(curve.depths, curve.holds, strict=True):
         if holds:
             ax.axvspan(depth - 0.5, depth + 0.5, color="0.88", linewidth=0, zorder=0)
     ax.axhline(1, color="0.6", linewidth=0.8, zorder=1)
     ax.set(xlabel=f"depth $d$ ({unit})", ylabel=r"overlap $S_{it} = \Sigma_x\, p_i\, p_t\, /\, q$")
     ax.set_xlim(curve.depths.min() - 0.5, curve.depths.max() + 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, _ = ax.get_legend_handles_labels()
-    marks = {"v": "the rate falls", "^": "the rate rises"}
-    handles += [mark(marker, label, color="0.0", ms=5) for marker, label in marks.items()]
+    seen = {sign or 0 for each in curve.elasticities for sign in each.signs}
+    handles += [mark(*_SIGNS[sign], color="0.0", ms=5) for sign in sorted(seen, key=abs, reverse=True)]
     if any(curve.holds):
         handles.append(Patch(facecolor="0.88", label="the theorem's signs hold"))
     _legend(ax, handles=handles)

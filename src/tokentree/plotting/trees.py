@@ -294,12 +294,18 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     known = closed + unexpanded
 
     edges = np.arange(tree.depth + 2) - 0.5
-    shares = [ax.stairs(closed, edges, fill=True, color="0.75", label="closed")]
+    shares = []
+    if closed.any():
+        # With its amount, which may be too small to be seen.
+        ended = f"closed: {100 * closed[-1]:.2g}% have ended"
+        shares.append(ax.stairs(closed, edges, fill=True, color="0.75", label=ended))
     if unexpanded.any():
         hatched: dict[str, Any] = {"facecolor": "1.0", "edgecolor": "0.5", "hatch": "////", "linewidth": 0}
         shares.append(ax.stairs(known, edges, baseline=closed, fill=True, label="unexpanded", **hatched))
     ones = np.ones(len(depths))
-    shares.append(ax.stairs(ones, edges, baseline=known, fill=True, color="0.95", label="open"))
+    shares.append(
+        ax.stairs(ones, edges, baseline=known, fill=True, color="0.95", label="open: goes on or is cut")
+    )
     ax.set(xlabel=f"depth $d$ ({unit})", xlim=(edges[0], edges[-1]), ylabel="share of the mass", ylim=(0, 1))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 

@@ -156,6 +156,13 @@ def depth_curve(
         if found.ndim != 1 or not found.size:
             raise ValueError(f"depths has shape {found.shape}: must be one-dimensional and not empty")
         grid = [checks.integer(f"depths[{i}]", depth, 1) for i, depth in enumerate(found.tolist())]
+        for i, depth in enumerate(grid):
+            for name, tree in named.items():
+                if tree.is_cut and depth > tree.depth:
+                    raise ValueError(
+                        f"depths[{i}] = {depth}: {name} is cut at depth {tree.depth}, and unknown below; if "
+                        f"these are sizes, write sizes={found.tolist()}"
+                    )
     mixtures: list[Mixture] = []
     for depth in grid:
         mixtures.append(Mixture._of_trees(named, sizes, depth, names))
