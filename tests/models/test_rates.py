@@ -102,8 +102,8 @@ def test_depths_above_what_the_model_did_not_list_are_known():
     assert model_rates(part, data, depths=[1]).log_loss.tolist() == pytest.approx([-math.log2(0.6)])
     message = (
         "model_tree does not list prefix (0, 1), where 50% of the data lie (75% with 1 more): from depth 2 "
-        "log_loss is nan, and at least log_loss_lower; read the model along the data, with a larger top if "
-        "it lists only its likeliest tokens"
+        "log_loss is nan, and at least log_loss_lower; read the model along the data, with a larger "
+        "top (and a new recording) if it lists only its likeliest tokens"
     )
     with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
         rates = model_rates(part, data, [3, 1, 2])

@@ -17,6 +17,7 @@ from tests.drawing import labels
 from tests.toys import coin
 
 from tokentree import HuffmanCode, LeafKind, Mixture, ParetoMass, TokenTree, published_form
+from tokentree._lib.display import percent
 from tokentree.adapters import read_model
 from tokentree.plotting import (
     mixtures,
@@ -284,7 +285,7 @@ def test_levels_are_those_of_every_pruned_tree(tree):
     assert ("closed" in shares) == any(closed)
     if "closed" in shares:
         np.testing.assert_allclose(shares["closed"].values, closed, atol=1e-15)
-        assert f"closed: {100 * closed[-1]:.2g}% have ended" in labels(ax)
+        assert f"closed: {percent(closed[-1])} have ended" in labels(ax)
     assert ("unexpanded" in shares) == (tree.unexpanded_weight > 0)
     if "unexpanded" in shares:
         np.testing.assert_allclose(shares["unexpanded"].values, np.add(closed, unexpanded))

@@ -48,6 +48,12 @@ def text_table(
     return "\n".join([caption, *lines])
 
 
+def percent(share: float) -> str:
+    """A share with three digits, or with as many as tell it from 1 if it is not 1 within 1e-12."""
+    texts = (f"{100 * share:.{digits}g}%" for digits in range(3, 13))
+    return next((text for text in texts if share == 1 or float(text[:-1]) < 100), "100%")
+
+
 def _first_and_last(n: int, limit: int) -> list[int]:
     return list(range(n)) if n <= limit else [*range(limit - 1), n - 1]
 

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from .._lib import checks, log_masses
 from .._lib.checks import Numbers
+from .._lib.display import percent
 from .._lib.results import Result, span
 from ..codes import arithmetic_encode, huffman_lengths
 from ..trees import Joined, TokenTree, by_depth, checked_tree, node_name, refuse_open
@@ -219,7 +220,7 @@ def _grid(
 
 def _warn_unlisted(first: str, shares: Float[np.ndarray, "strays"], depth: int) -> None:
     """Warn of data on which the model is unexpanded, most of them at one node."""
-    most, total = (f"{100 * share:.3g}%" for share in (shares.max(), shares.sum()))
+    most, total = map(percent, (shares.max(), shares.sum()))
     others = "" if len(shares) == 1 else f" ({total} with {len(shares) - 1} more)"
     ends = "; data counted no deeper than they are long have no ends" if first.startswith("the end") else ""
     warnings.warn(

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
+from .._lib.display import percent
 from ..alignment import REGIMES
 from ..mixtures import Completions, Mixture
 from ..theorem import Responding
@@ -100,7 +101,7 @@ def dataset_names(mixture: Mixture | Responding) -> list[str]:
     if not isinstance(mixture, Mixture):
         return list(mixture.names)
     return [
-        f"{name} ({100 * share:.3g}% unexpanded)" if share else name
+        f"{name} ({percent(share)} unexpanded)" if share else name
         for name, share in zip(mixture.names, mixture.unexpanded.tolist(), strict=True)
     ]
 
@@ -170,7 +171,7 @@ def _legend(
 ) -> None:
     """A legend above the axes, where it hides nothing, with the largest unexpanded share if it is above 0."""
     if unexpanded:
-        share = f"up to {100 * unexpanded:.3g}% of a dataset unexpanded"
+        share = f"up to {percent(unexpanded)} of a dataset unexpanded"
         title = share if title is None else f"{title}\n{share}"
     entries: list[Any] = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
     if ends is not None:

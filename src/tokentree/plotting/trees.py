@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from .._lib import log_masses
+from .._lib.display import percent
 from ..trees import EOS, REST, TokenTree, checked_tree
 from ._style import DASHES, _legend_above, axes
 
@@ -297,7 +298,7 @@ def plot_tree_levels(tree: TokenTree, ax: Axes | None = None, *, unit: str = "sy
     shares = []
     if closed.any():
         # With its amount, which may be too small to be seen.
-        ended = f"closed: {100 * closed[-1]:.2g}% have ended"
+        ended = f"closed: {percent(closed[-1])} have ended"
         shares.append(ax.stairs(closed, edges, fill=True, color="0.75", label=ended))
     if unexpanded.any():
         hatched: dict[str, Any] = {"facecolor": "1.0", "edgecolor": "0.5", "hatch": "////", "linewidth": 0}
