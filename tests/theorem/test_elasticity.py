@@ -869,7 +869,7 @@ TREE = TokenTree.from_sequences(["0"])
         (lambda: elasticity(Mixture(EYE[:2], [1, 1])), ValueError, "mixture has 2 datasets: Theorem 4.2"),
         (lambda: elasticity(MIXTURE, 0, 0, 2), ValueError,
          "pretrain, align, perturb = 0, 0, 2: must be different datasets"),
-        (lambda: elasticity(MIXTURE, "D1", 1, "D2"), ValueError, "pretrain, align, perturb = 0, 1, 1: must"),
+        (lambda: elasticity(MIXTURE, "D1", 1, "D2"), ValueError, "pretrain, align, perturb = 'D1', 1, 'D2': must"),
         (lambda: elasticity(MIXTURE, base=1), ValueError, "base = 1: the base of a logarithm"),
         (lambda: elasticity(MIXTURE, per="token"), ValueError, "per = 'token' needs the depth of the joint"),
         (lambda: elasticity(MIXTURE, per="leaf"), ValueError, "per = 'leaf': must be 'block' or 'token'"),

@@ -291,7 +291,7 @@ def test_balance_needs_a_path():
         runs.balance("a", "c")
     with pytest.raises(ValueError, match=r"i, j = 'a' and 'b': 1 mixtures found"):
         runs.subset([0, 0]).balance("a", "b")
-    with pytest.raises(ValueError, match=r"i, j = 1, 1: must be different datasets"):
+    with pytest.raises(ValueError, match=r"i, j = 'b', 1: must be different datasets"):
         runs.balance("b", 1)
     with pytest.raises(ValueError, match=r"j = 'd': must be one of 'a', 'b', 'c'"):
         runs.balance("a", "d")
