@@ -321,8 +321,8 @@ def promised(row):
 
 
 WINGS = (
-    *("information", "trees", "codes", "mixtures", "theorem", "pareto", "springs", "alignment", "models"),
-    *("training", "claims", "explorer"),
+    *("information", "trees", "codes", "adapters", "mixtures", "theorem", "pareto", "springs", "alignment"),
+    *("models", "training", "claims", "explorer"),
 )
 QUICK = [theorem_rows, model_rows, spring_rows, flow_rows, training_rows]
 

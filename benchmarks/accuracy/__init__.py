@@ -23,6 +23,7 @@ from .training import training_rows
 
 EXACT = {
     "EOS, REST, Leaf, LeafKind, Leaves": "symbols, and a tree's leaves as they are",
+    "read_along, read_model": "a model's own numbers, divided by the sums of their rows",
     "BlockCodec, arithmetic_decode, arithmetic_encode": "lossless: integers in, the same integers out",
     "Finding, Ledger, Verdict, verify": "verdicts, decided by the functions above",
     "Explorer, explore, explorer_mixture, write_explorer": "integer rows that `Mixture` takes, and pictures",
