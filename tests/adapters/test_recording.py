@@ -317,11 +317,15 @@ def test_a_program_with_texts_runs_again_without_the_model(tmp_path):
             return [read_model(kept, 2, prompt=text) for text in ("abc", "cab")] + [read_along(kept, data)]
 
     assert program(Spelling()) == program() == program(Spelling())
-    with Recording(tmp_path / "answers.db") as kept:
-        with pytest.raises(ValueError, match="'cba' was not encoded when this file was recorded"):
-            read_model(kept, 2, prompt="cba")
-        with pytest.raises(TypeError, match="text is a list: must be a single str"):
-            kept.encode(["abc", "cab"])
+    never = "'cba' was not encoded when this file was recorded"
+    with Recording(tmp_path / "answers.db") as kept, pytest.raises(ValueError, match=never):
+        read_model(kept, 2, prompt="cba")
+
+
+def test_one_text_is_encoded_at_a_time(tmp_path, unchecked):
+    several = "text is a list: must be a single str"
+    with Recording(tmp_path / "answers.db", Spelling()) as kept, pytest.raises(TypeError, match=several):
+        kept.encode(["abc", "cab"])
 
 
 def test_texts_of_another_model_are_refused_and_not_kept(tmp_path):

@@ -150,11 +150,10 @@ def test_what_is_not_certain_of_rates_is_marked(read_in_part):
         plot_fisher_triangle,
         lambda mixture: plot_invariant(mixture, "model", [1, 2]),
         lambda mixture: plot_extension_gap(mixture, [1, 2]),
-        lambda mixture: animate_springs(mixture, "model", [1, 2])._fig,
+        lambda mixture: recorded(animate_springs(mixture, "model", [1, 2]), lambda left, _: left)[0],
     ],
     ids=["rates", "response", "triangle", "invariant", "gap", "springs"],
 )
-@pytest.mark.filterwarnings("ignore:Animation was deleted")
 def test_unexpanded_shares_stand_beside_the_names(plot, read_in_part):
     mixture = Mixture.from_trees(read_in_part, [10, 1, 1])
     for each, noted in (
