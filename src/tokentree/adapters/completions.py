@@ -190,7 +190,7 @@ class CompletionsServer:
         if self._by_ids:
             return self._tokenize(text, special=True)
         # Ends come first, so that symbols do not depend on the order of calls.
-        self.eos  # noqa: B018
+        self.eos  # noqa: B018 (reading them names their symbols)
         return [self._symbol(text.encode(), None, "prompt")] if text else []
 
     def text(self, symbols: int | Iterable[int]) -> str:
