@@ -398,6 +398,27 @@ def test_what_has_nothing_in_common_is_infinitely_far(order):
         assert jensen_shannon_divergence(np.eye(2), [1, 0]) == 0
 
 
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda p, q: kl_divergence(p[:, None], q),
+        lambda p, q: jensen_shannon_divergence(np.stack([p, q], axis=1), [0.0, 2.0]),
+        lambda p, q: jensen_shannon_divergence(np.stack([p, q], axis=1), [3.0, 1.0]),
+        *(lambda p, q, order=order: renyi_divergence(p[:, None], q, order) for order in (0.5, 3, math.inf)),
+    ],
+)
+def test_a_measure_does_not_depend_on_the_blocks(measure, monkeypatch):
+    rng = np.random.default_rng(0)
+    p, q = rng.pareto(0.5, (2, 4, 13)) * (rng.random((2, 4, 13)) < 0.8)
+    # Some pairs of rows have leaves that the other lacks, and the last pair has none.
+    q[3] = np.where(p[3] > 0, 1e-200, 0.0)
+    p, q = (rows / rows.sum(axis=1, keepdims=True) for rows in (p, q))
+    whole = measure(p, q)
+    monkeypatch.setattr("tokentree.information._BLOCK", 4)
+    np.testing.assert_array_equal(measure(p, q), whole)
+    assert np.isfinite(whole).any()
+
+
 def test_renyi_broadcasts_and_refuses(unchecked):
     p, q = np.array([[0.5, 0.5], [1, 0]]), np.array([0.25, 0.75])
     both = renyi_divergence(p, q, 2)

@@ -6,6 +6,8 @@ that was read in part a row does not tell zero from unknown: `leaf_distributions
 and an unexpanded leaf counts as one, so that entropies are lower bounds.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -22,7 +24,7 @@ __dir__ = __all__.copy
 # z**3 * polyval(_ATANH, z**2) = atanh(z) - z to the last digit for |z| <= 1/4.
 _ATANH = np.array([1.0 / n for n in range(25, 2, -2)])
 
-_BLOCK = 2**13
+_BLOCK = 2**14
 """Number of leaves with a dozen intermediate results that fit in cache."""
 
 
@@ -139,13 +141,7 @@ def kl_divergence(
     np.float64(inf)
     """
     scale = checks.log_base(base)
-    p, q = _pair(p, q)
-    terms = np.empty(np.broadcast_shapes(p.shape, q.shape))
-    for start in range(0, p.shape[-1], _BLOCK):
-        leaves = slice(start, start + _BLOCK)
-        a, b = p[..., leaves], q[..., leaves]
-        terms[..., leaves] = divergence_terms(a, b, a - b)
-    return _total(terms, scale)
+    return _total(_in_blocks(lambda a, b: divergence_terms(a, b, a - b), *_pair(p, q)), scale)
 
 
 def jensen_shannon_divergence(
@@ -199,17 +195,23 @@ def jensen_shannon_divergence(
     checks.nonnegative("weights", given)
     if not given.max() > 0:
         raise ValueError("weights are all 0: at least one must be > 0")
-    # Rows of zero weight may have leaves that q lacks.
-    rows, given = rows[..., given > 0, :], given[given > 0]
+    if not given.all():
+        # Rows of zero weight may have leaves that q lacks.
+        rows, given = rows[..., given > 0, :], given[given > 0]
     shares = given / given.max()
     shares = (shares / shares.sum())[:, None]
-    heaviest = rows[..., shares.argmax(), :][..., None, :]
-    apart = rows - heaviest
-    apart = apart - (shares * apart).sum(axis=-2, keepdims=True)
-    mean = (shares * rows).sum(axis=-2, keepdims=True)
-    # Where the mean underflows the terms would too, if they were not infinite.
-    terms = np.where(mean > 0, shares * divergence_terms(rows, mean, apart), 0.0)
-    return _total(terms.sum(axis=-2), scale)
+    heaviest = [int(shares.argmax())]
+
+    def terms(p: Float[np.ndarray, "*batch datasets block"]) -> Float[np.ndarray, "*batch block"]:
+        apart = p - p[..., heaviest, :]
+        apart -= (shares * apart).sum(axis=-2, keepdims=True)
+        mean = (shares * p).sum(axis=-2, keepdims=True)
+        each = shares * divergence_terms(p, mean, apart)
+        # Where the mean underflows the terms would too, if they were not infinite.
+        total: Float[np.ndarray, "*batch block"] = np.where(mean > 0, each, 0.0).sum(axis=-2)
+        return total
+
+    return _total(_in_blocks(terms, rows), scale)
 
 
 def renyi_entropy(
@@ -330,25 +332,34 @@ def renyi_divergence(
             # The smaller of the two masses keeps its digits.
             found = np.where(missed < 1 / 2, -np.log1p(-np.minimum(missed, 0.5)), -np.log(shared))
         return _nonnegative(found, scale)
-    both, lost = (p > 0) & (q > 0), (p > 0) & (q == 0)
-    logs = log_ratio(np.where(both, p, 1.0), np.where(both, q, 1.0), np.where(both, p - q, 0.0))
     if np.isinf(alpha):
-        highest = np.where(both, logs, -np.inf).max(axis=-1)
-        return _nonnegative(np.where(lost.any(axis=-1), np.inf, highest), scale)
+        return _nonnegative(_in_blocks(_log_ratios, p, q).max(axis=-1), scale)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        total = np.ascontiguousarray(_power_terms(p, q, logs, alpha)).sum(axis=-1)
+        total = np.ascontiguousarray(_in_blocks(partial(_power_terms, alpha), p, q)).sum(axis=-1)
         less = alpha * (alpha - 1) * total
         found = np.log1p(less) / (alpha - 1)
-    # Powers beyond float64, or so near zero that one minus them is rounding.
-    direct = ~np.isfinite(found) | (less < -1 / 2)
-    if direct.any():
-        powers = np.where(both, np.log(np.where(both, q, 1.0)) + alpha * logs, -np.inf)
-        with np.errstate(divide="ignore"):
-            whole = scipy.special.logsumexp(powers, axis=-1) / (alpha - 1)
-        if alpha > 1:
-            whole = np.where(lost.any(axis=-1), np.inf, whole)
-        found = np.where(direct, whole, found)
+        # Powers beyond float64, or so near zero that one minus them is rounding.
+        direct = ~np.isfinite(found) | (less < -1 / 2)
+        if direct.any():
+            powers = _in_blocks(partial(_log_powers, alpha), p, q)
+            found = np.where(direct, scipy.special.logsumexp(powers, axis=-1) / (alpha - 1), found)
     return _nonnegative(found, scale)
+
+
+def _in_blocks(
+    terms: Callable[..., Float[np.ndarray, "*batch block"]], *rows: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "*batch leaves"]:
+    """Terms of every leaf, computed for few leaves at a time."""
+    n = rows[0].shape[-1]
+    first = terms(*(row[..., :_BLOCK] for row in rows))
+    if n <= _BLOCK:
+        return first
+    every = np.empty((*first.shape[:-1], n))
+    every[..., :_BLOCK] = first
+    for start in range(_BLOCK, n, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        every[..., block] = terms(*(row[..., block] for row in rows))
+    return every
 
 
 def _nonnegative(
@@ -366,13 +377,27 @@ def _order(order: float) -> float:
     return float(alpha)
 
 
+def _log_ratios(
+    p: Float[np.ndarray, "*batch block"], q: Float[np.ndarray, "*batch block"]
+) -> Float[np.ndarray, "*batch block"]:
+    """Log p / q; infinite if one is zero, and -inf if both are."""
+    both = (p > 0) & (q > 0)
+    logs = log_ratio(np.where(both, p, 1.0), np.where(both, q, 1.0), np.where(both, p - q, 0.0))
+    return np.where(both, logs, np.where(p > 0, np.inf, -np.inf))
+
+
+def _log_powers(
+    alpha: float, p: Float[np.ndarray, "*batch block"], q: Float[np.ndarray, "*batch block"]
+) -> Float[np.ndarray, "*batch block"]:
+    """Log p^alpha q^(1 - alpha)."""
+    logs = np.log(q) + alpha * _log_ratios(p, q)
+    return np.where(q > 0, logs, np.where((p > 0) & (alpha > 1), np.inf, -np.inf))
+
+
 def _power_terms(
-    p: Float[np.ndarray, "*batch leaves"],
-    q: Float[np.ndarray, "*batch leaves"],
-    logs: Float[np.ndarray, "*batch leaves"],
-    alpha: float,
-) -> Float[np.ndarray, "*batch leaves"]:
-    """Q (r^alpha - 1 - alpha (r - 1)) / (alpha (alpha - 1)) with r = p / q, given log r."""
+    alpha: float, p: Float[np.ndarray, "*batch block"], q: Float[np.ndarray, "*batch block"]
+) -> Float[np.ndarray, "*batch block"]:
+    """Q (r^alpha - 1 - alpha (r - 1)) / (alpha (alpha - 1)) with r = p / q."""
     less = np.divide(p - q, q, out=np.full_like(q, np.inf), where=q > 0)
     near = np.abs(less) * max(1.0, alpha) <= 1 / 4
     # The binomial series without its factor alpha (alpha - 1), so no digits are lost at orders near 0 and 1.
@@ -382,7 +407,7 @@ def _power_terms(
     for k in range(2, 40):
         term = term * x * (alpha - k) / (k + 1)
         series += term
-    safe = np.where(near, 0.0, logs)
+    safe = np.where(near | (p == 0) | (q == 0), 0.0, _log_ratios(p, q))
     ratio = np.exp(safe)
     if alpha < 1 / 2:
         far = (np.expm1(alpha * safe) / alpha - (ratio - 1)) / (alpha - 1)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Float
 
-BLOCK = 2**13
+BLOCK = 2**14
 """Number of leaves per block."""
 
 SCALE = 2.0**512
