@@ -16,15 +16,26 @@ from PIL import Image
 from tests.drawing import labelled, labels, recorded
 from tests.exact import overlaps
 
-from tokentree import FisherSprings, Mixture, SpringChain, kl_divergence, published_form, unexpanded_bounds
+from tokentree import (
+    FisherSprings,
+    Mixture,
+    SpringChain,
+    depth_curve,
+    kl_divergence,
+    published_form,
+    response_curve,
+    unexpanded_bounds,
+)
 from tokentree.adapters import read_model
 from tokentree.plotting import (
     animate_springs,
     plot_chain_motion,
+    plot_depth_curve,
     plot_extension_gap,
     plot_fisher_triangle,
     plot_force_extension,
     plot_invariant,
+    plot_rate_change,
     plot_rates,
     plot_ratio,
     plot_response,
@@ -167,9 +178,20 @@ def test_unexpanded_shares_stand_beside_the_names(plot, read_in_part):
         plt.close(figure)
 
 
-def test_ratio_of_parts_read_in_part_says_so(read_in_part):
-    ax = plot_ratio(list(read_in_part.values()), 10, 1)
-    assert ax.get_legend().get_title().get_text().endswith("\nup to 5% of a dataset unexpanded")
+@pytest.mark.parametrize(
+    "plot",
+    [
+        lambda trees: plot_ratio(list(trees.values()), 10, 1),
+        lambda trees: plot_depth_curve(depth_curve(trees)),
+        lambda trees: plot_rate_change(response_curve(Mixture.from_trees(trees), [0.5, 1]), "align"),
+    ],
+    ids=["ratio", "depth", "change"],
+)
+def test_legends_of_trees_read_in_part_say_so(plot, read_in_part):
+    title = plot(read_in_part).get_legend().get_title().get_text()
+    assert title.split("\n")[-1] == "up to 5% of a dataset unexpanded"
+    whole = dict.fromkeys(read_in_part, read_in_part["web"])
+    assert "unexpanded" not in plot(whole).get_legend().get_title().get_text()
 
 
 def test_overlaps_near_one_keep_their_sign():

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._lib.progress import bar
 from ..mixtures import Mixture
-from ..theorem import DepthCurve, Elasticity, ResponseCurve, elasticity, response_curve
+from ..theorem import DepthCurve, Elasticity, ResponseCurve, curve_of, elasticity, response_curve
 from ..trees import TokenTree, merge
 from .inputs import ROLES, STANDARD_INPUT, hints, labels
 from .outputs import DEPTHS_PICTURE, MEASURED_PICTURES
@@ -297,17 +297,8 @@ def _pictures(measured: Sequence[_Measured], options: argparse.Namespace) -> dic
 def _depth_curve(measured: Sequence[_Measured]) -> DepthCurve:
     """The mixtures as a curve, with rates per symbol."""
     rising = sorted(measured)
-    mixtures = [each.mixture for each in rising]
-    return DepthCurve(
-        np.array([each.depth for each in rising]),
-        np.array([mixture.n_leaves for mixture in mixtures]),
-        np.array([mixture.rates(per="token") for mixture in mixtures]),
-        np.array([mixture.normalized_rates(per="token") for mixture in mixtures]),
-        np.array([mixture.response() for mixture in mixtures]),
-        np.array([mixture.overlap() for mixture in mixtures]),
-        tuple(each.found for each in rising),
-        mixtures[0].names,
-    )
+    depths, mixtures = [each.depth for each in rising], [each.mixture for each in rising]
+    return curve_of(depths, mixtures, [each.found for each in rising], 2, "token")
 
 
 def _report(

@@ -96,7 +96,8 @@ def plot_rate_change(
     letter, factor = ("p", r"[k\,(k+1)]") if dataset == "pretrain" else ("a", "(k+1)")
     ax.set_ylabel(rf"change $\Delta\gamma_{letter}$ of the rate" + f"\nin units of $1\\,/\\,{factor}$ {unit}")
     ax.set_xlim(0, max(curve.l.max() for curve in curves))
-    _legend(ax, title=r"sizes of the pre-training data, $k = |D_p|\,/\,|D_a|$")
+    title = r"sizes of the pre-training data, $k = |D_p|\,/\,|D_a|$"
+    _legend(ax, title=title, unexpanded=max(curve.unexpanded for curve in curves))
     return ax
 
 
@@ -149,7 +150,7 @@ def plot_depth_curve(curve: DepthCurve, ax: Axes | None = None, *, unit: str = "
     handles += [mark(*_SIGNS[sign], color="0.0", ms=5) for sign in sorted(seen, key=abs, reverse=True)]
     if any(curve.holds):
         handles.append(Patch(facecolor="0.88", label="the theorem's signs hold"))
-    _legend(ax, handles=handles)
+    _legend(ax, handles=handles, unexpanded=float(curve.unexpanded.max()))
     return ax
 
 

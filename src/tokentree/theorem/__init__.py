@@ -1,6 +1,6 @@
 """Theorem 4.2: its signs, each decided with a proof, in closed form, and as functions of sizes and depth."""
 
-from .depth import DepthCurve, depth_curve
+from .depth import DepthCurve, curve_of as curve_of, depth_curve
 from .forms import (
     PublishedDerivatives,
     overlap_limit,

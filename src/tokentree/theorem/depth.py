@@ -47,6 +47,9 @@ class DepthCurve(Result):
         R, the derivatives of the rates with respect to the sizes.
     overlap : float array, shape (D, N, N)
         S; R has the sign of 1 - S.
+    unexpanded : float array, shape (D,)
+        Largest unexpanded share of a dataset. Where it is > 0, all figures but the signs and their bounds are
+        those of the reading of `Mixture.from_trees`.
     elasticities : tuple of D `Elasticity`
         Theorem 4.2 at each depth, with certified signs.
     names : tuple of N strings
@@ -55,8 +58,8 @@ class DepthCurve(Result):
     Notes
     -----
     `to_frame` has one row per depth, without `response` and `overlap`: index depth; columns leaves,
-    rate_NAME and normalized_rate_NAME for each dataset, in the order of the trees, the derivatives dgamma_*,
-    ratio, holds (missing where undecided) and certified.
+    unexpanded, rate_NAME and normalized_rate_NAME for each dataset, in the order of the trees, the
+    derivatives dgamma_*, ratio, holds (missing where undecided) and certified.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class DepthCurve(Result):
     normalized_rates: Float[np.ndarray, "depths datasets"]
     response: Float[np.ndarray, "depths datasets datasets"]
     overlap: Float[np.ndarray, "depths datasets datasets"]
+    unexpanded: Float[np.ndarray, "depths"]
     elasticities: tuple[Elasticity, ...]
     names: tuple[str, ...]
 
@@ -83,7 +87,7 @@ class DepthCurve(Result):
         return f"DepthCurve({few(self.names)}: {decided_at(self.elasticities)}; depth {span(self.depths)})"
 
     def _columns(self) -> tuple[Mapping[str, Any], *tuple[str, ...]]:
-        columns = {"depth": self.depths, "leaves": self.leaves}
+        columns = {"depth": self.depths, "leaves": self.leaves, "unexpanded": self.unexpanded}
         for name, rates in (("rate", self.rates), ("normalized_rate", self.normalized_rates)):
             columns |= {f"{name}_{of}": column for of, column in zip(self.names, rates.T, strict=True)}
         return columns | verdicts(self.elasticities), "depth"
@@ -168,13 +172,26 @@ def depth_curve(
         mixtures.append(Mixture._of_trees(named, sizes, depth, names))
         # Use the copy: an iterator is now exhausted.
         sizes, names = mixtures[0].exact_sizes, mixtures[0].names
+    found = [elasticity(mixture, pretrain, align, perturb, base=base, per=per) for mixture in mixtures]
+    return curve_of(grid, mixtures, found, base, per)
+
+
+def curve_of(
+    depths: Sequence[int],
+    mixtures: Sequence[Mixture],
+    elasticities: Sequence[Elasticity],
+    base: float,
+    per: Literal["block", "token"],
+) -> DepthCurve:
+    """The curve through mixtures that are pruned already, and decided."""
     return DepthCurve(
-        np.array(grid),
+        np.array(depths),
         np.array([mixture.n_leaves for mixture in mixtures]),
         np.array([mixture.rates(base, per=per) for mixture in mixtures]),
         np.array([mixture.normalized_rates(base, per=per) for mixture in mixtures]),
         np.array([mixture.response(base, per=per) for mixture in mixtures]),
         np.array([mixture.overlap() for mixture in mixtures]),
-        tuple(elasticity(mixture, pretrain, align, perturb, base=base, per=per) for mixture in mixtures),
+        np.array([mixture.unexpanded.max() for mixture in mixtures]),
+        tuple(elasticities),
         mixtures[0].names,
     )

@@ -40,6 +40,9 @@ class ResponseCurve(Result):
         Rates of D_p, D_a and D_t.
     start : float array, shape (3,)
         Rates at l = 0; that of D_t is inf if it has leaves that the others lack.
+    unexpanded : float
+        Largest unexpanded share of the three. If it is > 0, all figures but the signs and their bounds are
+        those of the reading of `Mixture.from_trees`.
     elasticities : tuple of L `Elasticity`
         Derivatives and certified signs at each l.
     names : tuple of 3 strings
@@ -47,8 +50,9 @@ class ResponseCurve(Result):
 
     Notes
     -----
-    `to_frame` has one row per point, without `start`: index l; columns rate_pretrain, rate_align and
-    rate_perturb, the derivatives dgamma_*, ratio, holds (missing where undecided) and certified.
+    `to_frame` has one row per point, without `start` and `unexpanded`: index l; columns rate_pretrain,
+    rate_align and rate_perturb, the derivatives dgamma_*, ratio, holds (missing where undecided) and
+    certified.
 
     Examples
     --------
@@ -62,6 +66,7 @@ class ResponseCurve(Result):
     k: float
     rates: Float[np.ndarray, "points 3"]
     start: Float[np.ndarray, "3"]
+    unexpanded: float
     elasticities: tuple[Elasticity, ...]
     names: tuple[str, ...]
 
@@ -136,6 +141,7 @@ def response_curve(
         float(sizes[p] / sizes[a]),
         np.reshape(rates, (len(rates), 3)),
         start / unit,
+        float(mixture.unexpanded[roles].max()),
         tuple(elasticities),
         tuple(mixture.names[i] for i in roles),
     )
@@ -167,4 +173,6 @@ def _retrained(
     start = model.with_sizes(sizes).rates(math.e)[roles] / unit
     k = float(sizes[p] / sizes[a])
     names = tuple(model.names[i] for i in roles)
-    return ResponseCurve(points, k, np.reshape(rates, (len(rates), 3)), start, tuple(elasticities), names)
+    return ResponseCurve(
+        points, k, np.reshape(rates, (len(rates), 3)), start, 0.0, tuple(elasticities), names
+    )
