@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import gc
 import json
 import math
 import os
@@ -1031,6 +1032,49 @@ def test_a_request_is_interrupted():
             free.set()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def on_one_connection(handlers):
+    """An answer after which the connection stays open."""
+
+    def answer(handler):
+        handlers.append(handler)
+        text = json.dumps(one()).encode()
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
+        handler.close_connection = False
+
+    return answer
+
+
+def test_requests_share_a_connection_until_the_reader_is_gone():
+    handlers, gone = [], Event()
+    with served(lambda body: on_one_connection(handlers)) as (url, _):
+        model = CompletionsServer(url, "m", ids=False)
+        for _ in range(3):
+            model([()])
+        assert len(handlers) == 3
+        assert len({id(handler) for handler in handlers}) == 1
+        finish = handlers[0].finish
+        handlers[0].finish = lambda: finish() or gone.set()
+        del model
+        gc.collect()
+        assert gone.wait(10)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_reader_goes_on_in_a_forked_process():
+    handlers = []
+    with served(lambda body: on_one_connection(handlers)) as (url, _):
+        model = CompletionsServer(url, "m", ids=False, timeout=10, patience=0)
+        before = model([()]).tolist()
+        if not (child := os.fork()):
+            signal.alarm(20)
+            os._exit(model([()]).tolist() != before)
+        assert os.waitpid(child, 0)[1] == 0
+        assert model([()]).tolist() == before
+    # The child has a connection of its own, and leaves the parent's open.
+    assert [handlers.index(handler) for handler in handlers] == [0, 1, 0]
 
 
 def test_a_request_inside_an_event_loop():

@@ -1,12 +1,17 @@
 """Requests to a server over HTTP: retried if it is busy, bounded in time, and never revealing the key."""
 
+import asyncio
 import json
 import math
+import os
 import re
+import threading
 import time
+import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from itertools import count
 from typing import Any, NoReturn
 
@@ -52,6 +57,8 @@ class _Post:
         # The system's certificates are read once, because that takes longer than many requests.
         tls = self._httpx.create_ssl_context()
         self._options = {"timeout": None, "verify": tls, "trust_env": proxies, "follow_redirects": False}
+        self._client: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -91,30 +98,35 @@ class _Post:
 
     def _send(self, method: str, url: str, content: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and text of the answer; status 0 and what happened if there is none."""
-        from anyio import move_on_after
-        from anyio.from_thread import start_blocking_portal
-
         headers = {"Content-Type": "application/json"}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
+        loop = _event_loop()
+        if loop is not self._loop:
+            self._loop, self._client = loop, self._httpx.AsyncClient(**self._options)
+            weakref.finalize(self, _close, loop, self._client)
 
         async def ask() -> Any:
             # A limit on the whole request, because the client's own limits apply to single steps.
-            with move_on_after(self._timeout):
-                async with self._httpx.AsyncClient(**self._options) as client:
-                    return await client.request(method, url, content=content, headers=headers)
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await self._client.request(method, url, content=content, headers=headers)
+            except TimeoutError:
+                return None
 
+        asked = asyncio.run_coroutine_threadsafe(ask(), loop)
         # The client's errors hold the request and its headers, and none of them is raised or a cause.
         try:
-            # In a thread, because a notebook runs an event loop in this one.
-            with start_blocking_portal() as portal:
-                answer = portal.call(ask)
+            answer = asked.result()
         except self._httpx.HTTPError as error:
             cause: BaseException = error
             while (deeper := cause.__cause__ or cause.__context__) is not None:
                 cause = deeper
             failed = "cannot be reached" if isinstance(error, self._httpx.ConnectError) else "broke off"
             return 0, {}, f"{failed}: {type(cause).__name__}: {cause}".encode()
+        finally:
+            # Ctrl-C also ends the request.
+            asked.cancel()
         if answer is None:
             raise TimeoutError(f"{url} gave no complete answer within timeout = {self._timeout:g} s")
         return answer.status_code, answer.headers, answer.content
@@ -122,6 +134,26 @@ class _Post:
     def hidden(self, text: str) -> str:
         """`text` without the key."""
         return text.replace(self._key, "[hidden]") if self._key else text
+
+
+@cache
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """An event loop in a thread of its own, because a notebook runs one in the main thread.
+
+    It goes on between requests, so that connections are reused: making one takes longer than many answers.
+    """
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+if hasattr(os, "register_at_fork"):
+    # Threads do not go on in the child, nor can it share connections.
+    os.register_at_fork(after_in_child=_event_loop.cache_clear)
+
+
+def _close(loop: asyncio.AbstractEventLoop, client: Any) -> None:
+    asyncio.run_coroutine_threadsafe(client.aclose(), loop)
 
 
 def _retry_after(headers: Mapping[str, str], otherwise: float) -> float:

@@ -172,8 +172,8 @@ def depth_curve(
         mixtures.append(Mixture._of_trees(named, sizes, depth, names))
         # Use the copy: an iterator is now exhausted.
         sizes, names = mixtures[0].exact_sizes, mixtures[0].names
-    found = [elasticity(mixture, pretrain, align, perturb, base=base, per=per) for mixture in mixtures]
-    return curve_of(grid, mixtures, found, base, per)
+    decided = [elasticity(mixture, pretrain, align, perturb, base=base, per=per) for mixture in mixtures]
+    return curve_of(grid, mixtures, decided, base, per)
 
 
 def curve_of(
