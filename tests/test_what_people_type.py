@@ -118,6 +118,34 @@ def test_sizes_by_name(unchecked):
     np.testing.assert_array_equal(*drawn)
 
 
+def test_labels_of_a_series_or_frame_are_names(unchecked):
+    pandas = pytest.importorskip("pandas")
+    runs = TrainingRuns([[3, 1], [1, 3], [1, 1]], [[1, 2], [1.4, 1.6], [1.2, 1.7]], ["web", "code"])
+    fitted = MixingLaw.fit(runs, 2, "shared", smoothing=1e-2)
+    frame = pandas.DataFrame({"code": [1, 3], "web": [3, 1]})
+    expected = fitted.predict([[3, 1], [1, 3]])
+    np.testing.assert_array_equal(fitted.predict(frame), expected)
+    np.testing.assert_array_equal(fitted.predict(frame.iloc[0]), expected[0])
+    np.testing.assert_array_equal(fitted.predict(frame.add_prefix("size_")), fitted.predict(frame.to_numpy()))
+    np.testing.assert_array_equal(fitted.predict(frame[["web"]]), fitted.predict([[1, 0], [1, 0]]))
+    bound = pandas.Series({"code": 0.25, "web": 0.5})
+    assert fitted.best_sizes("code", lower=bound) == fitted.best_sizes("code", lower=bound.to_dict())
+    assert fitted.mixture(frame.iloc[0]) == fitted.mixture([3, 1])
+    trees = {"web": A, "chat": B}
+    exact = pandas.Series({"chat": 2**62 + 1, "web": Fraction(1, 3)}, dtype=object)
+    assert Mixture.from_trees(trees, exact).exact_sizes == (Fraction(1, 3), 2**62 + 1)
+    for given, message in (
+        (frame.rename(columns={"web": "wep"}), "sizes names 'wep': must be one of 'web', 'code'"),
+        (frame.iloc[0].rename({"web": "wep"}), "sizes names 'wep': must be one of 'web', 'code'"),
+        (frame.rename(columns={"web": "code"}), "sizes has the label 'code' twice: labels must differ"),
+        (-frame.iloc[0], "sizes['code'] = -1: must be >= 0"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            fitted.predict(given)
+    with pytest.raises(ValueError, match="sizes lacks 'chat': must have a number"):
+        Mixture.from_trees(trees, exact[["web"]])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

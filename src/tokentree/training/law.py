@@ -271,8 +271,8 @@ class MixingLaw(Made):
         Parameters
         ----------
         sizes : array_like, shape (N,) or (A, N), a mapping of names to sizes, or BestSizes
-            Size of each dataset, at least 0; only proportions matter. Datasets missing from a mapping have
-            size 0.
+            Size of each dataset, at least 0; only proportions matter. A Series or DataFrame labelled with
+            names is read by name. Datasets that are not named have size 0.
         parameters, tokens : float or array_like, shape (A,)
             N and D, for the joint law only.
 
