@@ -99,12 +99,13 @@ def array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
 _INSTEAD = {
     "leaf_probabilities": "its leaf_probabilities, leaves().weight, or leaf_distributions([a, b]) of several",
     "distributions": "its distributions, a row for each dataset, or its joint",
+    "regret": "its sizes, or its rates",
 }
 """What to pass instead of an object with this attribute; looked up on its class, as some are slow."""
 
 
 def _refuse_no_numbers(name: str, value: Any) -> None:
-    """Raise an error that says what to pass instead of a tree or a mixture."""
+    """Raise an error that says what to pass instead of a tree, a mixture or runs."""
     for attribute, instead in _INSTEAD.items():
         if hasattr(type(value), attribute):
             raise TypeError(f"{name} is a {type(value).__name__}: must be numbers; pass {instead}")

@@ -775,6 +775,6 @@ def _frozen(array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 
 
 def _multiple(z: float) -> float:
-    if not 0 <= z < np.inf:
+    if not (checks.is_number(z) and 0 <= z < np.inf):
         raise ValueError(f"z = {z!r}: a number of standard errors must be finite and >= 0")
     return float(z)
