@@ -544,6 +544,34 @@ def test_one_file_of_runs_is_enough(tmp_path):
         TrainingRuns.from_csv(tmp_path / "runs.csv")
 
 
+def test_frames_of_runs_are_joined_by_their_labels(unchecked):
+    pandas = pytest.importorskip("pandas")
+    sizes = pandas.DataFrame({"web": [3, 1, 1], "code": [1, 3, 1]}, index=["a", "b", "c"])
+    rates = pandas.DataFrame({"quiz": [5, 5, 6], "code": [2, 1.6, 1.7]}, index=["a", "b", "c"])
+    runs = TrainingRuns(sizes, rates, tasks=["quiz"])
+    assert runs.names == ("web", "code")
+    np.testing.assert_array_equal(runs.rates, [[np.nan, 2, 5], [np.nan, 1.6, 5], [np.nan, 1.7, 6]])
+    unnamed = TrainingRuns(sizes.add_prefix("size_"), rates)
+    assert unnamed.names == ("size_web", "size_code")
+    np.testing.assert_array_equal(unnamed.rates, rates)
+    with pytest.raises(ValueError, match="rates names 'quiz': must be one of 'web', 'code'"):
+        TrainingRuns(sizes, rates)
+    with pytest.raises(
+        ValueError, match=re.escape("different indices: align them with rates.loc[sizes.index]")
+    ):
+        TrainingRuns(sizes, rates.loc[["c", "a", "b"]], tasks=["quiz"])
+
+
+def test_exchanged_files_of_runs(tmp_path):
+    for name, text in (("mix", "run,web,code\n0,3,1\n"), ("loss", "run,web_loss,code_loss\n0,2,2.5\n")):
+        (tmp_path / f"{name}.csv").write_text(text)
+    assert TrainingRuns.from_csv(tmp_path / "mix.csv", tmp_path / "loss.csv").names == ("web", "code")
+    with pytest.raises(
+        ValueError, match="sizes: all columns are named losses, as 'web_loss': exchange the tables"
+    ):
+        TrainingRuns.from_csv(tmp_path / "loss.csv", tmp_path / "mix.csv")
+
+
 def test_columns_of_runs_are_asked_for_by_their_headers(unchecked, tmp_path):
     table = {
         "size_web": [3, 1],

@@ -443,7 +443,7 @@ def by_name(
     So does a Series, or a data frame by its columns, with a name among its labels. Without `otherwise` every
     name needs a number. `names` is None if none were given.
     """
-    labels = _labels(value)
+    labels = labels_of(value)
     if any(label in (names or ()) for label in labels):
         for at, label in enumerate(labels):
             if label in labels[:at]:
@@ -478,7 +478,7 @@ def by_name(
     return [value.get(each, otherwise) for each in names]
 
 
-def _labels(value: Any) -> list[Any]:
+def labels_of(value: Any) -> list[Any]:
     """The labels of a Series, or of the columns of a data frame."""
     if type(value) is np.ndarray or not hasattr(value, "__array__"):
         return []

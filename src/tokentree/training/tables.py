@@ -26,6 +26,9 @@ _LABELS = ("run", "run_id", "name", "index", "")
 _LOSS_WORDS = frozenset(["loss", "nll", "metric", "metrics", "train", "val", "validation", "eval", "test"])
 """Words that a header may add to the name of a dataset even if no other header adds them."""
 
+_LOSSES = frozenset(["loss", "nll"])
+"""Words of which no header of sizes has any."""
+
 _BY_HAND = "name its loss with losses={dataset: column, or None}"
 
 _WORD = r"[^\W_]+"
@@ -333,6 +336,11 @@ def _arguments(
     if not isinstance(asked.losses, Mapping | None):
         rule = "must map datasets to columns of losses; rates= selects these columns"
         raise TypeError(f"losses = {asked.losses!r}: {rule}")
+    named = [[not _LOSSES.isdisjoint(_words(header.lower())) for header in side] for side in (sizes, rates)]
+    if all(named[0]) and not any(named[1]):
+        raise ValueError(
+            f"sizes: all columns are named losses, as {next(iter(sizes))!r}: exchange the tables"
+        )
     datasets = _datasets(sizes)
     matches = _matches(datasets, sizes, rates, asked.losses or {})
     never = np.full(len(joined.rows[1]), np.nan)
