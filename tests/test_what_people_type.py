@@ -980,6 +980,13 @@ def replicated():
             ValueError,
             "parameters of the runs differ, and no tokens are given: give tokens too, if only the same",
         ),
+        (
+            lambda: law().transfer(
+                TrainingRuns([[1, 1], [1, 2]], [[1, 2], [2, 1]], parameters=[7, 7], tokens=[1, 2])
+            ),
+            ValueError,
+            "runs differ in parameters or tokens: a law is transferred to models of one size and one number",
+        ),
         (lambda: law().best_sizes("D1", total=0), ValueError, "total = 0: must be finite and > 0"),
         (lambda: law().best_sizes("D1", pull="1"), ValueError, "pull = '1': must be finite and >= 0"),
         (lambda: law().best_sizes("D1", prior=[1, 1]), ValueError, "give pull, as in pull=0.1"),

@@ -470,7 +470,8 @@ class MixingLaw(Made):
         Parameters
         ----------
         runs : TrainingRuns
-            Runs on the same datasets; a few suffice, at least two for every loss.
+            Runs on the same datasets, of one model size and number of tokens; a few suffice, at least two for
+            every loss.
         scales : "own" or "shared"
             A scale per loss, or one for all.
 
@@ -481,12 +482,16 @@ class MixingLaw(Made):
         Raises
         ------
         ValueError
-            If a dataset is unknown to the law, or a loss was not measured when it was fitted.
+            If a dataset is unknown to the law, a loss was not measured when it was fitted, or model sizes or
+            tokens differ.
         """
         if scales not in ("own", "shared"):
             raise ValueError(f"scales = {scales!r}: must be 'own' or 'shared'")
         runs = in_order(runs, self.names)
-        data, _ = _data(runs, None)
+        data, reference = _data(runs, None)
+        if reference is not None:
+            rule = "a law is transferred to models of one size and one number of tokens; take a subset"
+            raise ValueError(f"runs differ in parameters or tokens: {rule}")
         every = (*self.names, *self.tasks)
         for row in data.rows:
             name = (*runs.names, *runs.tasks)[row]
