@@ -972,6 +972,21 @@ def replicated():
             ValueError,
             "level = '0.9': must be between 0 and 1",
         ),
+        (
+            lambda: law().predict("D1"),
+            TypeError,
+            "sizes = 'D1': must have numbers in order or by name, as {'D",
+        ),
+        (
+            lambda: law().best_sizes("D1", lower="D2"),
+            TypeError,
+            "lower = 'D2': must have numbers in order or by name, as {'D2': 1}",
+        ),
+        (
+            lambda: RUNS.monotone(2),
+            TypeError,
+            "certified = 2: must be True or False; name the other, as in z",
+        ),
         (lambda: RUNS.gaps("2"), ValueError, "z = '2': a number of standard errors must be finite and >= 0"),
         (lambda: LinearLaw.fit(RUNS, smoothing="0"), ValueError, "smoothing = '0': must be finite and > 0"),
         (lambda: MixingLaw.fit(RUNS, smoothing="0"), ValueError, "smoothing = '0': must be finite and > 0"),

@@ -443,6 +443,8 @@ def by_name(
     So does a Series, or a data frame by its columns, with a name among its labels. Without `otherwise` every
     name needs a number. `names` is None if none were given.
     """
+    if isinstance(value, str) and value in (names or ()):
+        raise TypeError(f"{name} = {value!r}: must have numbers in order or by name, as {{{value!r}: 1}}")
     labels = labels_of(value)
     if any(label in (names or ()) for label in labels):
         for at, label in enumerate(labels):

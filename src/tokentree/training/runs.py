@@ -568,6 +568,8 @@ class TrainingRuns:
         >>> runs.monotone().holds, runs.gaps().round(2)
         (True, array([0. , 1.7]))
         """
+        if not isinstance(certified, bool | np.bool_):
+            raise TypeError(f"certified = {certified!r}: must be True or False; name the other, as in z=2")
         z = _multiple(z)
         pairs = violated = 0
         worst, worst_pair = -np.inf, None
