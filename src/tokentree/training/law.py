@@ -573,6 +573,8 @@ class MixingLaw(Made):
         ------
         ValueError
             If there are no replicates, or the level is not between 0 and 1.
+        TypeError
+            If `of` is no function, or returns something other than numbers.
         """
         if not self.replicates:
             raise ValueError("the law has no replicates: use law.bootstrap(runs).interval(...)")

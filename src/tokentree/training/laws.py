@@ -714,6 +714,8 @@ def compare(
     ------
     ValueError
         If there are no laws or only one mixture, or a law cannot be fitted.
+    TypeError
+        If `laws` is no mapping of names to classes or functions, or `runs` are not `TrainingRuns`.
 
     Examples
     --------

@@ -212,6 +212,8 @@ class TrainingRuns:
         ValueError
             If a size is missing, a number cannot be read, a run occurs twice, no column is found, two losses
             match one dataset, or two datasets match one loss. The error names the file, line and column.
+        TypeError
+            If a path, a column or `losses` is of another kind.
         OSError
             If a file cannot be read.
 
@@ -552,6 +554,8 @@ class TrainingRuns:
         ------
         ValueError
             If `z` is negative or not finite.
+        TypeError
+            If `certified` is not a boolean.
 
         Notes
         -----
