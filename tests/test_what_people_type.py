@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ from tokentree.information import jensen_shannon_divergence
 from tokentree.models import NGramModel, model_rates, modelled_depth
 from tokentree.plotting import plot_depth_curve, plot_rate_change, plot_tree, plot_tree_levels
 from tokentree.strategies import mixtures, token_trees
-from tokentree.training import MixingLaw, TrainingRuns, fluctuation_response
+from tokentree.training import LinearLaw, MixingLaw, TrainingRuns, compare, fluctuation_response
 from tokentree.trees import leaf_distributions
 
 A = TokenTree.from_sequences(["0101", "0100"], depth=3)
@@ -116,6 +117,34 @@ def test_sizes_by_name(unchecked):
         for a, b in ((low, high), ([0.2, 0.1, 0.1], [0.8, 0.4, 0.4]))
     ]
     np.testing.assert_array_equal(*drawn)
+
+
+def test_labels_of_a_series_or_frame_are_names(unchecked):
+    pandas = pytest.importorskip("pandas")
+    runs = TrainingRuns([[3, 1], [1, 3], [1, 1]], [[1, 2], [1.4, 1.6], [1.2, 1.7]], ["web", "code"])
+    fitted = MixingLaw.fit(runs, 2, "shared", smoothing=1e-2)
+    frame = pandas.DataFrame({"code": [1, 3], "web": [3, 1]})
+    expected = fitted.predict([[3, 1], [1, 3]])
+    np.testing.assert_array_equal(fitted.predict(frame), expected)
+    np.testing.assert_array_equal(fitted.predict(frame.iloc[0]), expected[0])
+    np.testing.assert_array_equal(fitted.predict(frame.add_prefix("size_")), fitted.predict(frame.to_numpy()))
+    np.testing.assert_array_equal(fitted.predict(frame[["web"]]), fitted.predict([[1, 0], [1, 0]]))
+    bound = pandas.Series({"code": 0.25, "web": 0.5})
+    assert fitted.best_sizes("code", lower=bound) == fitted.best_sizes("code", lower=bound.to_dict())
+    assert fitted.mixture(frame.iloc[0]) == fitted.mixture([3, 1])
+    trees = {"web": A, "chat": B}
+    exact = pandas.Series({"chat": 2**62 + 1, "web": Fraction(1, 3)}, dtype=object)
+    assert Mixture.from_trees(trees, exact).exact_sizes == (Fraction(1, 3), 2**62 + 1)
+    for given, message in (
+        (frame.rename(columns={"web": "wep"}), "sizes names 'wep': must be one of 'web', 'code'"),
+        (frame.iloc[0].rename({"web": "wep"}), "sizes names 'wep': must be one of 'web', 'code'"),
+        (frame.rename(columns={"web": "code"}), "sizes has the label 'code' twice: labels must differ"),
+        (-frame.iloc[0], "sizes['code'] = -1: must be >= 0"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            fitted.predict(given)
+    with pytest.raises(ValueError, match="sizes lacks 'chat': must have a number"):
+        Mixture.from_trees(trees, exact[["web"]])
 
 
 @pytest.mark.parametrize(
@@ -515,6 +544,90 @@ def test_one_file_of_runs_is_enough(tmp_path):
         TrainingRuns.from_csv(tmp_path / "runs.csv")
 
 
+def test_frames_of_runs_are_joined_by_their_labels(unchecked):
+    pandas = pytest.importorskip("pandas")
+    sizes = pandas.DataFrame({"web": [3, 1, 1], "code": [1, 3, 1]}, index=["a", "b", "c"])
+    rates = pandas.DataFrame({"quiz": [5, 5, 6], "code": [2, 1.6, 1.7]}, index=["a", "b", "c"])
+    runs = TrainingRuns(sizes, rates, tasks=["quiz"])
+    assert runs.names == ("web", "code")
+    np.testing.assert_array_equal(runs.rates, [[np.nan, 2, 5], [np.nan, 1.6, 5], [np.nan, 1.7, 6]])
+    unnamed = TrainingRuns(sizes.add_prefix("size_"), rates)
+    assert unnamed.names == ("size_web", "size_code")
+    np.testing.assert_array_equal(unnamed.rates, rates)
+    with pytest.raises(ValueError, match="rates names 'quiz': must be one of 'web', 'code'"):
+        TrainingRuns(sizes, rates)
+    with pytest.raises(
+        ValueError, match=re.escape("different indices: align them with rates.loc[sizes.index]")
+    ):
+        TrainingRuns(sizes, rates.loc[["c", "a", "b"]], tasks=["quiz"])
+
+
+def test_exchanged_files_of_runs(tmp_path):
+    for name, text in (("mix", "run,web,code\n0,3,1\n"), ("loss", "run,web_loss,code_loss\n0,2,2.5\n")):
+        (tmp_path / f"{name}.csv").write_text(text)
+    assert TrainingRuns.from_csv(tmp_path / "mix.csv", tmp_path / "loss.csv").names == ("web", "code")
+    with pytest.raises(
+        ValueError, match="sizes: all columns are named losses, as 'web_loss': exchange the tables"
+    ):
+        TrainingRuns.from_csv(tmp_path / "loss.csv", tmp_path / "mix.csv")
+
+
+def test_columns_of_runs_are_asked_for_by_their_headers(unchecked, tmp_path):
+    table = {
+        "size_web": [3, 1],
+        "size_code": [1, 3],
+        "loss_web": [2, 3],
+        "loss_code": [2, 1],
+        "model": ["70M"] * 2,
+    }
+    path = tmp_path / "runs.csv"
+    rows = [",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]
+    path.write_text("\n".join(rows))
+    read, rule = TrainingRuns.from_csv, "must be a column or pattern, as in 'weight_*', or several in a list"
+    of_frame = partial(TrainingRuns.from_frame, table)
+    for call, error, message in (
+        (
+            lambda: read(path, sizes="size_*"),
+            ValueError,
+            "'70M': must be a number; name the columns of losses with rates=",
+        ),
+        (
+            lambda: read(path, rates="loss_*"),
+            ValueError,
+            "'70M': must be a number; name the columns of sizes with sizes=",
+        ),
+        (
+            lambda: read(path, sizes="size_*", rates="loss_*", parameters="model"),
+            ValueError,
+            "'70M': must be a number",
+        ),
+        (
+            lambda: of_frame(sizes="size_*", rates="loss_*", losses="loss_*"),
+            TypeError,
+            "losses = 'loss_*': must map datasets",
+        ),
+        (lambda: of_frame(sizes=[0, 1], rates="loss_*"), TypeError, f"sizes has 0: {rule}"),
+        (
+            lambda: of_frame(sizes="size_*", rates=slice(2)),
+            ValueError,
+            f"rates = slice(None, 2, None): {rule}",
+        ),
+        (
+            lambda: of_frame(sizes="size_*", rates="loss_*", tokens=[1, 2]),
+            TypeError,
+            "tokens is a list: must be the header",
+        ),
+        (
+            lambda: read(table, sizes="size_*"),
+            TypeError,
+            "sizes_path is a dict: must be the path of a CSV file; ",
+        ),
+        (lambda: read([path, path]), TypeError, "sizes_path is a list: must be the path of a CSV file; "),
+    ):
+        with pytest.raises(error, match=re.escape(message)):
+            call()
+
+
 def test_a_picture_is_no_tree(unchecked, tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG")
     (tmp_path / "empty").write_bytes(b"")
@@ -806,3 +919,99 @@ def test_prefixes_are_ids(unchecked, reader):
         message = f"{shown}: a model takes a list of prefixes, each a tuple of token ids; of a text, mod"
         with pytest.raises(TypeError, match=re.escape(message)):
             reader(given)
+
+
+RUNS = TrainingRuns([[3, 1], [1, 3], [1, 1]], [[1, 2], [1.4, 1.6], [1.2, 1.7]], ["web", "code"])
+
+
+def replicated():
+    return MixingLaw.fit(RUNS, 2, "shared", smoothing=1e-2).bootstrap(RUNS, n=2)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: compare([LinearLaw], RUNS),
+            TypeError,
+            "laws is a list: must map names to laws, as {'linear'",
+        ),
+        (
+            lambda: compare(RUNS, {"linear": LinearLaw}),
+            TypeError,
+            "laws is a TrainingRuns: must map names to",
+        ),
+        (
+            lambda: compare({"tree": replicated()}, RUNS),
+            TypeError,
+            "laws['tree'] is a MixingLaw: must be a class or a function that fits a law to runs, as {",
+        ),
+        (
+            lambda: compare({"linear": LinearLaw}, RUNS.sizes),
+            TypeError,
+            "runs is a ndarray: must be TrainingR",
+        ),
+        (lambda: law().predict(RUNS), TypeError, "sizes is a TrainingRuns: must be numbers; pass its sizes"),
+        (
+            lambda: elasticity(law()),
+            TypeError,
+            "must be a Mixture or a TrainedMixture; of a law, law.mixture(s",
+        ),
+        (
+            lambda: replicated().interval("web"),
+            TypeError,
+            "of is a str: must be a function of a law, as lambd",
+        ),
+        (
+            lambda: replicated().interval(lambda each: each.best_sizes("web")),
+            TypeError,
+            "of returns a BestSizes: must return numbers, as lambda law: law.best_sizes(target).sizes",
+        ),
+        (
+            lambda: replicated().interval(len, level="0.9"),
+            ValueError,
+            "level = '0.9': must be between 0 and 1",
+        ),
+        (
+            lambda: law().predict("D1"),
+            TypeError,
+            "sizes = 'D1': must have numbers in order or by name, as {'D",
+        ),
+        (
+            lambda: law().best_sizes("D1", lower="D2"),
+            TypeError,
+            "lower = 'D2': must have numbers in order or by name, as {'D2': 1}",
+        ),
+        (
+            lambda: RUNS.monotone(2),
+            TypeError,
+            "certified = 2: must be True or False; name the other, as in z",
+        ),
+        (lambda: RUNS.gaps("2"), ValueError, "z = '2': a number of standard errors must be finite and >= 0"),
+        (lambda: LinearLaw.fit(RUNS, smoothing="0"), ValueError, "smoothing = '0': must be finite and > 0"),
+        (lambda: MixingLaw.fit(RUNS, smoothing="0"), ValueError, "smoothing = '0': must be finite and > 0"),
+        (
+            lambda: MixingLaw.fit(TrainingRuns(RUNS.sizes, RUNS.rates, parameters=[1, 1, 2]), 2),
+            ValueError,
+            "parameters of the runs differ, and no tokens are given: give tokens too, if only the same",
+        ),
+        (
+            lambda: law().transfer(
+                TrainingRuns([[1, 1], [1, 2]], [[1, 2], [2, 1]], parameters=[7, 7], tokens=[1, 2])
+            ),
+            ValueError,
+            "runs differ in parameters or tokens: a law is transferred to models of one size and one number",
+        ),
+        (lambda: law().best_sizes("D1", total=0), ValueError, "total = 0: must be finite and > 0"),
+        (lambda: law().best_sizes("D1", pull="1"), ValueError, "pull = '1': must be finite and >= 0"),
+        (lambda: law().best_sizes("D1", prior=[1, 1]), ValueError, "give pull, as in pull=0.1"),
+        (
+            lambda: law().best_sizes("D1", prior={"D1": 1}, pull=1),
+            ValueError,
+            "prior gives 'D2' no weight: every dataset that may have a share needs a weight > 0; for ",
+        ),
+    ],
+)
+def test_errors_about_runs_and_laws_say_what_to_type(unchecked, call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

@@ -143,6 +143,7 @@ def test_a_violation_is_told(tmp_path, capsys):
     assert "1 of 3 runs is beaten on its own data" in shown
     assert "0.5 nats per token (run a)" in shown
     assert "Not cross-validated" in shown
+    assert "(g' - g) <= 0, in nats times the unit of the sizes" in shown
     assert re.search(r"all losses of their data known 3 0 0 a, b", shown)
 
 

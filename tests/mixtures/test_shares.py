@@ -190,10 +190,13 @@ def test_data_that_run_out_bound_a_share():
         (lambda: target_weights({}, NAMES), "target has no weight"),
         (lambda: best_shares(np.ones(2), np.eye(3)[:, :2], free(3), pull=1.0), "needs a prior"),
         (lambda: best_shares(np.ones(2), np.eye(2), free(2), pull=-1.0), "pull = -1.0"),
+        (lambda: best_shares(np.ones(2), np.eye(2), free(2), prior=[1, 1]), "give pull, as in pull=0.1"),
+        (lambda: share_bounds(NAMES, None, None, None, 1.0, 0.0), "total = 0.0: must be finite and > 0"),
+        (lambda: share_bounds(NAMES, 20, None, None, 1.0, 1.0), "shares lie between 0 and 1"),
         (lambda: best_shares(np.ones(3), np.eye(3)[:2], free(2)), "its rate is infinite"),
         (
             lambda: best_shares(np.ones(2), np.eye(2), free(2), prior=[1, 0], pull=1.0, names=("0", "1")),
-            "prior must give every dataset",
+            "prior gives '1' no weight: every dataset",
         ),
     ],
 )

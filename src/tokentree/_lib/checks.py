@@ -99,12 +99,13 @@ def array(name: str, value: Any) -> Shaped[np.ndarray, "..."]:
 _INSTEAD = {
     "leaf_probabilities": "its leaf_probabilities, leaves().weight, or leaf_distributions([a, b]) of several",
     "distributions": "its distributions, a row for each dataset, or its joint",
+    "regret": "its sizes, or its rates",
 }
 """What to pass instead of an object with this attribute; looked up on its class, as some are slow."""
 
 
 def _refuse_no_numbers(name: str, value: Any) -> None:
-    """Raise an error that says what to pass instead of a tree or a mixture."""
+    """Raise an error that says what to pass instead of a tree, a mixture or runs."""
     for attribute, instead in _INSTEAD.items():
         if hasattr(type(value), attribute):
             raise TypeError(f"{name} is a {type(value).__name__}: must be numbers; pass {instead}")
@@ -439,8 +440,23 @@ def by_name(
 ) -> Any:
     """Numbers in the order of `names`, if a mapping gives them by name; anything else unchanged.
 
-    Without `otherwise` every name needs a number. `names` is None if none were given.
+    So does a Series, or a data frame by its columns, with a name among its labels. Without `otherwise` every
+    name needs a number. `names` is None if none were given.
     """
+    if isinstance(value, str) and value in (names or ()):
+        raise TypeError(f"{name} = {value!r}: must have numbers in order or by name, as {{{value!r}: 1}}")
+    labels = labels_of(value)
+    if any(label in (names or ()) for label in labels):
+        for at, label in enumerate(labels):
+            if label in labels[:at]:
+                raise ValueError(f"{name} has the label {label!r} twice: labels must differ")
+        given = plain_array(name, value)
+        if given.ndim > 1:
+            at_end = None if otherwise is None else len(labels)
+            places = by_name(name, dict(zip(labels, range(len(labels)), strict=True)), names, at_end)
+            rest = np.full((len(given), 1), otherwise, object)
+            return np.hstack([given.astype(object), rest])[:, places]
+        value = dict(zip(labels, given.tolist(), strict=True))
     if not isinstance(value, Mapping):
         return value
     if names is None:
@@ -462,6 +478,14 @@ def by_name(
             f"{name} lacks {', '.join(map(repr, missing))}: must have a number for each of {known}"
         )
     return [value.get(each, otherwise) for each in names]
+
+
+def labels_of(value: Any) -> list[Any]:
+    """The labels of a Series, or of the columns of a data frame."""
+    if type(value) is np.ndarray or not hasattr(value, "__array__"):
+        return []
+    labels = getattr(value, "columns", getattr(value, "index", ()))
+    return [] if callable(labels) else list(labels)
 
 
 def different(given: Mapping[str, Any], index: Callable[[Any, str], int]) -> list[int]:

@@ -118,10 +118,9 @@ def _add_runs(commands: "Commands") -> None:
         metavar="NAME=WEIGHT",
         help="losses to minimise, and their weights (default: all equally)",
     )
-    for name, what in (("sizes", "sizes"), ("rates", "losses")):
-        command.add_argument(
-            f"--{name}", action="append", metavar="PATTERN", help=f"columns of {what}, as in 'weight_*'"
-        )
+    for name, what, such in (("sizes", "sizes", "weight_*"), ("rates", "losses", "*_loss")):
+        shown = f"columns of {what}, as in '{such}'; may be repeated"
+        command.add_argument(f"--{name}", action="append", metavar="PATTERN", help=shown)
     for name, what in (
         ("run", "the names of the runs"),
         ("parameters", "the size of each model"),

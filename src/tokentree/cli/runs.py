@@ -204,7 +204,7 @@ def _print_obeyed(screen: Screen, found: _Found) -> None:
     if found.uncertified.pairs != found.certified.pairs:
         rows["over the losses known"] = found.uncertified
     screen.table(
-        "The symmetric test: the law asks (n' - n) . (g' - g) <= 0",
+        "The symmetric test: the law asks (n' - n) . (g' - g) <= 0, in nats times the unit of the sizes",
         ("pairs of runs", "pairs", "above 0", "largest sum", "of runs"),
         (
             (

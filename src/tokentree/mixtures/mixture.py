@@ -618,7 +618,7 @@ class Mixture:
         available: Mapping[str, float] | Annotated[Numbers, "datasets"] | None = None,
         repetitions: float = 1.0,
         prior: Mapping[str, float] | Annotated[Numbers, "datasets"] | None = None,
-        pull: float = 0.0,
+        pull: float | None = None,
         worst: bool = False,
         base: float = 2,
     ) -> BestSizes:
@@ -636,7 +636,7 @@ class Mixture:
         lower, upper : float, mapping or array_like, optional
             Bounds on shares: for all datasets, for some by name, or one per dataset.
         available : mapping or array_like, optional
-            Amount of each dataset, in the unit of `total`.
+            Amount of each dataset, in the unit of `total`: give both.
         repetitions : float
             How often each may be seen.
         prior, pull : array_like or mapping, float
@@ -789,4 +789,6 @@ def no_mixture(name: str, given: object, kinds: str = "a Mixture") -> NoReturn:
     """Refuse what is no mixture, and say how trees become one."""
     trees = isinstance(given, list | tuple | Mapping | TokenTree)
     how = "; of trees, Mixture.from_trees([a, b, c])" if trees else ""
+    if hasattr(type(given), "mixture"):
+        how = "; of a law, law.mixture(sizes)"
     raise TypeError(f"{name} is a {type(given).__name__}: must be {kinds}{how}")

@@ -136,17 +136,18 @@ def share_bounds(
 ) -> Polytope:
     """The shares that the bounds and the available data allow."""
     n = len(names)
+    if not (checks.is_number(total) and 0 < total < np.inf):
+        raise ValueError(f"total = {total!r}: must be finite and > 0")
+    if not (checks.is_number(repetitions) and repetitions > 0):
+        raise ValueError(f"repetitions = {repetitions!r}: must be > 0")
     low, high = _spread("lower", lower, names, 0.0), _spread("upper", upper, names, 1.0)
     if available is not None:
-        if not repetitions > 0:
-            raise ValueError(f"repetitions = {repetitions}: must be > 0")
         stock = _spread("available", available, names, np.inf)
         high = np.minimum(high, repetitions * stock / total)
     for i in range(n):
         if not 0 <= low[i] <= high[i]:
-            raise ValueError(
-                f"the share of {names[i]!r} would be at least {low[i]:g} and at most {high[i]:g}: no share is"
-            )
+            would = f"the share of {names[i]!r} would be at least {low[i]:g} and at most {high[i]:g}"
+            raise ValueError(f"{would}: no share is; shares lie between 0 and 1")
     high = np.minimum(high, 1.0)
     allowed = Polytope(low, high, np.zeros((0, n)))
     if not low.sum() <= 1 <= high.sum() * (1 + _SLACK):
@@ -199,7 +200,7 @@ def best_shares(
     allowed: Polytope,
     *,
     prior: Any = None,
-    pull: float = 0.0,
+    pull: float | None = None,
     stiffness: Float[np.ndarray, "datasets"] | None = None,
     names: Sequence[str] = (),
     worst: bool = False,
@@ -209,16 +210,20 @@ def best_shares(
     With a stiffness, q ~ sum s_j w_j p_j. Then f is convex in the shares u_j ~ s_j w_j of q, and bounds on w
     are linear in u.
     """
-    pull = float(pull)
-    if not 0 <= pull < np.inf:
+    if pull is not None and not (checks.is_number(pull) and 0 <= pull < np.inf):
         raise ValueError(f"pull = {pull!r}: must be finite and >= 0")
-    given = None
+    if prior is not None and pull is None:
+        raise ValueError("prior: without a pull it has no effect; give pull, as in pull=0.1")
+    given, pull = None, float(pull or 0)
     if pull or prior is not None:
         if prior is None:
             raise ValueError(f"pull = {pull}: needs a prior to pull to")
         given = _spread("prior", prior, names, 0.0)
-        if not (given[allowed.upper > 0] > 0).all():
-            raise ValueError("prior must give every dataset that may have a share a weight > 0")
+        without = np.flatnonzero((allowed.upper > 0) & ~(given > 0)).tolist()
+        if without:
+            which = ", ".join(repr(names[i]) for i in without)
+            rule = "every dataset that may have a share needs a weight > 0; for no share, set upper to 0"
+            raise ValueError(f"prior gives {which} no weight: {rule}")
     each = np.ones(len(rows)) if stiffness is None else stiffness
     seen = target > 0
     t, p = target[seen], rows[:, seen]

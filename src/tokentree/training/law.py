@@ -189,7 +189,7 @@ class MixingLaw(Made):
             raise ValueError("runs has no measured loss: at least one rate must be a number")
         if scales not in (None, *SCALES):
             raise ValueError(f"scales = {scales!r}: must be one of {', '.join(map(repr, SCALES))}")
-        if smoothing is not None and not 0 < smoothing < np.inf:
+        if smoothing is not None and not (checks.is_number(smoothing) and 0 < smoothing < np.inf):
             raise ValueError(f"smoothing = {smoothing!r}: must be finite and > 0")
         leaves = None if n_leaves is None else checks.integer("n_leaves", n_leaves, 2)
         starts, folds = checks.integer("starts", starts, 1), checks.integer("folds", folds, 2)
@@ -271,8 +271,8 @@ class MixingLaw(Made):
         Parameters
         ----------
         sizes : array_like, shape (N,) or (A, N), a mapping of names to sizes, or BestSizes
-            Size of each dataset, at least 0; only proportions matter. Datasets missing from a mapping have
-            size 0.
+            Size of each dataset, at least 0; only proportions matter. A Series or DataFrame labelled with
+            names is read by name. Datasets that are not named have size 0.
         parameters, tokens : float or array_like, shape (A,)
             N and D, for the joint law only.
 
@@ -391,7 +391,7 @@ class MixingLaw(Made):
         available: Mapping[str, float] | Annotated[Numbers, "datasets"] | None = None,
         repetitions: float = 1.0,
         prior: Annotated[Numbers, "datasets"] | Mapping[str, float] | None = None,
-        pull: float = 0.0,
+        pull: float | None = None,
         worst: bool = False,
         parameters: float | None = None,
         tokens: float | None = None,
@@ -406,13 +406,13 @@ class MixingLaw(Made):
         lower, upper : float, mapping or array_like, optional
             Bounds on shares: for all datasets, for some by name, or one per dataset.
         available : mapping or array_like, optional
-            Amount of each dataset, in the unit of `total`.
+            Amount of each dataset, in the unit of `total`: give both.
         repetitions : float
             How often each may be seen.
         prior : mapping or array_like, optional
             Mixture towards which the shares are pulled. With ``scales="stiffness"`` it and the shares are
             weighted by stiffness.
-        pull : float
+        pull : float, optional
             Multiple of KL(shares \|\| prior), in nats, that is added to the target.
         worst : bool
             Find the largest value instead, as a control. It lies at a vertex of the bounds. Without bounds
@@ -470,7 +470,8 @@ class MixingLaw(Made):
         Parameters
         ----------
         runs : TrainingRuns
-            Runs on the same datasets; a few suffice, at least two for every loss.
+            Runs on the same datasets, of one model size and number of tokens; a few suffice, at least two for
+            every loss.
         scales : "own" or "shared"
             A scale per loss, or one for all.
 
@@ -481,12 +482,16 @@ class MixingLaw(Made):
         Raises
         ------
         ValueError
-            If a dataset is unknown to the law, or a loss was not measured when it was fitted.
+            If a dataset is unknown to the law, a loss was not measured when it was fitted, or model sizes or
+            tokens differ.
         """
         if scales not in ("own", "shared"):
             raise ValueError(f"scales = {scales!r}: must be 'own' or 'shared'")
         runs = in_order(runs, self.names)
-        data, _ = _data(runs, None)
+        data, reference = _data(runs, None)
+        if reference is not None:
+            rule = "a law is transferred to models of one size and one number of tokens; take a subset"
+            raise ValueError(f"runs differ in parameters or tokens: {rule}")
         every = (*self.names, *self.tasks)
         for row in data.rows:
             name = (*runs.names, *runs.tasks)[row]
@@ -568,12 +573,21 @@ class MixingLaw(Made):
         ------
         ValueError
             If there are no replicates, or the level is not between 0 and 1.
+        TypeError
+            If `of` is no function, or returns something other than numbers.
         """
         if not self.replicates:
             raise ValueError("the law has no replicates: use law.bootstrap(runs).interval(...)")
-        if not 0 < level < 1:
+        if not (checks.is_number(level) and 0 < level < 1):
             raise ValueError(f"level = {level!r}: must be between 0 and 1")
-        found = np.array([of(law) for law in self.replicates], dtype=np.float64)
+        if not callable(of):
+            rule = "must be a function of a law, as lambda law: law.predict(sizes)"
+            raise TypeError(f"of is a {type(of).__name__}: {rule}")
+        each = [of(law) for law in self.replicates]
+        if isinstance(each[0], Result):
+            rule = "must return numbers, as lambda law: law.best_sizes(target).sizes"
+            raise TypeError(f"of returns a {type(each[0]).__name__}: {rule}")
+        found = np.array(each, dtype=np.float64)
         low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 
@@ -695,6 +709,11 @@ def _data(
 ) -> tuple[Data, Float[np.ndarray, "2"] | None]:
     """The runs prepared for fitting, and the reference logarithms of N and D."""
     size = None
+    for given, missing in (("parameters", "tokens"), ("tokens", "parameters")):
+        values: Float[np.ndarray, "runs"] | None = getattr(runs, given)
+        if values is not None and getattr(runs, missing) is None and np.ptp(values):
+            rule = f"give {missing} too, if only the same for all, or fit a subset"
+            raise ValueError(f"{given} of the runs differ, and no {missing} are given: {rule}")
     if runs.parameters is not None and runs.tokens is not None:
         logs = np.log(np.column_stack([runs.parameters, runs.tokens]))
         if reference is not None or np.ptp(logs, axis=0).any():

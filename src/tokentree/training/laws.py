@@ -531,7 +531,7 @@ def _fitting_data(
     checked_runs(runs)
     if not runs.measured.any():
         raise ValueError("runs has no measured loss: at least one rate must be a number")
-    if not 0 < smoothing < np.inf:
+    if not (checks.is_number(smoothing) and 0 < smoothing < np.inf):
         raise ValueError(f"smoothing = {smoothing!r}: must be finite and > 0")
     data, reference = _data(runs, None)
     if reference is not None and not getattr(law, "joint", False):
@@ -714,6 +714,8 @@ def compare(
     ------
     ValueError
         If there are no laws or only one mixture, or a law cannot be fitted.
+    TypeError
+        If `laws` is no mapping of names to classes or functions, or `runs` are not `TrainingRuns`.
 
     Examples
     --------
@@ -724,8 +726,16 @@ def compare(
     >>> bool(found.r2[1] > 0.999 > found.r2[0])
     True
     """
+    rule = "as {'linear': LinearLaw, 'tree': lambda runs: MixingLaw.fit(runs, n_leaves=20)}"
+    if not isinstance(laws, Mapping):
+        raise TypeError(f"laws is a {type(laws).__name__}: must map names to laws, {rule}")
+    for name, law in laws.items():
+        if not callable(law):
+            kind = f"laws[{name!r}] is a {type(law).__name__}"
+            raise TypeError(f"{kind}: must be a class or a function that fits a law to runs, {rule}")
     if not laws:
         raise ValueError("laws is empty: must name at least one law")
+    checked_runs(runs)
     fold = fitting.folds(runs.weights, checks.integer("folds", folds, 2), np.random.default_rng(seed))
     if not fold.any():
         raise ValueError("runs has one mixture: must have at least two, so that one can be left out")

@@ -69,9 +69,10 @@ class TrainingRuns:
         Amount of dataset j that run a was trained on, in any unit, which may differ between runs: finite, >=
         0, with a positive sum in every row. Shares are allowed.
     rates : array_like, shape (A, N + K)
-        Losses in nats, first on the N datasets, then on the K tasks; NaN where not measured.
+        Losses in nats, first on the N datasets, then on the K tasks; NaN where not measured. A DataFrame with
+        a dataset among its columns is read by name.
     names : N distinct strings, optional
-        Names of the datasets. Default: "D1", "D2", ...
+        Names of the datasets. Default: the columns of a DataFrame, else "D1", "D2", ...
     tasks : K distinct strings
         Names of the losses that belong to no dataset, other than those of the datasets.
     parameters, tokens : array_like, shape (A,), optional
@@ -120,6 +121,10 @@ class TrainingRuns:
         errors: Annotated[Numbers, "runs losses"] | None = None,
         labels: Iterable[str] | None = None,
     ) -> None:
+        columns = checks.labels_of(sizes)
+        if names is None and columns and all(isinstance(column, str) for column in columns):
+            names = columns
+        _same_rows(sizes, rates)
         self._sizes = _checked_sizes(sizes)
         self._names = checks.distinct_names(names, self.n_datasets, "dataset", "D")
         self._tasks = _task_names(tasks, self._names)
@@ -138,10 +143,10 @@ class TrainingRuns:
         self._labels = None if labels is None else self._label_names(labels)
 
     def _losses_array(self, name: str, value: Numbers) -> Float[np.ndarray, "runs losses"]:
-        array = _floats(name, value)
-        losses = self.n_datasets + len(self._tasks)
-        if array.shape != (self.n_runs, losses):
-            rule = f"({self.n_runs}, {losses}): a row for each run, a column for each dataset and each task"
+        array = _floats(name, value, self.losses)
+        shape = self.n_runs, len(self.losses)
+        if array.shape != shape:
+            rule = f"{shape}: a row for each run, a column for each dataset and each task"
             raise ValueError(f"{name} has shape {array.shape}: must be {rule}")
         return _frozen(array)
 
@@ -207,6 +212,8 @@ class TrainingRuns:
         ValueError
             If a size is missing, a number cannot be read, a run occurs twice, no column is found, two losses
             match one dataset, or two datasets match one loss. The error names the file, line and column.
+        TypeError
+            If a path, a column or `losses` is of another kind.
         OSError
             If a file cannot be read.
 
@@ -547,6 +554,8 @@ class TrainingRuns:
         ------
         ValueError
             If `z` is negative or not finite.
+        TypeError
+            If `certified` is not a boolean.
 
         Notes
         -----
@@ -563,6 +572,8 @@ class TrainingRuns:
         >>> runs.monotone().holds, runs.gaps().round(2)
         (True, array([0. , 1.7]))
         """
+        if not isinstance(certified, bool | np.bool_):
+            raise TypeError(f"certified = {certified!r}: must be True or False; name the other, as in z=2")
         z = _multiple(z)
         pairs = violated = 0
         worst, worst_pair = -np.inf, None
@@ -731,8 +742,17 @@ def checked_runs(runs: object) -> TrainingRuns:
     return runs
 
 
-def _floats(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
-    """`value` as float64; columns or rows by name are a table."""
+def _same_rows(sizes: Numbers, rates: Numbers) -> None:
+    """Refuse two data frames whose rows are not the same runs."""
+    if hasattr(sizes, "columns") and hasattr(rates, "columns"):
+        one, two = (list(getattr(frame, "index", ())) for frame in (sizes, rates))
+        if one != two:
+            rule = "align them with rates.loc[sizes.index], or pass .to_numpy() of both"
+            raise ValueError(f"sizes and rates are data frames with different indices: {rule}")
+
+
+def _floats(name: str, value: Numbers, losses: tuple[str, ...] | None = None) -> Float[np.ndarray, "..."]:
+    """`value` as float64, its columns in the order of `losses`; columns or rows by name are a table."""
     if isinstance(value, Mapping) or (
         isinstance(value, list | tuple) and isinstance(next(iter(value), 0), Mapping)
     ):
@@ -740,7 +760,7 @@ def _floats(name: str, value: Numbers) -> Float[np.ndarray, "..."]:
             f"{name} holds numbers by name: must be (runs, {'datasets' if name == 'sizes' else 'losses'}); a "
             "table with a column for each is read by TrainingRuns.from_frame(frame, sizes=..., rates=...)"
         )
-    return checks.float_array(name, value)
+    return checks.float_array(name, checks.by_name(name, value, losses, np.nan))
 
 
 def _checked_sizes(value: Numbers) -> Float[np.ndarray, "runs datasets"]:
@@ -775,6 +795,6 @@ def _frozen(array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 
 
 def _multiple(z: float) -> float:
-    if not 0 <= z < np.inf:
+    if not (checks.is_number(z) and 0 <= z < np.inf):
         raise ValueError(f"z = {z!r}: a number of standard errors must be finite and >= 0")
     return float(z)

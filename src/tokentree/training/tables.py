@@ -26,6 +26,9 @@ _LABELS = ("run", "run_id", "name", "index", "")
 _LOSS_WORDS = frozenset(["loss", "nll", "metric", "metrics", "train", "val", "validation", "eval", "test"])
 """Words that a header may add to the name of a dataset even if no other header adds them."""
 
+_LOSSES = frozenset(["loss", "nll"])
+"""Words of which no header of sizes has any."""
+
 _BY_HAND = "name its loss with losses={dataset: column, or None}"
 
 _WORD = r"[^\W_]+"
@@ -83,7 +86,7 @@ class Table:
         try:
             text = Path(path).read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{name} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
+            raise ValueError(f"{name} is not UTF-8 at byte {error.start}: save it as CSV in UTF-8") from None
         try:
             mark = max(",;\t", key=lambda mark: len(next(_rows(text, mark), (0, []))[1]))
             (_, header), *body = _rows(text, mark)
@@ -135,7 +138,10 @@ class Table:
                 named[header] = name
             return named
         found: dict[str, str | None] = {}
-        for pattern in [wanted] if isinstance(wanted, str) else wanted:
+        rule = "must be a column or pattern, as in 'weight_*', or several in a list"
+        for pattern in [wanted] if isinstance(wanted, str) else checks.items(argument, wanted, rule):
+            if not isinstance(pattern, str):
+                raise TypeError(f"{argument} has {pattern!r}: {rule}")
             headers = [pattern] if pattern in self.columns else matching(self.columns, pattern)
             if not headers:
                 raise ValueError(f"{argument} = {pattern!r}: no such column in {self.name}; {self.has}")
@@ -150,15 +156,20 @@ class Table:
         """A column as text."""
         return [str(cell).strip() for cell in self.columns[header]]
 
-    def numbers(self, header: str, rows: Sequence[int], needed: bool) -> Float[np.ndarray, "rows"]:
-        """A column as numbers: finite and >= 0 if `needed`, otherwise NaN where nothing was measured."""
+    def numbers(
+        self, header: str, rows: Sequence[int], needed: bool, instead: str = ""
+    ) -> Float[np.ndarray, "rows"]:
+        """A column as numbers: finite and >= 0 if `needed`, otherwise NaN where nothing was measured.
+
+        The error about a cell that is no number says what to do `instead`.
+        """
         column = self.columns[header]
         given = checks.plain_array(header, column) if checks.is_array(column) else None
         if given is not None and given.dtype.kind in "iuf":
             numbers = checks.float_array(f"{self.name}[{header!r}]", given)[list(rows)]
         else:
             cells = list(column)
-            numbers = np.array([self._number(header, row, cells[row]) for row in rows])
+            numbers = np.array([self._number(header, row, cells[row], instead) for row in rows])
         unfit = ~((numbers >= 0) & (numbers < np.inf)) if needed else np.isinf(numbers)
         if unfit.any():
             at = int(np.flatnonzero(unfit)[0])
@@ -167,7 +178,7 @@ class Table:
             raise ValueError(f"{self.place(header, rows[at])} is {found}: {rule}")
         return numbers
 
-    def _number(self, header: str, row: int, cell: Any) -> float:
+    def _number(self, header: str, row: int, cell: Any, instead: str) -> float:
         text = str(cell).strip()
         if text.lower() in _MISSING:
             return np.nan
@@ -178,8 +189,7 @@ class Table:
                 raise TypeError
             return float(text if isinstance(cell, str) else cell)
         except (TypeError, ValueError):
-            place = self.place(header, row)
-            raise ValueError(f"{place} = {cell!r}: must be a number; say which columns are which") from None
+            raise ValueError(f"{self.place(header, row)} = {cell!r}: must be a number{instead}") from None
 
 
 def _rows(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
@@ -212,6 +222,13 @@ class Asked(NamedTuple):
     losses: Mapping[str, str | None] | None
 
 
+def _check_headers(asked: Asked) -> None:
+    for argument in ("run", "parameters", "tokens"):
+        header = getattr(asked, argument)
+        if not isinstance(header, str | None):
+            raise TypeError(f"{argument} is a {type(header).__name__}: must be the header of a column")
+
+
 class _Joined(NamedTuple):
     """Two tables, possibly the same one, and the pairs of rows that belong together."""
 
@@ -220,12 +237,13 @@ class _Joined(NamedTuple):
     key: str | None
     left_out: Mapping[str, tuple[str, ...]]
 
-    def numbers(self, side: int, header: str, needed: bool) -> Float[np.ndarray, "rows"]:
-        return self.tables[side].numbers(header, self.rows[side], needed)
+    def numbers(self, side: int, header: str, needed: bool, instead: str = "") -> Float[np.ndarray, "rows"]:
+        return self.tables[side].numbers(header, self.rows[side], needed, instead)
 
 
 def from_table(table: Table, asked: Asked) -> tuple[dict[str, Any], Source]:
     """Arguments of `TrainingRuns` from a table of both sizes and losses, and their source."""
+    _check_headers(asked)
     if asked.run is not None:
         table.column("run", asked.run)
     others = {asked.parameters, asked.tokens, asked.run, *_LABELS}
@@ -246,6 +264,10 @@ def from_files(
     sizes_path: str | os.PathLike[str], rates_path: str | os.PathLike[str], asked: Asked
 ) -> tuple[dict[str, Any], Source]:
     """Arguments of `TrainingRuns` from CSV files, and their source."""
+    for argument, path in (("sizes_path", sizes_path), ("rates_path", rates_path)):
+        if not isinstance(path, str | os.PathLike):
+            rule = "must be the path of a CSV file; TrainingRuns.from_frame reads tables"
+            raise TypeError(f"{argument} is a {type(path).__name__}: {rule}")
     one, two = Path(sizes_path).name, Path(rates_path).name
     if os.path.samefile(sizes_path, rates_path):
         if asked.sizes is None and asked.rates is None:
@@ -254,6 +276,7 @@ def from_files(
         table = Table.from_csv(sizes_path, one)
         found = (label for label in _LABELS[:2] if label in table.columns)
         return from_table(table, asked._replace(run=next(found, None) if asked.run is None else asked.run))
+    _check_headers(asked)
     if one == two:
         one, two = os.fspath(sizes_path), os.fspath(rates_path)
     tables = Table.from_csv(sizes_path, one), Table.from_csv(rates_path, two)
@@ -310,13 +333,28 @@ def _arguments(
     for argument, headers, table in (("sizes", sizes, first), ("rates", rates, second)):
         if not headers:
             raise ValueError(f"{argument}: no column of {table.name} is left; {table.has}")
+    if not isinstance(asked.losses, Mapping | None):
+        rule = "must map datasets to columns of losses; rates= selects these columns"
+        raise TypeError(f"losses = {asked.losses!r}: {rule}")
+    named = [[not _LOSSES.isdisjoint(_words(header.lower())) for header in side] for side in (sizes, rates)]
+    if all(named[0]) and not any(named[1]):
+        raise ValueError(
+            f"sizes: all columns are named losses, as {next(iter(sizes))!r}: exchange the tables"
+        )
     datasets = _datasets(sizes)
     matches = _matches(datasets, sizes, rates, asked.losses or {})
     never = np.full(len(joined.rows[1]), np.nan)
-    read = {name: joined.numbers(1, header, False) for name, header in matches.items()}
+    # A column that nobody asked for may hold anything.
+    of_sizes = (
+        "" if asked.sizes is not None else "; name the columns of sizes with sizes=, as in sizes='weight_*'"
+    )
+    of_losses = (
+        "" if asked.rates is not None else "; name the columns of losses with rates=, as in rates='*_loss'"
+    )
+    read = {name: joined.numbers(1, header, False, of_losses) for name, header in matches.items()}
     tasks = [name for name in matches if name not in datasets]
     arguments: dict[str, Any] = {
-        "sizes": np.stack([joined.numbers(0, header, True) for header in sizes], axis=1),
+        "sizes": np.stack([joined.numbers(0, header, True, of_sizes) for header in sizes], axis=1),
         "rates": np.stack([read.get(name, never) for name in [*datasets, *tasks]], axis=1),
         "names": list(datasets),
         "tasks": tasks,

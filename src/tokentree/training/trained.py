@@ -137,9 +137,10 @@ class TrainedMixture:
     Notes
     -----
     The law of joint compression does not need a token tree: for any model the minimum of F is concave in the
-    sizes, and the rates are its slopes. So `rates` and `response` are the analogues of those of `Mixture`,
-    for a module at a minimum. A network's symmetries make H singular but do no harm: the pseudo-inverse gives
-    the same R. Every flat direction orthogonal to all gradients is treated as a symmetry.
+    sizes, and the rates are its slopes. So `rates` and `response` are the analogues of those of `Mixture`, by
+    default in bits too, for a module at a minimum. A network's symmetries make H singular but do no harm: the
+    pseudo-inverse gives the same R. Every flat direction orthogonal to all gradients is treated as a
+    symmetry.
 
     A model in float32 is converted as it is. A module that computes internally in float32 or less keeps that
     rounding, and its gradient will not fall below about 10^-7 of its terms. Attention is computed by torch's
