@@ -617,6 +617,18 @@ def test_disjoint_alignment_stays_finite():
     assert found.step == 1e-12
 
 
+def test_what_a_long_alignment_leaves_of_pretraining_alone_stays_finite():
+    # Slices keep exp(-j n), n = 333.5, of the first leaf; two of them together are below the least float64.
+    n = -math.log1p(-1e-3) * 10**6 / 3
+    found = simulate_resistance(Mixture([[1, 1], [0, 1]], [10**12, 10**6]), step=1e-3, base=math.e)
+    assert np.isfinite(found.training_loss).all()
+    for i, (k, l) in enumerate(found.pairs):
+        kept = math.exp(-k * n) / 2
+        # KL(q_k || q_l) = kept (log(kept / kept') - 1), but for the much smaller kept'.
+        assert found.excess_loss[1, i, 1, 0] == pytest.approx(kept * ((l - k) * n - 1), rel=1e-9, abs=0)
+    assert (found.excess_gap[1, :2] < 0).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

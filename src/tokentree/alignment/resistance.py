@@ -173,7 +173,12 @@ def simulate_resistance(
                 lefts, shares = move(examples, n_p + start * chunk, speed)
                 for j, (left, share) in enumerate(zip(lefts, shares, strict=True)):
                     model = left * models[start - 1] + share * target
-                    excess[r, i, d, j] = divergence_terms(target, model, left * ahead).sum() / unit
+                    terms = divergence_terms(target, model, left * ahead)
+                    if speed is not None:
+                        # What is left of D_p alone decays too far for float64, its logarithm does not.
+                        steps = (start - end) * chunk + examples[j]
+                        terms = np.where(np.isinf(terms), target * (speed * steps - 1), terms)
+                    excess[r, i, d, j] = terms.sum() / unit
             far = moved[k - 1] > 1 / 2
             logs = _logs(models[k - 1], after if far else before, (-kept if far else moved)[k - 1] * u)
             entropy_gap[r, i] = -gap * (u @ logs) / unit - excess[r, i, 0, 0]
