@@ -105,6 +105,17 @@ def test_the_certificate_knows_a_narrow_bound(upper, stiffness):
     assert value(target, rows, u / u.sum()) >= found.value - found.gap - 1e-14 * abs(found.value)
 
 
+@given(problems(most=2), st.floats(0.01, 0.9), st.sampled_from(10.0 ** np.arange(-16, -5)), st.booleans())
+def test_bounds_with_hardly_any_room(problem, low, room, beside):
+    target, rows, _ = problem
+    lower = {"a": low, "b": 1 - low - room} if beside else {"a": low}
+    found = best_shares(target, rows, share_bounds("ab", lower, {"a": low + room}, None, 1.0, 1.0))
+    assert low - 1e-12 <= found.shares[0] <= low + room + 1e-12
+    rounding = 1e-13 * target.sum() * (1 + np.abs(np.log(rows)).max())
+    for end in (low, low + room):
+        assert value(target, rows, np.array([end, 1 - end])) >= found.value - found.gap - rounding
+
+
 @given(problems(), st.floats(1e-3, 10))
 def test_a_pull_is_one_more_spring(problem, pull):
     """At the optimum the slope of the rate balances that of the pull, whatever the dataset."""

@@ -322,6 +322,9 @@ class Problem:
         rows = np.vstack([identity, -identity[upper], allowed.rows[:, free]])
         edge = np.concatenate([allowed.lower[free], -allowed.upper[free][upper], -(allowed.rows @ fixed)])
         slack = rows @ x - edge
+        if not (slack > 0).all():
+            # No float64 lies between the bounds; the gap says what that costs.
+            return start
         multiplier = weight / len(slack) / slack
         for _ in range(_STEPS):
             q = base + x @ p
@@ -342,8 +345,8 @@ class Problem:
             moved = rows @ step
             turned = aim / slack - multiplier - multiplier / slack * moved
             length = min(1.0, 0.99 * _room(slack, moved), 0.99 * _room(multiplier, turned))
-            x, multiplier = x + length * step, multiplier + length * turned
-            slack = rows @ x - edge
+            # Not rows @ x - edge, which is rounded to 0 near a bound.
+            x, slack, multiplier = x + length * step, slack + length * moved, multiplier + length * turned
         raise ArithmeticError(f"the best shares were not found in {_STEPS} steps: the gap is {products:.1e}")
 
 
