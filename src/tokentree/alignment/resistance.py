@@ -42,8 +42,8 @@ class Resistance(Result):
         of the target.
     entropy_gap, excess_gap : float array, shape (2, P)
         H(theta_l) - H(theta_k), formed without cancellation, and the gap of the excess loss, which is a
-        difference of losses: where one slice moves the model by a fraction f, its relative error is about
-        1e-16 / f.
+        difference of losses: where a slice changes the model's masses by a fraction f, its relative error is
+        about 1e-16 / f.
     step : float
         Step size of the fixed-step regime.
     unexpanded : float
