@@ -694,6 +694,18 @@ def test_drops_keep_their_digits_where_pretraining_data_are_negative_data(case, 
     np.testing.assert_allclose(found.drop[0], expected, rtol=1e-12)
 
 
+@given(cases(), st.sampled_from([1e-3, 0.04, 0.5]))
+def test_falls_keep_their_digits_where_the_score_has_levelled_off(case, step):
+    found = simulate_rebound(Mixture(*case), step=step)
+    np.testing.assert_allclose(found.fall, np.diff(found.drop), atol=1e-15)
+    # The last examples divide what is left of the drop by (1 - step)^-1000, less where D_p has other leaves.
+    p, a, t = shares(case[0])
+    assume(all(y + z or not x for x, y, z in zip(p, a, t, strict=True)))
+    gap = found.drop[1, :, -1] / -math.expm1(2000 * math.log1p(-step))
+    kept = [math.exp(n * math.log1p(-step)) for n in (1000, 2000)]
+    np.testing.assert_allclose(found.fall[1, :, -1], gap * (kept[0] - kept[1]), rtol=1e-11)
+
+
 @given(cases(), st.integers(0, 9), st.integers(1, 10**15))
 def test_the_score_of_negative_data_is_approached_and_never_reached(case, elsewhere, n_p):
     (a, t, _), _ = case

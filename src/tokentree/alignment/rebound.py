@@ -37,6 +37,8 @@ class Rebound(Result):
     score, drop : float arrays, shape (2, P, N)
         Share of D_a in the model, and its decrease from that without negative data; the drop is formed
         without cancellation, and is negative where the score rises.
+    fall : float array, shape (2, P, N - 1)
+        Decrease from each number of negative examples to the next, likewise.
     needed : float array, shape (2, P)
         Negative examples that bring the score down to `level`: 0 if it is there already, inf if it stays
         above. Scores that agree within rounding count as equal.
@@ -54,6 +56,7 @@ class Rebound(Result):
     negative: Float[np.ndarray, "negative"]
     score: Float[np.ndarray, "2 positive negative"]
     drop: Float[np.ndarray, "2 positive negative"]
+    fall: Float[np.ndarray, "2 positive steps"]
     needed: Float[np.ndarray, "2 positive"]
     level: float
     score_pretrain: float
@@ -65,7 +68,7 @@ class Rebound(Result):
     @property
     def first_drop(self) -> Float[np.ndarray, "2 positive"]:
         """R: the fall of the score over the first negative examples, 100 in the paper."""
-        return np.asarray(self.drop[..., 1] - self.drop[..., 0])
+        return np.asarray(self.fall[..., 0])
 
     @property
     def falls_faster(self) -> Bool[np.ndarray, "2"]:
@@ -175,21 +178,25 @@ def simulate_rebound(
 
     n_p = float(mixture.exact_sizes[roles[0]])
     score, drop = np.zeros((2, 2, positives.size, negatives.size))
+    fall = np.zeros((2, positives.size, negatives.size - 1))
     needed = np.zeros((2, positives.size))
     for r, speed in enumerate((None, speed_of(step))):
         kept, moved = move(positives, n_p, speed)
-        held = kept * part + moved
-        left, share_t = move(negatives, (n_p + positives)[:, None], speed)
-        gap = (kept * above_t + moved * 2 * top) / held
-        drop[r] = gap[:, None] * share_t / (left * held[:, None] + share_t)
-        score[r] = 0.5 + ((kept * ours + moved * top) / held)[:, None] - drop[r]
+        held, total = (kept * part + moved)[:, None], (n_p + positives)[:, None]
+        left, share_t = move(negatives, total, speed)
+        further = left[..., :-1] * move(np.diff(negatives), total + negatives[:-1], speed)[1]
+        gap = (kept * above_t + moved * 2 * top)[:, None] / held
+        whole = left * held + share_t
+        drop[r] = gap * share_t / whole
+        fall[r] = gap * held * further / (whole[:, 1:] * whole[:, :-1])
+        score[r] = 0.5 + (kept * ours + moved * top)[:, None] / held - drop[r]
         # At the level, (1 - s) above = s below.
         above, below = kept * beyond[0] + moved * beyond[1], -beyond[2]
         odds = np.where(above > 0, above / below if below > 0 else np.inf, 0.0)
         needed[r] = (n_p + positives) * odds if speed is None else np.log1p(odds) / speed
     aim, start = 0.5 + aim, 0.5 + start
     scores, share = (start, 0.5 + top, 0.5 - top), float(mixture.unexpanded[roles].max())
-    return Rebound(positives, negatives, score, drop, needed, aim, *scores, float(step), share)
+    return Rebound(positives, negatives, score, drop, fall, needed, aim, *scores, float(step), share)
 
 
 def _mean(row: Float[np.ndarray, "leaves"], values: Float[np.ndarray, "leaves"], other: Any = 0.0) -> float:
