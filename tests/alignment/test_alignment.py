@@ -195,6 +195,22 @@ def test_published_form_takes_twice_the_alignment_data(parts, k):
     assert least_alignment_budget(mixture, 0).ratio == parts - 1
 
 
+@given(st.lists(st.integers(-9, 9), min_size=6, max_size=6), st.integers(0, 3))
+def test_rates_keep_their_digits_where_datasets_nearly_coincide(moves, missing):
+    counts = [10**6 + move for move in moves]
+    rows = [[*counts[:3], missing], [*counts[3:], 0], [*counts[:3], missing]]
+    p, a, q = models(rows, [3, 1, 1], 0)
+    assume(p != a)
+    with mpmath.workdps(60):
+        terms = [(x, y / z) for x, y, z in zip(a, q, p, strict=True) if x]
+        gain = mpmath.fsum(
+            mpmath.mpf(x.numerator) / x.denominator * mpmath.log(mpmath.mpf(y.numerator) / y.denominator)
+            for x, y in terms
+        )
+    found = inverse_alignment_budget(Mixture(rows, [3, 1, 1]), 0, distance="rate", base=math.e)
+    assert found.before == pytest.approx(float(gain), rel=1e-8, abs=0)
+
+
 def test_exact_restoration_is_found_exactly():
     # 7 a + 3 b is proportional to p, as are 7 sevenths of a and 3 thirds of b.
     p, a = [3, 3, 4], [4, 3, 0]
@@ -490,8 +506,17 @@ def test_gap_of_the_loss_is_the_entropies_gap_and_the_excess_gap(case):
     np.testing.assert_array_equal(found.inverse_easier_by_loss, found.loss_gap > 0)
 
 
-def test_entropy_gap_keeps_its_digits():
-    rows, sizes = [[5, 3, 2], [1, 1, 2]], [10**12, 3]
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        ([[5, 3, 2], [1, 1, 2]], [10**12, 3]),
+        # From or towards equal answers, where u . log q is of second order.
+        ([[1, 1, 1, 1], [8, 1, 1, 0]], [10**15, 1]),
+        ([[8, 1, 1, 0], [1, 1, 1, 1]], [1, 10**15]),
+        ([[2, 2, 1, 0], [0, 0, 0, 3]], [10**9, 1]),
+    ],
+)
+def test_entropy_gap_keeps_its_digits(rows, sizes):
     found = simulate_resistance(Mixture(rows, sizes), base=math.e)
     with mpmath.workdps(60):
         thetas = slice_models(rows, sizes, 3, 0)[0]
@@ -499,6 +524,7 @@ def test_entropy_gap_keeps_its_digits():
             -mpmath.fsum(
                 mpmath.mpf(x.numerator) / x.denominator * mpmath.log(mpmath.mpf(x.numerator) / x.denominator)
                 for x in q
+                if x
             )
             for q in thetas
         ]
@@ -591,6 +617,18 @@ def test_disjoint_alignment_stays_finite():
     assert found.step == 1e-12
 
 
+def test_what_a_long_alignment_leaves_of_pretraining_alone_stays_finite():
+    # Slices keep exp(-j n), n = 333.5, of the first leaf; two of them together are below the least float64.
+    n = -math.log1p(-1e-3) * 10**6 / 3
+    found = simulate_resistance(Mixture([[1, 1], [0, 1]], [10**12, 10**6]), step=1e-3, base=math.e)
+    assert np.isfinite(found.training_loss).all()
+    for i, (k, l) in enumerate(found.pairs):
+        kept = math.exp(-k * n) / 2
+        # KL(q_k || q_l) = kept (log(kept / kept') - 1), but for the much smaller kept'.
+        assert found.excess_loss[1, i, 1, 0] == pytest.approx(kept * ((l - k) * n - 1), rel=1e-9, abs=0)
+    assert (found.excess_gap[1, :2] < 0).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -641,6 +679,50 @@ def test_drops_keep_their_digits():
 
     expected = [[float(score(n, 0) - score(n, m)) for m in NEGATIVE] for n in POSITIVE]
     np.testing.assert_allclose(found.drop[0], expected, rtol=1e-12)
+
+
+@given(cases(), st.integers(1, 10**15))
+def test_drops_keep_their_digits_where_pretraining_data_are_negative_data(case, n_p):
+    (a, t, _), _ = case
+    found = simulate_rebound(Mixture([t, a, t], [n_p, 1, 1]))
+    a, t = shares([a, t])
+    rise = 2 * (exact_score(a, a, t) - HALF)
+    # The aligned model scores (1 - s) rise above D_t, and so does it after D_t.
+    expected = [
+        [float(rise * n * m / ((n_p + n) * (n_p + n + m))) for m in NEGATIVE] for n in map(Fraction, POSITIVE)
+    ]
+    np.testing.assert_allclose(found.drop[0], expected, rtol=1e-12)
+
+
+@given(cases(), st.sampled_from([1e-3, 0.04, 0.5]))
+def test_falls_keep_their_digits_where_the_score_has_levelled_off(case, step):
+    found = simulate_rebound(Mixture(*case), step=step)
+    np.testing.assert_allclose(found.fall, np.diff(found.drop), atol=1e-15)
+    # The last examples divide what is left of the drop by (1 - step)^-1000, less where D_p has other leaves.
+    p, a, t = shares(case[0])
+    assume(all(y + z or not x for x, y, z in zip(p, a, t, strict=True)))
+    gap = found.drop[1, :, -1] / -math.expm1(2000 * math.log1p(-step))
+    kept = [math.exp(n * math.log1p(-step)) for n in (1000, 2000)]
+    np.testing.assert_allclose(found.fall[1, :, -1], gap * (kept[0] - kept[1]), rtol=1e-11)
+
+
+@given(cases(), st.integers(0, 9), st.integers(1, 10**15))
+def test_the_score_of_negative_data_is_approached_and_never_reached(case, elsewhere, n_p):
+    (a, t, _), _ = case
+    assume(shares([a]) != shares([t]))
+    mixture = Mixture([[*t, elsewhere], [*a, 0], [*t, 0]], [n_p, 1, 1])
+    assert (simulate_rebound(mixture).needed == math.inf).all()
+
+
+@example(([[3, 5, 2], [1, 8, 7, 4], [1]], [1, 1, 1]))
+@given(cases())
+def test_disjoint_data_score_from_zero_to_one(case):
+    (a, t, _), _ = case
+    only_a, only_t = [*a, *(0 for _ in t)], [*(0 for _ in a), *t]
+    assert (
+        simulate_rebound(Mixture([[*a, *t], only_a, only_t], [9, 1, 1]), level=0).needed == math.inf
+    ).all()
+    assert not simulate_rebound(Mixture([only_a, only_a, only_t], [9, 1, 1]), level=1).needed.any()
 
 
 @given(cases(), st.floats(0.01, 0.9))

@@ -94,6 +94,28 @@ def test_stiffness_and_its_bounds(problem, seed):
             assert stiff(w) >= found.value - found.gap - 1e-9 * target.sum()
 
 
+@pytest.mark.parametrize("upper", [0.4, 1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("stiffness", [1e-4, 1e-2, 1.0, 1e2])
+def test_the_certificate_knows_a_narrow_bound(upper, stiffness):
+    # Only the first dataset has the first leaf, so its share is best at the bound.
+    target, rows, each = np.array([0.6, 0.4]), np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([1.0, stiffness])
+    allowed = share_bounds("ab", None, {"a": upper}, None, 1.0, 1.0)
+    found = best_shares(target, rows, allowed, stiffness=each)
+    u = each * [upper, 1 - upper]
+    assert value(target, rows, u / u.sum()) >= found.value - found.gap - 1e-14 * abs(found.value)
+
+
+@given(problems(most=2), st.floats(0.01, 0.9), st.sampled_from(10.0 ** np.arange(-16, -5)), st.booleans())
+def test_bounds_with_hardly_any_room(problem, low, room, beside):
+    target, rows, _ = problem
+    lower = {"a": low, "b": 1 - low - room} if beside else {"a": low}
+    found = best_shares(target, rows, share_bounds("ab", lower, {"a": low + room}, None, 1.0, 1.0))
+    assert low - 1e-12 <= found.shares[0] <= low + room + 1e-12
+    rounding = 1e-13 * target.sum() * (1 + np.abs(np.log(rows)).max())
+    for end in (low, low + room):
+        assert value(target, rows, np.array([end, 1 - end])) >= found.value - found.gap - rounding
+
+
 @given(problems(), st.floats(1e-3, 10))
 def test_a_pull_is_one_more_spring(problem, pull):
     """At the optimum the slope of the rate balances that of the pull, whatever the dataset."""

@@ -125,6 +125,28 @@ def test_a_gap_keeps_its_digits_beside_much_larger_sums():
     assert gaps[:2].tolist() == [1 / 3, 0]
 
 
+@given(tables(), st.sampled_from([1e9, 1e15, 1e300]))
+def test_a_run_that_diverged_changes_nothing_between_others(table, loss):
+    table |= {"parameters": None, "tasks": ()}
+    n = table["sizes"].shape[1]
+    alone = TrainingRuns(table["sizes"], table["rates"][:, :n])
+    sizes, rates = np.vstack([alone.sizes, np.full(n, 4)]), np.vstack([alone.rates, np.full(n, loss)])
+    diverged = TrainingRuns(sizes, rates)
+    np.testing.assert_array_equal(diverged.regret()[:-1, :-1], alone.regret())
+    np.testing.assert_array_equal(diverged.gaps()[:-1], alone.gaps())
+    # More data of every kind and a larger loss.
+    before, after = alone.monotone(), diverged.monotone()
+    assert after.violated - before.violated == after.pairs - before.pairs
+
+
+@given(st.floats(1e-9, 1e-6), st.floats(0, 0.25))
+def test_errors_of_runs_of_nearly_equal_sizes(more, worse):
+    # 2 standard errors are 0.28 times the step.
+    runs = TrainingRuns([[1, 1], [1 + more, 1]], [[1, 2], [1 + worse, 2]], errors=np.full((2, 2), 0.1))
+    assert runs.monotone().holds
+    assert not runs.monotone(z=0).holds or worse < 1e-6
+
+
 @given(tables() | tables(errors=True), st.booleans(), st.sampled_from([0, 2]))
 def test_monotone_counts_the_pairs_that_disobey(table, sure, z):
     runs = TrainingRuns(**table)

@@ -113,13 +113,20 @@ def _gain(
     before: Float[np.ndarray, "leaves"],
     align: Float[np.ndarray, "leaves"],
 ) -> float:
-    """Sum of align * log(model / before); inf where align has a leaf that `before` lacks."""
+    """Sum of align * log(model / before); inf where align has a leaf that `before` lacks.
+
+    With p for `before` it is sum (align - p) log(model / p) minus sum p log(p / model) - p + model over the
+    leaves of align, and minus the shift of the others: nothing of first order cancels if all are close.
+    """
     on = align > 0
+    elsewhere = shift[~on].sum()
     shift, model, before, align = shift[on], model[on], before[on], align[on]
     if (before == 0).any():
         return math.inf
-    with np.errstate(divide="ignore"):
-        return float(align @ log_ratio(model, before, shift))
+    if (model == 0).any():
+        return -math.inf
+    fallen = divergence_terms(before, model, -shift).sum() + elsewhere
+    return float((align - before) @ log_ratio(model, before, shift) - fallen)
 
 
 def rate_limit(aligned: Aligned, target: Float[np.ndarray, "leaves"]) -> tuple[float, float]:

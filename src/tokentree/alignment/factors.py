@@ -52,6 +52,7 @@ class ReboundFactor(Result):
     positive, negative : float arrays, shapes (P,) and (N,)
         As in `Rebound`.
     score, drop : float arrays, shape (2, V, P, N)
+    fall : float array, shape (2, V, P, N - 1)
         As in `Rebound`.
     unexpanded : float array, shape (V,)
         As in `Rebound`, for each value.
@@ -63,17 +64,18 @@ class ReboundFactor(Result):
     negative: Float[np.ndarray, "negative"]
     score: Float[np.ndarray, "2 values positive negative"]
     drop: Float[np.ndarray, "2 values positive negative"]
+    fall: Float[np.ndarray, "2 values positive steps"]
     unexpanded: Float[np.ndarray, "values"]
 
     @property
     def first_drop(self) -> Float[np.ndarray, "2 values positive"]:
         """R: how far the score falls over the first negative examples."""
-        return np.asarray(self.drop[..., 1] - self.drop[..., 0])
+        return np.asarray(self.fall[..., 0])
 
     @property
     def last_drop(self) -> Float[np.ndarray, "2 values positive"]:
         """How far the score falls over the last negative examples, from 1000 to 2000 in the paper."""
-        return np.asarray(self.drop[..., -1] - self.drop[..., -2])
+        return np.asarray(self.fall[..., -1])
 
     @property
     def grows(self) -> Bool[np.ndarray, "2 positive"]:
@@ -245,6 +247,7 @@ def rebound_by_pretraining(
 
 
 def _factor(factor: str, values: Float[np.ndarray, "values"], found: list[Rebound]) -> ReboundFactor:
-    score, drop = (np.stack([getattr(each, name) for each in found], axis=1) for name in ("score", "drop"))
+    names = ("score", "drop", "fall")
+    score, drop, fall = (np.stack([getattr(each, name) for each in found], axis=1) for name in names)
     shares = np.array([each.unexpanded for each in found])
-    return ReboundFactor(factor, values, found[0].positive, found[0].negative, score, drop, shares)
+    return ReboundFactor(factor, values, found[0].positive, found[0].negative, score, drop, fall, shares)

@@ -19,6 +19,9 @@ POSITIVE, NEGATIVE = (1000, 2000, 5000, 10000), (0, 100, 200, 500, 1000, 2000)
 PAPER_NEEDED = {"Llama2-7B": (961, 844, 801, 729), "Gemma-2B": (923, 853, 709, 598)}
 """The paper's Table 3: unsafe examples needed after `POSITIVE` safe ones."""
 
+_ROUNDING = 2.0**-50
+"""Magnitude of a mean relative to that of its terms, below which it counts as zero."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rebound(Result):
@@ -34,9 +37,11 @@ class Rebound(Result):
     score, drop : float arrays, shape (2, P, N)
         Share of D_a in the model, and its decrease from that without negative data; the drop is formed
         without cancellation, and is negative where the score rises.
+    fall : float array, shape (2, P, N - 1)
+        Decrease from each number of negative examples to the next, likewise.
     needed : float array, shape (2, P)
         Negative examples that bring the score down to `level`: 0 if it is there already, inf if it stays
-        above.
+        above. Scores that agree within rounding count as equal.
     level : float
         The score before the alignment, unless given.
     score_pretrain, score_align, score_perturb : float
@@ -51,6 +56,7 @@ class Rebound(Result):
     negative: Float[np.ndarray, "negative"]
     score: Float[np.ndarray, "2 positive negative"]
     drop: Float[np.ndarray, "2 positive negative"]
+    fall: Float[np.ndarray, "2 positive steps"]
     needed: Float[np.ndarray, "2 positive"]
     level: float
     score_pretrain: float
@@ -62,7 +68,7 @@ class Rebound(Result):
     @property
     def first_drop(self) -> Float[np.ndarray, "2 positive"]:
         """R: the fall of the score over the first negative examples, 100 in the paper."""
-        return np.asarray(self.drop[..., 1] - self.drop[..., 0])
+        return np.asarray(self.fall[..., 0])
 
     @property
     def falls_faster(self) -> Bool[np.ndarray, "2"]:
@@ -156,28 +162,44 @@ def simulate_rebound(
     part, ours = float(p[both > 0].sum()), float(p @ tilt)
     # Means over p_a and p_t are equal and opposite, because the mean over their sum is zero.
     top = float(both @ tilt**2)
+    # How far p_p scores above p_t, and p_a above p_p, times part.
+    above_t, below_a = _mean(p, tilt, part * t), _mean(part * a, tilt, p)
     start = ours / part if part > 0 else math.nan
+    # Scores of p_p, p_a and p_t minus the level, the first times part.
     if level is None:
         aim = start if part > 0 else 0.0
+        beyond = (0.0, below_a / part, -above_t / part) if part > 0 else (0.0, top, -top)
     elif isinstance(level, int | float | np.number) and 0 <= level <= 1:
         aim = float(level) - 0.5
+        beside = np.divide(a, both, out=np.full_like(a, level), where=both > 0) - float(level)
+        beyond = _mean(p, beside), _mean(a, beside), _mean(t, beside)
     else:
         raise ValueError(f"level = {level!r}: must lie between 0 and 1")
 
     n_p = float(mixture.exact_sizes[roles[0]])
     score, drop = np.zeros((2, 2, positives.size, negatives.size))
+    fall = np.zeros((2, positives.size, negatives.size - 1))
     needed = np.zeros((2, positives.size))
     for r, speed in enumerate((None, speed_of(step))):
         kept, moved = move(positives, n_p, speed)
-        held = kept * part + moved
-        left, share_t = move(negatives, (n_p + positives)[:, None], speed)
-        gap = (kept * (ours + part * top) + moved * 2 * top) / held
-        drop[r] = gap[:, None] * share_t / (left * held[:, None] + share_t)
-        score[r] = 0.5 + ((kept * ours + moved * top) / held)[:, None] - drop[r]
-        # At the level (1 - s) above = s (aim + top).
-        above = kept * (ours - aim * part) + moved * (top - aim)
-        odds = np.where(above > 0, above / (aim + top) if aim + top > 0 else np.inf, 0.0)
+        held, total = (kept * part + moved)[:, None], (n_p + positives)[:, None]
+        left, share_t = move(negatives, total, speed)
+        further = left[..., :-1] * move(np.diff(negatives), total + negatives[:-1], speed)[1]
+        gap = (kept * above_t + moved * 2 * top)[:, None] / held
+        whole = left * held + share_t
+        drop[r] = gap * share_t / whole
+        fall[r] = gap * held * further / (whole[:, 1:] * whole[:, :-1])
+        score[r] = 0.5 + (kept * ours + moved * top)[:, None] / held - drop[r]
+        # At the level, (1 - s) above = s below.
+        above, below = kept * beyond[0] + moved * beyond[1], -beyond[2]
+        odds = np.where(above > 0, above / below if below > 0 else np.inf, 0.0)
         needed[r] = (n_p + positives) * odds if speed is None else np.log1p(odds) / speed
     aim, start = 0.5 + aim, 0.5 + start
     scores, share = (start, 0.5 + top, 0.5 - top), float(mixture.unexpanded[roles].max())
-    return Rebound(positives, negatives, score, drop, needed, aim, *scores, float(step), share)
+    return Rebound(positives, negatives, score, drop, fall, needed, aim, *scores, float(step), share)
+
+
+def _mean(row: Float[np.ndarray, "leaves"], values: Float[np.ndarray, "leaves"], other: Any = 0.0) -> float:
+    """Mean of the values over a row minus that over another, or 0 where rounding might decide its sign."""
+    mean = float((row - other) @ values)
+    return mean if abs(mean) > _ROUNDING * float((row + other) @ np.abs(values)) else 0.0

@@ -477,7 +477,7 @@ class TrainingRuns:
         Notes
         -----
         Runs of any model sizes and tokens are compared. O(A^2 N) by one matrix product, without a second
-        array of that size. The error is within about N units in the last place of n^a . |g|.
+        array of that size. The error is within about N units in the last place of n^a . (|g^a| + |g^b|).
 
         Examples
         --------
