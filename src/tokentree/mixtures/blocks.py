@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Float
 
-BLOCK = 2**14
+BLOCK = 2**13
 """Number of leaves per block."""
 
 SCALE = 2.0**512
 """Exact factor on masses within a block."""
 
 
-def leaf_blocks(n_leaves: int) -> Iterator[slice]:
+def leaf_blocks(n_leaves: int, size: int = BLOCK) -> Iterator[slice]:
     """The leaves of one block after another."""
-    return (slice(start, start + BLOCK) for start in range(0, n_leaves, BLOCK))
+    return (slice(start, start + size) for start in range(0, n_leaves, size))
 
 
 def inverse_root(q: Float[np.ndarray, "block"]) -> Float[np.ndarray, "block"]:

@@ -21,6 +21,9 @@ from .blocks import BLOCK, SCALE, compensated_sum, leaf_blocks
 from .excess import EXACT_LEAVES, STEADY, integer_excess
 from .rows import Rows
 
+_MASSES = 2**18
+"""Number of masses of one block of the response, which needs fewer arrays than the bounds of its signs do."""
+
 _FEW = 8
 """Number of datasets up to which single dot products are faster than a matrix product."""
 
@@ -30,14 +33,16 @@ CentredBlock = tuple[
 """p, q and p - q at some of the leaves, times SCALE."""
 
 
-def centred_blocks(rows: Rows, weights: Float[np.ndarray, "datasets"]) -> Iterator[CentredBlock]:
+def centred_blocks(
+    rows: Rows, weights: Float[np.ndarray, "datasets"], size: int = BLOCK
+) -> Iterator[CentredBlock]:
     """As `Mixture.centred_blocks` gives them."""
     probabilities = rows.probabilities
     n_leaves = probabilities.shape[1]
     largest = int(weights.argmax())
     counted = rows.values.dtype != np.float64
-    room = np.empty((2, len(weights), min(BLOCK, n_leaves)))
-    for leaves in leaf_blocks(n_leaves):
+    room = np.empty((2, len(weights), min(size, n_leaves)))
+    for leaves in leaf_blocks(n_leaves, size):
         given = probabilities[:, leaves]
         p, centred = room[:, :, : given.shape[1]]
         np.multiply(given, SCALE, out=p)
@@ -61,7 +66,8 @@ def centred_gram(
 ) -> Float[np.ndarray, "datasets datasets"]:
     """Sum of d_i d_t / q over all leaves, which is S_it - 1, times SCALE; in integers where it cancels."""
     total = sum(sizes)
-    sums = compensated_sum(gram(d, q) for _, q, d in centred_blocks(rows, weights))
+    blocks = centred_blocks(rows, weights, max(BLOCK, _MASSES // len(weights)))
+    sums = compensated_sum(gram(d, q) for _, q, d in blocks)
     # h_i is q + (1 - 2 w_i) p_i, so the sum of h_i h_t / q follows from that of d_i d_t / q.
     rest = np.array([float((total - size) / total) for size in sizes])
     lead = rest - weights

@@ -268,10 +268,10 @@ def elasticity(
 
     Notes
     -----
-    O(N M) if the floating-point bound decides, as it does unless a derivative is below about 2 * 10^-12 of
-    the sum of the magnitudes of its terms. Derivatives decided in integers are correct to about the last
-    digit; the others are as accurate as `Mixture.response`. Theorem 4.2 of the paper; the module's docstring
-    proves the bounds.
+    O(N M) if the floating-point bound decides, as it does unless a derivative is below about 10^-12 of the
+    sum of the magnitudes of its terms. Derivatives decided in integers are correct to about the last digit;
+    the others are as accurate as `Mixture.response`. Theorem 4.2 of the paper; the module's docstring proves
+    the bounds.
 
     For partly read trees, derivatives, ratio and overlaps are those of the reading of `Mixture.from_trees`.
     Signs are then decided by bounds over every completion and any vocabulary, at the cost of
